@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
+    from pytest_realtime_asr.fake.recognisers.stub import (
+        StubRecogniser as StubRecogniser,
+    )
     from pytest_realtime_asr.perturb import babble as babble
     from pytest_realtime_asr.perturb import clipping as clipping
     from pytest_realtime_asr.perturb import dither as dither
@@ -48,6 +51,7 @@ _HOMES = {
     "Parity": "verdicts.parity.Parity",
     "Realtime": "run.realtime.Realtime",
     "Session": "run.realtime.Session",
+    "StubRecogniser": "fake.recognisers.stub.StubRecogniser",
     "Timeline": "trace.timeline.Timeline",
     "Trace": "trace.records.Trace",
     "Transcription": "run.transcription.Transcription",

@@ -7,19 +7,24 @@ import asyncio
 import difflib
 import os
 import signal
+import socket
 import ssl
 import sys
 from contextlib import AsyncExitStack
 
 from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.config import FakeConfig
-from pytest_realtime_asr.fake.faults import FAULTS
+from pytest_realtime_asr.fake.faults import FAULTS, lacking
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
-from pytest_realtime_asr.fake.server import Fake
+from pytest_realtime_asr.fake.server import HOST, Fake
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.verdicts.limits import parse_duration
+
+# Addresses on which a server listens on all networks, and one at which it is reached
+_REACHED = {"0.0.0.0": HOST, "::": "::1"}
 
 HELP = "run a fake server for realtime speech recognition, with or without faults"
 
@@ -96,10 +101,9 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="the seed of the random session ids")
     add(
         "--server-version",
-        default="0.33.0",
         metavar="TEXT",
-        help="the version that GET /version returns (default 0.33.0; an empty value "
-        "removes the route)",
+        help="the version that GET /version returns (default: that of the dialect, or "
+        "no such route; an empty value removes the route)",
     )
     add(
         "--variety",
@@ -112,6 +116,13 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
 
 def _add_connection(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add(
+        "--host",
+        default=HOST,
+        metavar="ADDRESS",
+        help=f"the address to listen on (default {HOST}, which only this machine "
+        "reaches); 0.0.0.0 is every IPv4 address of this machine, :: every address",
+    )
     add(
         "--port",
         type=_port,
@@ -171,15 +182,17 @@ async def _serve(options: argparse.Namespace) -> int:
             "closed; name a port"
         )
     real = options.recogniser == "pocketsphinx"
+    dialect = dialects.load(options.dialect)
+    _refuse_without_effect(options, dialect)
     config = FakeConfig(
-        dialect=dialects.load(options.dialect),
+        dialect=dialect,
         models=tuple(options.model or [options.recogniser]),
         word_delay=_default(options.word_delay, 0.0 if real else 0.3),
         final_delay=_default(options.final_delay, 0.0 if real else 0.25),
         faults=tuple(options.fault),
         key=_key(options.api_key_env),
         seed=options.seed,
-        version=options.server_version or None,
+        version=options.server_version,
         variety=options.variety,
         limit=options.session_limit,
     )
@@ -205,20 +218,44 @@ async def _serve(options: argparse.Namespace) -> int:
     fake = Fake(config, recogniser)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(recogniser.close)
-        listening = fake.listen(port=options.port, tls=tls)
+        listening = fake.listen(host=options.host, port=options.port, tls=tls)
         try:
             server = await stack.enter_async_context(listening)
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
+            errno = None if isinstance(error, socket.gaierror) else error.errno
+            why = os.strerror(errno) if errno else str(error.strerror or error)
+            other = "" if options.host == HOST else "another --host, "
             raise OSError(
-                f"--port: the server cannot listen on 127.0.0.1:{options.port} "
-                f"({why}); choose another port, or 0 for any free port"
+                f"--port: the server cannot listen on {_bracketed(options.host)}:"
+                f"{options.port} ({why}); choose {other}another port, or 0 for any "
+                "free port"
             ) from error
         port = next(iter(server.sockets)).getsockname()[1]
         scheme = "http" if tls is None else "https"
-        print(f"{scheme}://127.0.0.1:{port}", flush=True)
+        host = _bracketed(_REACHED.get(options.host, options.host))
+        print(f"{scheme}://{host}:{port}", flush=True)
         await over.wait()
     return 0
+
+
+def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> None:
+    """Raise ValueError for an option that has no effect beside the others."""
+    if options.recogniser == "pocketsphinx" and options.corpus:
+        raise ValueError(
+            "--corpus: has no effect with --recogniser pocketsphinx, which recognises "
+            "any speech; omit --corpus"
+        )
+    for name in options.fault:
+        if (needs := lacking(name, dialect)) is not None:
+            raise ValueError(
+                f"--fault {name}: has no effect, since the dialect {dialect.name} has "
+                f"no {needs.value}; omit the fault, or name another --dialect"
+            )
+
+
+def _bracketed(host: str) -> str:
+    """Return a host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
 
 
 async def _recogniser(options: argparse.Namespace) -> Recogniser:

@@ -7,7 +7,9 @@ process that is not daemonic is joined at the exit of the interpreter, so an
 interrupted test run would wait for the server.
 
 The child reports through a pipe whether the application has started. A second pipe is
-the child's lifeline: the child stops when the parent writes to this pipe or ends.
+the child's lifeline: the child stops when the parent writes `STOP` to this pipe or
+ends. Through the same pipe the parent can wait until the handlers of closed sessions
+have ended, so that their output is complete.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import inspect
 import os
 import signal
 import socket
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -25,11 +26,13 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from pytest_realtime_asr.client import asgi_child
-from pytest_realtime_asr.client.asgi_child import ASGI
-from pytest_realtime_asr.client.child_server import ChildServer, Output
+from pytest_realtime_asr.client.asgi_child import ASGI, STOP
+from pytest_realtime_asr.client.asgi_output import TaggedOutput
+from pytest_realtime_asr.client.child_server import ChildServer
 
 STARTING = 60.0  # s that an application may take to start
 STOPPING = asgi_child.STOPPING
+_ANSWERING = asgi_child.SETTLING + 0.2  # s within which the child says it has settled
 
 
 class ApplicationError(RuntimeError):
@@ -41,7 +44,8 @@ class Application(ChildServer):
 
     The constructor returns when the application has completed its lifespan startup.
     ``starting`` is the time limit in s for the startup. Raises `ApplicationError`, or
-    TypeError if ``application`` cannot be called.
+    TypeError if ``application`` cannot be called. ``output`` is what the application
+    has printed, without the output of its startup.
     """
 
     def __init__(self, application: ASGI, *, starting: float = STARTING) -> None:
@@ -62,9 +66,10 @@ class Application(ChildServer):
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        self._output = Output()
+        self.output = TaggedOutput()
         started, report = Pipe(duplex=False)
-        lifeline, self._lifeline = Pipe(duplex=False)
+        lifeline, self._lifeline = Pipe()
+        self._asked = 0  # how often the child was asked to settle
         parent = os.getpid()
         with warnings.catch_warnings():
             # Python warns that another thread may hold a lock at the fork; the child
@@ -75,7 +80,7 @@ class Application(ChildServer):
             started.close()
             self._lifeline.close()
             asgi_child.serve_forever(
-                application, listening, self._output.file, report, lifeline, parent
+                application, listening, self.output.file, report, lifeline, parent
             )
         report.close()
         lifeline.close()
@@ -91,38 +96,43 @@ class Application(ChildServer):
         finally:
             started.close()
         if failure is not None:
-            printed = self._end(0).strip()
+            self._end(0)
+            printed = self.output.take().strip()
             if "Traceback" not in failure and printed:  # a traceback was printed too
                 failure = f"{failure}\n{printed}"
             raise ApplicationError(f"the application did not start: {failure.strip()}")
-        self._output.skip()
+        self.output.take()
 
     def stop(self) -> None:
-        """End the application and show the last part of its output.
-
-        May be called twice.
-        """
+        """End the application; may be called twice."""
         if not self._over:
-            sys.stderr.write(self._end(STOPPING))
+            self._end(STOPPING)
 
-    def _end(self, patience: float) -> str:
-        """End the process and return the last part of its output.
+    def settle(self) -> None:
+        """Wait until the handlers of closed sessions have ended, for `SETTLING` s."""
+        if self._over:
+            return
+        self._asked += 1
+        deadline = time.monotonic() + _ANSWERING
+        with contextlib.suppress(OSError, EOFError):  # the child has ended
+            self._lifeline.send_bytes(b"%d" % self._asked)
+            while self._lifeline.poll(max(0.0, deadline - time.monotonic())):
+                if self._lifeline.recv_bytes() == b"%d" % self._asked:
+                    return
 
-        After ``patience`` seconds the process is killed.
-        """
+    def _end(self, patience: float) -> None:
+        """End the process; after ``patience`` seconds it is killed."""
         self._over = True
         # Closing is not enough: another child of this process may hold the pipe open.
-        with contextlib.suppress(BrokenPipeError):
-            self._lifeline.send_bytes(b"stop")
+        with contextlib.suppress(OSError):
+            self._lifeline.send_bytes(STOP)
         self._lifeline.close()
         deadline = time.monotonic() + patience
         while not _reaped(self.pid):
             if time.monotonic() >= deadline:
                 _kill(self.pid)
             time.sleep(0.01)
-        printed = self._output.tail()
-        self._output.close()
-        return printed
+        self.output.close()
 
 
 def _failure(started: Connection, limit: float) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -22,7 +23,10 @@ import traceback
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from multiprocessing.connection import Connection
+from types import TracebackType
 from typing import IO, Any
+
+from pytest_realtime_asr.client.asgi_output import TaggingStreams, client_port
 
 try:
     import uvicorn
@@ -32,9 +36,17 @@ except ImportError as error:
         'install "pytest-realtime-asr[asgi]"'
     ) from error
 
+STOP = b"stop"  # what the parent writes to the lifeline to end the child
 STOPPING = 5.0  # s that the application may take to end when it is asked to
+SETTLING = 0.3  # s that the handlers of closed sessions may take to end
+_TURNS = 0.01  # s in which the event loop reads what has arrived
 _CLOSING = 2  # s that open connections may take to close at the end
 _CHECK = 0.5  # s between two checks whether the parent still runs
+
+# Packages whose frames a traceback does not need before those of the application
+_FRAMEWORKS = {"fastapi", "litestar", "pytest_realtime_asr", "starlette"}
+# The exception of Starlette, FastAPI and Litestar for a client that left
+_LEFT = "WebSocketDisconnect"
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -97,8 +109,8 @@ def _detach(output: IO[bytes], *, keep: set[int]) -> None:
         if number not in keep and _is_connection(number):
             os.dup2(null, number)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - used until the exit
-    sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+    streams = TaggingStreams()
+    sys.stdout, sys.stderr = streams.stdout, streams.stderr
     sys.excepthook = sys.__excepthook__
     sys.unraisablehook = sys.__unraisablehook__
     threading.excepthook = threading.__excepthook__
@@ -138,7 +150,7 @@ def _serve(
     startup = _Startup(application)
     server = uvicorn.Server(
         uvicorn.Config(
-            startup,
+            _Sessions(startup),
             loop="asyncio",
             interface="asgi3",
             log_config=None,
@@ -157,14 +169,15 @@ def _serve(
             _send(report, None)
         await serving
 
+    # Not `asyncio.run`: it replaces the event loop of the parent and may free it.
+    loop = asyncio.new_event_loop()
     watching = threading.Thread(
-        target=_watch_parent, args=(lifeline, parent, server), daemon=True
+        target=_watch_parent, args=(lifeline, parent, server, loop), daemon=True
     )
     watching.start()
     failure = None
     try:
-        # Not `asyncio.run`: it replaces the event loop of the parent and may free it.
-        asyncio.new_event_loop().run_until_complete(run())
+        loop.run_until_complete(run())
     except SystemExit:
         failure = "its lifespan startup failed"
     except BaseException:
@@ -183,16 +196,98 @@ def _send(report: Connection, failure: str | None) -> None:
         report.send(failure)
 
 
-def _watch_parent(lifeline: Connection, parent: int, server: uvicorn.Server) -> None:
-    """End this process when the parent writes to the lifeline, or ends.
+def _watch_parent(
+    lifeline: Connection,
+    parent: int,
+    server: uvicorn.Server,
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Answer the parent; end this process when the parent asks for it, or ends.
 
     This also works while the event loop of the server hangs.
     """
-    while os.getppid() == parent and not lifeline.poll(_CHECK):
-        pass
+    settled = _Settled(server)
+    while os.getppid() == parent:
+        if not lifeline.poll(_CHECK):
+            continue
+        try:
+            word = lifeline.recv_bytes()
+        except (OSError, EOFError):
+            break
+        if word == STOP:
+            break
+        answer = functools.partial(_answer, lifeline, word)
+        waiting = settled.wait()
+        try:
+            future = asyncio.run_coroutine_threadsafe(waiting, loop)
+        except RuntimeError:  # the loop has ended
+            waiting.close()
+            continue
+        future.add_done_callback(answer)
     server.should_exit = True
     time.sleep(STOPPING)
     _exit(1)
+
+
+def _answer(lifeline: Connection, word: bytes, _: object) -> None:
+    with contextlib.suppress(OSError):
+        lifeline.send_bytes(word)
+
+
+class _Settled:
+    """Waits until no handler works for a session that is closed."""
+
+    def __init__(self, server: uvicorn.Server) -> None:
+        self._state = server.server_state
+        self._left = 0  # handlers that did not end, for which no later call waits
+
+    async def wait(self) -> None:
+        deadline = time.monotonic() + SETTLING
+        await asyncio.sleep(_TURNS)
+        while self._without_connection > self._left and time.monotonic() < deadline:
+            await asyncio.sleep(_TURNS)
+        self._left = max(self._left, self._without_connection)
+
+    @property
+    def _without_connection(self) -> int:
+        return len(self._state.tasks) - len(self._state.connections)
+
+
+class _Sessions:
+    """An application whose output names the session that caused it.
+
+    The exception by which a framework ends the handler of a session that the client has
+    left is no error of the application. It is shown in one line, without a traceback.
+    """
+
+    def __init__(self, application: ASGI) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self._application(scope, receive, send)
+            return
+        client_port.set((scope.get("client") or (None, None))[1])
+        try:
+            await self._application(scope, receive, send)
+        except BaseException as error:
+            if not any(kind.__name__ == _LEFT for kind in type(error).__mro__):
+                error.__traceback__ = _own(error.__traceback__)
+                raise
+            print(f"{_LEFT}, which the handler does not catch: {error}")
+
+
+def _own(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of frameworks that it begins with."""
+    first = trace
+    while first is not None:
+        if (
+            first.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+            not in _FRAMEWORKS
+        ):
+            return first
+        first = first.tb_next
+    return trace
 
 
 class _Startup:

@@ -107,7 +107,7 @@ class Live:
             wire, self._wire = self._wire, None
             await wire.close()
             raise self._lost()
-        self._recorder.open()
+        self._recorder.open(port=self._wire.port)
         self._loop.watch()
         self._reading = asyncio.create_task(self._read())
         if self._pings:

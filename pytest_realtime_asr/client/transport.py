@@ -251,6 +251,11 @@ class Wire:
         """The number of bytes since the handshake, without pings and pongs."""
         return self._connection.received - self._connection.controls
 
+    @property
+    def port(self) -> int:
+        """The client's own port of the connection."""
+        return int(self._connection.transport.get_extra_info("sockname")[1])
+
     async def send(self, frame: str | bytes) -> None:
         """Send a text frame and wait until the socket has accepted the frame.
 

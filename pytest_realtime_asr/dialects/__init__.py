@@ -122,6 +122,21 @@ class Server(Protocol):
         """Return the reaction to the end of the session's maximum duration."""
 
 
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What the servers of a dialect show to their operators, over plain HTTP.
+
+    ``version`` is the version that the fake server stands for, and that ``GET
+    /version`` returns; it is empty if the servers have no such route. ``gauge`` is the
+    name of the number of open sessions in ``GET /metrics``, ``counter`` that of all
+    sessions so far; each is empty if the servers do not show it.
+    """
+
+    version: str = ""
+    gauge: str = ""
+    counter: str = ""
+
+
 class Dialect(Protocol):
     """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
 
@@ -175,6 +190,15 @@ class Dialect(Protocol):
 
     def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
         """Return the server's side of a session of at most ``limit`` seconds."""
+
+
+def operations(dialect: Dialect) -> Operations:
+    """Return what a dialect states of its servers in its attribute ``operations``.
+
+    A dialect of another package may have no such attribute.
+    """
+    found: Operations = getattr(dialect, "operations", Operations())
+    return found
 
 
 def installed() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.dialects import Dialect, operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,9 @@ class FakeConfig:
 
     ``faults`` are names of faults. A client must send the ``key`` unless the key is
     empty. ``seed`` is the seed of the session ids. ``version`` is the version that
-    ``/version`` shows (``None``: there is no such path). ``variety`` is the seed of the
-    legal variation (``None``: no variation).
+    ``/version`` shows; if it is "" there is no such path, and ``None`` stands for the
+    version of the dialect. ``variety`` is the seed of the legal variation (``None``: no
+    variation).
     """
 
     dialect: Dialect
@@ -24,6 +25,13 @@ class FakeConfig:
     faults: tuple[str, ...] = ()
     key: str = ""
     seed: int | None = None
-    version: str | None = "0.33.0"
+    version: str | None = None
     variety: int | None = None
     limit: float = 3600.0
+
+    @property
+    def shown_version(self) -> str:
+        """The version that the server shows; empty if it shows none."""
+        if self.version is None:
+            return operations(self.dialect).version
+        return self.version

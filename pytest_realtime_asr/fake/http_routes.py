@@ -10,6 +10,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from pytest_realtime_asr.dialects import operations
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.server_state import ServerState
@@ -44,8 +45,8 @@ class HttpRoutes:
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         if path == "/health":
             return connection.respond(HTTPStatus.OK, "")
-        if path == "/version" and config.version is not None:
-            return _json(connection, {"version": config.version})
+        if path == "/version" and config.shown_version:
+            return _json(connection, {"version": config.shown_version})
         if path == "/metrics":
             return _typed(connection, self._metrics(), _PROMETHEUS)
         guarded = upgrade or path.startswith(_GUARDED) or path == TRACES
@@ -77,7 +78,7 @@ class HttpRoutes:
 
     def _metrics(self) -> str:
         """Return the metrics page in the text format of Prometheus."""
-        state = self._state
+        state, shown = self._state, operations(self._config.dialect)
         active = self._faults.active_sessions(len(state.open_sessions))
         return "".join(
             f"# HELP {name} {about}\n# TYPE {name} {kind}\n{name} {float(value)!r}\n"
@@ -88,19 +89,10 @@ class HttpRoutes:
                     state.started,
                     "Start time of the process since unix epoch in seconds.",
                 ),
-                (
-                    "vllm:websocket_connections_active",
-                    "gauge",
-                    active,
-                    "Number of active WebSocket connections.",
-                ),
-                (
-                    "vllm:websocket_connections_total",
-                    "counter",
-                    state.sessions,
-                    "Total number of WebSocket connections.",
-                ),
+                (shown.gauge, "gauge", active, "Number of open sessions."),
+                (shown.counter, "counter", state.sessions, "Number of all sessions."),
             )
+            if name
         )
 
 

@@ -28,6 +28,7 @@ from pytest_realtime_asr.fake.session import FakeSession
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Ending, Recorder, Trace, Vantage
 
+HOST = "127.0.0.1"
 KEPT = 1000  # the number of latest sessions whose traces are kept
 _MAX_SIZE = 16 * 2**20  # bytes of a message
 _PING = 20  # s between pings, and the longest wait for a pong
@@ -50,12 +51,12 @@ class Fake:
 
     @asynccontextmanager
     async def listen(
-        self, *, port: int, tls: ssl.SSLContext | None = None
+        self, *, port: int, host: str = HOST, tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[ListeningServer]:
-        """Serve on a port of the loopback address (0: any free port)."""
+        """Serve on a port (0: any free port) of an address of this machine."""
         async with serve(
             self._run_session,
-            "127.0.0.1",
+            host,
             port,
             ssl=tls,
             process_request=self._routes.respond,

@@ -7,6 +7,7 @@ the package only when a test needs them. No module of the package imports this o
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -50,7 +51,15 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return commands.run(given[0], config)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-asyncio warns
 def pytest_configure(config: pytest.Config) -> None:
+    # pytest-asyncio is there because of this plugin, perhaps in a project that has no
+    # asynchronous fixture. A project that sets the option keeps its value.
+    warnings.filterwarnings(
+        "ignore",
+        r'The configuration option "asyncio_default_fixture_loop_scope" is unset',
+        pytest.PytestDeprecationWarning,
+    )
     for name, text in MARKERS.items():
         config.addinivalue_line("markers", name + text)
     plugin = RealtimePlugin(config)

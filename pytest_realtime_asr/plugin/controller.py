@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_realtime_asr.plugin.options import REST
 from pytest_realtime_asr.plugin.pytest_internals import new_folder
 from pytest_realtime_asr.plugin.worker import MEASURES, run_id
 from pytest_realtime_asr.run.fakes import FAKES
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The hooks of xdist's controller: pass the controller's servers to all workers."""
+    """The hooks of xdist's controller: pass the controller's servers to all workers.
+
+    ``output`` is the output of the applications of workers that belongs to no test.
+    """
 
     def __init__(self, plugin: RealtimePlugin) -> None:
         self._plugin = plugin
+        self.output: list[str] = []
 
     @cached_property
     def _folder(self) -> Path:
@@ -53,6 +58,11 @@ class Controller:
         """Lock the report files if a worker has a test that uses this plugin."""
         if (self._folder / MEASURES).exists():
             self._plugin.state.lock_reports()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Collect the output of the applications that a worker has served."""
+        self.output += getattr(node, "workeroutput", {}).get(REST, [])
 
     def stop(self) -> None:
         """Remove the shared folder."""

@@ -19,6 +19,7 @@ from pytest_realtime_asr.plugin.options import (
     FIXTURES,
     MARKERS,
     OPTIONS,
+    REST,
     SUITE,
     SUITE_ID,
     RawOptions,
@@ -49,6 +50,7 @@ class RealtimePlugin:
         self._end: EndOfRun | None = None
         self._terminal: int | None = None
         self._measures = False  # whether a test of this process uses the plugin
+        self._rest: list[str] = []  # the output of applications after the last test
         self._wrong: dict[str, str] = {}  # the error of a test, by the test's id
         self.refused: set[str] = set()  # the plugin's own errors in the collection
 
@@ -152,6 +154,7 @@ class RealtimePlugin:
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
                 notes=lambda: self.used_state.drain_notes() if self.used_state else [],
+                output=self._rest_of_output,
             ),
             "realtime-tally",
         )
@@ -163,6 +166,11 @@ class RealtimePlugin:
         out = sys.__stdout__
         if out is not None and not out.closed and out.isatty():
             self._terminal = os.dup(out.fileno())
+
+    def _rest_of_output(self) -> list[str]:
+        """Return the output of applications that belongs to no test."""
+        sent = self._controller.output if self._controller is not None else []
+        return [*self._rest, *sent]
 
     @property
     def _end_of_run(self) -> EndOfRun:
@@ -182,10 +190,18 @@ class RealtimePlugin:
             # The dialect must be known before the collection and before workers start.
             self.state.detect()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    # The last wrapper ends first, before the terminal's and xdist's.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
         if self.used_state is not None:
             self.used_state.restore_signals()
+        try:
+            yield
+        finally:
+            if self.used_state is not None:
+                self._rest += self.used_state.stop_applications()
+            if self.is_worker:
+                self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 
     def pytest_unconfigure(self) -> None:
         if self.used_state is not None:
@@ -370,6 +386,8 @@ class RealtimePlugin:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         state = self.used_state
         result: Mapping[str, Any] | None = None
+        if state is not None:
+            state.add_server_output(item, call, uses=self.uses(item))
         if state is not None and call.when == "call" and is_suite(item):
             result = self.judge.requirement(item)
         report = yield

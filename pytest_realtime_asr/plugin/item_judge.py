@@ -97,6 +97,7 @@ class ItemJudge:
 
         Returns the message that explains the result.
         """
+        self._state.targets.output.note_result(item, found)
         row = conformance.row(found)
         item.stash[_REQUIREMENT] = row
         return conformance.message(row)

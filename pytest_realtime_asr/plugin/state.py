@@ -33,6 +33,7 @@ from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import error_text, printable
+from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
@@ -70,6 +71,30 @@ class State:
             self._progress.close()
         if "targets" in self.__dict__:
             self.targets.stop()
+
+    def add_server_output(
+        self, item: pytest.Item, call: pytest.CallInfo[None], *, uses: bool
+    ) -> None:
+        """Add the output of the applications to the report of a phase of a test.
+
+        ``uses`` says that the test uses the plugin.
+        """
+        if "targets" in self.__dict__:
+            self.targets.output.add_section(item, call, settles=uses)
+
+    def stop_applications(self) -> list[str]:
+        """Stop the applications that this process serves.
+
+        Returns the lines of their output that belongs to no test.
+        """
+        if "targets" not in self.__dict__:
+            return []
+        if self.targets.serves_applications and self.has_judging:
+            self.judging.run.stop()  # an application waits for its open sessions
+        rest = self.targets.stop_applications()
+        if rest and self.redactor.private:
+            return [PRIVATE]
+        return printable_lines(self, rest)
 
     # Notes
 

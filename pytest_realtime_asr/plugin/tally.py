@@ -45,7 +45,8 @@ class Tally:
 
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
     does not run. ``end`` returns the object that makes the tables and reports.
-    ``notes`` returns the lines that this process prints at the end.
+    ``notes`` returns the lines that this process prints at the end, and ``output`` the
+    output of the applications under test that belongs to no test.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Tally:
         *,
         end: Callable[[], End],
         notes: Callable[[], Iterable[str]],
+        output: Callable[[], Collection[str]],
     ) -> None:
         self._suite = suite
         self._end = end
         self._notes = notes
+        self._output = output
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
@@ -102,6 +105,10 @@ class Tally:
         terminalreporter.ensure_newline()  # an interrupted test leaves its line open
         for note in self._noted | dict.fromkeys(self._notes()):
             terminalreporter.write_line(f"realtime: {note}", yellow=True)
+        if output := self._output():
+            terminalreporter.section("realtime server output after the last test")
+            for line in output:
+                terminalreporter.write_line(line)
         if self._rows:
             terminalreporter.section("realtime speech recognition")
             _write(terminalreporter, self._end().table(self._rows.values()))

@@ -5,6 +5,7 @@ The servers are the fake server, the reference server and ASGI applications.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ import pytest
 
 from pytest_realtime_asr.corpus import Corpus, nemo
 from pytest_realtime_asr.fake.process import FakeError
+from pytest_realtime_asr.plugin.server_output import ServerOutput
 from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.run.fakes import FAKES, FakeServers
 
@@ -26,7 +28,7 @@ class Targets:
 
     Each server is started once. ``shared`` maps targets to the URLs of the servers that
     xdist's controller started. ``corpus`` returns the corpus of the run, and raises
-    UsageError if the corpus cannot be loaded.
+    UsageError if the corpus cannot be loaded. ``output`` is that of the applications.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Targets:
         # The keys are the ids of the applications, since not every application has a
         # hash. The reference to an application keeps its id unique.
         self._applications: dict[int, tuple[object, Application | str]] = {}
+        self.output = ServerOutput()
 
     def url(self, target: object, dialect: str) -> str:
         """Return the URL of a target.
@@ -64,12 +67,20 @@ class Targets:
             return self._shared[target]
         return self._fake(target, dialect)
 
+    @property
+    def serves_applications(self) -> bool:
+        """Return whether any target is an application."""
+        return bool(self._applications)
+
+    def stop_applications(self) -> list[str]:
+        """Stop the applications; return the lines of output that belong to no test."""
+        return self.output.stop()
+
     def stop(self) -> None:
         """Stop all servers that were started."""
         self._fakes.stop()
-        for _, started in self._applications.values():
-            if not isinstance(started, str):
-                started.stop()
+        for line in self.stop_applications():  # pytest has ended without a summary
+            print(line, file=sys.stderr)
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -120,6 +131,7 @@ class Targets:
             started: Application | str
             try:
                 started = Application(application)
+                self.output.add(started)
             except ApplicationError as error:
                 started = str(error)  # later tests get the same message
             self._applications[key] = application, started

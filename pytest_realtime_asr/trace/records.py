@@ -153,7 +153,8 @@ class Trace:
     connection opened, ``None`` if it never did. ``version`` is the version that the
     server reports, "" if it reports none. The frames are unchanged and may contain
     secrets, so only the result of `redacted` may be written or shown. ``redactor``
-    removes the secrets.
+    removes the secrets. ``port`` is the client's own port during the run; it is not
+    written.
     """
 
     vantage: Vantage
@@ -168,6 +169,7 @@ class Trace:
     pings: tuple[Ping, ...] = ()
     version: str = ""
     redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
+    port: int | None = field(default=None, repr=False, compare=False)
 
     def redacted(self) -> Trace:
         """Return the trace without secrets, so that it may be written or shown.
@@ -357,6 +359,7 @@ class Recorder:
         self._target = target
         self._version = version
         self._opened: int | None = None
+        self._port: int | None = None
         self._end: End | None = None
         self._pings: list[Ping] = []
         self.records: list[Record] = []
@@ -371,9 +374,10 @@ class Recorder:
         """Return the nanoseconds since the start of the connection attempt."""
         return self._clock() - self._zero
 
-    def open(self) -> None:
-        """Record the time at which the connection opened."""
+    def open(self, *, port: int | None = None) -> None:
+        """Record the time at which the connection opened, and the client's own port."""
         self._opened = self.now()
+        self._port = port
 
     def received(
         self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
@@ -427,6 +431,7 @@ class Recorder:
             pings=tuple(self._pings),
             version=self._version,
             redactor=self._redactor,
+            port=self._port,
         )
 
     def _add(self, record: Record, frame: str | bytes) -> Record:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from pytest_realtime_asr.client import asgi
+from pytest_realtime_asr.client import asgi, asgi_child
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
 from pytest_realtime_asr.client.asgi_child import Message, Receive, Send
 from pytest_realtime_asr.client.loop import Loop
@@ -148,9 +149,10 @@ def test_start_that_takes_too_long() -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_shutdown_that_fails_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    Application(Living(fails="shutdown")).stop()
-    assert "ArithmeticError: no shutdown today" in capsys.readouterr().err
+def test_shutdown_that_fails_is_output() -> None:
+    app = Application(Living(fails="shutdown"))
+    app.stop()
+    assert "ArithmeticError: no shutdown today" in app.output.take()
 
 
 def test_shutdown_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +201,7 @@ def test_not_an_application() -> None:
         Application(5)  # type: ignore[arg-type]
 
 
-def test_errors_are_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_output(capfd: pytest.CaptureFixture[str]) -> None:
     async def failing(scope: Message, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
         print("an aside")
@@ -210,11 +212,82 @@ def test_errors_are_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> None
         get(f"{app.url}/health")
     caught.value.close()
     assert caught.value.code == 500
-    assert capsys.readouterr() == ("", "")
-    app.stop()
-    printed = capsys.readouterr().err
+    app.settle()
+    printed = app.output.take(sessions=False)
     assert "an aside" in printed
     assert printed.count("ArithmeticError: in a request") == 1
+    app.stop()
+    assert app.output.take() == ""
+    assert capfd.readouterr() == ("", "")
+
+
+class WebSocketDisconnect(Exception):
+    """As frameworks raise it in the handler of a session that the client has left."""
+
+
+async def printing(scope: Message, receive: Receive, send: Send) -> None:
+    """Print each frame of a session, and raise an exception when the client leaves."""
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        print(message["text"])
+        print(message["text"], "again", file=sys.stderr)
+        await send({"type": "websocket.send", "text": "printed"})
+        if message["text"] == "lingers":
+            await asyncio.sleep(60)
+    raise WebSocketDisconnect(message["code"])
+
+
+def test_output_is_that_of_a_session() -> None:
+    with Application(printing) as app:
+        url = app.url.replace("http://", "ws://")
+        with connect(url, proxy=None) as one, connect(url, proxy=None) as two:
+            for link, word in ((one, "one"), (two, "two"), (one, "three")):
+                link.send(word)
+                link.recv()
+            ports = [link.socket.getsockname()[1] for link in (one, two)]
+        app.settle()
+        left = "WebSocketDisconnect, which the handler does not catch: 1000\n"
+        assert [app.output.of_session(port) for port in ports] == [
+            f"one\none again\nthree\nthree again\n{left}",
+            f"two\ntwo again\n{left}",
+        ]
+        assert app.output.take().startswith("one\none again\ntwo\ntwo again\nthree\n")
+        assert app.output.take(sessions=False) == ""
+
+
+def test_a_handler_that_lingers_is_awaited_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asgi_child, "SETTLING", 0.2)
+    with Application(printing) as app:
+        url = app.url.replace("http://", "ws://")
+        with connect(url, proxy=None) as link:
+            link.send("lingers")
+            link.recv()
+        begun = time.monotonic()
+        app.settle()
+        first = time.monotonic()
+        app.settle()
+        assert time.monotonic() - first < first - begun >= 0.2
+    app.settle()  # after the end there is nothing to wait for
+
+
+def test_a_traceback_begins_with_the_application() -> None:
+    async def failing(scope: Message, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        raise ArithmeticError("in a session")
+
+    with Application(failing) as app:
+        url = app.url.replace("http://", "ws://")
+        with pytest.raises(InvalidStatus), connect(url, proxy=None):
+            pass
+        app.settle()
+        printed = app.output.take()
+    assert "ArithmeticError: in a session" in printed
+    assert f'File "{__file__}", line ' in printed
+    assert "asgi_child" not in printed
 
 
 def test_nothing_of_the_parent_is_used(capfd: pytest.CaptureFixture[str]) -> None:
@@ -253,7 +326,7 @@ def test_nothing_of_the_parent_is_used(capfd: pytest.CaptureFixture[str]) -> Non
         logging.getLogger("of.tests").removeHandler(handler)
         for it in (peer, listening, accepted):
             it.close()
-    shown = capfd.readouterr().err
+    shown = app.output.take() + capfd.readouterr().err
     assert "a log" in shown
     assert "a handler" not in shown
     assert told == []

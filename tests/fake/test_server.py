@@ -225,8 +225,26 @@ def test_version() -> None:
         assert get(f"{url}/version") == (200, b'{"version":"0.33.0"}')
     with faking(version="1.2.3rc1") as (url, _):
         assert get(f"{url}/version") == (200, b'{"version":"1.2.3rc1"}')
-    with faking(version=None) as (url, _):
+    with faking(version="") as (url, _):
         assert get(f"{url}/version")[0] == 404
+    # A hosted service states no version.
+    with faking(dialect=dialects.load("openai")) as (url, _):
+        assert get(f"{url}/version")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("dialect", "names"),
+    [
+        ("openai", []),
+        ("openai:sglang", ["sglang:num_running_reqs"]),
+        ("openai-beta:riva", []),
+    ],
+)
+def test_metrics_have_the_names_of_the_dialect(dialect: str, names: list[str]) -> None:
+    with faking(dialect=dialects.load(dialect)) as (url, _):
+        lines = get(f"{url}/metrics")[1].decode().splitlines()
+    found = [line.split()[0] for line in lines if not line.startswith("#")]
+    assert found == ["process_start_time_seconds", *names]
 
 
 def test_metrics(loop: Loop) -> None:

@@ -3,10 +3,9 @@
 import pytest
 
 
-def test_a_word_for_each_half_second(realtime, corpus):
-    utterance = corpus["turn-right"]
-    found = realtime.transcribe(utterance)
-    assert found.text.startswith("one two three")
+@pytest.mark.wer_threshold(0.0)
+def test_words_come_while_the_audio_is_sent(realtime, corpus):
+    found = realtime.transcribe(corpus["turn-right"])
     assert found.partials  # the text grows while the audio is sent
     assert found.violations == ()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.dialects import Dialect, Operations
 from pytest_realtime_asr.dialects.openai.client import Caller
 from pytest_realtime_asr.dialects.openai.events import (
     SHAPES,
@@ -36,6 +36,10 @@ from pytest_realtime_asr.dialects.openai.server import Server
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
 
+# The number of running requests in `GET /metrics`, by profile. SGLang documents it; the
+# hosted services show no metrics.
+_GAUGES = {"sglang": "sglang:num_running_reqs"}
+
 
 class _OpenAI:
     path = "/v1/realtime"
@@ -54,6 +58,7 @@ class _OpenAI:
             for each in PROFILES.values()
             if each.beta == profile.beta
         }
+        self.operations = Operations(gauge=_GAUGES.get(profile.name, ""))
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:

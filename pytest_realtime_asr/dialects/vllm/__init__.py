@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.dialects import Caller, Dialect
+from pytest_realtime_asr.dialects import Caller, Dialect, Operations
 from pytest_realtime_asr.dialects.vllm.events import (
     RATE,
     SHAPES,
@@ -39,6 +39,11 @@ class _VLLM:
     table = TABLE
     start = START
     reference = REFERENCE
+    operations = Operations(
+        version="0.33.0",
+        gauge="vllm:websocket_connections_active",
+        counter="vllm:websocket_connections_total",
+    )
 
     def parse(self, record: Record) -> Message:
         return SHAPES.parse(record)

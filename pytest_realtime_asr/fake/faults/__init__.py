@@ -17,7 +17,7 @@ from pytest_realtime_asr.fake.faults import (
     session,
     texts,
 )
-from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults
+from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults, lacking
 
 __all__ = [
     "FAULTS",
@@ -28,6 +28,7 @@ __all__ = [
     "errors",
     "http",
     "items",
+    "lacking",
     "limits",
     "losses",
     "markup",

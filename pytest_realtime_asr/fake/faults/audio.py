@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import UtteranceTracker, WordChanger, Wrap
 from pytest_realtime_asr.trace.timeline import Usage
@@ -213,6 +213,11 @@ def _crowded(utterance: UtteranceTracker) -> bool:
     return utterance.open_sessions > 4
 
 
-@fault("turn-loses", "loses words of turns that it detects itself", by=losing)
+@fault(
+    "turn-loses",
+    "loses words of turns that it detects itself",
+    by=losing,
+    needs=Needs.TURNS,
+)
 def _found_turn(utterance: UtteranceTracker) -> bool:
     return utterance.found_turn

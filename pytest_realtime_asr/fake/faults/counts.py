@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Server
-from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.trace.timeline import Usage
 
 
-@fault("usage-in-ms", "counts the milliseconds of its audio as seconds")
+@fault(
+    "usage-in-ms", "counts the milliseconds of its audio as seconds", needs=Needs.ITEMS
+)
 class UsageInMilliseconds(ServerWrapper):
     """Counts 1000 times the seconds of audio; counts of tokens are right."""
 

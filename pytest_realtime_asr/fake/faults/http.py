@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
 from pytest_realtime_asr.fake.faults.errors import TRACEBACK
-from pytest_realtime_asr.fake.faults.registry import Hooks, fault
+from pytest_realtime_asr.fake.faults.registry import Hooks, Needs, fault
 from pytest_realtime_asr.fake.server_state import ServerState
 
 
@@ -69,7 +69,7 @@ class ListsLlmFirst(Hooks):
         return ("language-model", *models)
 
 
-@fault("leaks", "counts closed sessions as active")
+@fault("leaks", "counts closed sessions as active", needs=Needs.GAUGE)
 class Leaks(Hooks):
     """Reports all sessions since the start of the server as active."""
 

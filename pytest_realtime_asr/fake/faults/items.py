@@ -19,7 +19,7 @@ import numpy as np
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import UNKNOWN_EVENT, is_control
-from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.frame_edits import Event, encoded, event, is_error
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import EventChanger, ServerWrapper, Wrap
@@ -69,24 +69,34 @@ def _same_event_ids(content: Event) -> None:
     content["event_id"] = "event_TODO"
 
 
-@fault("no-event-ids", "sends events without ids", by=changing)
+@fault("no-event-ids", "sends events without ids", by=changing, needs=Needs.ITEMS)
 def _no_event_ids(content: Event) -> None:
     content.pop("event_id", None)
 
 
-@fault("other-item-ids", "completes an item that it has not committed", by=changing)
+@fault(
+    "other-item-ids",
+    "completes an item that it has not committed",
+    by=changing,
+    needs=Needs.ITEMS,
+)
 def _other_item_ids(content: Event) -> None:
     if "transcript" in content:
         content["item_id"] += "_again"
 
 
-@fault("same-item-ids", "gives all items the same id", by=changing)
+@fault("same-item-ids", "gives all items the same id", by=changing, needs=Needs.ITEMS)
 def _same_item_ids(content: Event) -> None:
     if "item_id" in content:
         content["item_id"] = "item_1"
 
 
-@fault("unchained", "does not say which item comes before an item", by=changing)
+@fault(
+    "unchained",
+    "does not say which item comes before an item",
+    by=changing,
+    needs=Needs.ITEMS,
+)
 def _unchained(content: Event) -> None:
     if "previous_item_id" in content:
         content["previous_item_id"] = None
@@ -96,18 +106,21 @@ def _unchained(content: Event) -> None:
     "displaced",
     "names different previous items when it commits and when it adds an item",
     by=changing,
+    needs=Needs.ITEMS,
 )
 def _displaced(content: Event) -> None:
     if "item" in content:
         content["previous_item_id"] = "item_elsewhere"
 
 
-@fault("adds-nothing", "adds no item to the conversation", by=dropping)
+@fault(
+    "adds-nothing", "adds no item to the conversation", by=dropping, needs=Needs.ITEMS
+)
 def _adds_item(content: Event) -> bool:
     return "item" in content
 
 
-@fault("silent-commit", "does not answer a commit", by=dropping)
+@fault("silent-commit", "does not answer a commit", by=dropping, needs=Needs.ITEMS)
 def _acknowledges_commit(content: Event) -> bool:
     return "previous_item_id" in content and "item" not in content
 
@@ -115,7 +128,7 @@ def _acknowledges_commit(content: Event) -> bool:
 # Text
 
 
-@fault("foretells", "sends text right after a session update")
+@fault("foretells", "sends text right after a session update", needs=Needs.ITEMS)
 class Foretells(EventChanger):
     """Sends a partial after each session update, before any audio."""
 
@@ -141,7 +154,11 @@ class Cumulative(EventChanger):
         return (content,)
 
 
-@fault("counts-content", "gives each delta of an item another content_index")
+@fault(
+    "counts-content",
+    "gives each delta of an item another content_index",
+    needs=Needs.ITEMS,
+)
 class CountsContent(EventChanger):
     """Sends the number of each delta, from 0, as the ``content_index``."""
 
@@ -156,7 +173,11 @@ class CountsContent(EventChanger):
         return (content,)
 
 
-@fault("fails-first", "reports each item as failed and then completes it")
+@fault(
+    "fails-first",
+    "reports each item as failed and then completes it",
+    needs=Needs.ITEMS,
+)
 class FailsFirst(EventChanger):
     """Sends a failed event and then a completed event for each item."""
 
@@ -171,18 +192,24 @@ class FailsFirst(EventChanger):
         return (failed, content)
 
 
-@fault("no-logprobs", "sends no log probabilities", by=changing)
+@fault("no-logprobs", "sends no log probabilities", by=changing, needs=Needs.ITEMS)
 def _no_logprobs(content: Event) -> None:
     content.pop("logprobs", None)
 
 
-@fault("odd-logprobs", "sends positive log probabilities", by=changing)
+@fault(
+    "odd-logprobs", "sends positive log probabilities", by=changing, needs=Needs.ITEMS
+)
 def _odd_logprobs(content: Event) -> None:
     for each in content.get("logprobs") or ():
         each["logprob"] = 0.5
 
 
-@fault("mixes-items", "swaps the texts of two items that are open together")
+@fault(
+    "mixes-items",
+    "swaps the texts of two items that are open together",
+    needs=Needs.ITEMS,
+)
 class MixesItems(ServerWrapper):
     """Swaps the texts of two items whose finals are due while both are open."""
 
@@ -216,25 +243,41 @@ class MixesItems(ServerWrapper):
 # The session and its settings
 
 
-@fault("conversing", "opens a session for conversation, not transcription", by=changing)
+@fault(
+    "conversing",
+    "opens a session for conversation, not transcription",
+    by=changing,
+    needs=Needs.ITEMS,
+)
 def _conversing(content: Event) -> None:
     if isinstance(content.get("session"), dict):
         content["session"]["type"] = "realtime"
 
 
-@fault("silent-update", "does not answer a session update", by=dropping)
+@fault(
+    "silent-update", "does not answer a session update", by=dropping, needs=Needs.ITEMS
+)
 def _confirms_update(content: Event) -> bool:
     return "session" in content and str(content.get("type")).endswith("updated")
 
 
-@fault("unset", "does not show the settings that it has accepted", by=changing)
+@fault(
+    "unset",
+    "does not show the settings that it has accepted",
+    by=changing,
+    needs=Needs.ITEMS,
+)
 def _unset(content: Event) -> None:
     if _confirms_update(content):
         shown = content["session"]
         content["session"] = {k: v for k, v in shown.items() if isinstance(v, str)}
 
 
-@fault("forgets-rest", "resets the settings that an update does not name")
+@fault(
+    "forgets-rest",
+    "resets the settings that an update does not name",
+    needs=Needs.ITEMS,
+)
 class ForgetsRest(ServerWrapper):
     """Answers an update with null for each setting that the update does not name."""
 
@@ -256,7 +299,7 @@ class ForgetsRest(ServerWrapper):
         return replace(reaction, replies=replies)
 
 
-@fault("shows-refused", "shows the settings that it has refused")
+@fault("shows-refused", "shows the settings that it has refused", needs=Needs.ITEMS)
 class ShowsRefused(EventChanger):
     """Sends the refused settings in the reply to the next update."""
 
@@ -282,7 +325,7 @@ def _merged(one: Any, other: Any) -> Any:
     return {**one, **merged}
 
 
-@fault("confirms-refused", "confirms an update that it refuses")
+@fault("confirms-refused", "confirms an update that it refuses", needs=Needs.ITEMS)
 class ConfirmsRefused(EventChanger):
     """Sends the error, then a confirmation with the settings that were shown last."""
 
@@ -318,11 +361,13 @@ def _with_error_field(name: str, value: object) -> Wrap:
     return changing(edit)
 
 
-fault("typeless", "sends errors without a type")(_with_error_field("type", ""))
-fault("causeless", "does not say which event an error is about")(
+fault("typeless", "sends errors without a type", needs=Needs.ITEMS)(
+    _with_error_field("type", "")
+)
+fault("causeless", "does not say which event an error is about", needs=Needs.ITEMS)(
     _with_error_field("event_id", None)
 )
-fault("paramless", "does not say which field an error is about")(
+fault("paramless", "does not say which field an error is about", needs=Needs.ITEMS)(
     _with_error_field("param", None)
 )
 
@@ -359,7 +404,7 @@ class BabblesOfEmpty(AcknowledgesEmpty):
         return (*acknowledged, *final)
 
 
-@fault("keeps-cleared", "keeps audio that the client has cleared")
+@fault("keeps-cleared", "keeps audio that the client has cleared", needs=Needs.ITEMS)
 class KeepsCleared(ServerWrapper):
     """Answers a clear but keeps the audio."""
 
@@ -371,7 +416,7 @@ class KeepsCleared(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("silent-clear", "does not answer a clear")
+@fault("silent-clear", "does not answer a clear", needs=Needs.ITEMS)
 class SilentClear(ServerWrapper):
     """Drops the audio at a clear, without a reply."""
 
@@ -382,7 +427,7 @@ class SilentClear(ServerWrapper):
         return reaction
 
 
-@fault("strict-clear", "refuses a clear when no utterance is open")
+@fault("strict-clear", "refuses a clear when no utterance is open", needs=Needs.ITEMS)
 class StrictClear(ServerWrapper):
     """Sends an error for a clear when no utterance is open."""
 
@@ -397,7 +442,7 @@ class StrictClear(ServerWrapper):
 # Audio and turns
 
 
-@fault("one-rate", "ignores the sample rate that the client sets")
+@fault("one-rate", "ignores the sample rate that the client sets", needs=Needs.RATES)
 class OneRate(ServerWrapper):
     """Reads all audio at the first sample rate, also after a session update."""
 
@@ -410,18 +455,22 @@ class OneRate(ServerWrapper):
         return self._rate
 
 
-@fault("endless-speech", "never reports the end of speech", by=dropping)
+@fault(
+    "endless-speech", "never reports the end of speech", by=dropping, needs=Needs.TURNS
+)
 def _ends_speech(content: Event) -> bool:
     return "audio_end_ms" in content
 
 
-@fault("other-turns", "ends a turn that it did not start", by=changing)
+@fault(
+    "other-turns", "ends a turn that it did not start", by=changing, needs=Needs.TURNS
+)
 def _other_turns(content: Event) -> None:
     if _ends_speech(content):
         content["item_id"] += "_other"
 
 
-@fault("restarts-times", "counts times from the start of each turn")
+@fault("restarts-times", "counts times from the start of each turn", needs=Needs.TURNS)
 class RestartsTimes(EventChanger):
     """Reports that each turn starts at 0 ms."""
 

@@ -14,6 +14,7 @@ The fake server calls the hooks and contains no code for a single fault.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -21,7 +22,7 @@ from typing import Any, TypeVar, overload
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.dialects import Dialect, Reaction, Server, operations
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
 
@@ -118,17 +119,31 @@ class Hooks:
         return seconds
 
 
+class Needs(enum.Enum):
+    """What a fault changes if only some dialects have it; the value names it."""
+
+    ITEMS = "items"
+    TURNS = "turns that the server detects"
+    EXPIRY = "time at which a session expires"
+    RATES = "sample rate that the client sets"
+    STARTS = "commit that starts an utterance"
+    SILENT_SET_UP = "set-up that is not answered"
+    GAUGE = "gauge of open sessions"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One way in which the fake server breaks its protocol.
 
     ``about`` completes the sentence "a server that ...". ``hooks`` returns the hooks of
-    the fault for one fake server.
+    the fault for one fake server. ``needs`` is what a dialect must have, so that the
+    fault has an effect.
     """
 
     name: str
     about: str
     hooks: Callable[[ServerState], Hooks]
+    needs: Needs | None = None
 
 
 class _Wrapping(Hooks):
@@ -148,11 +163,19 @@ _T = TypeVar("_T")
 
 
 @overload
-def fault(name: str, about: str) -> Callable[[_T], _T]: ...
-@overload
-def fault(name: str, about: str, *, by: Callable[[_T], Wrap]) -> Callable[[_T], _T]: ...
 def fault(
-    name: str, about: str, *, by: Callable[[Any], Wrap] | None = None
+    name: str, about: str, *, needs: Needs | None = None
+) -> Callable[[_T], _T]: ...
+@overload
+def fault(
+    name: str, about: str, *, by: Callable[[_T], Wrap], needs: Needs | None = None
+) -> Callable[[_T], _T]: ...
+def fault(
+    name: str,
+    about: str,
+    *,
+    by: Callable[[Any], Wrap] | None = None,
+    needs: Needs | None = None,
 ) -> Callable[[Any], Any]:
     """Declare a `Hooks` class or a wrapper as a fault.
 
@@ -164,13 +187,26 @@ def fault(
         if name in FAULTS:
             raise ValueError(f"there is already a fault {name!r}; choose another name")
         if isinstance(declared, type) and issubclass(declared, Hooks):
-            FAULTS[name] = Fault(name, about, declared)
+            FAULTS[name] = Fault(name, about, declared, needs)
         else:
             around: Wrap = declared if by is None else by(declared)
-            FAULTS[name] = Fault(name, about, lambda s: _Wrapping(s, around))
+            FAULTS[name] = Fault(name, about, lambda s: _Wrapping(s, around), needs)
         return declared
 
     return declare
+
+
+def lacking(name: str, dialect: Dialect) -> Needs | None:
+    """Return what a fault needs and a dialect lacks, ``None`` if it lacks nothing.
+
+    A dialect has what the faults of a requirement of the dialect need.
+    """
+    needs = FAULTS[name].needs
+    if needs is None or needs is Needs.GAUGE:
+        return needs if needs and not operations(dialect).gauge else None
+    proofs = [each.proof for each in dialect.requirements if each.proof is not None]
+    having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
+    return None if needs in having else needs
 
 
 class Faults(Hooks):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import UNKNOWN_EVENT, sets_up
-from pytest_realtime_asr.fake.faults.registry import Hooks, Send, fault
+from pytest_realtime_asr.fake.faults.registry import Hooks, Needs, Send, fault
 from pytest_realtime_asr.fake.frame_edits import Event, edited, event, is_error
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import (
@@ -168,7 +168,11 @@ class OldClock(ServerWrapper):
         return self._server.open(session, 0)
 
 
-@fault("expires-in-ms", "gives in milliseconds the time at which a session expires")
+@fault(
+    "expires-in-ms",
+    "gives in milliseconds the time at which a session expires",
+    needs=Needs.EXPIRY,
+)
 class ExpiresInMilliseconds(ServerWrapper):
     """Multiplies ``expires_at`` in the event that opens a session by 1000."""
 
@@ -183,7 +187,11 @@ def _expiring_in_ms(content: Event) -> None:
         session["expires_at"] *= 1000
 
 
-@fault("acknowledges", "acknowledges a session update that it accepts")
+@fault(
+    "acknowledges",
+    "acknowledges a session update that it accepts",
+    needs=Needs.SILENT_SET_UP,
+)
 class Acknowledges(ServerWrapper):
     """Sends ``session.updated`` after each accepted update, as newer servers do."""
 

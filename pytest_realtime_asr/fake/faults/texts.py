@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import is_control, was_ignored
-from pytest_realtime_asr.fake.faults.registry import Hooks, fault
+from pytest_realtime_asr.fake.faults.registry import Hooks, Needs, fault
 from pytest_realtime_asr.fake.frame_edits import Event, edited, event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import (
@@ -402,7 +402,11 @@ class RepeatsFirst(WordChanger):
         return self._first[sent : sent + most]
 
 
-@fault("stale-final", "applies a stray final commit to the next utterance")
+@fault(
+    "stale-final",
+    "applies a stray final commit to the next utterance",
+    needs=Needs.STARTS,
+)
 class StaleFinal(UtteranceTracker):
     """Ends an utterance as soon as it starts, if a stray final commit came before."""
 

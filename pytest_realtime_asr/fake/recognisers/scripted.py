@@ -79,7 +79,7 @@ class _Clip:
     samples: int
 
 
-class _Known:
+class Known:
     """The clips of a corpus that have any sound, and their index."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
@@ -110,7 +110,7 @@ class ScriptedRecogniser:
     rate = RATE
 
     def __init__(self, utterances: Iterable[Utterance]) -> None:
-        self._known = _Known(tuple(utterances))
+        self._known = Known(tuple(utterances))
 
     async def listen(self) -> ScriptedListener:
         """Return a listener for one utterance."""
@@ -123,8 +123,8 @@ class ScriptedRecogniser:
 class ScriptedListener:
     """Recognises one utterance of PCM16 at 16 kHz; equal audio gives equal words."""
 
-    def __init__(self, known: _Known) -> None:
-        self._hearing = _Hearing(known)
+    def __init__(self, known: Known) -> None:
+        self._hearing = Hearing(known)
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
         """Return the words that this audio makes final, in order."""
@@ -229,10 +229,10 @@ class _Alignment:
         return TimedWord(word.text, self.zero + word.start, self.zero + word.end)
 
 
-class _Hearing:
+class Hearing:
     """Finds the words in the audio of one utterance."""
 
-    def __init__(self, known: _Known) -> None:
+    def __init__(self, known: Known) -> None:
         self._known = known
         self._index = known.index
         self._search = Search(known.index)

@@ -1,0 +1,106 @@
+"""The command ``fake``: its address, and options that would have no effect."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.cli.main import main
+from pytest_realtime_asr.fake.faults import FAULTS, lacking
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+
+NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--recogniser", "pocketsphinx", "--corpus", "bundled:english"],
+            "--corpus: has no effect with --recogniser pocketsphinx, which recognises "
+            "any speech; omit --corpus",
+        ),
+        (
+            ["--fault", "same-item-ids"],
+            "--fault same-item-ids: has no effect, since the dialect vllm has no "
+            "items; omit the fault, or name another --dialect",
+        ),
+        (
+            ["--dialect", "openai:sglang", "--fault", "turn-loses"],
+            "--fault turn-loses: has no effect, since the dialect openai:sglang has no "
+            "turns that the server detects; omit the fault, or name another --dialect",
+        ),
+        (
+            ["--dialect", "openai", "--fault", "leaks"],
+            "--fault leaks: has no effect, since the dialect openai has no gauge of "
+            "open sessions; omit the fault, or name another --dialect",
+        ),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fake", *words]) == 2
+    assert capsys.readouterr().err == f"error: {said}\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fault_that_proves_a_requirement_has_an_effect(name: str) -> None:
+    dialect = dialects.load(name)
+    proofs = [each.proof for each in dialect.requirements if each.proof is not None]
+    faults = {fault for proof in proofs for fault in proof.faults}
+    assert faults <= FAULTS.keys()
+    assert {fault: lacking(fault, dialect) for fault in faults} == dict.fromkeys(faults)
+
+
+def test_a_gauge_is_that_of_the_dialect() -> None:
+    assert lacking("leaks", dialects.load("vllm")) is None
+    assert lacking("leaks", dialects.load("openai:sglang")) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        # Of the range for documentation (RFC 5737)
+        ("192.0.2.1", "Cannot assign requested address|Can't assign .*"),
+        ("no.such.host.invalid", "[^0-9]*"),
+    ],
+)
+def test_an_address_of_another_machine(
+    host: str,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        "pytest_realtime_asr.cli.fake.ScriptedRecogniser",
+        lambda _: ScriptedRecogniser([]),
+    )
+    assert main(["fake", "--host", host, "--port", "0"]) == 2
+    told = capsys.readouterr().err
+    advice = "choose another --host, another port, or 0 for any free port"
+    head = re.escape(f"error: --port: the server cannot listen on {host}:0 ")
+    assert re.fullmatch(f"{head}\\(({why})\\); {advice}\n", told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("0.0.0.0", "127.0.0.1"), ("localhost", "localhost"), ("::1", "[::1]")],
+)
+def test_the_url_of_a_host_can_be_reached(host: str, shown: str) -> None:
+    with FakeServer(["--corpus", "bundled:odd", "--host", host]) as server:
+        assert server.url.startswith(f"http://{shown}:")
+        assert server.traces() == ()
+
+
+@pytest.mark.slow
+def test_the_help_states_the_host() -> None:
+    command = [sys.executable, "-m", "pytest_realtime_asr", "fake", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--host ADDRESS" in told
