@@ -86,7 +86,7 @@ async def find(
         if frame is None:
             silent.add(where)
             failures.append(
-                f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
+                f"{where}: {probe.sent_nothing(patience)}; {probe.PATIENCE}"
             )
             continue
         record = _first(frame)

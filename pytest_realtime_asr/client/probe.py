@@ -125,6 +125,11 @@ async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
         await wire.close()
 
 
+def sent_nothing(seconds: float) -> str:
+    """Return the part of a message about a server that sent no first event."""
+    return f"the server opened a session and sent nothing within {seconds:g} s"
+
+
 def models(access: Access) -> tuple[str, ...]:
     """Return the names of the models in the response to ``GET /v1/models``.
 

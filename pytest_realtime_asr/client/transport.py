@@ -479,7 +479,10 @@ def over_limit(size: int) -> str:
 def unreachable(error: OSError) -> str:
     """Return why no connection could be opened, and what to check."""
     if isinstance(error, socket.gaierror):
-        return f"cannot resolve the host name: {error.strerror}; check its spelling"
+        return (
+            f"no server was there: cannot resolve the host name: {error.strerror}; "
+            "check its spelling"
+        )
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error)
     if isinstance(error, ConnectionResetError):
@@ -488,6 +491,11 @@ def unreachable(error: OSError) -> str:
             "scheme match the server (wss or https if it uses TLS, otherwise ws or "
             "http), and does the server require a client certificate "
             "(--realtime-client-cert)?"
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return (
+            f"no server was there: {os.strerror(errno.ECONNREFUSED)}; is the server "
+            "running, and are its host and port right?"
         )
     reason = error.strerror or str(error)
     if error.errno:

@@ -17,15 +17,21 @@ _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the contr
 
 
 def attach(
-    report: pytest.TestReport, *, row: Row | None, result: Row | None, notes: list[str]
+    report: pytest.TestReport,
+    *,
+    row: Row | None,
+    result: Row | None,
+    notes: list[str],
+    untested: bool = False,
 ) -> None:
     """Attach the results of a test to pytest's report, in builtin types.
 
     ``row`` is the row of the test in the table. ``result`` is the result of the
-    requirement that the test judges, if it belongs to the packaged suite.
+    requirement that the test judges, if it belongs to the packaged suite. ``untested``
+    says that the test was skipped because its server could not be tested.
     """
-    if row is not None or result is not None or notes:
-        found = {"row": row, "result": result, "notes": notes}
+    if row is not None or result is not None or notes or untested:
+        found = {"row": row, "result": result, "notes": notes, "untested": untested}
         vars(report)[_ATTACHED] = found
 
 
@@ -59,6 +65,7 @@ class Tally:
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
+        self._untested = False  # whether a test was skipped for want of its server
         self._noted: dict[str, None] = {}  # in the order in which they were added
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -73,6 +80,7 @@ class Tally:
                 self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
             if found["result"] is not None:
                 self._results[report.nodeid] = found["result"]
+            self._untested |= found["untested"]
             self._noted |= dict.fromkeys(found["notes"])
         if self._suite and report.nodeid.startswith(self._suite):
             expected = hasattr(report, "wasxfail")
@@ -87,7 +95,8 @@ class Tally:
             self._results = {**rest, **self._results}
         if self._results:
             self._end().write(self._results.values())
-        if self._proves_nothing(session.config) and exitstatus in (0, 5):
+        nothing = self._untested or self._proves_nothing(session.config)
+        if nothing and exitstatus in (0, 5):
             session.exitstatus = 1
 
     def pytest_terminal_summary(

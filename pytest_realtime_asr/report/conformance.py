@@ -257,8 +257,8 @@ def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> lis
         "unexpectedly passing (stale entry)", [each for each in known if each.stale]
     )
     for status in (
-        Status.STOPPED,
         Status.MISSING,
+        Status.STOPPED,
         Status.HARNESS,
         Status.LIMITED,
         Status.NOT_RUN,
@@ -274,7 +274,7 @@ def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> lis
 
 def _server(server: ServerInfo) -> str:
     if not server.target:
-        return "server unreachable"
+        return "the server was not tested"
     version = f", version {server.version}" if server.version else ""
     suite = f", suite {server.suite}" if server.suite else ""
     dialect = f"{server.dialect} ({server.found})" if server.found else server.dialect

@@ -14,6 +14,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
+from pytest_realtime_asr.run.reporters import Reporters
 from pytest_realtime_asr.run.servers import Servers, ignore
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.run.turns import Turns
@@ -48,6 +49,7 @@ class Run:
         self.warn: Callable[[str], None] = ignore
         self.turns = Turns(shared, parallel=config.parallel)
         self.shared = shared is not None
+        self.reporters = Reporters(shared)
         self.servers = Servers(
             config,
             warm,

@@ -30,9 +30,10 @@ from pytest_realtime_asr.run.model_choice import NoModel
 from pytest_realtime_asr.run.shared_answers import SharedAnswers
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.turns import Turns
-from pytest_realtime_asr.run.warm_up import warm_up
+from pytest_realtime_asr.run.warm_up import silence, warm_up
 from pytest_realtime_asr.trace.records import Ending
 
+_WRONG = (401, 403, 404)  # HTTP statuses of a wrong key and of a wrong path
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
 
 
@@ -47,8 +48,9 @@ class Host:
     ``version`` is the version that the user names or the server reports; it is empty if
     there is neither. ``cold`` is the latency of the warm-up's first final in ms.
     ``note`` tells the user about the warm-up, and is empty if there is nothing to tell.
-    ``failed`` says that the warm-up got no final. ``models`` are the models that the
-    server lists, empty if the user named the model.
+    ``failed`` says that the warm-up got no final, and ``mute`` that the server sent
+    nothing in it; it is empty if the server sent something. ``models`` are the models
+    that the server lists, empty if the user named the model.
     """
 
     access: Access
@@ -58,6 +60,7 @@ class Host:
     note: str = ""
     failed: bool = False
     models: tuple[str, ...] = ()
+    mute: str = ""
 
 
 class _Answer(msgspec.Struct):
@@ -73,6 +76,7 @@ class _Answer(msgspec.Struct):
     note: str = ""
     failed: bool = False
     models: tuple[str, ...] = ()
+    mute: str = ""
 
 
 class Servers:
@@ -108,6 +112,7 @@ class Servers:
         self._models: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
         # By URL: the test in which a session failed, and the time.
         self._suspects: dict[str, tuple[str, datetime]] = {}
+        self._served: set[str] = set()  # URLs at which a session was ready
         # Lost baselines, for which the run does not wait again.
         self._abandoned: set[tuple[str, str, str]] = set()
 
@@ -238,7 +243,27 @@ class Servers:
                 url = live.plan.access.target.websocket
                 self._suspects[url] = test, datetime.now(UTC)
             if live.misfit:
-                self._refuse(live)
+                self._refuse(live, live.misfit)
+            self._note_first(live)
+
+    def _note_first(self, live: Live) -> None:
+        """Treat a server as unreachable that has refused each session so far.
+
+        Without a warm-up, a session of a test may be the first to find this. A session
+        with another model than that of the run proves nothing about the server.
+        """
+        if live.trace.opened is not None and live.timeline.ready is not None:
+            self._served.add(live.plan.access.target.websocket)
+        host = next((h for h in self._hosts.values() if _reaches(h, live)), None)
+        if not isinstance(host, Host) or live.plan.model != host.model:
+            return
+        if live.plan.access.target.websocket in self._served:
+            return
+        end = live.trace.end
+        if end.how is Ending.REFUSED and end.code in _WRONG:
+            self._refuse(live, end.reason)
+        elif mute := silence(live.plan, live.recording):
+            self._refuse(live, mute)
 
     def _ask_first(self, text: str) -> Discovery:
         """Detect the dialect of a server, and wait if the server is still loading."""
@@ -250,11 +275,11 @@ class Servers:
             return Discovery(lost=str(error))
         return self._loop().run(find(asked, self.redactor, wait=wait))
 
-    def _refuse(self, live: Live) -> None:
+    def _refuse(self, live: Live, why: str) -> None:
         """Treat the server of a session as unreachable from now on."""
         for name, known in self._hosts.items():
-            if isinstance(known, Host) and known.access is live.plan.access:
-                self._hosts[name] = Unreachable(live.misfit)
+            if _reaches(known, live):
+                self._hosts[name] = Unreachable(why)
                 self._keep(self._hosts[name], *name)
 
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
@@ -375,7 +400,13 @@ class Servers:
             wait=server.wait,
             progress=self._progress,
         )
-        return replace(host, cold=found.cold, note=found.note, failed=found.failed)
+        return replace(
+            host,
+            cold=found.cold,
+            note=found.note,
+            failed=found.failed,
+            mute=found.mute,
+        )
 
     def _keep(self, known: Host | Unreachable, *words: str) -> None:
         """Store the state of a server for the other workers."""
@@ -389,6 +420,7 @@ class Servers:
                 note=known.note,
                 failed=known.failed,
                 models=known.models,
+                mute=known.mute,
             )
             self._answers.keep(answer, *words)
 
@@ -410,4 +442,10 @@ class Servers:
             found.note,
             found.failed,
             found.models,
+            found.mute,
         )
+
+
+def _reaches(known: Host | Unreachable, live: Live) -> bool:
+    """Return whether this is the server of a session."""
+    return isinstance(known, Host) and known.access is live.plan.access
