@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import partial
@@ -21,12 +21,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pytest_realtime_asr.client.transport import (
+    KEY_REFUSED,
     Access,
     Closed,
     Unreachable,
     connect,
     explain,
     over_limit,
+    renewed,
     unreachable,
     untrusted,
 )
@@ -234,9 +236,22 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
 
     The body of an error response is empty, unless ``errors`` is true. The whole request
     ends within `ANSWER` seconds, redirects included. At most ``access.max_message``
-    bytes of a body are read. Redirects are followed without the API key. Raises
-    `Unreachable`.
+    bytes of a body are read. Redirects are followed without the API key. If the server
+    refuses the key, the key is renewed once, if possible. Raises `Unreachable`.
     """
+    used = dict(access.headers)
+    status, body = _get(access, route, used, errors=errors)
+    if status in KEY_REFUSED:
+        refusal = Unreachable(_refusal(access, route, status), status=status)
+        if renewed(access, used, refusal):
+            return _get(access, route, dict(access.headers), errors=errors)
+    return status, body
+
+
+def _get(
+    access: Access, route: str, headers: Mapping[str, str], *, errors: bool
+) -> tuple[int, bytes]:
+    """Do what `get` does, with these headers."""
     where = access.target.http + route
     deadline, redirects = _Deadline(ANSWER), _Redirects()
     opener = urllib.request.OpenerDirector()
@@ -250,7 +265,7 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
     ):
         opener.add_handler(handler)
     request = urllib.request.Request(where)
-    for name, value in access.headers.items():
+    for name, value in headers.items():
         # A server that is redirected to must not get the API key.
         request.add_unredirected_header(name, value)
 

@@ -36,6 +36,7 @@ from pytest_realtime_asr.conformance.session_limit import RateLimited, SessionLi
 from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.run.audio_account import AudioAccount, AudioLimit
 from pytest_realtime_asr.trace.records import Ending
 
 SILENCES = 2  # scenarios that may wait in vain for the same event
@@ -203,6 +204,7 @@ class Scheduler:
       most, if another scenario lost one too. It is repeated while it loses again, which
       tells a fault of the scenario's subject from losses by chance.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
+    - ``account`` is the account of the audio that the run sends.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
       limits.
     """
@@ -217,6 +219,7 @@ class Scheduler:
         repeats: int = 0,
         recover: float = 0.0,
         overhead: float = OVERHEAD,
+        account: AudioAccount | None = None,
         progress: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._config = config
@@ -225,6 +228,7 @@ class Scheduler:
         self._early_stop = early_stop
         self._recover = recover
         self._overhead = overhead
+        self._account = account or AudioAccount()
         self._progress = progress
         self._results: dict[str, concurrent.futures.Future[ScenarioResult]] = {}
         self._audio = 0.0  # s sent so far
@@ -478,13 +482,21 @@ class Scheduler:
             audio = 0.0  # counted before
         if obstacle := self._obstacle(scenario, audio):
             return ScenarioResult(obstacle=obstacle)
+        try:
+            # A scenario that runs once more may send its audio once more.
+            whole = scenario.audio(self._config.clips)
+            reserved = self._account.reserve(whole, f"the scenario {scenario.name}")
+        except AudioLimit as error:
+            return ScenarioResult(obstacle=Obstacle(ObstacleKind.NOT_RUN, str(error)))
         self._audio += audio
         self._started.add(scenario.name)
-        run = ScenarioRun(self._config, scenario.name)
+        plan = replace(self._config.plan, meter=reserved.meter)
+        run = ScenarioRun(replace(self._config, plan=plan), scenario.name)
         beyond = self._config.plan.limits.beyond * scenario.sessions
         timeout = self._overhead + self._config.wall_seconds(audio) + beyond
         obstacle = await _act(scenario, run, timeout)
         evidence = await run.close()
+        self._account.release(reserved)
         self._gauges += evidence.gauges
         if run.refused is not None:
             obstacle = Obstacle(ObstacleKind.LIMITED, refusal(run.refused))

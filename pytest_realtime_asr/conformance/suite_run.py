@@ -192,6 +192,7 @@ def _scheduler(
         early_stop=early_stop,
         repeats=REPEATS,
         recover=run.config.server.recover,
+        account=run.account,
         progress=run.progress,
     )
 

@@ -152,6 +152,7 @@ class RealtimePlugin:
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
                 notes=lambda: self.used_state.drain_notes() if self.used_state else [],
+                audio=self._sent_audio,
             ),
             "realtime-tally",
         )
@@ -171,6 +172,13 @@ class RealtimePlugin:
 
             self._end = EndOfRun(self.state)
         return self._end
+
+    def _sent_audio(self) -> str:
+        """Return a line about the audio that the run has sent, "" if it sent none."""
+        folder = None if self._controller is None else self._controller.used_folder
+        if self.used_state is None and folder is None:
+            return ""
+        return self._end_of_run.audio(folder)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

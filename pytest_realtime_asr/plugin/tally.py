@@ -49,7 +49,8 @@ class Tally:
 
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
     does not run. ``end`` returns the object that makes the tables and reports.
-    ``notes`` returns the lines that this process prints at the end.
+    ``notes`` returns the lines that this process prints at the end, and ``audio`` the
+    line about the audio that the run has sent.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class Tally:
         *,
         end: Callable[[], End],
         notes: Callable[[], Iterable[str]],
+        audio: Callable[[], str],
     ) -> None:
         self._suite = suite
         self._end = end
         self._notes = notes
+        self._audio = audio
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
@@ -114,6 +117,8 @@ class Tally:
             terminalreporter.section("realtime conformance")
             for line in self._end().verdicts(self._results.values()):
                 terminalreporter.write_line(line)
+        if sent := self._audio():
+            terminalreporter.write_line(f"realtime: {sent}")
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(

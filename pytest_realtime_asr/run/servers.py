@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import probe, target
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
+from pytest_realtime_asr.client.key_command import KeyCommand, KeyHeaders
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Limits, Plan, caller
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access, Unreachable
@@ -83,7 +86,8 @@ class Servers:
     """Probes and warms up the servers of a run.
 
     ``warm`` returns the corpus of the warm-up, ``loop`` the event loop of the warm-up's
-    sessions. ``discovered`` maps targets to the dialects that were detected.
+    sessions. ``discovered`` maps targets to the dialects that were detected. ``meter``
+    counts the audio of all sessions.
     """
 
     def __init__(
@@ -96,17 +100,22 @@ class Servers:
         shared: Path | None,
         progress: Callable[[str], None],
         warn: Callable[[str], None],
+        meter: Meter,
     ) -> None:
         self.redactor = config.redactor
         self.discovered: dict[str, Discovery] = {}
         self.last_host: Host | None = None
         self._config = config
+        self._key_command: KeyCommand | None = None
+        if config.server.key_command:
+            self._key_command = KeyCommand(config.server.key_command, self._learn)
         self._warm = warm
         self._loop = loop
         self._turns = turns
         self._answers = SharedAnswers(shared)
         self._progress = progress
         self._warn = warn
+        self._meter = meter
         self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
         # By target and dialect: the chosen model, and all models of the server.
         self._models: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
@@ -217,6 +226,7 @@ class Servers:
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
             found=found,
+            meter=self._meter,
         )
 
     def rules(
@@ -348,20 +358,32 @@ class Servers:
             chunk=session.chunk,
             limits=time_limits(session.timeout, wait=self._config.server.wait),
             redactor=self.redactor,
+            meter=self._meter,
         )
+
+    def _learn(self, key: str) -> None:
+        """Treat a key as a secret from now on."""
+        self.redactor = self.redactor.also([key])
 
     def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         server = self._config.server
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
         self.redactor = self.redactor.also(where.secrets)
-        headers = dict(server.headers)
-        own = {name.lower() for name in headers}
-        for name, value in dialect.headers(server.key).items():
-            if name.lower() not in own:
-                headers[name] = value
+        own = {name.lower() for name in server.headers}
+
+        def headers(key: str) -> Mapping[str, str]:
+            found = dialect.headers(key).items()
+            of_dialect = {name: each for name, each in found if name.lower() not in own}
+            return {**server.headers, **of_dialect}
+
+        changes: dict[str, Any] = {"headers": headers(server.key)}
+        if self._key_command is not None:
+            renewable = KeyHeaders(self._key_command, headers)
+            dict(renewable)  # a command that fails is an error here
+            changes = {"headers": renewable, "renew": renewable.renew}
         return Access(
             where,
-            headers=headers,
+            **changes,
             tls=server.tls.context() if where.secure else None,
             server_name=server.tls.server_name,
             proxy=None if where.loopback else server.proxy or True,
