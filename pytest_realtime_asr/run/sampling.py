@@ -20,6 +20,7 @@ from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.forecast import CallProgress, expected, reporting
 from pytest_realtime_asr.run.ledger import Ledger, RandomOrder
 from pytest_realtime_asr.run.results import decided, sequential_budgets
 from pytest_realtime_asr.run.run import Run
@@ -146,6 +147,7 @@ class Sampling:
         free = asyncio.Semaphore(concurrency)
         takes: list[Transcription | None] = [None] * len(utterances)
         retries = _retries(len(utterances))
+        progress = await asyncio.to_thread(self._progress, utterances, concurrency)
 
         async def one(index: int, utterance: Utterance, meter: Meter) -> None:
             async with free:
@@ -154,13 +156,15 @@ class Sampling:
                 takes[index] = await self._in_turns(
                     index, utterance, concurrency, retries, meter, raised=alone
                 )
-                if not alone:
-                    ended = sum(take is not None for take in takes)
-                    self._run.progress(f"{ended}/{len(takes)} utterances")
+                progress.end(index)
 
         with self._reserved(utterances) as meter:
-            await _together(one(*each, meter) for each in enumerate(utterances))
-        self._run.progress("")
+            sending = _together(one(*each, meter) for each in enumerate(utterances))
+            if alone:
+                await sending
+            else:
+                async with reporting(self._run.progress, lambda: str(progress)):
+                    await sending
         return [take for take in takes if take is not None]
 
     async def until_decided(
@@ -259,6 +263,14 @@ class Sampling:
             clip.id: tuple(text for id, text in texts if id == clip.id)
             for clip in clips
         }
+
+    def _progress(
+        self, utterances: Sequence[Utterance], concurrency: int
+    ) -> CallProgress:
+        """Return the progress of a call; the lengths of the audio files are read."""
+        servers = 1 if self._baseline is None else 2
+        seconds = expected(utterances, pace=self._plan.pace, servers=servers)
+        return CallProgress(len(utterances), seconds, at_once=concurrency)
 
     @contextmanager
     def _reserved(

@@ -204,6 +204,15 @@ CASES = {
             ("disruptive", {Harm.DISRUPTIVE}),
         ),
     ),
+    "api-key-command": Case(
+        "run.server.key_command",
+        (),
+        (
+            ("get-key", ("get-key",)),
+            ("get-key  asr", ("get-key", "asr")),
+            ("sh -c 'get-key | head -1'", ("sh", "-c", "get-key | head -1")),
+        ),
+    ),
     "max-audio": Case(
         "suite.max_audio", None, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
     ),
@@ -586,6 +595,9 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
             "heavy disruptive",
             "'heavy disruptive' is not a kind of scenario; choose heavy or disruptive",
         ),
+    ),
+    "api-key-command": (
+        ("get 'key", "No closing quotation; quote the words as in a shell"),
     ),
     "max-audio": (
         ("much", "'much' is not a duration: .*'10min'"),

@@ -116,9 +116,10 @@ def test_the_warm_up_and_the_baseline_are_counted(start: Start) -> None:
             server.transcribe([CLIP])
 
 
+@pytest.mark.slow
 def test_a_decided_call_ends_at_the_limit(start: Start) -> None:
     with faking() as (url, _):
-        run = start(replace(options(pace="32"), max_audio=2.5 * LENGTH))
+        run = start(replace(options(pace="1"), max_audio=2.5 * LENGTH))
         warned: list[str] = []
         run.warn = warned.append
         run.begin("test")
