@@ -68,8 +68,11 @@ def plan(
 def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
     """Return lines about what tests that are not of the suite will send.
 
-    There are no lines if the audio or the corpus cannot be read; the tests say why.
+    There are no lines with ``-q``, and none if the audio or the corpus cannot be read;
+    the tests then say why.
     """
+    if plugin.config.option.verbose < 0:
+        return []
     state = plugin.state
     given, free, uses_corpus = [], 0, False
     for item in tests:

@@ -117,13 +117,13 @@ class Tally:
             terminalreporter.section("realtime conformance")
             for line in self._end().verdicts(self._results.values()):
                 terminalreporter.write_line(line)
-        if sent := self._audio():
-            terminalreporter.write_line(f"realtime: {sent}")
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(
                 "no requirement was judged, so this run proves nothing about the server"
             )
+        if sent := self._audio():
+            terminalreporter.write_line(f"realtime: {sent}")
 
     def _proves_nothing(self, config: pytest.Config) -> bool:
         asked = bool(self._suite) and not config.getoption("collectonly")

@@ -133,7 +133,9 @@ def own(
     if given:
         tests = several(len(given), "test")
         sent = several(len(given), "utterance")
-        lines.append(f"realtime: {tests} of {sent}: {_amount(run, given, start)}")
+        lines.append(
+            f"realtime: {tests} will send {sent}: {_amount(run, given, start)}"
+        )
     if free and corpus:
         tests = f"{several(free, 'test')} {'chooses' if free == 1 else 'choose'}"
         lines.append(

@@ -52,7 +52,7 @@ class ProgressLines:
     """Progress as lines, for an output that is not a terminal, such as a log of CI.
 
     ``fd`` is a file descriptor of the output; it is duplicated. ``column`` returns the
-    column of the cursor. At most one line is written in each ``interval`` s, and the
+    column of the cursor. At most one line is written in each `INTERVAL`, and the
     first after as many s.
     """
 
@@ -61,12 +61,10 @@ class ProgressLines:
         fd: int,
         column: Callable[[], int],
         *,
-        interval: float = INTERVAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fd = os.dup(fd)
         self._column = column
-        self._interval = interval
         self._clock = clock
         self._last = clock()
         self._ended_at = 0  # the column at which the last line interrupted pytest
@@ -75,7 +73,7 @@ class ProgressLines:
     def show(self, text: str) -> None:
         """Write a line if it is time for one; "" writes nothing."""
         with self._writing:
-            if not text or self._clock() - self._last < self._interval or self._fd < 0:
+            if not text or self._clock() - self._last < INTERVAL or self._fd < 0:
                 return
             self._last = self._clock()
             column = self._column()

@@ -11,9 +11,7 @@ from pytest_realtime_asr.report.progress import ProgressLines
 def test_one_line_in_each_interval(tmp_path: Path) -> None:
     now, column = [0.0], [4]
     with (tmp_path / "log").open("wb") as log:
-        lines = ProgressLines(
-            log.fileno(), lambda: column[0], interval=15.0, clock=lambda: now[0]
-        )
+        lines = ProgressLines(log.fileno(), lambda: column[0], clock=lambda: now[0])
         log.write(b"....")
         log.flush()
         for second in range(47):
