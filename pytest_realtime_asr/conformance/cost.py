@@ -20,8 +20,8 @@ class Cost:
     - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
-    - ``seconds`` is about the duration of the run in s, with a server that is not slow
-      and needs no CONFIRMATION scenario.
+    - ``seconds`` is the estimated duration of the run in s, if the server is not slow
+      and no scenario is needed that only confirms a fault.
     - ``durations`` has the duration in s of each scenario that runs, by name.
     - ``connections`` is the number of connections in the whole run, ``streams`` the
       largest number at the same time.
@@ -86,7 +86,7 @@ def total(
 
 
 def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
-    """Return about how many s a scenario takes with a server that is not slow."""
+    """Return the estimated duration of a scenario in s if the server is not slow."""
     clip = clips.seconds / pace if pace else 0.0
     match scenario.concurrency:
         case Concurrency.FIRST:  # usually the first two clips are recognised
