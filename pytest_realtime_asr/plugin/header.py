@@ -10,6 +10,7 @@ import pytest
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.plugin import items, suite
+from pytest_realtime_asr.plugin.utterance_progress import utterance
 from pytest_realtime_asr.report import planning, summary
 
 if TYPE_CHECKING:
@@ -81,9 +82,8 @@ def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
         names = getattr(item, "fixturenames", ())
         if not {"realtime", "realtime_session"} & set(names):
             continue
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        if "utterance" in params:
-            given.append(params["utterance"])
+        if (clip := utterance(item)) is not None:
+            given.append(clip)
         else:
             free += 1
             uses_corpus |= "corpus" in names

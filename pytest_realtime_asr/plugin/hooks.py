@@ -348,6 +348,7 @@ class RealtimePlugin:
             pytest.fail(wrong, pytrace=False)
         if self.uses(item):
             self.judge.begin(item)
+            self.state.show_start(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -372,6 +373,8 @@ class RealtimePlugin:
     ) -> Generator[None, object, object]:
         """Judge the pools that end with this test, unless its call has judged them."""
         last = nextitem is None
+        if self.used_state is not None:
+            self.used_state.note_end(item)
         try:
             result = yield
         except BaseException:

@@ -23,6 +23,7 @@ from pytest_realtime_asr.plugin.options import RawOptions
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
+from pytest_realtime_asr.plugin.utterance_progress import UtteranceProgress, utterance
 from pytest_realtime_asr.plugin.worker import Worker
 from pytest_realtime_asr.report import jsonl, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
@@ -51,6 +52,7 @@ class State:
         self.worker = Worker(config)
         self._output = output
         self._progress: Progress | ProgressLines | None = None
+        self._tests: UtteranceProgress | None = None
         self._notes: dict[str, None] = {}  # in the order in which they were added
         self._restore: Callable[[], None] | None = None
         self._guarded = False
@@ -293,6 +295,24 @@ class State:
     def _load(self, perturb: tuple[str, ...] = ()) -> Corpus:
         run = self.settings.run
         return _corpus(self.settings.corpus, run.language, run.private, perturb)
+
+    def show_start(self, item: pytest.Item) -> None:
+        """Show the progress when a test starts that gets one utterance."""
+        if self._progress is None or utterance(item) is None:
+            return
+        if self._tests is None:
+            servers = 2 if self.settings.comparison.target else 1
+            pace = self.settings.run.session.pace
+            self._tests = UtteranceProgress(
+                item.session.items, pace=pace, servers=servers
+            )
+        if text := self._tests.text(item):
+            self._show_progress(text)
+
+    def note_end(self, item: pytest.Item) -> None:
+        """Count a test whose start was shown."""
+        if self._tests is not None:
+            self._tests.end(item)
 
     def _columns_left(self) -> int:
         writer = self.config.get_terminal_writer()

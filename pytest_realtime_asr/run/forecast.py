@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.corpus import Corpus, Utterance
-from pytest_realtime_asr.text.number_format import about
+from pytest_realtime_asr.text.number_format import about, several
 
 # s that a session takes in addition to its audio, measured on two cores
 BESIDE_AUDIO = 0.35
@@ -52,7 +52,8 @@ class CallProgress:
 
     ``expected`` is the time in s that each utterance is expected to take, ``None`` if
     it is not known; ``at_once`` utterances are sent at the same time. The time left
-    follows the time that the utterances have taken so far.
+    follows the time that the utterances have taken so far. ``what`` names an utterance
+    in the text.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class CallProgress:
         expected: Sequence[float] | None,
         *,
         at_once: int = 1,
+        what: str = "utterance",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._count = count
         self._expected = expected
+        self._what = what
         self._at_once = min(at_once, max(1, count))
         self._clock = clock
         self._began = clock()
@@ -87,7 +90,7 @@ class CallProgress:
         return max(0.0, whole * pace - (self._clock() - self._began))
 
     def __str__(self) -> str:
-        done = f"{len(self._ended)} of {self._count} utterances"
+        done = f"{len(self._ended)} of {several(self._count, self._what)}"
         left = self.left
         return done if left is None else f"{done}, {about(left)} left"
 
@@ -124,6 +127,4 @@ async def reporting(
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         progress("")

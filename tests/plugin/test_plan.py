@@ -58,20 +58,29 @@ def test_what_tests_of_the_user_will_send(project: Project) -> None:
         project.run(PACE, *asked).stdout.no_fnmatch_line("realtime: * utterances*")
 
 
-@pytest.mark.parametrize(("quiet", "shown"), [((), True), (("-q", "-q"), False)])
+EACH = """
+def test_each(realtime, utterance):
+    realtime.transcribe(utterance)
+"""
+
+
+@pytest.mark.parametrize(("code", "what"), [(SPOKEN, "utterances"), (EACH, "tests")])
+@pytest.mark.parametrize(("quiet", "shown"), [(("-q",), True), (("-q", "-q"), False)])
 def test_a_log_gets_lines_about_the_progress(
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     quiet: tuple[str, ...],
     shown: bool,
+    code: str,
+    what: str,
 ) -> None:
     monkeypatch.setattr(progress, "INTERVAL", 0.05)
     monkeypatch.setattr(forecast, "TICK", 0.02)
-    project.write(SPOKEN)
-    assert project.run(PACE, *quiet).ret == 0
+    project.write(code)
+    assert project.run(PACE, *quiet, "-k", "spoken or turn or door").ret == 0
     lines = re.findall(
-        r"^realtime: \d of 4 utterances, about \d s left$",
+        rf"^realtime: \d of \d {what}, about \d s left$",
         capfd.readouterr().out,
         re.MULTILINE,
     )
