@@ -39,7 +39,12 @@ def test_the_verdicts_are_listed() -> None:
 
 
 # Fixtures that only the packaged suite uses, which may change.
-INTERNAL = {"realtime_record_result", "realtime_suite_config", "realtime_trace_file"}
+INTERNAL = {
+    "realtime_record_result",
+    "realtime_reporter",
+    "realtime_suite_config",
+    "realtime_trace_file",
+}
 
 
 def test_the_fixtures_are_listed(pytester: pytest.Pytester) -> None:

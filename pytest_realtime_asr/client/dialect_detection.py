@@ -10,14 +10,13 @@ import msgspec
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import greetings, probe
 from pytest_realtime_asr.client.greetings import Likeness
-from pytest_realtime_asr.client.transport import Access, Unreachable
+from pytest_realtime_asr.client.transport import KEY_REFUSED, Access, Unreachable
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
 
 AUTO = "auto"  # the name given if the dialect is to be detected
-_KEY_REFUSED = (401, 403)  # HTTP statuses
 SHOWN = 200  # characters of an unknown first event that a message quotes
 DIFFERENCES = 4  # that a message lists
 
@@ -75,7 +74,7 @@ async def find(
             frame = await probe.greeting(access, wait=wait)
         except Unreachable as error:
             failures.append(str(error))
-            if error.status in _KEY_REFUSED and redactor:
+            if error.status in KEY_REFUSED and redactor:
                 failures.append(
                     "if the key is right, this kind of server may expect the key in "
                     "another header; choose a profile (--realtime-list=dialects lists "
@@ -86,7 +85,7 @@ async def find(
         if frame is None:
             silent.add(where)
             failures.append(
-                f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
+                f"{where}: {probe.sent_nothing(patience)}; {probe.PATIENCE}"
             )
             continue
         record = _as_record(frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.requirement import Requirement
@@ -41,7 +42,7 @@ class Plan:
     ``chunk`` is in seconds. ``redactor`` removes secrets from everything that is
     written. ``rules`` are the requirements by which the server is judged. ``version``
     is the version that the server reports. ``found`` says how the dialect was detected;
-    it is "" if the user named the dialect.
+    it is "" if the user named the dialect. ``meter`` counts the audio that is sent.
     """
 
     dialect: Dialect
@@ -55,6 +56,7 @@ class Plan:
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
     version: str = ""
     found: str = ""
+    meter: Meter = field(default_factory=Meter, repr=False, compare=False)
 
     @property
     def caller(self) -> Caller:

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import partial
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pytest_realtime_asr.client.transport import (
+    KEY_REFUSED,
     Access,
     Closed,
     Unreachable,
@@ -28,6 +29,7 @@ from pytest_realtime_asr.client.transport import (
     connect,
     explain,
     over_limit,
+    renewed,
     unreachable,
     untrusted,
 )
@@ -134,6 +136,11 @@ async def first_frame(
         ) from error
 
 
+def sent_nothing(seconds: float) -> str:
+    """Return the part of a message about a server that sent no first event."""
+    return f"the server opened a session and sent nothing within {seconds:g} s"
+
+
 def models(access: Access) -> tuple[str, ...]:
     """Return the names of the models in the response to ``GET /v1/models``.
 
@@ -238,9 +245,22 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
 
     The body of an error response is empty, unless ``errors`` is true. The whole request
     ends within `ANSWER` seconds, redirects included. At most ``access.max_message``
-    bytes of a body are read. Redirects are followed without the API key. Raises
-    `Unreachable`.
+    bytes of a body are read. Redirects are followed without the API key. If the server
+    refuses the key, the key is renewed once, if possible. Raises `Unreachable`.
     """
+    used = dict(access.headers)
+    status, body = _get(access, route, used, errors=errors)
+    if status in KEY_REFUSED:
+        refusal = Unreachable(_refusal(access, route, status), status=status)
+        if renewed(access, used, refusal):
+            return _get(access, route, dict(access.headers), errors=errors)
+    return status, body
+
+
+def _get(
+    access: Access, route: str, headers: Mapping[str, str], *, errors: bool
+) -> tuple[int, bytes]:
+    """Do what `get` does, with these headers."""
     where = access.target.http + route
     deadline, redirects = _Deadline(ANSWER), _Redirects()
     opener = urllib.request.OpenerDirector()
@@ -254,7 +274,7 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
     ):
         opener.add_handler(handler)
     request = urllib.request.Request(where)
-    for name, value in access.headers.items():
+    for name, value in headers.items():
         # A server that is redirected to must not get the API key.
         request.add_unredirected_header(name, value)
 

@@ -26,6 +26,7 @@ from pytest_realtime_asr.client.transport import (
     connect,
 )
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
 from pytest_realtime_asr.trace.recording import Message, Recording
@@ -44,6 +45,17 @@ from pytest_realtime_asr.trace.timeline import Timeline
 PING_INTERVAL = 1.0  # s between two pings that measure the round trip to the server
 PONG_TIMEOUT = 5.0  # s until a ping counts as unanswered; it is then the last ping
 _MORE = "--realtime-timeout=SECONDS allows more"
+_UNAUTHORISED = 3000  # the close code that is registered for it
+_KEY_CODES = frozenset(  # the codes of errors by which servers refuse a key
+    {
+        "authentication_error",
+        "expired_token",
+        "invalid_api_key",
+        "invalid_token",
+        "token_expired",
+        "unauthorized",
+    }
+)
 _FRAMES_PER_TURN = 64  # frames read before other tasks of the loop may run
 
 
@@ -52,12 +64,15 @@ class Live:
 
     If ``pings`` is true, the session pings the server each second to measure the round
     trip. ``misfit`` says that the server speaks another dialect; it is "" if it does
-    not.
+    not. ``key_renewed`` says that the server refused the key in the session, and that
+    the next session has another key.
     """
 
     def __init__(self, loop: Loop, plan: Plan, *, pings: bool = False) -> None:
         self.plan = plan
         self.misfit = ""
+        self.key_renewed = False
+        self._headers: Mapping[str, str] = {}
         self._pings = pings
         self._loop = loop
         self._caller = plan.caller
@@ -96,6 +111,7 @@ class Live:
             raise self._lost()
         self._recorder.begin()
         self._began = time.monotonic_ns()
+        self._headers = dict(self.plan.access.headers)
         try:
             self._wire = await connect(self.plan.access, timeout=limits.connect)
         except Unreachable as error:
@@ -318,6 +334,8 @@ class Live:
                 self._loop.unwatch()
         self._recorder.end(Ending.CLOSED_BY_US)
         self._until = self._until or time.monotonic_ns()
+        if not self.key_renewed and self._key_was_refused:
+            self.key_renewed = await asyncio.to_thread(self._renew_key)
 
     # The results so far; may be read at any time and from any thread
 
@@ -356,6 +374,22 @@ class Live:
         return self.recording.timeline
 
     # Implementation
+
+    @property
+    def _key_was_refused(self) -> bool:
+        """Return whether the server refused the key after the connection was open."""
+        end = self._recorder.ended
+        if end is not None and end.code == _UNAUTHORISED:
+            return True
+        if not self._inbox.refusals:
+            return False
+        return any(each.code in _KEY_CODES for each in self.timeline.refusals)
+
+    def _renew_key(self) -> bool:
+        try:
+            return self.plan.access.renew(self._headers)
+        except InputError:  # the next session is refused and says why
+            return False
 
     def _freeze(self) -> Trace:
         until = self._until or time.monotonic_ns()
@@ -430,6 +464,7 @@ class Live:
                 raw=raw,
             )
             self._handed += (stop - start) / rate
+            self.plan.meter.add((stop - start) / rate)
             self._add(record)
             if until():
                 return

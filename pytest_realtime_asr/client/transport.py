@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -31,6 +31,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from pytest_realtime_asr.client.target import Target
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import printable, shortened
 
 LONGEST = 2000  # characters of an error message, which may quote the server
@@ -53,6 +54,7 @@ _LOCAL = (  # errors caused by this machine
     errno.ENOBUFS,
     errno.EADDRNOTAVAIL,
 )
+KEY_REFUSED = (401, 403)  # HTTP statuses
 _EXPIRED = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
@@ -117,11 +119,18 @@ class Closed(Exception):
         self.too_large = too_large
 
 
+def _never(headers: Mapping[str, str]) -> bool:
+    """Return that a key which was refused cannot be renewed."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How the client connects to a target: headers, TLS, proxy and size limit.
 
-    ``headers`` contain the API key, so they are never printed. ``proxy`` is a URL,
+    ``headers`` contain the API key, so they are never printed. ``renew`` is called with
+    the headers that a server has refused; it returns whether the headers have changed,
+    and raises InputError if the key cannot be renewed. ``proxy`` is a URL,
     ``None`` for a direct connection, or ``True`` for the proxy that the environment
     names. ``max_message`` is the client's limit in bytes for an event and for the body
     of an HTTP response.
@@ -129,6 +138,7 @@ class Access:
 
     target: Target
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    renew: Callable[[Mapping[str, str]], bool] = field(default=_never, repr=False)
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
     proxy: str | Literal[True] | None = None
@@ -365,6 +375,33 @@ class _Direct(_connect):
 async def connect(access: Access, *, timeout: float) -> Wire:
     """Open a connection within ``timeout`` seconds. Raises `Unreachable`.
 
+    If the server refuses the key, the key is renewed once, if it can be renewed.
+    """
+    used = dict(access.headers)
+    try:
+        return await _open(access, used, timeout=timeout)
+    except Unreachable as error:
+        if error.status not in KEY_REFUSED:
+            raise
+        if not await asyncio.to_thread(renewed, access, used, error):
+            raise
+    return await _open(access, dict(access.headers), timeout=timeout)
+
+
+def renewed(access: Access, used: Mapping[str, str], refusal: Unreachable) -> bool:
+    """Return whether the key was renewed after a server has refused the headers.
+
+    Raises `Unreachable` if the key cannot be renewed.
+    """
+    try:
+        return access.renew(used)
+    except InputError as error:
+        raise Unreachable(f"{refusal}; {error}", status=refusal.status) from None
+
+
+async def _open(access: Access, headers: Mapping[str, str], *, timeout: float) -> Wire:
+    """Open a connection with these headers. Raises `Unreachable`.
+
     These defaults of `websockets` are changed on purpose:
 
     - No compression: it costs more CPU time than everything else and delays the time
@@ -382,7 +419,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     try:
         connection = await _Direct(
             access.target.websocket,
-            additional_headers=dict(access.headers),
+            additional_headers=dict(headers),
             proxy=access.proxy,
             compression=None,
             open_timeout=timeout,
@@ -504,7 +541,10 @@ def over_limit(size: int) -> str:
 def unreachable(error: OSError) -> str:
     """Return why no connection could be opened, and what to check."""
     if isinstance(error, socket.gaierror):
-        return f"cannot resolve the host name: {error.strerror}; check its spelling"
+        return (
+            f"no server was there: cannot resolve the host name: {error.strerror}; "
+            "check its spelling"
+        )
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error)
     if isinstance(error, ConnectionResetError):
@@ -513,6 +553,11 @@ def unreachable(error: OSError) -> str:
             "scheme match the server (wss or https if it uses TLS, otherwise ws or "
             "http), and does the server require a client certificate "
             "(--realtime-client-cert)?"
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return (
+            f"no server was there: {os.strerror(errno.ECONNREFUSED)}; is the server "
+            "running, and are its host and port right?"
         )
     reason = error.strerror or str(error)
     if error.errno:

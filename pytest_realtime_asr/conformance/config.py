@@ -19,7 +19,8 @@ class SuiteConfig:
       sessions wait in vain for events.
     - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
       not on this machine.
-    - ``max_audio`` is the largest length in s of the audio for a server elsewhere.
+    - ``max_audio`` is the largest length in s of the audio of the suite; ``None`` is 10
+      minutes for a server elsewhere, and no limit for a server on this machine.
     - ``max_streams`` is the largest number of sessions at the same time, ``fuzz`` the
       number of random sessions. ``None`` chooses a default, which is larger for a
       server on this machine.
@@ -31,7 +32,7 @@ class SuiteConfig:
     strict: bool = False
     keep_going: bool = False
     allow: frozenset[Harm] = frozenset()
-    max_audio: float = 600.0
+    max_audio: float | None = None
     max_streams: int | None = None
     fuzz: int | None = None
     fuzz_seed: int | None = FUZZ_SEED

@@ -10,9 +10,7 @@ from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import BYSTANDER_PACE
 from pytest_realtime_asr.conformance.scenarios.utterances import REPEATS
 from pytest_realtime_asr.conformance.scheduler import Bounds
-
-# s that a session takes in addition to its audio, measured on two cores
-_BESIDE_AUDIO = 0.35
+from pytest_realtime_asr.run.forecast import BESIDE_AUDIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +22,7 @@ class Cost:
     - ``audio`` is the length of all audio in s.
     - ``seconds`` is the estimated duration of the run in s, if the server is not slow
       and no scenario is needed that only confirms a fault.
+    - ``durations`` has the duration in s of each scenario that runs, by name.
     - ``connections`` is the number of connections in the whole run, ``streams`` the
       largest number at the same time.
     """
@@ -34,6 +33,7 @@ class Cost:
     connections: int
     streams: int
     seconds: float
+    durations: Mapping[str, float]
 
 
 def cost(
@@ -54,27 +54,35 @@ def cost(
         else:
             audio += each.audio(clips)
             run.append(each)
+    durations = {each.name: _duration(each, clips, pace) for each in run}
     return Cost(
         scenarios=len(run),
         not_run=not_run,
         audio=audio,
         connections=sum(each.sessions for each in run),
         streams=_streams(run, bounds.streams),
-        seconds=_total(run, clips, bounds.streams, pace),
+        seconds=total(run, durations, bounds.streams),
+        durations=durations,
     )
 
 
-def _total(run: Sequence[Scenario], clips: Clips, streams: int, pace: float) -> float:
-    """Return the duration in s of these scenarios as the scheduler runs them."""
+def total(
+    run: Iterable[Scenario], durations: Mapping[str, float], streams: int
+) -> float:
+    """Return the time in s of scenarios with these durations, as they are scheduled.
 
-    def of(*kinds: Concurrency) -> list[float]:
-        return [_duration(e, clips, pace) for e in run if e.concurrency in kinds]
-
-    parallel = of(Concurrency.PARALLEL)
+    A scenario without a duration does not run.
+    """
+    by: dict[Concurrency, list[float]] = {each: [] for each in Concurrency}
+    for each in run:
+        if each.name in durations:
+            by[each.concurrency].append(durations[each.name])
+    parallel = by[Concurrency.PARALLEL]
     beside = max([*parallel, sum(parallel) / streams], default=0.0)
-    beside += sum(of(Concurrency.EXCLUSIVE))
-    alone = sum(of(Concurrency.FIRST, Concurrency.LAST))
-    return alone + max([beside, *of(Concurrency.LONG_RUNNING)])
+    beside += sum(by[Concurrency.EXCLUSIVE])
+    alone = (Concurrency.GATE, Concurrency.FIRST, Concurrency.LAST)
+    before_and_after = sum(sum(by[each]) for each in alone)
+    return before_and_after + max([beside, *by[Concurrency.LONG_RUNNING]])
 
 
 def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
@@ -82,13 +90,13 @@ def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
     clip = clips.seconds / pace if pace else 0.0
     match scenario.concurrency:
         case Concurrency.FIRST:  # usually the first two clips are recognised
-            return (REPEATS + 1) * (clip + _BESIDE_AUDIO)
+            return (REPEATS + 1) * (clip + BESIDE_AUDIO)
         case Concurrency.EXCLUSIVE:  # the bystander session, then a fresh one
-            return clip / BYSTANDER_PACE + 2 * _BESIDE_AUDIO
+            return clip / BYSTANDER_PACE + 2 * BESIDE_AUDIO
         case Concurrency.LAST:
-            return _BESIDE_AUDIO
+            return BESIDE_AUDIO
     audio = scenario.audio(clips) / pace if pace else 0.0
-    return audio + _BESIDE_AUDIO * scenario.sessions
+    return audio + BESIDE_AUDIO * scenario.sessions
 
 
 def _streams(run: Iterable[Scenario], most: int) -> int:

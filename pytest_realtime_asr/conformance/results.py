@@ -28,6 +28,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
 )
 from pytest_realtime_asr.requirements.violations import Violation, observe
+from pytest_realtime_asr.run.reporters import refer
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender, Vantage
@@ -194,9 +195,14 @@ def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:
     return not requirement.whole_run or obstacle.kind is ObstacleKind.STOPPED
 
 
-def missing(requirement: Requirement, reason: str) -> Result:
-    """Return the result of a requirement whose server is unreachable."""
-    return Result(requirement, Status.MISSING, reason)
+def missing(requirement: Requirement, reason: str, *, reporter: str) -> Result:
+    """Return the result of a requirement whose server could not be tested.
+
+    ``reporter`` is the test that reports the reason; the other results refer to it.
+    """
+    if reporter == requirement.id:
+        return Result(requirement, Status.MISSING, reason)
+    return Result(requirement, Status.STOPPED, refer(reporter))
 
 
 class Findings:

@@ -12,19 +12,18 @@ import enum
 import math
 import time
 from collections.abc import (
-    AsyncIterator,
     Callable,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance import session_limit
+from pytest_realtime_asr.conformance.capacity import Capacity
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import (
     NotRun,
@@ -36,6 +35,9 @@ from pytest_realtime_asr.conformance.session_limit import RateLimited, SessionLi
 from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.run.audio_account import AudioAccount, AudioLimit
+from pytest_realtime_asr.run.forecast import reporting
+from pytest_realtime_asr.text.number_format import about
 from pytest_realtime_asr.trace.records import Ending
 
 SILENCES = 2  # scenarios that may wait in vain for the same event
@@ -118,32 +120,6 @@ class Bounds:
         return None
 
 
-class _Capacity:
-    """A semaphore of streams; a scenario takes all its streams at the same time."""
-
-    def __init__(self, streams: int) -> None:
-        self._streams = streams
-        self._free = streams
-        self._changed = asyncio.Condition()
-
-    def resize(self, streams: int) -> None:
-        """Change the number of streams while no scenario runs."""
-        self._free = self._streams = streams
-
-    @asynccontextmanager
-    async def reserve(self, streams: int) -> AsyncIterator[None]:
-        streams = min(streams, self._streams)
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= streams)
-            self._free -= streams
-        try:
-            yield
-        finally:
-            async with self._changed:
-                self._free += streams
-                self._changed.notify_all()
-
-
 class _Lost:
     """The scenarios that lost an utterance and may be repeated, and their results.
 
@@ -200,12 +176,15 @@ class Scheduler:
     """Runs the scenarios of one server.
 
     - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
-    - ``progress`` is called with a line that says how many scenarios have run.
+    - ``progress`` is called with a line that says how many scenarios have run, and what
+      time is left. ``left`` returns this time in s for the scenarios that are not done:
+      it gets the time in s that each of them has run.
     - ``repeats`` is the largest number of repetitions of a harmless scenario that lost
       an utterance, if another scenario lost an utterance too. The scenario is repeated
       until it loses no utterance. This tells a fault of the scenario's subject from
       losses by chance.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
+    - ``account`` is the account of the audio that the run sends.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
       limits.
     """
@@ -220,7 +199,9 @@ class Scheduler:
         repeats: int = 0,
         recover: float = 0.0,
         overhead: float = OVERHEAD,
+        account: AudioAccount | None = None,
         progress: Callable[[str], None] = lambda text: None,
+        left: Callable[[Mapping[str, float]], float] | None = None,
     ) -> None:
         self._config = config
         self._scenarios = scenarios
@@ -228,7 +209,10 @@ class Scheduler:
         self._early_stop = early_stop
         self._recover = recover
         self._overhead = overhead
+        self._account = account or AudioAccount()
         self._progress = progress
+        self._left = left
+        self._starts: dict[str, float] = {}  # by scenario
         self._results: dict[str, concurrent.futures.Future[ScenarioResult]] = {}
         self._audio = 0.0  # s sent so far
         self._started: set[str] = set()
@@ -243,7 +227,7 @@ class Scheduler:
         self._silent: dict[Silence, list[tuple[str, float]]] = {}
         self._heard: dict[Silence, float] = {}
         self._lost = _Lost(repeats)
-        self._capacity = _Capacity(bounds.streams)
+        self._capacity = Capacity(bounds.streams)
         self._long_running: list[asyncio.Task[None]] = []
         self.session_limit: SessionLimit | None = None  # of the server, if measured
         self._limited = False  # whether the server has refused a session by its limit
@@ -355,6 +339,25 @@ class Scheduler:
     # How scenarios run
 
     async def _run_all(self, new: Sequence[Scenario]) -> None:
+        """Run these scenarios, and report the progress."""
+        async with reporting(self._progress, self._state):
+            await self._run_in_order(new)
+
+    def _state(self) -> str:
+        """Return a line about the progress of the scenarios."""
+        now = time.monotonic()
+        waiting = {
+            name: now - self._starts.get(name, now)
+            for name, each in self._results.items()
+            if not each.done()
+        }
+        every = len(self._results)
+        done = f"{every - len(waiting)} of {every} scenarios"
+        if self._left is None:
+            return done
+        return f"{done}, {about(self._left(waiting))} left"
+
+    async def _run_in_order(self, new: Sequence[Scenario]) -> None:
         """Run these scenarios in the order of `Concurrency`."""
         if not self._gauges:
             self._gauges.append(await read_gauges(self._config, after=_START))
@@ -397,7 +400,6 @@ class Scheduler:
         finally:
             for task in self._long_running:
                 task.cancel()
-        self._progress("")
 
     async def _repeat(self) -> None:
         """Repeat each scenario that lost an utterance until it loses none."""
@@ -459,8 +461,6 @@ class Scheduler:
             return
         if not self._lost.add(scenario, result):
             self._results[scenario.name].set_result(result)
-        done = sum(each.done() for each in self._results.values())
-        self._progress(f"{done}/{len(self._results)} scenarios")
 
     def _prefer_recognised(self, evidence: Evidence) -> None:
         """Let scenarios prefer the clips that the server has recognised."""
@@ -481,13 +481,22 @@ class Scheduler:
             audio = 0.0  # counted before
         if obstacle := self._obstacle(scenario, audio):
             return ScenarioResult(obstacle=obstacle)
+        try:
+            # A scenario that runs once more may send its audio once more.
+            whole = scenario.audio(self._config.clips)
+            reserved = self._account.reserve(whole, f"the scenario {scenario.name}")
+        except AudioLimit as error:
+            return ScenarioResult(obstacle=Obstacle(ObstacleKind.NOT_RUN, str(error)))
         self._audio += audio
         self._started.add(scenario.name)
-        run = ScenarioRun(self._config, scenario.name)
+        self._starts[scenario.name] = time.monotonic()
+        plan = replace(self._config.plan, meter=reserved.meter)
+        run = ScenarioRun(replace(self._config, plan=plan), scenario.name)
         beyond = self._config.plan.limits.beyond * scenario.sessions
         timeout = self._overhead + self._config.wall_seconds(audio) + beyond
         obstacle = await _act(scenario, run, timeout)
         evidence = await run.close()
+        self._account.release(reserved)
         self._gauges += evidence.gauges
         if run.refused is not None:
             obstacle = Obstacle(ObstacleKind.LIMITED, refusal(run.refused))

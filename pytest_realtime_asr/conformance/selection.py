@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from pytest_realtime_asr import dialects
@@ -23,6 +24,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.trace.records import Sender
 
 STREAMS_HERE, STREAMS_ELSEWHERE = 16, 2
+AUDIO_ELSEWHERE = 600.0  # s
 _STRENGTH = list(Level)  # the strongest first
 
 
@@ -124,12 +126,15 @@ def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
 
     ``here`` says that the server is on this machine; every harm is allowed there.
     """
+    audio = math.inf if here else AUDIO_ELSEWHERE
+    if config.max_audio is not None:
+        audio = config.max_audio
     if here:
         streams = config.max_streams or STREAMS_HERE
-        return Bounds(frozenset(Harm), streams, float("inf"))
+        return Bounds(frozenset(Harm), streams, audio)
     streams = config.max_streams or STREAMS_ELSEWHERE
     harms = frozenset({Harm.SAFE, *config.allow})
-    return Bounds(harms, streams, config.max_audio)
+    return Bounds(harms, streams, audio)
 
 
 def fuzz(config: SuiteConfig, *, here: bool) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from pytest_realtime_asr.conformance import clips, first_utterance, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
-from pytest_realtime_asr.conformance.cost import cost
+from pytest_realtime_asr.conformance.cost import cost, total
 from pytest_realtime_asr.conformance.results import (
     Findings,
     Result,
@@ -26,6 +26,7 @@ from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Requirement, Violated
 from pytest_realtime_asr.run.config import time_limits
+from pytest_realtime_asr.run.forecast import expected
 from pytest_realtime_asr.run.realtime import Realtime
 
 _ANSWER = 10.0  # s at most within which a refusal has to arrive
@@ -105,7 +106,12 @@ def suite_run(
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
         asked = asked_scenarios(request.session.items)
-        scheduler = _scheduler(realtime, chosen, config, asked=asked)
+        after = 0.0
+        speaks = any(map(_is_spoken, request.session.items))
+        # The spoken corpus is not sent to the fake server, which knows the transcripts.
+        if speaks and request.getfixturevalue("realtime_target") != "fake":
+            after = _spoken_seconds(realtime, corpus)
+        scheduler = _scheduler(realtime, chosen, config, asked=asked, after=after)
         judged = {each.id for _, each in _requirements(request.session.items)}
         rated = shared.NO_LOSS.id in judged
         stash[_RUN] = SuiteRun(scheduler, realtime, judges_losses=rated)
@@ -139,6 +145,17 @@ def interrupted(
     }
 
 
+def _is_spoken(item: pytest.Item) -> bool:
+    """Return whether a test is the one that sends the spoken corpus."""
+    return item.nodeid.endswith("::test_spoken_corpus")
+
+
+def _spoken_seconds(realtime: Realtime, corpus: Corpus) -> float:
+    """Return about how many s the test of the spoken corpus takes."""
+    sent = expected(list(corpus), pace=realtime.plan.pace, servers=1)
+    return sum(sent or ())
+
+
 def _requirements(
     items: Iterable[pytest.Item],
 ) -> Iterator[tuple[pytest.Item, Requirement]]:
@@ -154,7 +171,9 @@ def _scheduler(
     config: SuiteConfig,
     *,
     asked: set[str],
+    after: float,
 ) -> Scheduler:
+    """Return the scheduler of a run; ``after`` s of other tests follow it."""
     run = realtime.run
     timeout, host = run.config.session.timeout, run.servers.last_host
     # Only a server on this machine is stressed, since a server elsewhere may have
@@ -178,10 +197,19 @@ def _scheduler(
         limits = time_limits(timeout, wait=run.config.server.wait)
         run_config = replace(run_config, first=limits)
     early_stop = None
+    names = {first_utterance.NAME, *asked}
+    chosen_scenarios = [each for name, each in known.items() if name in names]
+    planned = cost(chosen_scenarios, chosen, bounds, pace=realtime.plan.pace)
+
+    def left(waiting: Mapping[str, float]) -> float:
+        durations = {
+            name: max(0.0, planned.durations[name] - spent)
+            for name, spent in waiting.items()
+            if name in planned.durations
+        }
+        return total(chosen_scenarios, durations, bounds.streams) + after
+
     if not config.keep_going:
-        names = {first_utterance.NAME, *asked}
-        chosen_scenarios = [each for name, each in known.items() if name in names]
-        planned = cost(chosen_scenarios, chosen, bounds, pace=realtime.plan.pace)
         early_stop = EarlyStop(
             gate=lambda evidence: _failure(realtime, evidence),
             seconds=max(2 * planned.seconds, planned.seconds + 2 * timeout),
@@ -193,7 +221,9 @@ def _scheduler(
         early_stop=early_stop,
         repeats=REPEATS,
         recover=run.config.server.recover,
+        account=run.account,
         progress=run.progress,
+        left=left,
     )
 
 

@@ -29,6 +29,7 @@ def test_requirement(
     realtime_suite_config: SuiteConfig,
     realtime_trace_file: Callable[[Trace], str],
     realtime_record_result: Callable[[ServerResult], str],
+    realtime_reporter: Callable[[str], str],
 ) -> None:
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
@@ -36,7 +37,10 @@ def test_requirement(
         run = suite_run(request, realtime, corpus, realtime_suite_config)
     except pytest.fail.Exception as error:  # the same for every requirement
         server = ServerInfo(target="", dialect="", model="", version="", suite="")
-        found = ServerResult(server, missing(requirement, str(error)))
+        reporter = realtime_reporter(str(error))
+        found = ServerResult(
+            server, missing(requirement, str(error), reporter=reporter)
+        )
     else:
         _start(request, realtime, run.scheduler, requirement)
         result = run.judge(requirement)

@@ -33,6 +33,11 @@ class Controller:
         """The folder that all workers share."""
         return new_folder(self._plugin.config)
 
+    @property
+    def used_folder(self) -> Path | None:
+        """The folder that all workers share; ``None`` if no worker was started."""
+        return self._folder if "_folder" in self.__dict__ else None
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         plugin, given = self._plugin, node.workerinput

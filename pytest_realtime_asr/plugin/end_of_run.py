@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from pytest_realtime_asr.plugin.pytest_internals import (
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.report import conformance, junit, layout, summary
 from pytest_realtime_asr.requirements import known_failures
+from pytest_realtime_asr.run import audio_account
 from pytest_realtime_asr.text.messages import error_text
 
 Row = Mapping[str, Any]
@@ -50,6 +52,17 @@ class EndOfRun:
 
     def _coloured(self, lines: Iterable[str]) -> list[Line]:
         return list(map(layout.coloured, printable_lines(self._state, lines)))
+
+    def audio(self, folder: Path | None) -> str:
+        """Return a line about the audio that the run has sent, "" if it sent none.
+
+        ``folder`` is the folder that the workers of xdist share, if there are any.
+        """
+        state = self._state
+        seconds = 0.0 if folder is None else audio_account.total(folder)
+        if state.has_judging:
+            seconds += state.judging.run.account.meter.seconds
+        return summary.audio(seconds, state.settings.run.max_audio)
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
         """Return a result for each requirement whose test has none.

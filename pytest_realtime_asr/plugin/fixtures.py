@@ -86,14 +86,14 @@ def realtime(
 
     The server's health check and warm-up take place once per pytest run.
     """
-    from pytest_realtime_asr.plugin.realtime_fixture import Unusable, make
+    from pytest_realtime_asr.plugin.realtime_fixture import Unusable, make, refuse
 
     plugin = _plugin(request.config)
     try:
         return make(plugin, request.node, realtime_target, realtime_session_options)
     except Unusable as error:
         wrong = str(error)
-    pytest.fail(wrong, pytrace=False)
+    refuse(plugin, request.node, wrong)
 
 
 @pytest.fixture
@@ -120,6 +120,18 @@ def realtime_record_result(
     The function returns the message that explains the result.
     """
     return partial(_plugin(request.config).judge.record_requirement, request.node)
+
+
+@pytest.fixture
+def realtime_reporter(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """A function that returns the test that reports a cause which prevents tests.
+
+    The cause is reported by the first test that asks. A test of a requirement is named
+    by the id of the requirement.
+    """
+    from pytest_realtime_asr.plugin.items import reporter
+
+    return partial(reporter, request.node, _state(request.config))
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO
-from pytest_realtime_asr.plugin import suite
+from pytest_realtime_asr.plugin import items, suite
+from pytest_realtime_asr.plugin.utterance_progress import utterance
 from pytest_realtime_asr.report import planning, summary
 
 if TYPE_CHECKING:
@@ -34,11 +37,14 @@ def target(plugin: RealtimePlugin) -> str:
         raise state.options.usage_error("dialect", error) from None
 
 
-def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]:
+def plan(
+    plugin: RealtimePlugin, scenarios: list[list[str]] | None, *, speaks: bool
+) -> list[str]:
     """Return lines that describe what the suite will do and what it will cost.
 
     ``scenarios`` has one list for each requirement that is judged: the names of its
-    scenarios. ``None`` stands for all requirements. Raises UsageError.
+    scenarios. ``None`` stands for all requirements. ``speaks`` says that the spoken
+    corpus is sent as well. Raises UsageError.
     """
     state = plugin.state
     settings = state.detect()
@@ -52,8 +58,38 @@ def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]
             scenarios,
             target=plugin.config.getoption("realtime_target") or settings.target,
             whole=plugin.options.flag("plan"),
+            speaks=speaks,
         )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
+    """Return lines about what tests that are not of the suite will send.
+
+    There are no lines with ``-q``, and none if the audio or the corpus cannot be read;
+    the tests then say why.
+    """
+    if plugin.config.option.verbose < 0:
+        return []
+    state = plugin.state
+    given, free, uses_corpus = [], 0, False
+    for item in tests:
+        if not (state.settings.target or items.redefined(item, "realtime_target")):
+            return []  # no server is named
+        names = getattr(item, "fixturenames", ())
+        if not {"realtime", "realtime_session"} & set(names):
+            continue
+        if (clip := utterance(item)) is not None:
+            given.append(clip)
+        else:
+            free += 1
+            uses_corpus |= "corpus" in names
+    try:
+        corpus = state.corpus() if free and uses_corpus else None
+        settings = state.settings
+        return planning.own(settings.run, given, free, corpus, target=settings.target)
+    except (pytest.UsageError, AudioError):
+        return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ class RealtimePlugin:
         self._judge: ItemJudge | None = None
         self._controller: Controller | None = None
         self._end: EndOfRun | None = None
-        self._terminal: int | None = None
+        self._output: int | None = None
         self._measures = False  # whether a test of this process uses the plugin
         self._rest: list[str] = []  # the output of applications after the last test
         self._wrong: dict[str, str] = {}  # the error of a test, by the test's id
@@ -60,7 +61,7 @@ class RealtimePlugin:
         if self.used_state is None:
             from pytest_realtime_asr.plugin.state import State
 
-            self.used_state = State(self.config, self.options, self._terminal)
+            self.used_state = State(self.config, self.options, self._output)
         return self.used_state
 
     @property
@@ -146,7 +147,7 @@ class RealtimePlugin:
     def _watch(self) -> None:
         """Register the `Tally` and, with xdist, the `Controller`.
 
-        The terminal is opened here, before pytest's capture redirects it.
+        The output is opened here, before pytest's capture redirects it.
         """
         suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
         self.config.pluginmanager.register(
@@ -155,6 +156,7 @@ class RealtimePlugin:
                 end=lambda: self._end_of_run,
                 notes=lambda: self.used_state.drain_notes() if self.used_state else [],
                 output=self._rest_of_output,
+                audio=self._sent_audio,
             ),
             "realtime-tally",
         )
@@ -164,8 +166,9 @@ class RealtimePlugin:
             self._controller = Controller(self)
             self.config.pluginmanager.register(self._controller, "realtime-controller")
         out = sys.__stdout__
-        if out is not None and not out.closed and out.isatty():
-            self._terminal = os.dup(out.fileno())
+        if out is not None and not out.closed:
+            with suppress(OSError, ValueError):  # an output without a descriptor
+                self._output = os.dup(out.fileno())
 
     def _rest_of_output(self) -> list[str]:
         """Return the output of applications that belongs to no test."""
@@ -179,6 +182,13 @@ class RealtimePlugin:
 
             self._end = EndOfRun(self.state)
         return self._end
+
+    def _sent_audio(self) -> str:
+        """Return a line about the audio that the run has sent, "" if it sent none."""
+        folder = None if self._controller is None else self._controller.used_folder
+        if self.used_state is None and folder is None:
+            return ""
+        return self._end_of_run.audio(folder)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -208,8 +218,8 @@ class RealtimePlugin:
             self.used_state.stop()
         if self._controller is not None:
             self._controller.stop()
-        if self._terminal is not None:
-            os.close(self._terminal)
+        if self._output is not None:
+            os.close(self._output)
 
     # The header
 
@@ -250,18 +260,28 @@ class RealtimePlugin:
 
         return printable_lines(self.used_state, lines)
 
-    def _plan(self, scenarios: list[list[str]] | None) -> list[str]:
+    def _plan(
+        self, scenarios: list[list[str]] | None, *, speaks: bool = True
+    ) -> list[str]:
         from pytest_realtime_asr.plugin import header
 
-        return header.plan(self, scenarios)
+        return header.plan(self, scenarios, speaks=speaks)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
-        """Return lines that describe what the suite will do and what it will cost."""
+        """Return lines that describe what the run will do and what it will cost."""
+        lines: list[str] = []
+        own = [item for item in items if not is_suite(item) and self.uses(item)]
+        if own and not self.config.getoption("collectonly"):
+            from pytest_realtime_asr.plugin import header
+
+            lines = self._printable(header.own(self, own))
         asked = list(filter(is_suite, items))
         if not asked:
-            return []
+            return lines
         marks = [m for item in asked for m in item.iter_markers("realtime_requirement")]
-        return self._plan([mark.kwargs["scenario"].split(" ") for mark in marks])
+        scenarios = [mark.kwargs["scenario"].split(" ") for mark in marks]
+        speaks = any(item.name == "test_spoken_corpus" for item in asked)
+        return [*lines, *self._plan(scenarios, speaks=speaks)]
 
     # Collection
 
@@ -344,6 +364,7 @@ class RealtimePlugin:
             pytest.fail(wrong, pytrace=False)
         if self.uses(item):
             self.judge.begin(item)
+            self.state.show_start(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -367,6 +388,8 @@ class RealtimePlugin:
     ) -> Generator[None, object, object]:
         """Judge the pools that end with this test, unless its call has judged them."""
         last = nextitem is None
+        if self.used_state is not None:
+            self.used_state.note_end(item)
         try:
             result = yield
         except BaseException:

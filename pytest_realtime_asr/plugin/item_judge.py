@@ -127,7 +127,13 @@ class ItemJudge:
         """
         self._state.register_guard()
         row = item.stash.get(_ROW, None)
-        attach(report, row=row, result=result, notes=self._state.drain_notes())
+        attach(
+            report,
+            row=row,
+            result=result,
+            notes=self._state.drain_notes(),
+            untested=items.UNTESTED in item.stash and report.skipped,
+        )
         if row is not None:
             del item.stash[_ROW]
         if call.when == "teardown" and _POOL_FAILED in item.stash:

@@ -15,6 +15,7 @@ from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.utterance_record import shared_test_name
 
+UNTESTED: pytest.StashKey[bool] = pytest.StashKey()  # the server was not tested
 _TERMS: pytest.StashKey[tuple[list[pytest.Mark], Terms]] = pytest.StashKey()
 
 
@@ -102,6 +103,31 @@ def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
         f"the dialect cannot be detected; {advice()}; for a single test, use "
         "@pytest.mark.realtime(dialect=NAME)"
     )
+
+
+def judges_requirement(item: pytest.Item) -> bool:
+    """Return whether a test of the packaged suite judges a requirement."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return is_suite(item) and "requirement" in params
+
+
+def name(item: pytest.Item, state: State) -> str:
+    """Return a short name of a test: the id of its requirement, or its own id."""
+    if judges_requirement(item):
+        return str(item.callspec.id)  # type: ignore[attr-defined]
+    return item.name if is_suite(item) else state.located(item.nodeid)
+
+
+def reporter(item: pytest.Item, state: State, cause: str) -> str:
+    """Return the name of the test that reports a cause: the first test that asks.
+
+    A test that is marked ``xfail`` reports the cause for itself alone, since its
+    failure does not fail the run.
+    """
+    named = name(item, state)
+    if item.get_closest_marker("xfail") is not None:
+        return named
+    return state.judging.run.reporters.of(cause, named)
 
 
 def redefined(item: pytest.Item, name: str) -> str:

@@ -265,9 +265,10 @@ OPTIONS = (
     ),
     Option(
         "max-audio",
-        "the most audio that the suite may send to a server that is not on this "
-        "machine (default 10min)",
-        "10min",
+        "the most audio that the whole run may send: the suite, tests of your own, the "
+        "warm-up and the baseline server together (default: 10min for the scenarios of "
+        "the suite on a server that is not on this machine)",
+        "",
         "TIME",
     ),
     Option(
@@ -384,6 +385,12 @@ OPTIONS = (
         "the environment variable that holds the API key (default REALTIME_API_KEY)",
         "REALTIME_API_KEY",
         "VARIABLE",
+    ),
+    Option(
+        "api-key-command",
+        "a command that prints the API key, such as 'vault read -field=key asr'; it is "
+        "run again, at most once a minute, when the server refuses the key",
+        metavar="COMMAND",
     ),
     Option(
         "private",

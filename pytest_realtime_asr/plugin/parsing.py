@@ -7,6 +7,7 @@ the place from which the value comes.
 from __future__ import annotations
 
 import re
+import shlex
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
@@ -91,6 +92,17 @@ def proxy(text: str) -> str:
             "the value is not the URL of a proxy; write one such as http://HOST:PORT"
         )
     return text
+
+
+def command(text: str) -> tuple[str, ...]:
+    """Parse a command with its arguments, quoted as in a shell, into words."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:  # the message does not quote the command
+        raise ValueError(f"{error}; quote the words as in a shell") from None
+    if text and not words:
+        raise ValueError("the command has no words; write one such as 'get-key asr'")
+    return words
 
 
 def version(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -15,9 +15,11 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.plugin import items
+from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.run.fakes import FAKES
 from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.reporters import refer
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.inputs import InputError
 
@@ -55,6 +57,10 @@ def make(
             state.judging.begin(item.nodeid)
         baseline = _baseline(state, terms, options)
         plan = _plan(state, target, terms, options)
+        host = state.judging.run.servers.last_host
+        # The suite tries a mute server once more, and keeps the trace of the session.
+        if host is not None and host.mute and not is_suite(item):
+            raise Unreachable(host.mute)
     except (AudioError, CorpusError) as error:
         raise Unusable(str(state.options.usage_error("corpus", error))) from None
     except OptionsError as error:
@@ -68,6 +74,23 @@ def make(
     except LookupError as error:
         raise Unusable(f"realtime target: {error.args[0]}") from None
     return Realtime(state.judging.run, plan, terms, baseline=baseline)
+
+
+def refuse(plugin: RealtimePlugin, item: pytest.Item, why: str) -> NoReturn:
+    """Fail a test for which the fixture cannot be made, or skip the test.
+
+    The first test that meets the reason fails. Each later test is skipped and refers to
+    the first one. A test of a requirement always fails here; the suite then decides.
+    """
+    try:
+        state = plugin.state
+        first = items.reporter(item, state, why)
+    except pytest.UsageError:  # an option is wrong
+        pytest.fail(why, pytrace=False)
+    if items.judges_requirement(item) or first == items.name(item, state):
+        pytest.fail(why, pytrace=False)
+    item.stash[items.UNTESTED] = True
+    pytest.skip(refer(first))
 
 
 def _plan(state: State, target: object, terms: Terms, options: Options) -> Plan:

@@ -154,6 +154,7 @@ def settings(
             language=given.read("language", parsing.language),
             parallel=given.read("parallel", flag),
             private=given.read("private", flag),
+            max_audio=given.optional("max-audio", parsing.seconds),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
         or ("bundled:english",),
@@ -278,8 +279,10 @@ def _check(given: Given) -> None:
 def _server(given: _Values) -> ServerConfig:
     client_key = given.file("client-key", inputs.regular)
     ours = given.text("target") in FAKES
+    command = given.read("api-key-command", parsing.command)
     return ServerConfig(
-        key=_key(given) or (FAKE_KEY if ours else ""),
+        key="" if command else _key(given) or (FAKE_KEY if ours else ""),
+        key_command=command,
         headers=dict(
             given.each("header", lambda text: parsing.header(text, given.environment))
         ),
@@ -382,7 +385,7 @@ def _suite(given: _Values) -> SuiteConfig:
         strict=given.read("strict", flag),
         keep_going=given.read("keep-going", flag),
         allow=given.read("allow", parsing.harms),
-        max_audio=given.read("max-audio", parsing.seconds),
+        max_audio=given.optional("max-audio", parsing.seconds),
         max_streams=given.optional(
             "max-streams", lambda text: inputs.whole(text, 1, 10_000)
         ),

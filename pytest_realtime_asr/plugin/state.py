@@ -25,11 +25,12 @@ from pytest_realtime_asr.plugin.target_name import shown
 from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
 from pytest_realtime_asr.plugin.trace_folder import TraceFolder, trace_folder
+from pytest_realtime_asr.plugin.utterance_progress import UtteranceProgress, utterance
 from pytest_realtime_asr.plugin.worker import Worker
 from pytest_realtime_asr.report import jsonl, layout, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.report.junit import Detail
-from pytest_realtime_asr.report.progress import Progress
+from pytest_realtime_asr.report.progress import Progress, ProgressLines
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import error_text, printable
@@ -37,24 +38,26 @@ from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
+_QUIET = -1  # the verbosity of -q, the lowest at which lines about progress are written
+
 
 class State:
     """The state of a run that uses the plugin; each part is made when first needed.
 
-    ``terminal`` is a file descriptor for the terminal, or ``None`` without a terminal;
-    pytest's capture does not redirect this descriptor. Raises UsageError for a wrong
-    option.
+    ``output`` is a file descriptor of pytest's output, which pytest's capture does not
+    redirect, or ``None`` if there is no output. Raises UsageError for a wrong option.
     """
 
     def __init__(
-        self, config: pytest.Config, options: RawOptions, terminal: int | None = None
+        self, config: pytest.Config, options: RawOptions, output: int | None = None
     ) -> None:
         self.config = config
         self.options = options
         self.settings = _read(config, options)
         self.worker = Worker(config)
-        self._terminal = terminal
-        self._progress: Progress | None = None
+        self._output = output
+        self._progress: Progress | ProgressLines | None = None
+        self._tests: UtteranceProgress | None = None
         self._notes: dict[str, None] = {}  # in the order in which they were added
         self._restore: Callable[[], None] | None = None
         self._guarded = False
@@ -343,14 +346,46 @@ class State:
         lines = [jsonl.Appender(file, self.identity) for file in files]
         run.sinks.extend(lines)
         run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
-        if self._terminal is not None and _is_interactive(self.config):
-            self._progress = Progress(self._terminal, self._columns_left)
+        self._progress = self._make_progress()
+        if self._progress is not None:
             run.progress = self._show_progress
         return run, lines
+
+    def _make_progress(self) -> Progress | ProgressLines | None:
+        """Return what shows the progress: on a terminal, or as lines of a log."""
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if self._output is None or reporter is None:
+            return None
+        if os.isatty(self._output):
+            # `isatty` is a flag in some versions of pytest, and a method in others.
+            shown = reporter.isatty and reporter.verbosity >= 0
+            return Progress(self._output, self._columns_left) if shown else None
+        if reporter.verbosity < _QUIET:
+            return None
+        writer = self.config.get_terminal_writer()
+        return ProgressLines(self._output, lambda: writer.width_of_current_line)
 
     def _load(self, perturb: tuple[str, ...] = ()) -> Corpus:
         run = self.settings.run
         return _corpus(self.settings.corpus, run.language, run.private, perturb)
+
+    def show_start(self, item: pytest.Item) -> None:
+        """Show the progress when a test starts that gets one utterance."""
+        if self._progress is None or utterance(item) is None:
+            return
+        if self._tests is None:
+            servers = 2 if self.settings.comparison.target else 1
+            pace = self.settings.run.session.pace
+            self._tests = UtteranceProgress(
+                item.session.items, pace=pace, servers=servers
+            )
+        if text := self._tests.text(item):
+            self._show_progress(text)
+
+    def note_end(self, item: pytest.Item) -> None:
+        """Count a test whose start was shown."""
+        if self._tests is not None:
+            self._tests.end(item)
 
     def _columns_left(self) -> int:
         writer = self.config.get_terminal_writer()
@@ -415,10 +450,3 @@ def _command(config: pytest.Config) -> list[str]:
     ini, root = config.getoption("inifilename"), config.getoption("rootdir")
     words = ["pytest", *(["-c", str(ini)] if ini else [])]
     return [*words, f"--rootdir={root}"] if root else words
-
-
-def _is_interactive(config: pytest.Config) -> bool:
-    """Return whether pytest writes to a terminal and runs without ``-q``."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    # `isatty` is a flag in some versions of pytest, and a method in others.
-    return reporter is not None and reporter.isatty and reporter.verbosity >= 0

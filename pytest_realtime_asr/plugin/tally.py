@@ -18,15 +18,21 @@ _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the contr
 
 
 def attach(
-    report: pytest.TestReport, *, row: Row | None, result: Row | None, notes: list[str]
+    report: pytest.TestReport,
+    *,
+    row: Row | None,
+    result: Row | None,
+    notes: list[str],
+    untested: bool = False,
 ) -> None:
     """Attach the results of a test to pytest's report, in builtin types.
 
     ``row`` is the row of the test in the table. ``result`` is the result of the
-    requirement that the test judges, if it belongs to the packaged suite.
+    requirement that the test judges, if it belongs to the packaged suite. ``untested``
+    says that the test was skipped because its server could not be tested.
     """
-    if row is not None or result is not None or notes:
-        found = {"row": row, "result": result, "notes": notes}
+    if row is not None or result is not None or notes or untested:
+        found = {"row": row, "result": result, "notes": notes, "untested": untested}
         vars(report)[_ATTACHED] = found
 
 
@@ -45,8 +51,9 @@ class Tally:
 
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
     does not run. ``end`` returns the object that makes the tables and reports.
-    ``notes`` returns the lines that this process prints at the end, and ``output`` the
-    output of the applications under test that belongs to no test.
+    ``notes`` returns the lines that this process prints at the end, ``output`` the
+    output of the applications under test that belongs to no test, and ``audio`` the
+    line about the audio that the run has sent.
     """
 
     def __init__(
@@ -56,14 +63,17 @@ class Tally:
         end: Callable[[], End],
         notes: Callable[[], Iterable[str]],
         output: Callable[[], Collection[str]],
+        audio: Callable[[], str],
     ) -> None:
         self._suite = suite
         self._end = end
         self._notes = notes
         self._output = output
+        self._audio = audio
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
+        self._untested = False  # whether a test was skipped for want of its server
         self._noted: dict[str, None] = {}  # in the order in which they were added
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -78,6 +88,7 @@ class Tally:
                 self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
             if found["result"] is not None:
                 self._results[report.nodeid] = found["result"]
+            self._untested |= found["untested"]
             self._noted |= dict.fromkeys(found["notes"])
         if self._suite and report.nodeid.startswith(self._suite):
             expected = hasattr(report, "wasxfail")
@@ -95,7 +106,8 @@ class Tally:
             self._end().write(self._results.values())
         if self._results or self._rows:
             self._end().annotate(self._rows.values())
-        if self._proves_nothing(session.config) and exitstatus in (0, 5):
+        nothing = self._untested or self._proves_nothing(session.config)
+        if nothing and exitstatus in (0, 5):
             session.exitstatus = 1
 
     def pytest_terminal_summary(
@@ -120,6 +132,8 @@ class Tally:
             terminalreporter.write_line(
                 "no requirement was judged, so this run proves nothing about the server"
             )
+        if sent := self._audio():
+            terminalreporter.write_line(f"realtime: {sent}")
 
     def _proves_nothing(self, config: pytest.Config) -> bool:
         asked = bool(self._suite) and not config.getoption("collectonly")

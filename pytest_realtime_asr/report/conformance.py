@@ -288,8 +288,8 @@ def _lists(found: Document, *, strict: bool) -> Iterator[tuple[str, list[str]]]:
         "unexpectedly passing (stale entry)", [each for each in known if each.stale]
     )
     for status in (
-        Status.STOPPED,
         Status.MISSING,
+        Status.STOPPED,
         Status.HARNESS,
         Status.LIMITED,
         Status.NOT_RUN,
@@ -304,7 +304,7 @@ def _lists(found: Document, *, strict: bool) -> Iterator[tuple[str, list[str]]]:
 
 def _server(server: ServerInfo) -> str:
     if not server.target:
-        return "server unreachable"
+        return "the server was not tested"
     version = f", version {server.version}" if server.version else ""
     suite = f", suite {server.suite}" if server.suite else ""
     dialect = f"{server.dialect} ({server.found})" if server.found else server.dialect

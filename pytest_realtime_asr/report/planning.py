@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import target as targets
@@ -10,11 +11,19 @@ from pytest_realtime_asr.conformance import clips, first_utterance, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.cost import Cost, cost
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.fakes import FAKES
-from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.run.forecast import (
+    audio_seconds,
+    session_seconds,
+    shortest,
+    warm_ups,
+)
+from pytest_realtime_asr.text.number_format import about, length, several
 
+_START = 2.0  # s until a server that the plugin starts is up
+_LOOKED_AT = 1000  # clips of which the shortest is taken
 _HEAD = f"  {'scenario':26} {'harm':10} {'runs':9} {'conn':>4} {'audio':>7}  what"
 
 
@@ -26,13 +35,14 @@ def plan(
     *,
     target: str,
     whole: bool,
+    speaks: bool,
 ) -> list[str]:
     """Return the plan of a run in one line, with a table below if ``whole`` is true.
 
     ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
-    suite. ``target`` is empty if a fixture sets the target. Raises ValueError if the
-    configuration is wrong, and LookupError for a dialect that is unknown or has no
-    requirements.
+    suite. ``target`` is empty if a fixture sets the target. ``speaks`` says that the
+    run also sends the spoken corpus. Raises ValueError if the configuration is wrong,
+    and LookupError for a dialect that is unknown or has no requirements.
     """
     dialect = dialects.load(run.session.dialect)
     if scenarios_of is None:
@@ -47,7 +57,8 @@ def plan(
     limits = selection.bounds(suite, here=here)
     pace = run.session.pace
     found = cost(chosen, spoken, limits, pace=pace)
-    total = _total(found, len(scenarios_of))
+    extra = _beside(run, corpus, target=target, speaks=speaks)
+    total = _total(found, extra, len(scenarios_of))
     name = run.pinned.name if run.pinned else f"{dialect.name}, newest"
     fixture = (
         "" if target else " (a fixture sets the target: assumed to be on this machine)"
@@ -66,15 +77,96 @@ def plan(
     return lines
 
 
-def _total(cost: Cost, requirements: int) -> str:
+@dataclass(frozen=True, slots=True)
+class _Extra:
+    """What a run costs beside its scenarios: audio and time in s, and connections."""
+
+    audio: float = 0.0
+    seconds: float = 0.0
+    connections: int = 0
+
+    def __add__(self, other: _Extra) -> _Extra:
+        return _Extra(
+            self.audio + other.audio,
+            self.seconds + other.seconds,
+            self.connections + other.connections,
+        )
+
+
+def _beside(
+    run: MeasurementConfig, corpus: Corpus, *, target: str, speaks: bool
+) -> _Extra:
+    """Return the cost of the start, of the warm-up and of the spoken corpus.
+
+    Raises ValueError if the audio of the corpus cannot be read.
+    """
+    pace = run.session.pace
+    found = _Extra(seconds=_START if target in FAKES else 0.0)
+    number = warm_ups(run.server.warmup)
+    if number:
+        clip = shortest(corpus)
+        seconds = session_seconds(number * clip, number, pace=pace)
+        found += _Extra(number * clip, seconds, number)
+    if speaks and target != "fake":  # the fake server knows the transcripts
+        audio, number = audio_seconds(list(corpus)), len(corpus)
+        seconds = session_seconds(audio, number, pace=pace)
+        found += _Extra(audio, seconds, number)
+    return found
+
+
+def own(
+    run: MeasurementConfig,
+    given: Sequence[Utterance],
+    free: int,
+    corpus: Corpus | None,
+    *,
+    target: str,
+) -> list[str]:
+    """Return lines about what tests of the user will send, as far as this is known.
+
+    ``given`` are the utterances of the tests that get one each. ``free`` tests choose
+    themselves what they send; ``corpus`` is the corpus of the run if they use it.
+    Raises AudioError if the audio of an utterance cannot be read.
+    """
+    lines = []
+    start = _START if target in FAKES else 0.0
+    if given:
+        tests = several(len(given), "test")
+        sent = several(len(given), "utterance")
+        lines.append(
+            f"realtime: {tests} will send {sent}: {_amount(run, given, start)}"
+        )
+    if free and corpus:
+        tests = f"{several(free, 'test')} {'chooses' if free == 1 else 'choose'}"
+        lines.append(
+            f"realtime: {tests} what to send; the whole corpus has "
+            f"{several(len(corpus), 'utterance')}: {_amount(run, list(corpus), start)}"
+        )
+    return lines
+
+
+def _amount(run: MeasurementConfig, clips: Sequence[Utterance], start: float) -> str:
+    """Return the length of the audio of clips, and the time of a run that sends it.
+
+    ``start`` is the time in s until the server is up.
+    """
+    audio, pace = audio_seconds(clips), run.session.pace
+    seconds = start + session_seconds(audio, len(clips), pace=pace)
+    if number := warm_ups(run.server.warmup):
+        warm = number * min((each.duration for each in clips[:_LOOKED_AT]), default=0.0)
+        seconds += session_seconds(warm, number, pace=pace)
+    return f"{length(audio)} of audio, {about(seconds)}"
+
+
+def _total(cost: Cost, extra: _Extra, requirements: int) -> str:
     """Return one line about the cost of a run."""
     not_run = f" ({len(cost.not_run)} not run)" if cost.not_run else ""
     return (
         f"{several(requirements, 'requirement')}, "
         f"{several(cost.scenarios, 'scenario')}{not_run}, "
-        f"at most {cost.audio / 60:.1f} min of audio, "
-        f"{several(cost.connections, 'connection')}, "
-        f"{cost.streams} at a time, about {cost.seconds:.0f} s"
+        f"at most {(cost.audio + extra.audio) / 60:.1f} min of audio, "
+        f"{several(cost.connections + extra.connections, 'connection')}, "
+        f"{cost.streams} at a time, {about(cost.seconds + extra.seconds)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Shows a text about progress after the cursor of the terminal, and removes it again.
+"""Shows the progress of a run: after the cursor of a terminal, or as lines of a log.
 
 pytest captures the output of a test by file descriptor. A duplicate of the descriptor
 that was made before the capture still leads to the terminal. So any thread can write to
@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 
+INTERVAL = 15.0  # s between two lines in a log
 _LEAST = 16  # columns; if fewer are left, nothing is shown
 
 
@@ -41,6 +43,47 @@ class Progress:
 
     def close(self) -> None:
         """Show nothing from now on."""
+        with self._writing:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class ProgressLines:
+    """Progress as lines, for an output that is not a terminal, such as a log of CI.
+
+    ``fd`` is a file descriptor of the output; it is duplicated. ``column`` returns the
+    column of the cursor. At most one line is written in each `INTERVAL`, and the
+    first after as many s.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        column: Callable[[], int],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fd = os.dup(fd)
+        self._column = column
+        self._clock = clock
+        self._last = clock()
+        self._ended_at = 0  # the column at which the last line interrupted pytest
+        self._writing = threading.Lock()
+
+    def show(self, text: str) -> None:
+        """Write a line if it is time for one; "" writes nothing."""
+        with self._writing:
+            if not text or self._clock() - self._last < INTERVAL or self._fd < 0:
+                return
+            self._last = self._clock()
+            column = self._column()
+            # pytest does not know of this line; its own line ends only once.
+            start = "\n" if column not in (0, self._ended_at) else ""
+            self._ended_at = column
+            os.write(self._fd, f"{start}realtime: {text}\n".encode())
+
+    def close(self) -> None:
+        """Write nothing from now on."""
         with self._writing:
             os.close(self._fd)
             self._fd = -1

@@ -9,6 +9,7 @@ import msgspec
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import terminal
 from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.text.number_format import length
 
 
 def introduce(
@@ -30,6 +31,14 @@ def introduce(
         return f"{error}, {spoken}"
     found = f" ({reason})" if reason else ""
     return f"{where}, {dialect.name}{found}, model {model}, {spoken}"
+
+
+def audio(seconds: float, limit: float | None) -> str:
+    """Return a line about the audio in s that a run has sent, "" if it sent none."""
+    if not seconds:
+        return ""
+    most = "" if limit is None else f", of at most {length(limit)}"
+    return f"sent {length(seconds)} of audio{most}"
 
 
 def table(rows: Iterable[Mapping[str, object]], *, width: int) -> list[str]:

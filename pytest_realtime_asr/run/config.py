@@ -76,10 +76,12 @@ class ServerConfig:
     in bytes. ``warmup`` is the number of warm-up sessions; ``None`` runs as many as the
     server needs. ``version`` replaces the version that the server reports. ``key`` and
     the values of ``headers`` are secret, and the URL of a ``proxy`` may contain a
-    password.
+    password. ``key_command`` are the words of a command that prints the key, in place
+    of ``key``.
     """
 
     key: str = field(default="", repr=False)
+    key_command: tuple[str, ...] = field(default=(), repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: TlsConfig = TlsConfig()
     proxy: str | None = field(default=None, repr=False)
@@ -161,7 +163,8 @@ class MeasurementConfig:
     newest requirements. ``known`` are the known failures of the servers. If
     ``parallel`` is true, sessions of different xdist workers may overlap. If
     ``private`` is true, no texts are reported. ``language`` is the tag of the language
-    of the utterances that state none.
+    of the utterances that state none. ``max_audio`` is the largest length in s of the
+    audio that the run sends; ``None`` for no limit.
     """
 
     server: ServerConfig = ServerConfig()
@@ -172,6 +175,7 @@ class MeasurementConfig:
     parallel: bool = False
     private: bool = False
     language: str = ""
+    max_audio: float | None = None
 
     @property
     def redactor(self) -> Redactor:

@@ -13,11 +13,13 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
+from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
+from pytest_realtime_asr.run.audio_account import AudioLimit
 from pytest_realtime_asr.run.ledger import Ended, Ledger
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
@@ -49,6 +51,11 @@ class _TestSession:
 
     async def transcribe(self, utterance: Utterance) -> Transcription:
         audio = await self.live.audio(utterance)
+        # The meter of the plan counts what is sent while the audio is reserved.
+        with self.run.account.reserved(audio.seconds, "1 utterance"):
+            return await self._transcribe(utterance, audio)
+
+    async def _transcribe(self, utterance: Utterance, audio: Audio) -> Transcription:
         begun = Begun(
             self.live,
             utterance.in_language(self.run.config.language),
@@ -448,12 +455,13 @@ class Realtime:
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the event loop of the run, wait for it, return its result.
 
-    `Lost` and `Ended` are raised without the internal frames of their tracebacks.
+    `Lost`, `Ended` and `AudioLimit` are raised without the internal frames of their
+    tracebacks.
     """
     __tracebackhide__ = True
     try:
         return run.loop.run(work)
-    except (Lost, Ended) as error:
+    except (Lost, Ended, AudioLimit) as error:
         raise error.with_traceback(None) from None
 
 
@@ -462,7 +470,7 @@ async def _await(run: Run, work: Coroutine[Any, Any, T]) -> T:
     __tracebackhide__ = True
     try:
         return await run.loop.wait(work)
-    except (Lost, Ended) as error:
+    except (Lost, Ended, AudioLimit) as error:
         raise error.with_traceback(None) from None
 
 

@@ -12,8 +12,10 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
+from pytest_realtime_asr.run.reporters import Reporters
 from pytest_realtime_asr.run.servers import Servers, ignore
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.run.turns import Turns
@@ -48,6 +50,8 @@ class Run:
         self.warn: Callable[[str], None] = ignore
         self.turns = Turns(shared, parallel=config.parallel)
         self.shared = shared is not None
+        self.reporters = Reporters(shared)
+        self.account = AudioAccount(config.max_audio, shared)
         self.servers = Servers(
             config,
             warm,
@@ -56,6 +60,7 @@ class Run:
             shared=shared,
             progress=lambda text: self.progress(text),
             warn=lambda text: self.warn(text),
+            meter=self.account.meter,
         )
         self._warm = warm
         self._doubted: set[str] = set()
@@ -163,6 +168,7 @@ class Run:
                 self.ended(ledger, place, ledger.open[place].ended(CUT_OFF))
             self.servers.note_trouble(ledger.test, ledger.sessions)
         finally:
+            self.account.publish()
             self.turns.end(ledger.turn)
         return ledger
 

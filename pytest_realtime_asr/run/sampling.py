@@ -11,12 +11,16 @@ import hashlib
 import random
 import warnings
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
+from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.forecast import CallProgress, expected, reporting
 from pytest_realtime_asr.run.ledger import Ledger, RandomOrder
 from pytest_realtime_asr.run.results import decided, sequential_budgets
 from pytest_realtime_asr.run.run import Run
@@ -143,20 +147,24 @@ class Sampling:
         free = asyncio.Semaphore(concurrency)
         takes: list[Transcription | None] = [None] * len(utterances)
         retries = _retries(len(utterances))
+        progress = await asyncio.to_thread(self._progress, utterances, concurrency)
 
-        async def one(index: int, utterance: Utterance) -> None:
+        async def one(index: int, utterance: Utterance, meter: Meter) -> None:
             async with free:
                 if index < concurrency:
                     await asyncio.sleep(index * self._plan.chunk / concurrency)
                 takes[index] = await self._in_turns(
-                    index, utterance, concurrency, retries, raised=alone
+                    index, utterance, concurrency, retries, meter, raised=alone
                 )
-                if not alone:
-                    ended = sum(take is not None for take in takes)
-                    self._run.progress(f"{ended}/{len(takes)} utterances")
+                progress.end(index)
 
-        await _together(one(*each) for each in enumerate(utterances))
-        self._run.progress("")
+        with self._reserved(utterances) as meter:
+            sending = _together(one(*each, meter) for each in enumerate(utterances))
+            if alone:
+                await sending
+            else:
+                async with reporting(self._run.progress, lambda: str(progress)):
+                    await sending
         return [take for take in takes if take is not None]
 
     async def until_decided(
@@ -177,7 +185,17 @@ class Sampling:
             nonlocal over
             await asyncio.sleep(index * self._plan.chunk / concurrency)
             while not over and (each := next(turns, None)) is not None:
-                takes[each[0]] = await self._in_turns(*each, concurrency, retries)
+                try:
+                    with self._reserved(each[1:]) as meter:
+                        takes[each[0]] = await self._in_turns(
+                            *each, concurrency, retries, meter
+                        )
+                except AudioLimit as error:
+                    if not takes:
+                        raise
+                    self._run.warn(f"{self._ledger.test}: {error}")
+                    over = True
+                    return
                 self._run.progress(f"{len(takes)} of at most {order.most} utterances")
                 ended = [take for _, take in self._ledger.sequence]
                 enough = await asyncio.to_thread(decided, ended, self._terms, order)
@@ -191,8 +209,18 @@ class Sampling:
         """Compare the solo transcripts of clips to their texts under a condition."""
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         sent = list(clips.values())
-        alone = await self._texts(sent, self._plan, 1)
-        plan, concurrency = self._plan, 1
+        with self._reserved(sent, times=2 * REPEATS, baseline=False) as meter:
+            return await self._parity(clips, sent, over, meter)
+
+    async def _parity(
+        self,
+        clips: Mapping[str, Utterance],
+        sent: Sequence[Utterance],
+        over: Condition,
+        meter: Meter,
+    ) -> Parity:
+        plan, concurrency = replace(self._plan, meter=meter), 1
+        alone = await self._texts(sent, plan, concurrency)
         match over:
             case Condition.CHUNK:
                 plan = replace(plan, chunk=max(0.001, _SHORTER * plan.chunk))
@@ -236,12 +264,52 @@ class Sampling:
             for clip in clips
         }
 
+    def _progress(
+        self, utterances: Sequence[Utterance], concurrency: int
+    ) -> CallProgress:
+        """Return the progress of a call; the lengths of the audio files are read."""
+        servers = 1 if self._baseline is None else 2
+        seconds = expected(utterances, pace=self._plan.pace, servers=servers)
+        return CallProgress(len(utterances), seconds, at_once=concurrency)
+
+    @contextmanager
+    def _reserved(
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        times: int = 1,
+        baseline: bool = True,
+    ) -> Iterator[Meter]:
+        """Reserve the audio of utterances, and return the meter of their sessions.
+
+        Without a limit, nothing is reserved, so that no audio file is opened early.
+        Raises `AudioLimit`.
+        """
+        account = self._run.account
+        if account.limit is None:
+            yield account.meter
+            return
+        servers = 2 if baseline and self._baseline is not None else 1
+        seconds = times * servers * sum(each.duration for each in utterances)
+        what = several(times * servers * len(utterances), "utterance")
+        with account.reserved(seconds, what) as meter:
+            yield meter
+
+    def _may_repeat(self, utterance: Utterance) -> bool:
+        """Return whether the audio limit allows to send an utterance once more."""
+        try:
+            with self._reserved([utterance], baseline=False):
+                return True
+        except AudioLimit:
+            return False
+
     async def _in_turns(
         self,
         turn: int,
         utterance: Utterance,
         concurrency: int,
         retries: Iterator[int],
+        meter: Meter,
         *,
         raised: bool = False,
     ) -> Transcription:
@@ -255,7 +323,7 @@ class Sampling:
             if self._baseline is not None:
                 await self._session(
                     utterance,
-                    self._baseline,
+                    replace(self._baseline, meter=meter),
                     concurrency,
                     retries,
                     purpose=Purpose.BASELINE,
@@ -263,9 +331,8 @@ class Sampling:
 
         if turn % 2:
             await baseline()
-        take = await self._session(
-            utterance, self._plan, concurrency, retries, raised=raised
-        )
+        plan = replace(self._plan, meter=meter)
+        take = await self._session(utterance, plan, concurrency, retries, raised=raised)
         if not turn % 2:
             await baseline()
         return take
@@ -284,7 +351,8 @@ class Sampling:
         """Send an utterance in a session of its own and return its transcription.
 
         If the client disturbed the session and one of the ``retries`` is left, the
-        session is run once more and the second transcription is returned. Whether a
+        session is run once more and the second transcription is returned. The same is
+        done if the server refused a key that has expired and was renewed. Whether a
         session is retried does not depend on the measured latency: to retry only slow
         sessions would favour the server.
         """
@@ -301,8 +369,14 @@ class Sampling:
         take = await asyncio.to_thread(begun.ended, lost)
         retry = (
             not again
-            and await asyncio.to_thread(self._disturbed, take)
-            and next(retries, None) is not None
+            and (
+                begun.live.key_renewed
+                or (
+                    await asyncio.to_thread(self._disturbed, take)
+                    and next(retries, None) is not None
+                )
+            )
+            and self._may_repeat(utterance)
         )
         if retry:
             take = replace(take, purpose=Purpose.DISTURBED)

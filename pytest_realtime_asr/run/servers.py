@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import probe, target
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
+from pytest_realtime_asr.client.key_command import KeyCommand, KeyHeaders
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Limits, Plan, caller
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access, Unreachable
@@ -30,9 +33,10 @@ from pytest_realtime_asr.run.model_choice import NoModel
 from pytest_realtime_asr.run.shared_answers import SharedAnswers
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.turns import Turns
-from pytest_realtime_asr.run.warm_up import warm_up
+from pytest_realtime_asr.run.warm_up import silence, warm_up
 from pytest_realtime_asr.trace.records import Ending
 
+_WRONG = (401, 403, 404)  # HTTP statuses of a wrong key and of a wrong path
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
 
 
@@ -47,8 +51,9 @@ class Host:
     ``version`` is the version that the user names or the server reports; it is empty if
     there is neither. ``cold`` is the latency of the warm-up's first final in ms.
     ``note`` tells the user about the warm-up, and is empty if there is nothing to tell.
-    ``failed`` says that the warm-up got no final. ``models`` are the models that the
-    server lists, empty if the user named the model.
+    ``failed`` says that the warm-up got no final, and ``mute`` that the server sent
+    nothing in it; it is empty if the server sent something. ``models`` are the models
+    that the server lists, empty if the user named the model.
     """
 
     access: Access
@@ -58,6 +63,7 @@ class Host:
     note: str = ""
     failed: bool = False
     models: tuple[str, ...] = ()
+    mute: str = ""
 
 
 class _Answer(msgspec.Struct):
@@ -73,13 +79,15 @@ class _Answer(msgspec.Struct):
     note: str = ""
     failed: bool = False
     models: tuple[str, ...] = ()
+    mute: str = ""
 
 
 class Servers:
     """Probes and warms up the servers of a run.
 
     ``warm`` returns the corpus of the warm-up, ``loop`` the event loop of the warm-up's
-    sessions. ``discovered`` maps targets to the dialects that were detected.
+    sessions. ``discovered`` maps targets to the dialects that were detected. ``meter``
+    counts the audio of all sessions.
     """
 
     def __init__(
@@ -92,22 +100,28 @@ class Servers:
         shared: Path | None,
         progress: Callable[[str], None],
         warn: Callable[[str], None],
+        meter: Meter,
     ) -> None:
         self.redactor = config.redactor
         self.discovered: dict[str, Discovery] = {}
         self.last_host: Host | None = None
         self._config = config
+        self._key_command: KeyCommand | None = None
+        if config.server.key_command:
+            self._key_command = KeyCommand(config.server.key_command, self._learn)
         self._warm = warm
         self._loop = loop
         self._turns = turns
         self._answers = SharedAnswers(shared)
         self._progress = progress
         self._warn = warn
+        self._meter = meter
         self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
         # By target and dialect: the chosen model, and all models of the server.
         self._models: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
         # By URL: the test in which a session failed, and the time.
         self._suspects: dict[str, tuple[str, datetime]] = {}
+        self._served: set[str] = set()  # URLs at which a session was ready
         # Lost baselines, for which the run does not wait again.
         self._abandoned: set[tuple[str, str, str]] = set()
 
@@ -212,6 +226,7 @@ class Servers:
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
             found=found,
+            meter=self._meter,
         )
 
     def rules(
@@ -238,7 +253,27 @@ class Servers:
                 url = live.plan.access.target.websocket
                 self._suspects[url] = test, datetime.now(UTC)
             if live.misfit:
-                self._refuse(live)
+                self._refuse(live, live.misfit)
+            self._note_first(live)
+
+    def _note_first(self, live: Live) -> None:
+        """Treat a server as unreachable that has refused each session so far.
+
+        Without a warm-up, a session of a test may be the first to find this. A session
+        with another model than that of the run proves nothing about the server.
+        """
+        if live.trace.opened is not None and live.timeline.ready is not None:
+            self._served.add(live.plan.access.target.websocket)
+        host = next((h for h in self._hosts.values() if _reaches(h, live)), None)
+        if not isinstance(host, Host) or live.plan.model != host.model:
+            return
+        if live.plan.access.target.websocket in self._served:
+            return
+        end = live.trace.end
+        if end.how is Ending.REFUSED and end.code in _WRONG:
+            self._refuse(live, end.reason)
+        elif mute := silence(live.plan, live.recording):
+            self._refuse(live, mute)
 
     def _ask_first(self, text: str) -> Discovery:
         """Detect the dialect of a server, and wait if the server is still loading."""
@@ -250,11 +285,11 @@ class Servers:
             return Discovery(lost=str(error))
         return self._loop().run(find(asked, self.redactor, wait=wait))
 
-    def _refuse(self, live: Live) -> None:
+    def _refuse(self, live: Live, why: str) -> None:
         """Treat the server of a session as unreachable from now on."""
         for name, known in self._hosts.items():
-            if isinstance(known, Host) and known.access is live.plan.access:
-                self._hosts[name] = Unreachable(live.misfit)
+            if _reaches(known, live):
+                self._hosts[name] = Unreachable(why)
                 self._keep(self._hosts[name], *name)
 
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
@@ -324,7 +359,12 @@ class Servers:
             chunk=session.chunk,
             limits=time_limits(session.timeout, wait=self._config.server.wait),
             redactor=self.redactor,
+            meter=self._meter,
         )
+
+    def _learn(self, key: str) -> None:
+        """Treat a key as a secret from now on."""
+        self.redactor = self.redactor.also([key])
 
     def access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         """Return how sessions of a dialect connect to the server of a target.
@@ -334,14 +374,21 @@ class Servers:
         server = self._config.server
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
         self.redactor = self.redactor.also(where.secrets)
-        headers = dict(server.headers)
-        own = {name.lower() for name in headers}
-        for name, value in dialect.headers(server.key).items():
-            if name.lower() not in own:
-                headers[name] = value
+        own = {name.lower() for name in server.headers}
+
+        def headers(key: str) -> Mapping[str, str]:
+            found = dialect.headers(key).items()
+            of_dialect = {name: each for name, each in found if name.lower() not in own}
+            return {**server.headers, **of_dialect}
+
+        changes: dict[str, Any] = {"headers": headers(server.key)}
+        if self._key_command is not None:
+            renewable = KeyHeaders(self._key_command, headers)
+            dict(renewable)  # a command that fails is an error here
+            changes = {"headers": renewable, "renew": renewable.renew}
         return Access(
             where,
-            headers=headers,
+            **changes,
             tls=server.tls.context() if where.secure else None,
             server_name=server.tls.server_name,
             proxy=None if where.loopback else server.proxy or True,
@@ -380,7 +427,13 @@ class Servers:
             wait=server.wait,
             progress=self._progress,
         )
-        return replace(host, cold=found.cold, note=found.note, failed=found.failed)
+        return replace(
+            host,
+            cold=found.cold,
+            note=found.note,
+            failed=found.failed,
+            mute=found.mute,
+        )
 
     def _keep(self, known: Host | Unreachable, *words: str) -> None:
         """Store the state of a server for the other workers."""
@@ -394,6 +447,7 @@ class Servers:
                 note=known.note,
                 failed=known.failed,
                 models=known.models,
+                mute=known.mute,
             )
             self._answers.keep(answer, *words)
 
@@ -415,4 +469,10 @@ class Servers:
             found.note,
             found.failed,
             found.models,
+            found.mute,
         )
+
+
+def _reaches(known: Host | Unreachable, live: Live) -> bool:
+    """Return whether this is the server of a session."""
+    return isinstance(known, Host) and known.access is live.plan.access

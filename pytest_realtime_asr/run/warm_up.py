@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.audio import AudioError
+from pytest_realtime_asr.client.dialect_detection import silent_dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Plan
-from pytest_realtime_asr.client.probe import PATIENCE
+from pytest_realtime_asr.client.probe import PATIENCE, sent_nothing
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
@@ -20,7 +21,8 @@ from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.run.config import time_limits
 from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.trace.records import Ending
+from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.records import Ending, Sender
 
 WARMUPS = 5  # the largest number of sessions
 WARMUP_TIME = 300.0  # s for all sessions together
@@ -36,16 +38,25 @@ class WarmUp:
 
     ``cold`` is the latency of the first final in ms. ``note`` tells the user about the
     warm-up, and is empty if there is nothing to tell. ``failed`` says that a session
-    got no final that counts.
+    got no final that counts. ``mute`` says that the server sent nothing at all, and is
+    empty if it sent something.
     """
 
     cold: float | None = None
     note: str = ""
     failed: bool = False
+    mute: str = ""
 
 
 class _Failed(Exception):
-    """A session of the warm-up has no usable final; the message says why."""
+    """A session of the warm-up has no usable final; the message says why.
+
+    ``mute`` is as in `WarmUp`.
+    """
+
+    def __init__(self, message: str, *, mute: str = "") -> None:
+        super().__init__(message)
+        self.mute = mute
 
 
 def warm_up(
@@ -85,7 +96,8 @@ def warm_up(
         try:
             finals.append(_final(loop, limited, clip))
         except _Failed as error:
-            return WarmUp(note=f"the warm-up failed: {error}", failed=True)
+            note = f"the warm-up failed: {error}"
+            return WarmUp(note=note, failed=True, mute=error.mute)
         if sessions is None and len(finals) > 1 and _agree(*finals[-2:]):
             break
     took = time.monotonic() - started
@@ -116,8 +128,26 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
     if final is None or name in take.premature:
         early = take.premature.get(name)
         hint = f"; {PATIENCE}" if end.how is Ending.DEADLINE else ""
-        raise _Failed(f"{take.reason}{hint}" if early is None else PREMATURE[early])
+        if early is not None:
+            raise _Failed(PREMATURE[early])
+        raise _Failed(f"{take.reason}{hint}", mute=silence(plan, take.recording))
     return final
+
+
+def silence(plan: Plan, recording: Recording) -> str:
+    """Return that the server sent nothing in a session; "" if it sent something.
+
+    The server of some dialects sends nothing until the client has spoken.
+    """
+    trace = recording.trace
+    spoke = any(each.sender is Sender.SERVER for each in trace.records)
+    ready = recording.timeline.ready is not None
+    if spoke or ready or trace.end.how is not Ending.DEADLINE:
+        return ""
+    said = sent_nothing(plan.limits.ready)
+    other = silent_dialects()
+    advice = f"{PATIENCE}; {other}" if other else PATIENCE
+    return f"{plan.access.target.shown}: {said}; {advice}"
 
 
 def _shortest(corpus: Corpus) -> Utterance:

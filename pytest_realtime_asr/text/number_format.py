@@ -28,6 +28,16 @@ def share(rate: float, *, more: int = 0) -> str:
     return "inf" if math.isinf(rate) else f"{rate:.{3 + more}f}"
 
 
+def length(seconds: float) -> str:
+    """Return a length of time: in s below two minutes, otherwise in min."""
+    return f"{seconds:.1f} s" if seconds < 119.95 else f"{seconds / 60:.1f} min"
+
+
+def about(seconds: float) -> str:
+    """Return an estimated time: whole s below two minutes, otherwise min."""
+    return f"about {seconds:.0f} s" if seconds < 119.5 else f"about {length(seconds)}"
+
+
 def several(count: int, noun: str) -> str:
     """Return a number and a noun, in the plural unless the number is 1."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

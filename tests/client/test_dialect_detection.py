@@ -107,8 +107,8 @@ def test_silence_is_asked_once() -> None:
         lost = found(url).lost
     where = url.replace("http", "ws")
     assert lost.startswith(
-        f"{where}/v1/realtime: no event within 0.2 s; --realtime-wait=SECONDS waits "
-        "longer "
+        f"{where}/v1/realtime: the server opened a session and sent nothing within "
+        "0.2 s; --realtime-wait=SECONDS waits longer "
     )
     assert NAME_IT in lost
     assert lost.endswith("choose from openai, openai-beta, vllm")

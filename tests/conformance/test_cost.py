@@ -7,7 +7,7 @@ from dataclasses import replace
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
-from pytest_realtime_asr.conformance.cost import cost
+from pytest_realtime_asr.conformance.cost import cost, total
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.requirements.requirement import (
     Harm,
@@ -37,3 +37,24 @@ def test_the_cost_is_of_the_scenarios_that_run() -> None:
     assert cost(EVERYTHING, SPOKEN, here, pace=8.0).seconds < 25
     short = replace(here, audio=30.0)
     assert cost(EVERYTHING, SPOKEN, short, pace=1.0).audio <= 30.0
+
+
+def test_a_limit_that_is_set_holds_for_every_server() -> None:
+    for here in (True, False):
+        assert selection.bounds(SuiteConfig(max_audio=9.0), here=here).audio == 9.0
+    assert selection.bounds(SuiteConfig(), here=False).audio == 600.0
+    assert selection.bounds(SuiteConfig(), here=True).audio == float("inf")
+
+
+def test_the_time_that_is_left() -> None:
+    here = selection.bounds(SuiteConfig(), here=True)
+    whole = cost(EVERYTHING, SPOKEN, here, pace=1.0)
+    assert total(EVERYTHING, whole.durations, here.streams) == whole.seconds
+    left = whole.seconds
+    waiting = dict(whole.durations)
+    for each in EVERYTHING:
+        waiting.pop(each.name, None)
+        now = total(EVERYTHING, waiting, here.streams)
+        assert now <= left
+        left = now
+    assert left == 0.0

@@ -130,7 +130,7 @@ CASES = [
     Case(
         "redirect-to-a-dead-server",
         "the server redirects /health to a closed port",
-        ("/health (redirected to http://127.0.0.1:", "/up): cannot connect"),
+        ("/health (redirected to http://127.0.0.1:", "/up): no server was there"),
         10,
         lambda _: redirected_to_nobody(),
     ),

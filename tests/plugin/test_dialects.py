@@ -138,8 +138,8 @@ def test_a_run_without_a_realtime_test_connects_to_no_server(project: Project) -
     [
         (
             (),
-            "no event within 0.2 s; --realtime-wait=SECONDS waits longer for a server "
-            "that is slow to start",
+            "the server opened a session and sent nothing within 0.2 s; "
+            "--realtime-wait=SECONDS waits longer for a server that is slow to start",
         ),
         (
             ('{"type":"hello","to":"you"}',),
@@ -155,10 +155,10 @@ def test_a_server_that_shows_no_dialect(
     project.write(SPEAK)
     with site(*said) as (url, it):
         result = project.run(AUTO, target=url)
-    result.assert_outcomes(errors=2)
+    result.assert_outcomes(errors=1, skipped=1)
     line = f"ws://*: {told}; {NAME_IT}"
     result.stdout.fnmatch_lines([f"realtime: {line}, corpus *"])
-    result.stdout.fnmatch_lines([f"realtime target: {line}"] * 2)
+    result.stdout.fnmatch_lines([f"realtime target: {line}"])
     # Silence is not cured by another header; another first word may be.
     assert it.opened == (2 if said else 1) + bool(said)
 
@@ -168,11 +168,11 @@ def test_an_unreachable_server(project: Project) -> None:
     asked = ("--realtime-conformance", "test_it.py", "--realtime-report=conformance:o")
     with closed() as port:
         result = project.run(AUTO, *asked, target=f"127.0.0.1:{port}")
-    # The suite of a dialect that nobody knows is one test, which fails as the others.
-    result.assert_outcomes(failed=1, errors=3)
-    said = "*: cannot connect: Connection refused; is the server running there?"
+    # The first test says it, and the others refer to that test.
+    result.assert_outcomes(errors=1, skipped=3)
+    said = "*: no server was there: Connection refused; is the server running, *right?"
     result.stdout.fnmatch_lines([f"realtime: {said}, corpus *"])
-    result.stdout.fnmatch_lines([f"dialect ?MUST? missing: realtime target: {said}"])
+    result.stdout.fnmatch_lines([f"realtime target: {said}"])
     assert not (project.path / "o").exists()  # nothing was judged
 
 
@@ -254,14 +254,15 @@ def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
         named = ("--realtime-dialect=openai", f"--realtime-warmup={warmup}")
         result = project.run(*named, target=url)
         traces = fake.traces()
-    outcomes = {"errors": 2} if warmup else {"errors": 1, "failed": 1}
+    # Without a warm-up, the first test finds it in its own session.
+    outcomes = {"errors": 1, "skipped": 1} if warmup else {"errors": 1, "failed": 1}
     result.assert_outcomes(**outcomes)
     said = (
         "*ws://127.0.0.1:*/v1/realtime does not speak openai: the server sent "
         "session.created first, which is the first event of vllm; use "
         "--realtime-dialect=vllm"
     )
-    result.stdout.fnmatch_lines([said, said])
+    result.stdout.fnmatch_lines([said] * (1 if warmup else 2))
     assert len(traces) == 1
 
 

@@ -215,8 +215,17 @@ CASES = {
             ("disruptive", {Harm.DISRUPTIVE}),
         ),
     ),
+    "api-key-command": Case(
+        "run.server.key_command",
+        (),
+        (
+            ("get-key", ("get-key",)),
+            ("get-key  asr", ("get-key", "asr")),
+            ("sh -c 'get-key | head -1'", ("sh", "-c", "get-key | head -1")),
+        ),
+    ),
     "max-audio": Case(
-        "suite.max_audio", 600.0, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
+        "suite.max_audio", None, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
     ),
     "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
     "fuzz": Case("suite.fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
@@ -601,6 +610,9 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
             "heavy disruptive",
             "'heavy disruptive' is not a kind of scenario; choose heavy or disruptive",
         ),
+    ),
+    "api-key-command": (
+        ("get 'key", "No closing quotation; quote the words as in a shell"),
     ),
     "max-audio": (
         ("much", "'much' is not a duration: .*'10min'"),

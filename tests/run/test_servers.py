@@ -376,12 +376,13 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
             "note": "",
             "failed": False,
             "models": ["fake"],
+            "mute": "",
         }
     ]
 
 
 def test_nobody_listens(start: Start) -> None:
-    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
+    with closed() as port, pytest.raises(Unreachable, match="no server was there"):
         realtime(start(), f"http://127.0.0.1:{port}")
 
 
@@ -430,11 +431,11 @@ def test_without_a_dialect_nothing_is_planned(
     with serving(answer=site) as url:
         run = start(options(dialect="auto"))
         for _ in range(2):
-            with pytest.raises(Unreachable, match="no event within"):
+            with pytest.raises(Unreachable, match="and sent nothing within"):
                 finding(run, url)
     assert len([path for path in site.asked if "realtime" in path]) == 1
     run = start(options(dialect="auto"))
-    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
+    with closed() as port, pytest.raises(Unreachable, match="no server was there"):
         finding(run, f"http://127.0.0.1:{port}")
 
 
