@@ -16,7 +16,7 @@ from pytest_realtime_asr.requirements import known_failures
 def check(state: State) -> None:
     """Raise UsageError for settings that cannot work."""
     settings, options = state.settings, state.options
-    _ = state.baseline  # reading the earlier report finds its errors
+    _ = state.earlier  # reading the earlier reports finds their errors
     for name in settings.corpus:
         try:
             state.refuse_overwritten(Path(name))
