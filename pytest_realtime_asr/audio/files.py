@@ -159,8 +159,8 @@ def _check(path: Path, levels: Levels, *, floats: bool) -> None:
     if floats and levels.peak > _OTHER_SCALE:
         raise AudioError(
             f"{path}: its float samples reach {levels.peak:,.0f}, but full scale is "
-            "1.0; divide them by the full scale of their source (32768 for 16-bit "
-            "integers) and write the file again"
+            "1.0; divide the samples by the full scale of their source (32768 for "
+            "16-bit integers) and write the file again"
         )
     if (loss := levels.loss) is not None:
         raise AudioError(
@@ -172,16 +172,18 @@ def _check(path: Path, levels: Levels, *, floats: bool) -> None:
 
 
 def _loss(loss: float) -> str:
-    return f"{loss:.0f} dB quieter than one of them" if isfinite(loss) else "silent"
+    return (
+        f"{loss:.0f} dB quieter than a single channel" if isfinite(loss) else "silent"
+    )
 
 
 def _doubts(path: Path, audio: Audio, peak: float) -> tuple[str, ...]:
-    """Return the reasons to doubt audio; ``peak`` is that of float samples, else 0."""
+    """Return the reasons to doubt audio; ``peak`` is 0 for integer samples."""
     if peak > 1.0:
         return (
             f"{path}: its float samples reach {peak:.3g}, but full scale is 1.0, so "
-            f"that the loudest are clipped; divide them by {peak:.3g} and write the "
-            "file again",
+            f"that the loudest are clipped; divide all samples by {peak:.3g} and write "
+            "the file again",
         )
     if (share := clipped(audio)) > _CLIPPED:
         return (

@@ -40,10 +40,11 @@ def missing(path: Path) -> int:
 
 
 def piped(path: Path) -> io.BytesIO | None:
-    """Return the content of a WAV file that states 0 bytes of audio but has some.
+    """Return the content of a WAV file that states 0 bytes of audio but has audio.
 
-    The header is completed: the audio lasts to the end of the file. Some programs leave
-    the size at 0 when they write to a pipe. Returns ``None`` for any other file.
+    Some programs leave the size at 0 when they write to a pipe. The header of the
+    result states the right size: the audio lasts to the end of the file. Returns
+    ``None`` for any other file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -66,8 +67,8 @@ def piped(path: Path) -> io.BytesIO | None:
 def _data(file: BinaryIO, size: int) -> tuple[int, int]:
     """Return how many bytes of audio a WAV file states, and how many follow its header.
 
-    Afterwards, the position in the file is at the first byte of audio. Both are 0 if it
-    is not a WAV file.
+    Both numbers are 0 if the file is not a WAV file. Afterwards, the position in a WAV
+    file is at the first byte of audio.
     """
     if file.read(12)[:4] != b"RIFF":
         return 0, 0
@@ -92,8 +93,8 @@ def _only_chunks(file: BinaryIO, size: int) -> bool:
 def mp3_states_length(path: Path) -> bool:
     """Return whether the first frame of an MP3 file states its number of frames.
 
-    If not, libsndfile estimates the length from the bit rate of the first frame, and
-    does not read beyond its estimate.
+    Without this number, libsndfile estimates the length from the bit rate of the first
+    frame, and does not read beyond this estimate.
     """
     with path.open("rb") as file:
         head = file.read(10)

@@ -97,7 +97,7 @@ class Audio:
         size = _samples(seconds, self.rate) * _WIDTH
         if not size:
             raise ValueError(
-                f"a chunk of {seconds} s holds no sample at {self.rate} Hz; "
+                f"a chunk of {seconds} s has no sample at {self.rate} Hz; "
                 f"give at least {1 / self.rate:.2g} s"
             )
         pcm = self.pcm
@@ -154,7 +154,7 @@ def join(*parts: Audio) -> Audio:
 
 
 def clipped(audio: Audio) -> float:
-    """Return the share of clipped samples: those on flat tops of the waveform.
+    """Return the share of clipped samples: samples on flat tops of the waveform.
 
     A sample counts if it is within 0.2 dB of full scale and equal to the sample before
     it. Loud audio that is not clipped has hardly any such sample.
@@ -238,7 +238,7 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the range of samples of a part: the first, and the one after the last.
+    """Return the index of the first sample of a part and of the first sample after it.
 
     Raises ValueError if the part is not inside the audio.
     """

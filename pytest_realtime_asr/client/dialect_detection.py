@@ -59,8 +59,8 @@ async def find(
     The search ends at the first session whose first event belongs to one dialect only;
     this is usually the first session. If the server opens a session and sends nothing,
     the URL of that session is not tried again. ``redactor`` removes secrets from the
-    result. ``wait`` is the time in seconds that a server may take to start; its first
-    event may come that late.
+    result. ``wait`` is the time in seconds within which a server must start and send
+    its first event.
     """
     silent: set[str] = set()
     failures: list[str] = []
@@ -89,7 +89,7 @@ async def find(
                 f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
             )
             continue
-        record = _first(frame)
+        record = _as_record(frame)
         names = greetings.greeted(record)
         if len(names) == 1:
             return Discovery(names[0], _reason(names[0], record))
@@ -139,7 +139,7 @@ def _unknown(record: Record, names: tuple[str, ...], redactor: Redactor) -> str:
         return f"{first}, which several dialects share ({', '.join(names)})"
     first += ", which no installed dialect sends first"
     if kind := greetings.unsupported(record):
-        first += f"; {kind} sends such an event, and no installed dialect is its own"
+        first += f"; {kind} sends such an event, but no installed dialect supports it"
     if near := greetings.nearest(record):
         first += f"; {likeness(near)}"
     return first
@@ -156,8 +156,8 @@ def likeness(near: Likeness) -> str:
     return f"the nearest is {near.name}, but {listed}{rest}"
 
 
-def _first(frame: str | bytes) -> Record:
-    """Return the record of the first frame that the server sent."""
+def _as_record(frame: str | bytes) -> Record:
+    """Return a record of the server with this frame as its content."""
     if isinstance(frame, bytes):
         return Record(Sender.SERVER, 0, data=frame)
     return Record(Sender.SERVER, 0, frame)

@@ -26,8 +26,8 @@ UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "SGLang-Omni": frozenset({"intent", "decode_interval_ms"}),
     "Mistral": frozenset({"request_id", "audio_format"}),
 }
-"""Servers whose protocol no dialect of this package speaks, with fields of the session
-in their first event."""
+"""The servers that no dialect of this package supports, and how to recognise them: each
+has these fields in the session object of its first event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ def greeted(record: Record) -> tuple[str, ...]:
 def nearest(record: Record, *, besides: str = "") -> Likeness | None:
     """Return the dialect or profile whose first event is most like this one.
 
-    ``besides`` is the name of a dialect in use: what cannot be told from it by the
-    first event is left out. Return ``None`` if no dialect has a field in common with
-    this frame.
+    ``besides`` is the name of a dialect in use; this dialect, and each dialect whose
+    first event is the same, is not a candidate. Return ``None`` if no dialect has a
+    field in common with this frame.
     """
     names = [each for name in installed() for each in _with_profiles(name)]
     found = _likenesses(record, names)
@@ -94,7 +94,7 @@ def kind(record: Record) -> str:
 
 
 def unsupported(record: Record) -> str | None:
-    """Return the name of a server that no dialect of this package speaks with."""
+    """Return which of the `UNSUPPORTED` servers sent a first event, else ``None``."""
     session = _fields(record.text).get("session")
     if not isinstance(session, dict):
         return None

@@ -97,10 +97,10 @@ def health(
 
 
 async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
-    """Return the first frame of a server; ``None`` after `GREETING` or ``wait`` s.
+    """Return the first frame of a server, ``None`` if none comes in time.
 
-    Raises `Unreachable`, also if the server closes the connection before its first
-    frame.
+    The time is `GREETING` or ``wait``, whichever is longer, in seconds. Raises
+    `Unreachable`, also if the server closes the connection before its first frame.
     """
     wire = await connect(access, timeout=max(ANSWER, wait))
     try:
@@ -128,8 +128,8 @@ async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
 def models(access: Access) -> tuple[str, ...]:
     """Return the names of the models in the response to ``GET /v1/models``.
 
-    A name that is empty or too long is left out, unless it is the first one. Raises
-    `Unreachable` if there is no usable first name.
+    Raises `Unreachable` if there is no model, or if the name of the first model is
+    empty or too long. Any later name that is empty or too long is left out.
     """
     status, body = get(access, "/v1/models")
     where = f"{access.target.http}/v1/models"

@@ -200,8 +200,8 @@ class Live:
     async def stream(self, audio: Audio, asset: str, *, raw: bool = False) -> None:
         """Send audio at the pace. Raises `Lost`.
 
-        ``asset`` is the name of the audio in the trace. The samples of the audio are
-        numbered from 0. ``raw`` marks audio that is not allowed at this point.
+        ``asset`` is the name of the audio in the trace. The trace numbers the samples
+        of each call from 0. ``raw`` marks audio that is not allowed at this point.
         """
         self._inbox.by_hand |= raw
         total = self._most(audio)
@@ -380,8 +380,9 @@ class Live:
     async def _send_tail(self, item: int) -> None:
         """Send silence until the server has answered the utterance.
 
-        At most the whole tail of the dialect is sent, and at least one chunk, so that
-        this utterance is separate from the next one.
+        The silence lasts at least one chunk, so that this utterance is separate from
+        the next one. It lasts at most as long as the dialect needs to detect the end of
+        speech.
         """
         tail = silence(self._caller.tail, rate=self._caller.rate)
         await self._stream(

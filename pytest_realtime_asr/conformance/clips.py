@@ -65,12 +65,12 @@ class Clips:
 
     @property
     def few(self) -> tuple[Utterance, ...]:
-        """The clips for comparisons that cost more audio than others."""
+        """A small number of clips, for comparisons that send each clip many times."""
         return self.shortest[:FEW]
 
     @property
     def many(self) -> tuple[Utterance, ...]:
-        """The clips for all other comparisons over many clips."""
+        """A larger number of clips than `few`, for comparisons that send less audio."""
         found = list(self.few)
         total = sum(each.duration for each in found)
         for each in self.shortest[FEW:MOST]:
@@ -104,10 +104,10 @@ class Clips:
     def lasting(self, seconds: float) -> Utterance:
         """Return exactly ``seconds`` s of speech.
 
-        Speech of 10 s or more consists of whole clips, of which none is repeated before
-        all were used. Shorter speech repeats the candidates, and its text has the words
-        that are whole. If a clip has no word times, its words are spread evenly over
-        its speech.
+        Speech of 10 s or more consists of whole clips; a clip is repeated only after
+        all clips were used. Shorter speech repeats the candidates and is cut at its
+        end; its text has only the words that the cut leaves whole. If a clip has no
+        word times, its words are spread evenly over its speech.
         """
         if seconds >= _LONG:
             return self._of_whole_clips(seconds)
@@ -143,9 +143,11 @@ class Clips:
                 if each.duration + _GAP <= left:
                     chosen.append(each)
                     left -= each.duration + _GAP
-        if not chosen:  # each clip is longer
-            chosen = [replace(cut[0], source=cut[0].audio.cut(0.0, seconds), words=())]
-            return replace(joined(chosen, 0.0), id=name)
+        if not chosen:  # no clip leaves room for a gap
+            kept = [word for word in cut[0].words if word.end <= seconds]
+            text = " ".join(word.text for word in kept)
+            audio = cut[0].audio.cut(0.0, min(seconds, cut[0].duration))
+            chosen = [replace(cut[0], text=text, source=audio, words=tuple(kept))]
         pause = _GAP + left / len(chosen)
         whole = joined(chosen, pause)
         rest = silence(seconds - whole.duration, rate=_RATE)
@@ -167,9 +169,9 @@ class Clips:
 def choose(corpus: Corpus) -> Clips:
     """Return the shortest clips that have different reference transcripts.
 
-    They are without perturbation, since what the scenarios compare is true of speech,
-    and not of speech that a server may lawfully mishear. Raises ValueError if no
-    utterance of the corpus has a reference transcript.
+    The clips are without perturbation, since a server may lawfully misrecognise
+    perturbed speech. Raises ValueError if no utterance of the corpus has a reference
+    transcript.
     """
     by_text = {each.text: each for each in corpus.originals() if each.text.strip()}
     if not by_text:
@@ -197,14 +199,14 @@ def quieter(utterance: Utterance) -> Utterance:
 
 
 def nothing(seconds: float) -> Utterance:
-    """Return an utterance of ``seconds`` s of silence, without audio for 0 s."""
+    """Return ``seconds`` s of silence as an utterance; for 0 s, it has no audio."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
 
 
 def quiet_noise(seconds: float) -> Utterance:
     """Return an utterance of ``seconds`` s of white noise at -60 dBFS, always the same.
 
-    A quiet room is about as loud in a recording.
+    This noise is about as loud as a quiet room in a recording.
     """
     random = np.random.default_rng(_SEED)
     samples = random.normal(0.0, amplitude(_NOISE), round(seconds * _RATE))
@@ -212,7 +214,7 @@ def quiet_noise(seconds: float) -> Utterance:
 
 
 def _timed(utterance: Utterance) -> Sequence[Word]:
-    """Return the words of a clip with their times, which may have to be estimated."""
+    """Return the words of a clip with their times, estimated if the clip has none."""
     if utterance.words:
         return utterance.words
     start, end = utterance.speech_start, utterance.speech_end
@@ -227,7 +229,7 @@ def _timed(utterance: Utterance) -> Sequence[Word]:
 
 
 def _later(words: Iterable[Word], seconds: float) -> list[Word]:
-    """Return the words ``seconds`` s later, none of them before 0 s."""
+    """Return the words moved by ``seconds`` s; times before 0 s become 0 s."""
     return [
         Word(word.text, max(0.0, word.start + seconds), max(0.0, word.end + seconds))
         for word in words

@@ -15,8 +15,8 @@ class SuiteConfig:
 
     - Requirements of ``level`` and of stronger levels are judged.
     - If ``strict``, a violated SHOULD fails its test.
-    - With ``keep_going``, the suite goes on after the first utterance has failed, and
-      after sessions have waited in vain.
+    - With ``keep_going``, the suite goes on even if the first utterance fails, or if
+      sessions wait in vain for events.
     - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
       not on this machine.
     - ``max_audio`` is the largest length in s of the audio for a server elsewhere.

@@ -22,8 +22,8 @@ class Cost:
     - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
-    - ``seconds`` is about the duration of the run in s, with a server that is not slow
-      and needs no CONFIRMATION scenario.
+    - ``seconds`` is the estimated duration of the run in s, if the server is not slow
+      and no scenario is needed that only confirms a fault.
     - ``connections`` is the number of connections in the whole run, ``streams`` the
       largest number at the same time.
     """
@@ -65,7 +65,7 @@ def cost(
 
 
 def _total(run: Sequence[Scenario], clips: Clips, streams: int, pace: float) -> float:
-    """Return the duration in s of these scenarios, in the order of the scheduler."""
+    """Return the duration in s of these scenarios as the scheduler runs them."""
 
     def of(*kinds: Concurrency) -> list[float]:
         return [_duration(e, clips, pace) for e in run if e.concurrency in kinds]
@@ -78,7 +78,7 @@ def _total(run: Sequence[Scenario], clips: Clips, streams: int, pace: float) -> 
 
 
 def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
-    """Return about how many s a scenario takes with a server that is not slow."""
+    """Return the estimated duration of a scenario in s if the server is not slow."""
     clip = clips.seconds / pace if pace else 0.0
     match scenario.concurrency:
         case Concurrency.FIRST:  # usually the first two clips are recognised

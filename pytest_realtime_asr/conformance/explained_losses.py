@@ -1,4 +1,4 @@
-"""Judges a requirement apart from the losses that the rate of the run explains."""
+"""Judges a requirement without the sessions whose losses are due to chance."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from pytest_realtime_asr.requirements.requirement import (
 def without_losses(
     check: Check, evidence: Evidence, outcome: Violated, whole: Evidence
 ) -> Outcome:
-    """Return the outcome of a check apart from losses that the rate explains.
+    """Return the outcome of a check without sessions whose losses are due to chance.
 
-    ``outcome`` is a violation by an utterance without a final, and ``whole`` the
-    evidence of the whole run. If the server loses plain utterances by chance, the
-    sessions with losses that are not too many for that rate are left out. The outcome
-    is what the other sessions violate, else undecided. The first utterance of the run
-    is never excused, since everything else depends on it.
+    ``outcome`` is a violation by an utterance without a final, and ``whole`` is the
+    evidence of the whole run. If the server loses plain utterances at some rate, the
+    losses of a role are due to chance unless they are too many for this rate. Then the
+    sessions with such losses are left out, and the check judges the others: the result
+    is a violation if one of them violates the requirement, otherwise undecided. A loss
+    of the first utterance of the run is always a violation, since everything else
+    depends on this utterance.
     """
     role = evidence.parts[outcome.part].role
     if role == FIRST or not isinstance(no_loss(whole), Violated):
@@ -46,4 +48,7 @@ def without_losses(
         place = 0 if part is None else evidence.index(part)
         return replace(others, part=place)
     rate = described(*losses.rate(found))
-    return Undecided(f"an utterance has no final, which no-loss explains: {rate}")
+    return Undecided(
+        "an utterance has no final, which the loss rate of the whole run explains "
+        f"(see no-loss): {rate}"
+    )

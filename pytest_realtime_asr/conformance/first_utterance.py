@@ -1,6 +1,7 @@
 """The first utterance of a run: a plain one, which must work before all others.
 
-If the server cannot transcribe it, every other scenario would fail for the same cause.
+If the server cannot transcribe this utterance, every other scenario would fail for the
+same cause.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SCENARIO = Scenario(
 
 
 def failure(evidence: Evidence) -> str | None:
-    """Return why the first utterance failed; ``None`` if it has its final."""
+    """Return why the first utterance failed; ``None`` if it got its final."""
     match checks.finishes(NAME)(evidence):
         case Satisfied():
             return None
@@ -53,8 +54,8 @@ def advice(
 ) -> list[str]:
     """Return what to try after the first utterance has failed, a sentence each.
 
-    ``dialect`` is the dialect of the run, and ``models`` are those that the server
-    lists. ``cold`` says that the server was not warm.
+    ``dialect`` is the dialect of the run, and ``models`` are the models that the server
+    lists. ``cold`` says that no session of the warm-up got a final.
     """
     found: list[str] = []
     for part in evidence.role(NAME):
@@ -80,10 +81,11 @@ def _other_dialect(part: Part, dialect: str) -> str:
     option = f"--realtime-dialect={near.name}"
     if load(dialect).greets(first):
         return (
-            f"the first event is that of {dialect}, so check --realtime-model and "
-            f"--realtime-session-options first; the nearest other dialect is {option}"
+            f"the first event of the server fits {dialect}, so check --realtime-model "
+            "and --realtime-session-options first; the nearest other dialect is "
+            f"{option}"
         )
     return (
-        f"the first event is not that of {dialect}; try {option}, whose first event is "
-        "the nearest"
+        f"the first event of the server does not fit {dialect}; try {option}, whose "
+        "first event is the nearest"
     )

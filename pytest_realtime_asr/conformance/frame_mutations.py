@@ -38,6 +38,6 @@ def mutations(frame: str) -> tuple[Group, ...]:
 
 
 def _with_field(frame: str, name: str, value: object) -> str:
-    """Return a JSON object with an added field; its name may occur twice then."""
+    """Return a JSON object with an added field, even if it already has this field."""
     head = frame.rstrip().removesuffix("}")
     return f"{head},{json.dumps(name)}:{json.dumps(value)}}}"

@@ -1,4 +1,4 @@
-"""The frames that a client can send in a dialect, and their effect on its state table.
+"""The frames that a client can send in a dialect, and the states to which they lead.
 
 Random scripts are generated from a `Grammar`, which also decides whether an utterance
 is pending: accepted by the server and not completed yet. A *move* is the name of a
@@ -83,7 +83,7 @@ class Grammar:
         )
 
     def unlawful(self, script: Iterable[Step]) -> frozenset[tuple[str, str]]:
-        """Return the moves of a script that are not legal, each after its state."""
+        """Return the illegal moves of a script, as pairs of a state and a move."""
         states = self.fresh
         found: set[tuple[str, str]] = set()
         for step in script:
@@ -173,9 +173,10 @@ def grammar_of(plan: Plan) -> Grammar:
 def _with_early_ends(
     table: Table, finishing: frozenset[str], pending: States
 ) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    """Return the server's order in which an utterance may also end before its commit.
+    """Return the server's table of order, extended by early ends of utterances.
 
-    ``finishing`` are the client's moves that end an utterance.
+    With it, an utterance may also end before its commit. ``finishing`` are the client's
+    moves that end an utterance.
     """
     server = table[Sender.SERVER]
     ends: dict[str, tuple[str, ...]] = {}

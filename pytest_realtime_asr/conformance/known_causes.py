@@ -1,8 +1,8 @@
-"""Recognises failures of random sessions that are the violation of another requirement.
+"""Recognises random sessions that fail since the server violates another requirement.
 
-A random session that fails by a move which the order does not allow, such as a final
-commit without an utterance, often shows the defect that the scenario of this move has
-shown already.
+A random session may fail after an illegal move, such as a final commit without an
+utterance. Such a failure often shows a defect that another scenario with the same move
+has already shown.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pytest_realtime_asr.trace.records import Sender
 def excused(
     evidence: Evidence, scheduler: Scheduler, dialect: Dialect
 ) -> tuple[Evidence, tuple[str, ...]]:
-    """Return the evidence with its known failures excused, and their requirements.
+    """Return the evidence with known failures excused, and the ids of the causes.
 
     A failure is known if a violated requirement has a scenario that sends one of the
-    illegal moves of the failure in the same state.
+    illegal moves of the failure in the same state. This requirement is the cause.
     """
     causes: list[str] = []
     findings: list[SessionFinding] = []
@@ -39,7 +39,7 @@ def excused(
 def _cause(
     finding: SessionFinding, scheduler: Scheduler, dialect: Dialect
 ) -> str | None:
-    """Return the id of the first requirement that this failure violates, if any."""
+    """Return the id of the first violated requirement that is the cause, if any."""
     for each in _judged_alone(dialect.requirements):
         if not scheduler.done(each.scenarios):
             continue
@@ -51,7 +51,7 @@ def _cause(
 
 
 def _judged_alone(requirements: Iterable[Requirement]) -> Iterable[Requirement]:
-    """Yield the requirements that are judged on their own scenarios; not INFO."""
+    """Yield the requirements, except INFO, that are judged on their own scenarios."""
     for each in requirements:
         general = each.passive or each.whole_run or each.binds is Sender.CLIENT
         if not general and each.level is not Level.INFO:

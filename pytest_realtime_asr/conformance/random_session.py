@@ -111,7 +111,7 @@ class _Execution:
         self.slowest = 0.0
 
     async def both_sessions(self, script: Script) -> None:
-        """Execute the script, and transcribe in the next session at its end."""
+        """Execute the script; after its last step, transcribe in a second session."""
         run, limits = self._run, self._limits
         ending = None
         try:

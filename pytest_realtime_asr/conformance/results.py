@@ -58,8 +58,8 @@ class ServerInfo(msgspec.Struct, frozen=True):
     - ``version`` is empty if the server names no version.
     - ``suite`` is the name of the pinned suite, empty if none was chosen.
     - ``found`` says how the dialect was detected, empty if the user named the dialect.
-    - ``max_sessions`` is the number of sessions that the server holds at the same time,
-      if the run has met this limit.
+    - ``max_sessions`` is the number of sessions that the server accepts at the same
+      time; ``None`` if the run has not met such a limit.
 
     All fields are empty if the server was unreachable.
     """
@@ -138,12 +138,12 @@ def judge(
 ) -> Result:
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
-    The evidence of the first utterance, if it has run, is added to that of the
-    scenarios: it shows what the server sends in a plain session. ``whole`` returns the
-    evidence of the whole run. With it, an utterance without a final is no violation if
-    it is explained by the rate at which the server loses plain utterances. The result
-    is a harness error, which is not attributed to the server, if the client sent an
-    invalid frame or the check raised an exception.
+    The evidence of the first utterance, if it has run, is added to the evidence of the
+    scenarios, to show what the server sends in a plain session. ``whole`` returns the
+    evidence of the whole run. If ``whole`` is given, an utterance without a final is no
+    violation if the rate at which the server loses plain utterances explains the loss.
+    The result is a harness error, which is not attributed to the server, if the client
+    sent an invalid frame or the check raised an exception.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -210,9 +210,10 @@ class Findings:
         self._first: list[Result] = []
 
     def add(self, result: Result) -> Result:
-        """Return the result; with the status SAME_CAUSE if an earlier one is as strong.
+        """Return the result, with the status SAME_CAUSE if its cause is already found.
 
-        A requirement of a stronger level than the earlier one is a finding of its own.
+        A requirement of a stronger level than the earlier finding of this cause is a
+        finding of its own.
         """
         if result.status is not Status.VIOLATED or not result.by_end:
             return result
@@ -233,7 +234,8 @@ def _is_stronger(result: Result, other: Result) -> bool:
 def stopped(result: Result, reporter: str) -> Result:
     """Return a result of a run that the gate has stopped.
 
-    ``reporter`` is the test that reports why; the other results refer to that test.
+    ``reporter`` is the test that reports why the run stopped; the results of all other
+    tests refer to that test.
     """
     if result.status is not Status.STOPPED:
         return result

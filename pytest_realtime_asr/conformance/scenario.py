@@ -25,15 +25,15 @@ class Concurrency(enum.Enum):
     """What may run at the same time as a scenario.
 
     - A GATE scenario runs alone, before all others; it may stop the run.
-    - A FIRST scenario runs alone, before the ones below.
+    - A FIRST scenario runs alone, after the GATE and before all other scenarios.
     - PARALLEL scenarios run at the same time.
-    - LONG_RUNNING scenarios start with the PARALLEL ones, and may still run beside
-      EXCLUSIVE ones.
+    - LONG_RUNNING scenarios start together with the PARALLEL scenarios, and may still
+      run while EXCLUSIVE scenarios run.
     - An EXCLUSIVE scenario shares the server only with its own bystander session and
       with LONG_RUNNING scenarios.
-    - A CONFIRMATION scenario runs alone, after all others but LAST, and only if the
-      evidence so far needs it. It tells whether the server shows a fault without any
-      other session too.
+    - A CONFIRMATION scenario runs alone, after all scenarios except LAST, and only if
+      their evidence needs it. It shows whether a fault also occurs when no other
+      session is open.
     - A LAST scenario runs alone, after all others.
     """
 
@@ -55,8 +55,8 @@ class Scenario:
 
     A scenario opens at most ``sessions`` connections, at most ``streams`` at the same
     time. It sends a short clip at most ``times`` times, ``seconds`` s of other audio,
-    and ``of_clips(clips)`` s of audio that depends on the clips. The numbers include a
-    retry if one may be needed. A CONFIRMATION scenario runs only if
+    and ``of_clips(clips)`` s of audio that depends on the clips. If the scenario may
+    need a retry, the numbers include this retry. A CONFIRMATION scenario runs only if
     ``is_needed`` is true of the evidence of the scenarios before it.
     """
 

@@ -33,9 +33,10 @@ class NotRun(Exception):
 class RunConfig:
     """How scenarios are run: the plan of a session, the clips, and time limits.
 
-    - ``answer`` is the time in s within which a refusal has to arrive.
+    - ``answer`` is the longest time in s that a scenario waits for a refusal.
     - ``settle`` is the time in s to wait for events that may still arrive.
-    - ``first`` are the time limits of the first utterance; ``None`` for the plan's.
+    - ``first`` are the time limits of the first utterance; ``None`` for the
+      time limits of the plan.
     - ``fuzz`` is the number of random sessions.
     - ``seed`` is the seed of the random sessions; for ``None`` a new seed is drawn.
     """
@@ -132,10 +133,10 @@ class ScenarioRun:
         await live.final(item, name, total=live.plan.limits.beyond)
 
     async def audio(self, utterance: Utterance, live: Live | None = None) -> Audio:
-        """Return the audio of an utterance at the sample rate of a session.
+        """Return the audio of an utterance at the sample rate of the session ``live``.
 
-        Without ``live``, the sample rate is that of the plan. The audio is resampled in
-        a thread, so that no other session is delayed.
+        If ``live`` is ``None``, the sample rate of the plan is used. The audio is
+        resampled in a thread, so that no other session is delayed.
         """
         rate = (self.caller if live is None else live.plan.caller).rate
         return await asyncio.to_thread(lambda: utterance.audio.resample(rate))

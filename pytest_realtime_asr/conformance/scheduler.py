@@ -47,7 +47,7 @@ _PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
 class Silence(enum.Enum):
-    """An event for which a session waited until its timeout; the value names it."""
+    """An event for which a session waited until its timeout; the value is its name."""
 
     GREETING = "the first event of the server"
     FINAL = "a final"
@@ -58,7 +58,7 @@ class ObstacleKind(enum.Enum):
 
     - MISSING: no session could be opened, or the server was unreachable.
     - STOPPED: the first utterance has failed.
-    - UNDECIDED: sessions before it have waited in vain.
+    - UNDECIDED: sessions of earlier scenarios have waited in vain for an event.
     - LIMITED: the server limits its sessions, and refused every attempt.
     - NOT_RUN: the scenario was not requested, or is not allowed on this server.
     - HARNESS: an error of this package, not of the server.
@@ -145,9 +145,10 @@ class _Capacity:
 
 
 class _Lost:
-    """The results of scenarios that lost an utterance, which are repeated.
+    """The scenarios that lost an utterance and may be repeated, and their results.
 
-    ``found`` has the result of each of them, with the evidence of its repetitions.
+    ``found`` maps the name of each such scenario to its result, which includes the
+    evidence of the repetitions.
     """
 
     def __init__(self, repeats: int) -> None:
@@ -164,13 +165,13 @@ class _Lost:
         return True
 
     def add_repeated(self, name: str, again: ScenarioResult) -> None:
-        """Add the evidence of a repetition, the last one if nothing was lost in it."""
+        """Add the evidence of a repetition; without a loss, it is the last one."""
         before = self.found[name]
         self.found[name] = replace(before, evidence=before.evidence + again.evidence)
         self._left[name] = self._left[name] - 1 if _lost_utterance(again) else 0
 
     def to_repeat(self) -> list[str]:
-        """Return the scenarios to repeat; a single one with losses is not repeated."""
+        """Return the scenarios to repeat, none if only one scenario had a loss."""
         return [
             name for name, left in self._left.items() if left and len(self.found) > 1
         ]
@@ -182,11 +183,12 @@ class EarlyStop:
 
     - ``gate`` returns why the run stops after the evidence of the GATE scenarios, and
       ``None`` if the run goes on.
-    - ``silences`` is the number of scenarios that may wait in vain for the same event,
-      as long as no session gets this event after they began to wait. A server that
-      loses some of its finals does not end the run.
-    - ``seconds`` is the time in s after which no scenario starts, once a session has
-      waited in vain. A server that is slow but answers is not stopped.
+    - ``silences``: the run ends after this number of scenarios have waited in vain for
+      the same event. A scenario is not counted if any session gets this event after the
+      scenario began to wait, so a server that loses some finals does not end the run.
+    - ``seconds`` is the time in s from the start of the run after which no scenario
+      starts if a session has waited in vain. A server that is slow but answers does not
+      end the run.
     """
 
     gate: Callable[[Evidence], str | None]
@@ -199,9 +201,10 @@ class Scheduler:
 
     - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
     - ``progress`` is called with a line that says how many scenarios have run.
-    - ``repeats`` is how often a harmless scenario that lost an utterance is repeated at
-      most, if another scenario lost one too. It is repeated while it loses again, which
-      tells a fault of the scenario's subject from losses by chance.
+    - ``repeats`` is the largest number of repetitions of a harmless scenario that lost
+      an utterance, if another scenario lost an utterance too. The scenario is repeated
+      until it loses no utterance. This tells a fault of the scenario's subject from
+      losses by chance.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
       limits.
@@ -321,7 +324,7 @@ class Scheduler:
     def reporter(self, test: str) -> str:
         """Return the name of the test that reports why the gate stopped the run.
 
-        This is the first ``test`` that asks.
+        The reporter is the first ``test`` with which this function is called.
         """
         self._reporter = self._reporter or test
         return self._reporter
@@ -397,7 +400,7 @@ class Scheduler:
         self._progress("")
 
     async def _repeat(self) -> None:
-        """Repeat the scenarios that lost an utterance while they lose again."""
+        """Repeat each scenario that lost an utterance until it loses none."""
 
         async def run(name: str) -> None:
             scenario = self._scenarios[name]
@@ -417,8 +420,8 @@ class Scheduler:
     async def _run_together(self, scenarios: Sequence[Scenario]) -> None:
         """Run these scenarios at the same time, as far as the capacity allows.
 
-        If the server refuses a session since it limits them, its limit is measured, and
-        the scenarios without a result run within this limit.
+        If the server refuses a session because of a limit on its sessions, the limit is
+        measured. The scenarios without a result then run within this limit.
         """
         for _ in range(2):
             async with asyncio.TaskGroup() as tasks:
@@ -524,7 +527,7 @@ class Scheduler:
         return None
 
     def _in_vain(self) -> str | None:
-        """Return why no more scenarios start after sessions that waited in vain."""
+        """Return why waits in vain prevent more scenarios; ``None`` if they do not."""
         if self._early_stop is None:
             return None
         for silence, waits in self._silent.items():
@@ -532,7 +535,7 @@ class Scheduler:
             names = [name for name, start in waits if start > heard]
             if len(names) >= self._early_stop.silences:
                 return (
-                    f"not tried, since {silence.value} did not come in "
+                    f"not tried, since {silence.value} did not arrive in "
                     f"{' and '.join(names[: self._early_stop.silences])}; "
                     "--realtime-keep-going tries it"
                 )
@@ -546,7 +549,7 @@ class Scheduler:
         return None
 
     def _note_silences(self, scenario: Scenario, evidence: Evidence) -> None:
-        """Record the waits in vain of a scenario, and the events that came."""
+        """Record the waits in vain of a scenario, and the events that arrived."""
         for silence, start in silences(evidence).items():
             self._silent.setdefault(silence, []).append((scenario.name, start))
         for part in evidence.parts:
@@ -556,7 +559,8 @@ class Scheduler:
     async def _recovery(self, scenario: Scenario) -> None:
         """Wait until the server is reachable after a harmful scenario.
 
-        If the time ``recover`` is over first, no more scenarios run.
+        If the server is not reachable within the time ``recover``, no more scenarios
+        run.
         """
         if scenario.harm is Harm.SAFE or self._unreachable is not None:
             return
@@ -584,7 +588,7 @@ def refusal(reason: str) -> str:
 
 
 def _beyond(limit: SessionLimit, streams: int) -> Obstacle:
-    """Return the obstacle to a scenario with more streams than the server holds."""
+    """Return the obstacle to a scenario with more streams than the server accepts."""
     if not limit.sessions:
         return Obstacle(ObstacleKind.LIMITED, refusal(limit.reason))
     if not limit.is_lawful:
@@ -597,8 +601,8 @@ def _beyond(limit: SessionLimit, streams: int) -> Obstacle:
         )
     return Obstacle(
         ObstacleKind.LIMITED,
-        f"the scenario needs {streams} sessions at the same time, but the server holds "
-        f"{limit.sessions} and refused the next: {limit.reason}; "
+        f"the scenario needs {streams} sessions at the same time, but the server "
+        f"accepted {limit.sessions} and refused the next: {limit.reason}; "
         f"--realtime-max-streams={limit.sessions} leaves the scenario out",
     )
 
@@ -627,9 +631,9 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
 
 
 def silences(evidence: Evidence) -> dict[Silence, float]:
-    """Return the events for which sessions waited in vain, and when they began to.
+    """Return each event for which a session waited in vain, and the start of the wait.
 
-    The result is the time of the last frame of the session, in unix seconds.
+    The start of the wait is the time of the last frame of the session, in unix seconds.
     """
     found: dict[Silence, float] = {}
     for part in evidence.parts:
@@ -643,7 +647,7 @@ def silences(evidence: Evidence) -> dict[Silence, float]:
 
 
 def _heard(part: Part) -> Iterator[tuple[Silence, float]]:
-    """Yield when a session got its greeting and its finals, in unix seconds."""
+    """Yield the times of the greeting and the finals of a session, in unix seconds."""
     if part.timeline.ready is not None:
         yield Silence.GREETING, _clock(part, part.timeline.ready)
     for item in part.spoken:
@@ -653,7 +657,7 @@ def _heard(part: Part) -> Iterator[tuple[Silence, float]]:
 
 
 def _clock(part: Part, at: int) -> float:
-    """Return a time of a session in unix seconds, so that sessions are comparable."""
+    """Return a time of a session, in ns from its start, as unix seconds."""
     return part.trace.started.timestamp() + at / 1e9
 
 

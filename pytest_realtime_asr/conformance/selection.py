@@ -28,7 +28,7 @@ _STRENGTH = list(Level)  # the strongest first
 
 UNKNOWN = Requirement(
     id="dialect",
-    title="the first event of the server is one of an installed dialect",
+    title="the first event of the server belongs to an installed dialect",
     level=Level.MUST,
     clause="the requirements depend on the dialect of the server",
     check=lambda evidence: Undecided("the server was not contacted"),
@@ -43,9 +43,9 @@ def requirements(
 
     The first utterance comes first, then the passive requirements, which apply to every
     session. The others follow from the simplest to the hardest: by the harm and the
-    concurrency of their scenarios. Those on the whole run come last. Raises LookupError
-    for an unknown dialect and for one that lacks a scenario, and ValueError if the
-    pinned suite belongs to another dialect.
+    concurrency of their scenarios. The requirements on the whole run come last. Raises
+    LookupError for an unknown dialect and for a dialect that lacks a scenario, and
+    ValueError if the pinned suite belongs to another dialect.
     """
     if dialect == AUTO:
         return (UNKNOWN,)
@@ -66,7 +66,12 @@ def requirements(
     harms, places = list(Harm), {name: place for place, name in enumerate(known)}
 
     def hardness(each: Requirement) -> tuple[bool, bool, bool, int, int]:
-        """Return the harm and the place of the hardest scenario, behind three flags."""
+        """Return the sort key of a requirement.
+
+        The first utterance comes first and the whole run last; passive requirements
+        come before the others. Then the hardest scenario decides: first its harm, then
+        its place in the order of the scenarios.
+        """
         steps = [known[name] for name in each.scenarios]
         return (
             each.id != first_utterance.NAME,
@@ -82,9 +87,9 @@ def requirements(
 def judged(
     dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
 ) -> tuple[Requirement, ...]:
-    """Return the `requirements` of a run, of which there is at least one.
+    """Return the `requirements` of a run; raise LookupError if there are none.
 
-    Raises LookupError, also if there is none, and ValueError.
+    Raises the errors of `requirements` too.
     """
     found = requirements(dialect, level=level, pinned=pinned)
     if not found:

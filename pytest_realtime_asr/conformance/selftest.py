@@ -50,8 +50,9 @@ _RETRIES = 2  # repetitions of requirements that are undecided
 class Score:
     """The results of a dialect's requirements on the correct fake and on faulty fakes.
 
-    ``proofs`` are the proofs of the dialect, ``correct`` the results on the correct
-    fake, and ``faulty`` the results on faulty fakes, each by the id of the requirement.
+    Each mapping has the id of the requirement as its key. ``proofs`` name the faults
+    that must violate a requirement. ``correct`` has the results on the correct fake,
+    and ``faulty`` the results on fakes with these faults.
     """
 
     dialect: str

@@ -43,7 +43,7 @@ class RateLimited(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionLimit:
-    """The limit of a server: it holds ``sessions`` and refuses the next one.
+    """The limit of a server, which accepts ``sessions`` and refuses the next one.
 
     ``refused`` is the refused session, and ``reason`` says how it was refused.
     """
@@ -56,7 +56,8 @@ class SessionLimit:
     def is_lawful(self) -> bool:
         """Return whether a server may have this limit.
 
-        One session is too few. If there is none, other clients may have them all.
+        A limit of one session is too low. A limit of 0 is lawful, since the sessions of
+        other clients may use all that the server accepts.
         """
         return self.sessions != 1
 
@@ -94,7 +95,7 @@ def reason(live: Live) -> str:
 
 
 async def opened(new: Callable[[], Live]) -> Live:
-    """Open a session, again if the server limits its sessions; return the session.
+    """Return an open session, after more attempts if the server limits its sessions.
 
     ``new`` returns a new session for each attempt. Raises `Lost`, and `RateLimited` if
     the server refuses the last attempt as well.
@@ -114,7 +115,9 @@ async def opened(new: Callable[[], Live]) -> Live:
             await asyncio.sleep(wait)
         else:
             return live
-    raise AssertionError("the last attempt returns or raises")
+    raise AssertionError(
+        "this line is never reached: the last attempt returns a session or raises"
+    )
 
 
 async def measure(loop: Loop, plan: Plan, *, most: int) -> SessionLimit | None:

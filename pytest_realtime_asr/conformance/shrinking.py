@@ -116,7 +116,7 @@ class _Failure:
 
     @property
     def unlawful(self) -> frozenset[tuple[str, str]]:
-        """The illegal moves of the shortest script, each after its state."""
+        """The illegal moves of the shortest script, as pairs of a state and a move."""
         return self._grammar.unlawful(self.shortest.script)
 
     async def shrink(self, shorter: int) -> None:

@@ -64,8 +64,9 @@ class SuiteRun:
     def judge(self, requirement: Requirement, *, wait: bool = True) -> Result:
         """Wait for the scenarios of a requirement; return the requirement's result.
 
-        If the result depends on the whole run, ``wait`` for all scenarios; otherwise
-        the scenarios that have run are all there is.
+        If the result depends on the whole run, ``wait`` says whether to wait for all
+        scenarios. Without ``wait``, the scenarios that have run so far count as the
+        whole run.
         """
         plan = self.realtime.plan
         whole = self.scheduler.whole if wait else lambda: self.scheduler.everything

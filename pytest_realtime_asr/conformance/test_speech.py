@@ -71,9 +71,9 @@ def test_spoken_corpus(
 
 
 def _judge_error_rate(realtime: Realtime, takes: Sequence[Transcription]) -> None:
-    """Fail the test if most words are wrong and no budget limits the WER, or warn.
+    """Fail the test, or warn, if too many words are wrong and no budget limits the WER.
 
-    A perturbation may make most words wrong on a correct server.
+    Perturbed clips are not judged, since even a correct server may misrecognise them.
     """
     if realtime.limits_wer or any(take.utterance.perturbation for take in takes):
         return
@@ -122,9 +122,9 @@ def _first_utterance(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> None:
-    """Skip the test if the first utterance of the run has failed.
+    """End the test if the first utterance of the run has failed.
 
-    If no other test has reported this, the test fails.
+    The test is skipped if another test has reported this failure; otherwise it fails.
     """
     scheduler = suite_run(request, realtime, corpus, config).scheduler
     turns = realtime.run.turns

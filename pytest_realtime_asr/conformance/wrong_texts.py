@@ -1,8 +1,9 @@
-"""Why most words of a corpus are wrong: what its texts show, and clips sent otherwise.
+"""Searches for the cause if most words of a corpus are wrong.
 
-A server that takes audio at another rate, or with its bytes in another order, has texts
-that tell nothing about the cause. So some clips are sent again in the form that such a
-server would understand; if most of their errors are gone, this is the cause.
+Some causes show in the texts. But a server that misreads the rate of the audio, or the
+order of its bytes, returns texts that tell nothing about the cause. So some clips are
+sent again in the form that such a server would understand. If most of their errors are
+then gone, this misreading is the cause.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ _JOINED = 0.5  # the highest CER of texts whose words are only joined
 
 
 class Misreading(enum.Enum):
-    """How a server may misread audio; the value completes "the server takes ..."."""
+    """How a server may misread audio; the value completes "the server ..."."""
 
-    FASTER = "the audio as of 24/16 of its rate"
-    SLOWER = "the audio as of 16/24 of its rate"
-    SWAPPED = "the bytes of each sample in the other order"
+    FASTER = "treats the audio as if its rate were 24/16 of the true rate"
+    SLOWER = "treats the audio as if its rate were 16/24 of the true rate"
+    SWAPPED = "swaps the two bytes of each sample"
 
 
 Texts = Sequence[tuple[Utterance, str]]
@@ -39,7 +40,7 @@ Texts = Sequence[tuple[Utterance, str]]
 
 
 def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
-    """Return the utterance as a server that misreads it so would understand it.
+    """Return the utterance in the form that a server with this misreading expects.
 
     ``rate`` is the rate in Hz of the audio that is sent.
     """
@@ -54,7 +55,7 @@ def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
 
 
 def error_rate(texts: Texts) -> float | None:
-    """Return the pooled error rate, ``None`` without a word in any reference."""
+    """Return the pooled error rate; ``None`` if no reference has a word."""
     return pooled(_aligned(*each).errors for each in texts).rate
 
 
@@ -74,7 +75,7 @@ def causes(
         after = error_rate(again)
         if after is not None and after <= _GONE * before:
             found.append(
-                f"the server takes {how.value}: sent in that form, {len(again)} clips "
+                f"the server {how.value}: sent in that form, {len(again)} clips "
                 f"have a WER of {after:.0%} instead of {before:.0%}"
             )
     return found

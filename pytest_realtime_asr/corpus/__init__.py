@@ -2,10 +2,12 @@
 
 A corpus comes from a manifest, a table or a folder in one of the `formats`, or from the
 package itself (``bundled:...``). The module of a format reads what its files describe;
-`collection` makes a corpus of that. When a corpus is loaded, the headers of all audio
-files and the first 10 minutes of audio are checked; the rest is decoded when it is
-used. Every problem raises a `CorpusError` that says where the problem is. Hidden files
-are ignored; other files that are not used are counted in the notes of the corpus.
+`collection` makes a corpus of these descriptions.
+
+When a corpus is loaded, the headers of all audio files and the first 10 minutes of
+audio are checked; the rest of the audio is decoded when it is used. Every problem
+raises a `CorpusError` that says where the problem is. Hidden files are ignored; other
+unused files are counted in the notes of the corpus.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ _WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
 def collect(name: str, found: Found, *, seconds: float = _EXAMINED) -> Corpus:
     """Return the corpus of these descriptions.
 
-    The headers of all audio files are checked. The first ``seconds`` of audio are
-    decoded, so that audio that cannot be sent as it was meant is reported before the
-    first session; the rest is checked when it is used. Raises `CorpusError`, which
-    names up to 10 problems.
+    The headers of all audio files are checked. The first ``seconds`` s of audio are
+    decoded too, so that most unusable audio is reported before the first session. The
+    rest is checked when it is used. Raises `CorpusError`, which names up to 10
+    problems.
     """
     placed: list[tuple[str, Utterance]] = []
     problems: list[str] = []
@@ -55,7 +55,7 @@ def collect(name: str, found: Found, *, seconds: float = _EXAMINED) -> Corpus:
     notes = [f"{name}: {each}" for each in _passed_over(passed)]
     notes += doubts[:_NAMED]
     if (rest := len(doubts) - _NAMED) > 0:
-        notes.append(f"{name}: {rest} more utterances have audio in doubt")
+        notes.append(f"{name}: {rest} more utterances have doubtful audio")
     if problems:
         raise _refusal(name, problems)
     if not placed and passed:
@@ -104,7 +104,7 @@ def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
 def _examine(
     placed: list[tuple[str, Utterance]], seconds: float, problems: list[str]
 ) -> list[str]:
-    """Decode the first part of a corpus, add to its problems, and return its doubts."""
+    """Decode the first ``seconds`` s, add to ``problems``, and return the doubts."""
     doubts: list[str] = []
     for place, utterance in placed:
         seconds -= utterance.duration
@@ -120,13 +120,13 @@ def _examine(
 
 
 def _passed_over(passed: list[PassedOver]) -> Iterator[str]:
-    """Yield a sentence for each reason for which files were passed over."""
+    """Yield a sentence for each reason for which files were not used."""
     for why in dict.fromkeys(each.why for each in passed):
         names = [each.path.name for each in passed if each.why == why]
         more = len(names) - _SHOWN
         shown = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         count = "1 file was" if len(names) == 1 else f"{len(names)} files were"
-        yield f"{count} passed over ({why}): {shown}"
+        yield f"{count} not used ({why}): {shown}"
 
 
 def _utterance(description: Description) -> Utterance:

@@ -1,8 +1,8 @@
 """Reads ``corpus.toml``, which states the language of the utterances of a folder.
 
-The file stands in the folder of the audio files, or in one above it, up to the folder
-of the corpus; the nearest file counts. A language that a manifest states for an
-utterance has precedence.
+The file is in the folder of the audio files, or in a folder above it, up to the folder
+of the corpus. If there are several such files, the nearest is used. A language that a
+manifest states for an utterance has precedence over the file.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def in_stated_languages(corpus: Corpus, folder: Path) -> Corpus:
 
 
 def _reader(root: Path) -> Callable[[Path], str]:
-    """Return a function that returns the language stated for a folder below
-    ``root``."""
+    """Return a function from a folder below ``root`` to its stated language, or ''."""
 
     @cache
     def stated(folder: Path) -> str:
@@ -62,7 +61,7 @@ def _language(file: Path) -> str:
         found = inputs.toml(file)
     if unknown := sorted(set(found) - set(_KEYS)):
         raise CorpusError(
-            f'{file}: there is no key {unknown[0]!r}; write language = "de"'
+            f'{file}: the key {unknown[0]!r} is unknown; write language = "de"'
         )
     value = found.get("language")
     if not isinstance(value, str) or not value.strip():

@@ -1,7 +1,7 @@
-"""What a corpus says of one utterance, before its audio is looked at.
+"""The description of one utterance by a corpus, before its audio is opened.
 
 A module of a format reads its files into descriptions; it opens no audio. `collection`
-makes the utterances of the descriptions of any format.
+turns the descriptions of every format into utterances.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ LARGEST = 2**30  # bytes that a file of descriptions may have
 class Description:
     """An utterance as a corpus describes it.
 
-    ``place`` says where, such as ``clips.jsonl:3``. ``offset`` and ``duration`` are in
-    seconds; an offset, even 0, selects a part of ``audio``. ``channels`` are averaged;
-    empty means all.
+    ``place`` is the place of the description, such as ``clips.jsonl:3``. ``offset`` and
+    ``duration`` are in seconds; an offset, even 0, selects a part of ``audio``.
+    ``channels`` are averaged; empty means all.
     """
 
     place: str
@@ -70,7 +70,7 @@ def at(place: Path | str = "") -> Iterator[None]:
 def parsed(
     rows: Iterable[tuple[str, Row]], parse: Callable[[str, Row], Entry]
 ) -> Iterator[Entry]:
-    """Yield what ``parse`` makes of each place and row, or the error that it raises."""
+    """Yield the result of ``parse`` for each place and row, or the error it raises."""
     for place, row in rows:
         try:
             with at(place):

@@ -33,17 +33,20 @@ def visible(folder: Path) -> list[Path]:
 
 
 def has(folder: Path, name: str) -> bool:
-    """Return whether a folder has a file or folder of this name that can be seen."""
+    """Return whether a folder has an accessible file or folder of this name."""
     return os.path.exists(folder / name)  # unlike Path.exists, it never raises
 
 
 def is_audio(path: Path) -> bool:
-    """Return whether the suffix of a file is that of audio that can be decoded."""
+    """Return whether the suffix of a file names audio that can be decoded."""
     return path.suffix.lower() in DECODABLE
 
 
 def unused(files: Iterable[Path]) -> Iterator[Entry]:
-    """Yield what to say of files that a format does not use: neither audio nor text."""
+    """Yield an entry for each of these files, which a format does not use.
+
+    Audio that cannot be decoded is an error; a ``corpus.toml`` gets no entry.
+    """
     for path in files:
         if path.name == corpus_file.NAME:
             continue

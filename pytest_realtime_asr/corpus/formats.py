@@ -20,7 +20,7 @@ from pytest_realtime_asr.corpus.description import Found
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of corpora; ``form`` names what a user gives, for messages."""
+    """A format of corpora; ``form`` is its name in messages, empty if none."""
 
     form: str
     recognises: Callable[[Path], bool]
@@ -48,7 +48,7 @@ FOLDERS = (
         text_files.read,
     ),
 )
-"""In the order in which they are tried; the last takes any folder."""
+"""The formats of folders, in the order of the attempts; the last fits any folder."""
 
 
 def of(path: Path, *, folder: bool) -> Format | None:
@@ -61,5 +61,5 @@ def of(path: Path, *, folder: bool) -> Format | None:
 
 
 def forms() -> str:
-    """Return what a corpus can be, for a message."""
+    """Return the names of all formats, for a message."""
     return ", ".join(each.form for each in FILES + FOLDERS if each.form)

@@ -14,7 +14,7 @@ _BY_ENERGY = 0.15  # s; speech that is located by energy may last longer by this
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A clip within a joined utterance, which starts at ``start`` s."""
+    """A clip and its start, in s from the start of the joined utterance."""
 
     utterance: Utterance
     start: float
@@ -30,8 +30,8 @@ class Joined(Utterance):
 def cut_to_speech(utterance: Utterance) -> Utterance:
     """Return the utterance from the start of its first to the end of its last word.
 
-    Without word times, 150 ms are kept on both sides of the speech, since the energy
-    does not show a soft sound. The utterance is not changed if it has no speech.
+    Without word times, 150 ms are kept on both sides of the speech, since detection by
+    energy misses soft sounds. The utterance is not changed if it has no speech.
     """
     start, end = utterance.speech_start, utterance.speech_end
     if start is None or end is None:

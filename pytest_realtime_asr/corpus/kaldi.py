@@ -1,7 +1,6 @@
 """Reads Kaldi data folders: wav.scp, text, and segments, utt2spk and utt2lang if any.
 
-A path in wav.scp is relative to the folder. What wav.scp gives as a command is never
-run.
+A path in wav.scp is relative to the folder. A command in wav.scp is never run.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _TO_THE_END = -1.0  # the end of a segment that lasts as long as its recording
 
 
 class _Value(NamedTuple):
-    """What a line says of its id, and where."""
+    """The text of a line after its id, and the place of the line."""
 
     place: str
     text: str
@@ -65,8 +64,8 @@ def read(folder: Path) -> Found:
         part = _segment(line) if segmented else _Part(_id(line), _id(line))
         if part.id not in texts:
             raise CorpusError(
-                f"{part.id!r} has no line in {folder / _TEXTS}; add the line (an id "
-                "and the transcript), or remove this one"
+                f"{part.id!r} has no line in {folder / _TEXTS}; add such a line (the "
+                f"id and the transcript), or remove the line of {part.id!r} here"
             )
         return Description(
             place,
@@ -125,7 +124,7 @@ def _source(id: str, recordings: _Table) -> str:
 
 
 def _table(path: Path) -> _Table:
-    """Return what the lines of a file say of each id.
+    """Return the value of each id in the lines of a file.
 
     Raises `CorpusError` if an id occurs twice, and `InputError` if the file cannot be
     read.

@@ -2,12 +2,12 @@
 
 A language is a tag of BCP 47 in its canonical form, such as ``en``, ``en-US`` or
 ``zh-Hans``. Tags are checked against the registry of IANA (the library langcodes).
-English names, such as those that Whisper and NeMo write, stand in a table here: the
-table of langcodes needs an extension module.
+English names, such as the names that Whisper and NeMo write, are in a table of this
+module, since the table of langcodes needs an extension module.
 
-The language of a text that states none follows from its script only if one language
-uses that script in practice: Hangul is Korean, but Cyrillic or Latin letters, or
-Chinese characters without Kana, are no certain evidence.
+If the language of a text is not stated, it follows from the script of the text only if
+one language uses this script in practice: Hangul is Korean, but Cyrillic or Latin
+letters, or Chinese characters without Kana, are no certain evidence.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def parse(text: str) -> str:
 
 
 def language_of(reference: str, stated: str = "") -> Language:
-    """Return the language of a reference: the stated one, else that of its script.
+    """Return the language of a reference: as stated, else from its script.
 
     Raises `InputError` if the stated language is unknown.
     """
@@ -155,7 +155,8 @@ def language_of(reference: str, stated: str = "") -> Language:
 def _of_script(text: str) -> str:
     """Return the language whose script has at least half of the letters of a text.
 
-    Chinese characters count as Japanese or Korean beside Kana or Hangul.
+    The result is "" if no such language is certain. Chinese characters count as
+    Japanese in a text with Kana, and as Korean in a text with Hangul.
     """
     letters = [char for char in text if unicodedata.category(char)[0] == "L"]
     found = Counter(map(_script, letters))
@@ -169,7 +170,10 @@ def _of_script(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _script(char: str) -> str:
-    """Return the certain language of a letter, `_HAN`, or "" for another letter."""
+    """Return the language that a letter proves, "" if it proves none.
+
+    The result for a Chinese character is `_HAN`.
+    """
     name = unicodedata.name(char, "")
     if name.startswith(_HAN):
         return _HAN

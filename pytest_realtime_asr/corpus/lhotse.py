@@ -44,7 +44,7 @@ def refuse(path: Path, line: str) -> None:
     raise CorpusError(
         f"{path}: is a Lhotse manifest ({kind}), which is not read; export a NeMo "
         "manifest with these lines of Python, in the folder to which the paths of the "
-        "audio relate:",
+        "audio are relative:",
         "import json, lhotse, pathlib",
         f"cuts = lhotse.CutSet.{cuts}.trim_to_supervisions(keep_overlapping=False)",
         _WRITE,
@@ -52,7 +52,7 @@ def refuse(path: Path, line: str) -> None:
 
 
 def _cuts(recordings: str, supervisions: str) -> str:
-    """Return the call that makes cuts of the other manifests of Lhotse."""
+    """Return the call that makes cuts from manifests of recordings and supervisions."""
     return (
         f"from_manifests(recordings=lhotse.RecordingSet.from_file({recordings!r}), "
         f"supervisions=lhotse.SupervisionSet.from_file({supervisions!r}))"
@@ -60,9 +60,9 @@ def _cuts(recordings: str, supervisions: str) -> str:
 
 
 def refuse_compressed(path: Path) -> NoReturn:
-    """Refuse a compressed file, by name if it is a manifest of Lhotse.
+    """Refuse a compressed file. Raises `CorpusError`.
 
-    Raises `CorpusError`.
+    If the file is a manifest of Lhotse, the message says so.
     """
     inputs.regular(path)
     try:

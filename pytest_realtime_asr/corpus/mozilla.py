@@ -13,7 +13,7 @@ _CLIPS = "clips"
 
 
 def recognises(folder: Path) -> bool:
-    """Return whether a folder is that of a language in Common Voice."""
+    """Return whether a folder is the folder of one language in Common Voice."""
     return folders.has(folder, _CLIPS) and any(folder.glob("*.tsv"))
 
 

@@ -51,10 +51,10 @@ class _Line(msgspec.Struct):
 def read(path: Path) -> Found:
     """Yield what each line of a manifest describes.
 
-    A line without an id gets the name of its file without the suffix; if other lines
-    would get the same id, what distinguishes them is added: the folder of the file, the
-    part that is selected, the channel. Raises `CorpusError` for a Lhotse manifest and
-    for a JSON array.
+    A line without an id gets the name of its file without the suffix. If several lines
+    would get the same id, the differences between these lines are added: the folder of
+    the file, the selected part, the channel. Raises `CorpusError` for a Lhotse manifest
+    and for a JSON array.
     """
     rows = list(lines(path, inputs.text(path, most=LARGEST)))
     if rows:
@@ -70,7 +70,7 @@ def read(path: Path) -> Found:
 
 
 def write(folder: Path, utterances: Iterable[Utterance]) -> None:
-    """Write utterances as WAV files with the manifest `NAME`; their ids are numbers.
+    """Write utterances as WAV files named by numbers, with the manifest `NAME`.
 
     Raises `AudioError`.
     """

@@ -17,10 +17,11 @@ Row = dict[str, str]
 def rows(
     path: Path, *, separator: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[str, Row]]:
-    """Yield each row of a table by its columns, with its place.
+    """Yield the place and the cells, by column, of each row of a table.
 
-    Cells are quoted only if a comma separates them. A missing cell is empty. Raises
-    `CorpusError` if the table cannot be read or lacks one of the ``needed`` columns.
+    Quotes have a meaning only if commas separate the cells. A missing cell is empty.
+    Raises `CorpusError` if the table cannot be read or lacks one of the ``needed``
+    columns.
     """
     text = inputs.text(path, most=LARGEST)
     quoted = separator == ","

@@ -14,7 +14,7 @@ _TEXT = ".txt"
 
 
 def read(folder: Path) -> Found:
-    """Yield what each audio file is, with its text from the file beside it."""
+    """Yield a description of each audio file, with the text from the file beside it."""
     files = folders.visible(folder)
     texts = {path for path in files if path.suffix.lower() == _TEXT}
     audio = [path for path in files if folders.is_audio(path)]

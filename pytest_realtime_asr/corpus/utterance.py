@@ -61,10 +61,10 @@ class Utterance:
     reference transcript. ``words``, which may be empty, are in the order in which they
     are spoken. ``language`` is a tag such as ``en`` or an English name such as
     ``German``, kept as a canonical tag; empty if not stated. ``synthetic`` marks
-    synthesised speech, such as that of the bundled corpora.
+    synthesised speech, such as the speech of the bundled corpora.
 
     `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
-    what was done to the audio, ``original`` is the utterance before that, and
+    the change of the audio, ``original`` is the utterance before this change, and
     ``located`` are the start and the end of speech in seconds, which noise would hide
     from `audio.speech`. Raises `CorpusError` for a wrong ``id``, wrong ``words`` or an
     unknown ``language``.
@@ -221,7 +221,7 @@ class Corpus:
         return len(self.utterances)
 
     def __getitem__(self, id: str) -> Utterance:
-        """Return the utterance with this id, or the only one of this clip.
+        """Return the utterance with this id, or the only utterance of the clip ``id``.
 
         Raises KeyError, whose message names similar ids.
         """
@@ -239,7 +239,7 @@ class Corpus:
     def anonymous(self) -> Corpus:
         """Return the same utterances with numbered ids, such as ``clip-07``.
 
-        The notes, which name files, are only counted.
+        The notes name files, so one note with their number replaces them.
         """
         width = len(str(len(self)))
         hidden = f"notes on the files of the corpus are hidden: {len(self.notes)}"

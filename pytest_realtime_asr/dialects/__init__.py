@@ -45,13 +45,14 @@ class Reaction:
     """What a server does when it has received one frame.
 
     The server sends ``replies``. ``begin`` starts an utterance. ``audio`` (PCM) belongs
-    to the open utterance, or to the next if none is open. ``finish`` declares the audio
-    of the open utterance complete; ``drop`` discards the open utterance. Utterances are
-    numbered from 0 in the order in which they begin. ``carried`` is the number of
-    samples in the frame; 0 means that the frame has exactly the samples of ``audio``.
-    ``pause`` is the time, in seconds, for which the server stops reading. ``close``
-    ends the connection with this code (0: no close frame) and this ``reason``. ``die``
-    ends the whole process.
+    to the open utterance, or to the next utterance if none is open. ``finish`` declares
+    the audio of the open utterance complete; ``drop`` discards the open utterance.
+    Utterances are numbered from 0 in the order in which they begin. ``carried`` is the
+    number of samples in the frame; 0 means that the frame has exactly the samples of
+    ``audio``. ``pause`` is the time, in seconds, for which the server stops reading.
+    ``close`` is the code with which the server closes the connection, and ``reason`` is
+    the reason in its close frame. A code of 0 ends the connection without a close
+    frame; ``None`` keeps the connection open. ``die`` ends the server process.
     """
 
     replies: Iterable[str] = ()
@@ -86,7 +87,7 @@ class Caller(Protocol):
         """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """Return the bytes of a frame with this audio; a slow call delays it."""
+        """Return the bytes of a frame with this audio; a slow call delays the frame."""
 
     def finish(self) -> Sequence[str]:
         """Return the frames that declare the audio complete."""
@@ -95,7 +96,7 @@ class Caller(Protocol):
 class Server(Protocol):
     """The server's side of one session, without its socket and its recogniser.
 
-    ``rate`` is the current sample rate of the audio in its reactions, in Hz.
+    ``rate`` is the current sample rate of the audio in the reactions, in Hz.
     """
 
     @property
@@ -104,7 +105,8 @@ class Server(Protocol):
     def open(self, session: str, created: int) -> Iterable[str]:
         """Return the frames that the server sends as soon as the connection is open.
 
-        ``session`` is the id of the session, ``created`` its start in Unix seconds.
+        ``session`` is the id of the session. ``created`` is the time at which the
+        session started, in Unix seconds.
         """
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -123,9 +125,10 @@ class Server(Protocol):
 class Dialect(Protocol):
     """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
 
-    ``table`` is the order of events, which begins in the state ``start``. In addition
-    to the scenarios for all dialects, the conformance suite runs those of ``misuses``
-    and ``exercises``. `profiled` returns the dialect with one of the ``profiles``.
+    ``table`` is the order of events, which begins in the state ``start``. The
+    conformance suite runs the scenarios for all dialects, and also the scenarios of
+    ``misuses`` and ``exercises``. `profiled` returns the dialect with one of the
+    ``profiles``.
     """
 
     name: str
@@ -209,18 +212,23 @@ def with_profile(words: str, *, of: str = "") -> str:
     """Return the name of a dialect with a profile: ``openai:sglang rates=16000``.
 
     ``words`` are the name of the profile and changes to the profile. ``of`` is the
-    dialect that the user named, if any; ``words`` may then be only changes, which apply
-    to the default profile of this dialect. Raises LookupError, which names the profiles
-    or capabilities that exist.
+    dialect that the user named, if any. If ``of`` is given, ``words`` may be changes
+    without the name of a profile; they then apply to the default profile of ``of``.
+    Raises LookupError, which names the profiles or capabilities that exist.
     """
     if ":" in of:
         raise LookupError(
             f"the dialect {of} already names a profile; name only one profile"
         )
-    name, *_ = words.split()
+    name, *_ = words.split() or [""]
     profiles = {each: load(each).profiles for each in installed()}
     having = [each for each, names in profiles.items() if name in names]
     there = "; ".join(f"{each}: {', '.join(p)}" for each, p in profiles.items() if p)
+    if "=" in name and not of:
+        raise LookupError(
+            f"{name!r} changes a profile, but no dialect is named; name the dialect "
+            "with --realtime-dialect=NAME"
+        )
     if of:
         load(of)
         if "=" not in name and of not in having:

@@ -95,7 +95,10 @@ class _Pace(enum.Enum):
 
 @dataclass(slots=True)
 class _Utterance:
-    """The text of an open utterance; `_Cut.SEVERAL` cuts this after ``few`` words."""
+    """The text of an open utterance.
+
+    With `_Cut.SEVERAL`, each partial adds at least ``few`` words.
+    """
 
     few: int
     recognised: str = ""

@@ -98,8 +98,8 @@ class FakeServer(ProgramServer):
             url = self._line(STARTING)
         except TimeoutError:
             raise FakeError(
-                f"{failed}: it did not listen within {STARTING:g} s, in which it reads "
-                f"its corpus ({shlex.join(self._arguments)}); use a smaller corpus"
+                f"{failed}: it was not ready after {STARTING:g} s, perhaps because its "
+                f"corpus is large ({shlex.join(self._arguments)}); use a smaller corpus"
             ) from None
         if url:
             return url

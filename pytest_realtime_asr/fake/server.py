@@ -110,7 +110,10 @@ class Fake:
             await session.close()
 
     def _server_side(self) -> tuple[Server, Callable[[], float]]:
-        """Return a session's server side and its function for word delays (seconds)."""
+        """Return the server's side of a session, and the delays of its words.
+
+        The delays are a function that returns the delay of the next word in seconds.
+        """
         config = self._config
         correct = config.dialect.server(config.models, limit=config.limit)
         if config.variety is None:

@@ -1,4 +1,4 @@
-"""Metrics: pure functions of the timeline of one item, by name in `CATALOGUE`.
+"""Metrics: pure functions of the timeline of one utterance, by name in `CATALOGUE`.
 
 Each metric declares its unit, its direction and what it needs
 (`pytest_realtime_asr.metrics.declaration`). Accuracy is not in the catalogue, since it
@@ -89,9 +89,9 @@ ONCE = frozenset({"connect", "session_ready"})
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The measured values of one item.
+    """The measured values of one utterance.
 
-    ``values`` holds the value of every metric; ``None`` if the item lacks what the
+    ``values`` holds the value of every metric; ``None`` if the utterance lacks what the
     metric needs. ``premature`` names each metric whose event came before its cause,
     with the reason. The value of such a metric is shown, but counts as over every
     limit.
@@ -102,9 +102,9 @@ class Measures:
 
 
 def measures(timeline: Timeline, script: Script | None) -> Measures:
-    """Return the value of every metric for the timeline of one item.
+    """Return the value of every metric for the timeline of one utterance.
 
-    ``script`` is the reference of this item; ``None`` if the reference is not known.
+    ``script`` is the reference of the utterance; ``None`` if it is not known.
     """
     item = emissions(timeline, script)
     values = {name: metric(item) for name, metric in CATALOGUE.items()}

@@ -85,11 +85,12 @@ def pooled(errors: Iterable[Errors]) -> Errors:
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """How the languages of ``of`` references are known, which chose their normalisers.
+    """How the languages of several references were determined.
 
-    ``unknown`` is the number of references of unknown language, and ``neutral`` the ids
-    of the normalisers that were used for them. ``by_script`` are the tags of languages
-    that follow only from the script.
+    The language of a reference chooses its normaliser. ``of`` is the number of
+    references. ``unknown`` is the number of references of unknown language, and
+    ``neutral`` has the ids of the normalisers that were used for these references.
+    ``by_script`` has the tags of the languages that follow only from the script.
     """
 
     of: int = 0
@@ -99,9 +100,10 @@ class Languages:
 
 
 def languages(alignments: Iterable[Alignment]) -> Languages:
-    """Return how the languages of references with words are known.
+    """Return how the languages of the references were determined.
 
-    References whose normaliser the user has named are left out.
+    References without words are left out, and also references for which the user has
+    named a normaliser.
     """
     chosen = [
         (each.language, each.normalizer)
@@ -134,7 +136,8 @@ def tail_deletions(alignment: Alignment) -> int:
     Unit: count
     Needs: a reference
     Better: lower
-    Source: as `head_deletions`, for a lost last chunk or an early endpoint
+    Source: a lost last chunk or an early endpoint costs the last words and changes the
+        WER little
     """
     return _deleted(_spoken(alignment)[-EDGE:])
 

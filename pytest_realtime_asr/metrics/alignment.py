@@ -2,9 +2,9 @@
 
 Two texts are aligned with the least number of edits. If the product of their lengths is
 over `MOST_CELLS`, both texts are cut before runs of words that they have in common, and
-each part is aligned by itself, so that the cost stays linear. The number of edits is
-then nearly, but not always, the least. If two parts are still over `MOST_CELLS`, the
-n-th word of one is aligned with the n-th word of the other.
+each part is aligned by itself, so that the cost stays linear. The number of edits may
+then be slightly more than the least. If the product for two parts is still over
+`MOST_CELLS`, the n-th word of one part is aligned with the n-th word of the other part.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from pytest_realtime_asr.corpus.language import Language
 
-MOST_CELLS = 4 * 10**9  # number of words of one text times that of the other
+MOST_CELLS = 4 * 10**9  # product of the numbers of words of two texts
 _RUN = 12  # common words in a row at which both texts may be cut
 _PART = 1_000  # least number of words between two cuts
 
@@ -89,8 +89,9 @@ class Alignment:
     """A normalised reference and hypothesis, aligned by words or characters.
 
     ``normalizer`` is the id of the normaliser that was used. ``reason`` says why the
-    chosen normaliser was not used; ``None`` if it was. ``language`` is the language of
-    the reference, which chose the normaliser; ``None`` if the user named one.
+    chosen normaliser was not used; ``None`` if it was used. ``language`` is the
+    language of the reference, by which the normaliser was chosen; ``None`` if the user
+    named a normaliser.
     """
 
     unit: TextUnit
@@ -155,7 +156,7 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield the parts of both texts, cut before runs of words that each text has once.
+    """Yield the parts of both texts, cut before runs that occur once in each text.
 
     The cuts are chosen from the longest sequence of runs that has the same order in
     both texts, as in the patience diff of Bram Cohen.

@@ -52,8 +52,9 @@ class Metric:
     """The declaration of one metric, as in the catalogue.
 
     ``needs`` names what a session must have for the metric to have a value.
-    ``no_budget`` says why the metric cannot have a budget; ``None`` if it can.
-    ``beside`` names the metric that must be read together with this one, if any.
+    ``no_budget`` says why the metric cannot have a budget; ``None`` if it can have one.
+    ``beside`` names another metric that must be read together with this metric;
+    ``None`` if there is no such metric.
     ``causality`` is the rule that finds values whose event came before its cause.
     """
 

@@ -1,11 +1,11 @@
-"""Digits: their grouping, which is a matter of style, follows the reference.
+"""Regrouping of digits: a hypothesis gets the groups of digits of its reference.
 
-A telephone number is written ``555 1234``, ``5551234`` or ``5 5 5 1 2 3 4``, a year
-``1984`` or ``19 84``, a time ``7 30`` or ``730``: the same digits were heard. So the
-digits of a hypothesis are grouped as the digits of the reference with which they are
-aligned. The reference decides how many words are counted: if it spells a number digit
-by digit, five wrong digits are five errors; if it has the number as one word, a wrong
-number is one error.
+The grouping of digits is a matter of style. A telephone number is written ``555 1234``,
+``5551234`` or ``5 5 5 1 2 3 4``, a year ``1984`` or ``19 84``, a time ``7 30`` or
+``730``. So the digits of a hypothesis are grouped as the digits of the reference with
+which they are aligned. The reference decides how many words are counted: if it spells a
+number digit by digit, five wrong digits are five errors; if it has the number as one
+word, a wrong number is one error.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pytest_realtime_asr.metrics.alignment import align
 
 
 class Units(NamedTuple):
-    """The words of a text, those of digits only split into single digits.
+    """The words of a text, where each number is split into its digits.
 
-    ``places`` is the index of the word from which each unit comes.
+    ``places`` has, for each unit, the index of the word to which the unit belongs.
     """
 
     units: list[str]
@@ -32,7 +32,7 @@ def is_number(word: str) -> bool:
 
 
 def single(words: Sequence[str]) -> Units:
-    """Return the units of a text: words, and single digits."""
+    """Return the units of a text: its words, and the single digits of its numbers."""
     units: list[str] = []
     places: list[int] = []
     for place, word in enumerate(words):
@@ -71,9 +71,10 @@ def regrouped(said: Sequence[str], heard: Sequence[str]) -> list[str]:
 
 
 def _partners(said: Sequence[str], heard: Sequence[str]) -> list[int | None]:
-    """Return for each unit of a hypothesis its aligned word of the reference.
+    """Return the index of the aligned number of the reference, for each unit.
 
-    A word of the reference that is no number has no index here.
+    The units are those of the hypothesis. The index is ``None`` for a unit that is not
+    aligned with a digit of the reference.
     """
     units, places = single(said)
     found: list[int | None] = []
@@ -87,7 +88,7 @@ def _partners(said: Sequence[str], heard: Sequence[str]) -> list[int | None]:
 
 
 def _spelled(said: Sequence[str]) -> set[int]:
-    """Return the indices of single digits that stand beside another number."""
+    """Return the indices of words of one digit that are next to another number."""
     numbers = [False, *map(is_number, said), False]
     return {
         index
@@ -101,7 +102,11 @@ def _spelled(said: Sequence[str]) -> set[int]:
 def _split(
     places: Sequence[int], partners: Sequence[int | None], spelled: set[int]
 ) -> set[int]:
-    """Return the numbers of a hypothesis that stand for spelled digits only."""
+    """Return the indices of numbers of a hypothesis that match spelled digits only.
+
+    ``spelled`` has the indices of the spelled digits: the words of one digit in the
+    reference that are next to another number.
+    """
     found: dict[int, bool] = {}
     for place, partner in zip(places, partners, strict=True):
         if partner is not None:

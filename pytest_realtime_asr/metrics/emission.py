@@ -3,7 +3,7 @@
 A hypothesis is the whole text that the server shows at one instant. A word settles at
 the instant after which neither the word nor a word before it changes. The emissions
 also say which words of the reference were recognised. All metrics of words are derived
-from them.
+from the emissions.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Script(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The change from the words of the previous hypothesis to those of this one.
+    """The change of the words from the previous hypothesis to this hypothesis.
 
     The first ``kept`` words stay, the ``lost`` words after them are removed, and the
     words of ``added`` follow. ``at`` is in ns. ``final`` is true for a final.
@@ -91,7 +91,7 @@ class Shown:
 
     @property
     def changed(self) -> bool:
-        """Return whether the words differ from those of the previous hypothesis."""
+        """Return whether any word differs from the words of the previous hypothesis."""
         return bool(self.lost or self.added)
 
 
@@ -214,7 +214,7 @@ def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
 def _shown(
     timeline: Timeline, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[Shown], tuple[str, ...]]:
-    """Return the change that each hypothesis makes, and the words of the last one."""
+    """Return the change by each hypothesis, and the words of the last hypothesis."""
     shown: list[Shown] = []
     words: list[str] = []
     ends = [0]  # the number of words after each token
@@ -241,7 +241,7 @@ def _shown(
 
 
 def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Return when each word of the last hypothesis was first shown and settled."""
+    """Return the times (ns) when each word of ``last`` was first shown and settled."""
     first: dict[int, int] = {}
     settled = [0] * len(last)
     firm = 0  # number of leading words that had settled at the previous hypothesis

@@ -1,7 +1,7 @@
 """Metrics of turn detection: how well the server recognises that speech has ended.
 
-A server that waits longer interrupts fewer speakers, but has a longer delay. So read
-the two metrics together.
+A server that waits longer for more speech interrupts fewer speakers, but detects the
+end of speech later. So read the two metrics of this module together.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def endpoint_delay(item: Emissions) -> float | None:
 
     An endpoint is false if it came before the end of speech by more than the
     uncertainty of that instant: it interrupted the speaker. `false_endpoints` counts
-    false endpoints. The delay is that of the first endpoint that is not false. If every
-    endpoint is false, the value is the negative delay of the last one; it counts as
-    over every limit.
+    false endpoints. The value is the delay of the first endpoint that is not false. If
+    every endpoint is false, the value is the delay of the last endpoint. This value is
+    negative, and counts as over every limit.
 
     Formula: endpoint - due(end of speech), with the first endpoint that is not false,
         or the last endpoint if all are false
@@ -60,5 +60,8 @@ def false_endpoints(item: Emissions) -> float | None:
 
 
 def _speech_end(item: Emissions) -> int | None:
-    """Return when the end of speech was due (ns); ``None`` without an endpoint."""
+    """Return when the end of speech was due (ns).
+
+    Returns ``None`` if the end of speech is not known, or if there is no endpoint.
+    """
     return item.speech_end if item.timeline.endpoints else None

@@ -1,17 +1,17 @@
-"""English: Whisper's normaliser, and one that corrects where people disagree with it.
+"""English: Whisper's own normaliser, and a corrected form of Whisper's normaliser.
 
-`whisper_english` is Whisper's own normaliser at linear cost. `english` prepares the
-text before and after it:
+`whisper_english` is Whisper's own normaliser at linear cost. `english` changes the text
+before and after Whisper's normaliser:
 
 - typographic apostrophes, dots and invisible characters are folded first (`fold`);
-- text in brackets stays, since a server that sends ``<unk>`` has sent a word too many;
-- numbers that stand side by side stay apart. Whisper joins "one two three" to one word,
+- text in brackets stays, since a server that sends ``<unk>`` has sent an extra word;
+- numbers next to each other stay separate. Whisper joins "one two three" to one word,
   so that three wrong digits would be one error, and joins "7 30" with what follows.
   Only the words of one numeral are joined here: "twenty three", "two hundred and five";
 - leading zeros stay; times of day, initials and "OK" have one form each.
 
-How digits are grouped is a matter of style, which `digits.regrouped` settles by the
-reference.
+The grouping of digits is a matter of style: `digits.regrouped` then groups the digits
+as in the reference.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _check_length(text: str) -> None:
 
 
 class _Kind(enum.Enum):
-    """The part that a word can have in a numeral."""
+    """The role that a word can have in a numeral."""
 
     ZERO = enum.auto()
     UNIT = enum.auto()

@@ -1,10 +1,10 @@
 """Folding: makes characters equal that differ only in how a text is written.
 
-`fold` is the part that holds in every language. It removes invisible characters and the
+`fold` is the folding for every language. It removes invisible characters and the
 Arabic tatweel, gives apostrophes, digits of all scripts and a few ligatures one form,
 and makes one word of each token of a model, such as ``<unk>``. `basic` also folds
-compatibility forms and case, and turns punctuation and symbols into blanks. The other
-functions add what holds in one language only.
+compatibility forms and case, and turns punctuation and symbols into blanks. The
+functions named after a language add the folding of this language.
 
 A server may send long or malicious texts, so the cost of every step is linear.
 """
@@ -61,7 +61,7 @@ class _Folded(dict[int, str]):
 
 
 class _Plain(dict[int, str]):
-    """Each character, but a blank for punctuation and symbols."""
+    """A table for `str.translate` that turns punctuation and symbols into blanks."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -74,7 +74,7 @@ _PLAIN = _Plain()
 
 
 def fold(text: str) -> str:
-    """Return a text whose characters are folded as in every language."""
+    """Return a text after the folding that applies to every language."""
     return _TOKEN.sub(_word, fewer_marks(text.translate(_FOLDED)))
 
 
@@ -86,7 +86,7 @@ def _word(token: re.Match[str]) -> str:
 def without_notes(reference: str) -> str:
     """Return a reference without its notes in brackets, such as ``[laughter]``.
 
-    A note in the text of a server stays, since nobody said it.
+    Notes in the text of a server are not removed: they are words that nobody said.
     """
     return _NOTE.sub(" ", reference)
 
@@ -94,8 +94,8 @@ def without_notes(reference: str) -> str:
 def basic(text: str) -> str:
     """Return a text in lower case without punctuation and symbols; all marks stay.
 
-    In a number, a point, comma or colon before other than three digits becomes a point,
-    so that ``3,5`` differs from ``35``; separators of thousands are removed.
+    In a number, separators of thousands are removed. A point, comma or colon that is
+    not followed by three digits becomes a point, so that ``3,5`` differs from ``35``.
     """
     folded = unicodedata.normalize("NFKC", fold(text)).casefold()
     folded = unicodedata.normalize("NFKC", folded).translate(_FOLDED)
@@ -108,9 +108,10 @@ def basic(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    """Return a number of several groups of digits in one form.
+    """Return a number with separators between its digits in one form.
 
-    More than one separator without thousands is a date or a telephone number.
+    A number with several separators that do not separate thousands is a date or a
+    telephone number; its separators become blanks.
     """
     first, *rest = _SEPARATOR.split(text)
     signs = _SEPARATOR.findall(text)

@@ -2,7 +2,7 @@
 
 For each partial, only the end of the text is aligned again: a text of more than
 `MAX_WORDS` words is cut at words that the text and the reference have in common, and
-the number of errors before the cut is kept. So the cost of a session is linear in its
+the number of errors before the cut is stored. So the cost of a session is linear in its
 length.
 """
 
@@ -35,7 +35,7 @@ class GrowingText:
             self._cuts.pop()
 
     def wrong(self, count: int) -> int:
-        """Return the edits between the text and the first ``count`` reference words."""
+        """Return the number of edits to the first ``count`` words of the reference."""
         while self._cuts[-1][0] > count:
             self._cuts.pop()
         while True:
@@ -58,8 +58,8 @@ def _cut(left: str, right: str) -> tuple[int, int]:
     """Return the indices at which to cut two texts.
 
     Both are cut after a word that they have in common, between the first quarter and
-    the middle of ``right``. If there is no such word there, both are cut at the index
-    of the middle of ``right``, or ``left`` at its end if it is shorter.
+    the middle of ``right``. If there is no such word, both are cut at the index of the
+    middle of ``right``; if ``left`` is shorter than this index, it is cut at its end.
     """
     half = len(right) // 2
     found = (min(half, len(left)), half)

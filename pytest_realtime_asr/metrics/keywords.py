@@ -20,9 +20,9 @@ from pytest_realtime_asr.metrics.normalizers import (
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """The entities of an utterance that a text contains, and those that it lacks.
+    """The entities of an utterance that a text contains, and the entities it lacks.
 
-    An entity that was said several times occurs as often in the two tuples together.
+    An entity that was said n times occurs n times in ``found`` and ``missed`` together.
     """
 
     normalizer: str
@@ -37,7 +37,7 @@ def keywords(
     normalizer: Normalizer | None = None,
     language: str = "",
 ) -> Keywords:
-    """Return which entities of an utterance a text contains, word for word.
+    """Return which entities of an utterance occur word for word in a text.
 
     An entity is a name, a number or a term of one or several words. An entity that was
     said twice is listed twice, and must be found twice. The text and the entities are
@@ -67,10 +67,12 @@ def recognised(
     normalizer: Normalizer | None = None,
     language: str = "",
 ) -> Keywords:
-    """Return which entities of a reference a text contains, word for word.
+    """Return which entities of a reference occur word for word in a text.
 
     Each entity counts as often as the reference contains it. Of entities that the
-    normaliser makes equal, only the first counts. Otherwise as `keywords`.
+    normaliser makes equal, only the first counts. ``hypothesis`` is ``None`` for a
+    session without a final. Raises ValueError if the normaliser removes all of an
+    entity.
     """
     wanted = list(entities)
     chosen = normalizer or normalizer_for(reference, language)
@@ -152,5 +154,5 @@ def _count(run: Units, text: Units) -> int:
 
 
 def _is_edge(places: Sequence[int], at: int) -> bool:
-    """Return whether a word begins or the text ends at this unit."""
+    """Return whether a word begins at the index ``at``, or the text ends there."""
     return at in (0, len(places)) or places[at - 1] != places[at]

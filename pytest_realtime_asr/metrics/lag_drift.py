@@ -18,8 +18,8 @@ _NS_PER_S = 1_000_000_000
 @metric(
     group=Group.WORDS,
     unit=Unit.RATIO,
-    needs="8 s of audio or more, word times, and five matched words or more, over 2 s "
-    "or more, that were shown before the end of the audio",
+    needs="at least 8 s of audio, word times, and at least five matched words, over at "
+    "least 2 s, that were shown before the end of the audio",
     beside="word_coverage",
 )
 def lag_drift(item: Emissions) -> float | None:
@@ -28,8 +28,8 @@ def lag_drift(item: Emissions) -> float | None:
     A server that keeps up has a drift near 0, whatever its lag. A server that needs
     1.2 s for each second of audio has a drift of 0.2. Words that were first shown after
     the last audio frame are left out, since a server may send the rest of the text at
-    once after the commit. The drift is that of the server only if the audio was sent at
-    the pace of speech.
+    once after the commit. The drift measures the server only if the audio was sent in
+    real time.
 
     Formula: median of the slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all pairs
         of at most 200 matched words with different ends, evenly chosen; lag is first

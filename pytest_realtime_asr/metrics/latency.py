@@ -57,7 +57,8 @@ def session_ready(item: Emissions) -> float | None:
     Start: the completed WebSocket handshake
     End: the event that announces the session (such as ``session.created``)
     Better: lower
-    Source: the first session also pays for loading and compiling; report it separately
+    Source: the first session also waits until the model is loaded and compiled; report
+        the first session separately
     """
     return _between(item.timeline.opened, item.timeline.ready)
 
@@ -178,8 +179,8 @@ def longest_stall(item: Emissions) -> float | None:
     This metric finds sessions that stopped while their socket stayed open. It is a weak
     measure: for a server that sends only the final, it is the length of the speech; a
     pause of the speaker counts as well; and a hang near the end of speech is counted
-    only up to that end. New text is a hypothesis that is not blank and differs from the
-    previous one.
+    only up to the end of speech. New text is a hypothesis that is not blank and differs
+    from the previous hypothesis.
 
     Formula: longest gap between two successive instants of: start, each new text
         between start and stop, stop; start is due(start of speech), or if that is not

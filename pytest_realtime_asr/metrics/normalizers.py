@@ -7,13 +7,13 @@ stored with the id of the normaliser that was used:
 ``none``
     changes nothing; words end at white space, and case and punctuation count.
 ``basic``
-    fits every language (`folding.basic`): it folds characters that differ only in how
-    they are written, and case, and turns punctuation and symbols into blanks. Accents
+    fits every language (`folding.basic`): it folds case and characters that differ only
+    in how they are written, and turns punctuation and symbols into blanks. Accents
     and vowel signs stay. Whisper's own basic normaliser is not used, for two reasons:
     it removes marks, which splits words of Hindi, Thai and vocalised Arabic, and it
     drops all text in brackets.
 ``arabic``, ``hebrew``, ``persian``, ``russian``, ``turkish``
-    are ``basic`` with what holds in their language only, such as harakat and niqqud.
+    are ``basic`` with the rules of one language, such as the removal of harakat.
 ``english``
     ignores differences of contractions, spellings, numbers, times, titles, fillers and
     accents (`english.english`).
@@ -22,8 +22,8 @@ stored with the id of the normaliser that was used:
     text in brackets, and counts digits that are spoken one by one as one word.
 
 If no normaliser is named, the language of the reference decides (`language_of`): the
-stated one, or that of a script which only one language uses. If the language is
-unknown, ``basic`` is used; no text is taken for English. The choice depends only on the
+stated language, or the only language that uses the script. If the language is unknown,
+``basic`` is used; no text is assumed to be English. The choice depends only on the
 reference and its language, so that the server's text cannot change the choice. A user's
 own normaliser can be named as well (`normalizer_named`).
 
@@ -67,8 +67,8 @@ PATIENCE = 10.0  # s; the longest time that a user's normaliser may take for a t
 class Normalizer:
     """A named and versioned way to make texts comparable.
 
-    With ``by_sound``, notes in brackets in a reference are no words, and the grouping
-    of digits in a hypothesis follows the reference (`digits.regrouped`).
+    If ``by_sound`` is true, notes in brackets in a reference are not counted as words,
+    and the digits of a hypothesis are grouped as in the reference (`digits.regrouped`).
     """
 
     name: str
@@ -85,7 +85,7 @@ class Normalizer:
 class Normalised(NamedTuple):
     """Texts in normal form, and the normaliser that was used.
 
-    ``reason`` says why the chosen normaliser was not used; ``None`` if it was.
+    ``reason`` says why the chosen normaliser was not used; ``None`` if it was used.
     """
 
     normalizer: Normalizer
@@ -101,8 +101,8 @@ def normalizer_named(name: str) -> Normalizer:
     function is called in a thread of its own. If the function raises an exception or
     takes longer than `PATIENCE`, the text is scored with ``basic``. A function that
     took too long is not called again. A regular expression cannot be interrupted, so a
-    slow one blocks the run until it ends. Raises LookupError, which says what is wrong
-    with the normaliser, or lists the names to choose from.
+    slow expression blocks the run until it ends. Raises LookupError, which says what is
+    wrong with the normaliser, or lists the names to choose from.
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
@@ -129,7 +129,7 @@ def _users(point: EntryPoint) -> Normalizer:
     try:
         own("a")
     except Exception as error:
-        why = f"{where} does not return a string for a string: {error_text(error)}"
+        why = f"{where} does not work for the text 'a': {error_text(error)}"
         raise LookupError(why) from error
     return Normalizer(point.name, stated, own)
 
@@ -189,7 +189,8 @@ def normalised(chosen: Normalizer, texts: Sequence[str]) -> Normalised:
 def normalizer_for(reference: str, language: str = "") -> Normalizer:
     """Return the normaliser for a reference if the user has named none.
 
-    ``language`` is the stated language. Raises `InputError` if it is unknown.
+    ``language`` is the stated language. Raises `InputError` if the stated language is
+    unknown.
     """
     return _BY_LANGUAGE.get(language_of(reference, language).primary, BASIC)
 

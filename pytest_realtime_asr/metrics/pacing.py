@@ -100,9 +100,9 @@ def scheduling_delay(timeline: Timeline) -> float | None:
 
     The result is the sum of two delays: the largest delay of a frame (audio or commit),
     by which the server may have received the frame later, and the largest delay of a
-    clock tick, by which the client may have timestamped the answer later. A latency
-    over its limit is attributed to the server only if it is over the limit without this
-    delay. Returns ``None`` if nothing was sent and no tick was due.
+    clock tick, by which the client may have timestamped the answer later. A latency is
+    attributed to the server only if it is over its limit after this delay has been
+    subtracted. Returns ``None`` if nothing was sent and no tick was due.
     """
     own = [delay for _, delay in _delays(timeline)]
     if not own and not timeline.lag.ticks:
@@ -119,7 +119,7 @@ def sender_lateness(item: Emissions) -> float | None:
         which the frame waited until the socket accepted the frames before it
     Unit: ms
     Start: the instant at which a frame was due
-    End: the instant at which the client came to send it
+    End: the instant at which the client began to send the frame
     Better: lower
     Source: wrk2's rule to count from the planned time, applied to the client: after
         10 s of 20 ms chunks, a client paced by sleep(chunk) was measured 160 ms late,
@@ -136,7 +136,7 @@ def sender_lateness_max(item: Emissions) -> float | None:
         waited until the socket accepted the frames before it
     Unit: ms
     Start: the instant at which a frame was due
-    End: the instant at which the client came to send it
+    End: the instant at which the client began to send the frame
     Better: lower
     Source: as sender_lateness; a long pause of the client delays only a few frames,
         which a p99 hides
@@ -154,8 +154,8 @@ def send_blocked(item: Emissions) -> float | None:
 
     Formula: maximum over audio frames of sent - woke
     Unit: ms
-    Start: the instant at which the client came to send the frame
-    End: the instant at which the socket had accepted it
+    Start: the instant at which the client began to send the frame
+    End: the instant at which the socket had accepted the frame
     Better: lower
     Source: back-pressure delays the chunks of a stream, and a latency counted from the
         actual time of sending becomes smaller by this delay
@@ -226,7 +226,7 @@ def path_round_trip(item: Emissions) -> float | None:
     """Measure the median round-trip time of the WebSocket pings of a session.
 
     The round-trip time is never subtracted from a latency. The client waits for the
-    answer to a ping before it sends the next, so a busy server answers few pings.
+    answer to a ping before it sends the next ping, so a busy server answers few pings.
 
     Formula: p50 (nearest rank) over pings of answered - sent
     Unit: ms

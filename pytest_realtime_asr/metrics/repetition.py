@@ -13,12 +13,11 @@ LONGEST_PHRASE = 250  # most words of a phrase
 
 
 def repeated(alignment: Alignment) -> str | None:
-    """Return a phrase that occurs three times in a row in the text only.
+    """Return a phrase that the text, but not the reference, has three times in a row.
 
-    The reference does not contain the phrase three times in a row. Returns ``None`` if
-    there is no such phrase. The shortest phrase has one word, or two characters, since
-    three equal characters may be a number or a long vowel. The longest phrase that is
-    searched has `LONGEST_PHRASE` words (or characters).
+    Returns ``None`` if there is no such phrase. The shortest phrase has one word, or
+    two characters, since three equal characters may be a number or a long vowel. The
+    longest phrase that is searched has `LONGEST_PHRASE` words (or characters).
     """
     said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
     spoken = [p.reference for p in alignment.pairs if p.reference is not None]

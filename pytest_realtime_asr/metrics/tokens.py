@@ -32,9 +32,9 @@ class Token(NamedTuple):
 class Update(NamedTuple):
     """The change of a text's tokens by one edit.
 
-    The first ``kept`` tokens stay, the tokens of ``lost`` are removed, and those of
-    ``added`` are appended. The first tokens of ``lost`` and ``added`` differ. ``at`` is
-    the time of the edit in ns. ``final`` is true for a final.
+    The first ``kept`` tokens stay, the tokens of ``lost`` are removed, and the tokens
+    of ``added`` are appended. The first tokens of ``lost`` and ``added`` differ. ``at``
+    is the time of the edit in ns. ``final`` is true for a final.
     """
 
     at: int

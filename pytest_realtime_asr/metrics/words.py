@@ -1,4 +1,4 @@
-"""Metrics of words: how long after its end a word was shown, and became stable.
+"""Metrics of words: how long after the end of a word it was shown, and settled.
 
 Only words that match the reference are counted, since a wrong word has no known time in
 the audio. A server that recognises the difficult words wrongly may therefore look fast,
@@ -62,7 +62,8 @@ def early_text(item: Emissions) -> float | None:
     Formula: number of hypotheses before due(start of speech) that are not blank
     Unit: count
     Better: lower
-    Source: as first_correct_word; a server that has received no speech has no text
+    Source: AssemblyAI's notes, as for first_correct_word; a server that has received no
+        speech can have no text
     """
     start = item.speech_start
     if start is None:
@@ -108,7 +109,7 @@ def word_first_emission(item: Emissions) -> float | None:
     End: the arrival of the first hypothesis with the word at the same index
     Better: lower
     Source: Picovoice's word emission latency, with the median of the matched words
-        instead of the mean, and with the share of words that matched
+        instead of the mean; word_coverage is the share of words that matched
     """
     return _median(item, lambda word: word.first)
 
@@ -194,7 +195,8 @@ def lag_yaal(item: Emissions) -> float | None:
     Words that are first shown after the end of the speech are not counted, since a
     server may send all of them at once after the commit.
 
-    Formula: as lag_laal, over only the words with d(i) < X
+    Formula: mean of d(i) - (i - 1) X / max(Y, H) over the words with d(i) < X; d(i), X,
+        Y and H are defined as in lag_laal
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
     End: the arrival of the first hypothesis with the word, for each word
@@ -330,7 +332,7 @@ def _spread(item: Emissions) -> tuple[Sequence[float], float, float] | None:
     """Return the delays of the words, the length of the speech, and a step, in ms.
 
     Delays count from the start of the speech. The step is the time between two words of
-    an evenly paced speaker.
+    an evenly paced speaker. Returns ``None`` without audio, a word or a reference.
     """
     heard = item.timeline.heard
     if not heard or not item.words or not item.reference:

@@ -47,11 +47,11 @@ def babble(
 ) -> Perturbation:
     """Add other utterances, taken from ``voices``, as if spoken at the same time.
 
-    ``snr`` is the ratio of the power of the speech to that of all ``talkers`` together,
-    from the start to the end of the speech. For each utterance, the seed chooses the
-    talkers among the utterances of other clips with other texts. All talkers are
-    equally loud; each starts at a random point of its speech and repeats the speech
-    without a pause.
+    ``snr`` is the ratio of the power of the speech to the power of all ``talkers``
+    together, from the start to the end of the speech. For each utterance, the seed
+    chooses the talkers among the utterances of other clips with other texts. All
+    talkers are equally loud; each starts at a random point of its speech and repeats
+    the speech without a pause.
     """
     return babble_of(snr, talkers=talkers, seed=seed)(voices)
 
@@ -110,7 +110,7 @@ def _limited(white: Floats, rate: int) -> Floats:
 
 
 def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
-    """Mix the sound with another sound, set to ``ratio`` dB below the speech."""
+    """Mix the sound with ``added``, set to ``ratio`` dB below the speech."""
     loud = replace(sound, samples=added).power
     factor = np.sqrt(sound.power / loud) * amplitude(-ratio)
     return replace(sound, samples=sound.samples + factor * added)
@@ -119,7 +119,7 @@ def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
 def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
     """Return the voices for a sound; the order of the corpus has no influence.
 
-    Raises `PerturbationError` if there are fewer than ``talkers``.
+    Raises `PerturbationError` if there are fewer such voices than ``talkers``.
     """
 
     def lot(voice: Utterance) -> bytes:
@@ -127,10 +127,10 @@ def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Uttera
 
     others = [voice for voice in voices if _is_other(voice, sound.utterance)]
     if len(others) < talkers:
+        fewer = f"give talkers={len(others)} or " if others else "give "
         raise PerturbationError(
             f"{sound.id}: babble of {talkers} talkers needs as many other utterances, "
-            f"but the corpus has {len(others)}; give talkers={len(others) or 1} or a "
-            "larger corpus"
+            f"but the corpus has {len(others)}; {fewer}a larger corpus"
         )
     return sorted(others, key=lot)[:talkers]
 

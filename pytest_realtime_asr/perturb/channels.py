@@ -91,8 +91,8 @@ def telephone() -> Perturbation:
 def packet_loss(share: str, *, packet: str = "20ms", seed: int = 1) -> Perturbation:
     """Lose each packet with the probability ``share``; replace lost packets by silence.
 
-    Losses are independent, and nothing conceals them. So a short utterance may lose
-    another share than ``share``; a large corpus loses about this share.
+    Losses are independent, and nothing conceals them. In a short utterance, the share
+    of lost packets may differ from ``share``; in a large corpus, it is about the same.
     """
     lost = parameter("packet-loss", share, percent, "0%", "100%")
     length = parameter("packet-loss: packet", packet, milliseconds, "1ms", "1s")

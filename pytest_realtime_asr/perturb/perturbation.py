@@ -96,9 +96,10 @@ Change = Callable[[Sound, np.random.Generator], Sound]
 class Perturbation:
     """A pure function from utterance to utterance.
 
-    ``text`` names it with its parameters, such as ``noise/1:10dB:seed=1``. ``stream``
-    names the random numbers: perturbations with the same stream draw the same numbers
-    for an utterance, so that noise of 10 dB and of 5 dB differ by their level only.
+    ``text`` is the name of the perturbation with its parameters, such as
+    ``noise/1:10dB:seed=1``. ``stream`` names the random numbers: perturbations with the
+    same stream draw the same numbers for an utterance, so that noise of 10 dB and noise
+    of 5 dB differ in their level only.
     """
 
     text: str
@@ -111,8 +112,8 @@ class Perturbation:
     def __call__(self, utterance: Utterance) -> Utterance:
         """Return the perturbed utterance.
 
-        Raises `PerturbationError` if it cannot be perturbed, and `AudioError` if its
-        audio cannot be decoded.
+        Raises `PerturbationError` if the utterance cannot be perturbed, and
+        `AudioError` if the audio of the utterance cannot be decoded.
         """
         audio = utterance.audio
         if not audio.samples:

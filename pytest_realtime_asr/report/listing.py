@@ -78,7 +78,7 @@ def metrics() -> list[str]:
 
 
 def options(found: Iterable[Option]) -> list[str]:
-    """List options by their names: command line, ini file and environment variable."""
+    """List the options with their command-line, ini and environment names."""
     lines = []
     for option in found:
         value = f"={option.metavar}" if option.metavar else ""

@@ -38,14 +38,17 @@ class Part:
         return self.recording.timeline
 
     def text(self, item: int) -> str | None:
-        """Return the final text of an item, ``None`` if none came."""
+        """Return the final text of an item; ``None`` if no final came."""
         final = self.timeline.item(item).final
         return None if final is None else final.text
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a plain HTTP request; ``status`` is 0 if none came."""
+    """The answer to a plain HTTP request.
+
+    If no answer came, ``status`` is 0 and ``body`` is the reason.
+    """
 
     role: str
     status: int
@@ -56,9 +59,9 @@ class Answer:
 class Gauges:
     """The server's own metrics at one time: their values by name.
 
-    ``after`` is the scenario that had run before. ``values`` is empty for a server
-    without ``/metrics``. ``lost`` is the reason why no server answered, and is empty if
-    a server answered.
+    ``after`` is the scenario that ran last before this time. ``values`` is empty for a
+    server without ``/metrics``. ``lost`` is the reason why the server did not answer,
+    and is empty if the server answered.
     """
 
     after: str
@@ -71,9 +74,10 @@ class SessionFinding:
     """The failure of a random session of this ``role``; ``what`` is a sentence.
 
     ``script`` is a test that repeats the session. ``flaky`` says that the script does
-    not always fail. ``moves`` are the frames of the script that the order does not
-    allow, each after the state in which it was sent. An ``excused`` failure is the
-    violation of another requirement, so that it violates none by itself.
+    not always fail. ``moves`` are the moves of the script that the order does not
+    allow, each as a pair of the state in which the move was made and the move. An
+    ``excused`` failure already violates another requirement, so it is not a violation
+    by itself.
     """
 
     role: str
@@ -88,7 +92,7 @@ class SessionFinding:
 class Evidence:
     """The sessions and other observations of scenarios, in the order of their start.
 
-    Each of the ``findings`` belongs to the session of the same place in its role.
+    The n-th of the ``findings`` of a role belongs to the n-th session of this role.
     """
 
     parts: tuple[Part, ...]

@@ -30,6 +30,7 @@ from packaging.version import Version
 
 from pytest_realtime_asr.requirements.requirement import Level, Requirement
 from pytest_realtime_asr.text.inputs import InputError, toml
+from pytest_realtime_asr.text.number_format import several
 
 SOON = 14  # days; an entry that expires within them is announced
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
@@ -52,8 +53,8 @@ class Expected(enum.Enum):
 class Known:
     """One entry of the list; ``until`` is the last day on which the entry applies.
 
-    If ``versions`` is ``None``, the entry applies to all versions of the server; if
-    ``model`` is ``None``, to all models.
+    If ``versions`` is ``None``, the entry applies to all versions of the server. If
+    ``model`` is ``None``, the entry applies to all models.
     """
 
     id: str
@@ -67,7 +68,7 @@ class Known:
     def applies_to(self, version: str, model: str) -> bool:
         """Return whether the entry applies to a server with this version and model.
 
-        If the version cannot be compared with those of the entry, only the model
+        If the version cannot be compared with the versions of the entry, only the model
         decides.
         """
         if self.model is not None and self.model != model:
@@ -103,7 +104,7 @@ def read(path: Path) -> tuple[Known, ...]:
     """Return the entries of a file, in the order of the file.
 
     Raises `InputError`, which names the file and the entry, says what is wrong with
-    the entry, and shows how to write one.
+    the entry, and shows how to write an entry.
     """
     tables = toml(path)
     file = _converted(tables, path)
@@ -153,7 +154,8 @@ def _check_version(version: str, where: str) -> None:
         SpecifierSet(version).contains("0")  # parses the numbers too
     except ValueError:
         raise InputError(
-            f"{where}: version should look like '<0.34' or '>=0.22,<0.34'"
+            f"{where}: the version cannot be read; write it as in "
+            "'<0.34' or '>=0.22,<0.34'"
         ) from None
 
 
@@ -175,8 +177,9 @@ def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
 def soon(entries: Sequence[Known], today: date) -> list[str]:
     """Return one line for each entry that expires within `SOON` days."""
     return [
-        f"known failure {entry.id} expires in {(entry.until - today).days} days, on "
-        f"{entry.until} ({entry.issue})"
+        f"known failure {entry.id} expires in "
+        f"{several((entry.until - today).days, 'day')}, on {entry.until} "
+        f"({entry.issue})"
         for entry in entries
         if 0 <= (entry.until - today).days <= SOON
     ]
@@ -189,7 +192,10 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """Return the requirements; those listed for this server get the level INFO."""
+    """Return the requirements, with level INFO for each that is listed for this server.
+
+    The title of a listed requirement then includes its entry.
+    """
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(
         replace(

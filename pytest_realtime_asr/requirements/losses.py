@@ -1,19 +1,20 @@
 """The lost utterances of a run: how many, and in which roles there are too many.
 
-A server that loses one utterance in ten loses one in many scenarios, by chance. Such a
-run says one thing about the server, the rate, and nothing about the subject of each of
-these scenarios. A role therefore has too many losses only if they are too many for the
-rate in all other roles. The test is Fisher's, the exact binomial test for a rate that
-is only estimated, corrected by Holm's method over all roles. The roles, and not the
-requirements, are corrected for, since requirements on the same sessions share their
-losses.
+A server that loses one utterance in ten by chance loses utterances in many scenarios.
+Such a run shows how often the server loses utterances, but nothing about the subject of
+each scenario. A role therefore has too many losses only if its losses are too many for
+the rate in all other roles. The test is Fisher's exact test, which takes into account
+that this rate is only estimated. Holm's method corrects for the number of roles. The
+number of requirements is not corrected for, since requirements on the same sessions
+share their losses.
 
-- If no other role has a loss, nothing explains the losses of a role, and one is enough.
-- A single utterance cannot tell a fault of its scenario from a rate of 10 %. A scenario
-  with a loss is therefore repeated if others have one too (see the scheduler).
-- A role that lost an utterance in each of `_ALWAYS` sessions or more most likely has a
-  fault of its own, so it does not count in the rate of the others. Otherwise several
-  such faults would excuse each other.
+- If no other role has a loss, one loss of a role is too many.
+- One lost utterance does not show whether its scenario is the cause, or a rate of 10 %
+  in all scenarios. So if several scenarios have a loss, these scenarios are repeated
+  (see `pytest_realtime_asr.conformance.scheduler`).
+- If a role has `_ALWAYS` sessions or more, and each lost an utterance, the role most
+  likely has a cause of its own. Such a role does not count in the rate of the other
+  roles, since several such roles would otherwise excuse each other.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ _AFTER_HARM = ("bystander", "fresh", "last")
 class Losses:
     """The utterances of the sessions of one role, and how many of them were lost.
 
-    ``sessions`` is the number of sessions with an utterance, ``losing`` the number of
-    those that lost one. ``plain`` says that no session has a frame written by hand and
-    none comes after a scenario that may harm the server.
+    ``sessions`` is the number of sessions with an utterance, and ``losing`` the number
+    of sessions that lost an utterance. ``plain`` is true if no session has a frame
+    written by hand, and no session runs beside or after a scenario that may harm the
+    server.
     """
 
     lost: int
@@ -50,7 +52,7 @@ class Losses:
 
     @property
     def always(self) -> bool:
-        """Return whether each of several sessions lost an utterance."""
+        """Return whether all sessions, `_ALWAYS` or more, lost an utterance."""
         return self.losing == self.sessions >= _ALWAYS
 
 
@@ -80,7 +82,7 @@ def excessive(losses: Mapping[str, Losses]) -> frozenset[str]:
 
 
 def scattered(losses: Mapping[str, Losses]) -> dict[str, Losses]:
-    """Return the plain roles with losses that are not too many for the others' rate."""
+    """Return the plain roles that have losses, but not too many (see `excessive`)."""
     own = excessive(losses)
     return {
         role: each
@@ -90,7 +92,10 @@ def scattered(losses: Mapping[str, Losses]) -> dict[str, Losses]:
 
 
 def rate(losses: Mapping[str, Losses]) -> tuple[int, int]:
-    """Return the lost and all plain utterances, except in roles that lose too many."""
+    """Return how many plain utterances were lost, and how many were sent.
+
+    Roles with too many losses (see `excessive`) are left out.
+    """
     own = excessive(losses)
     return _sum(each for role, each in losses.items() if each.plain and role not in own)
 
@@ -98,9 +103,9 @@ def rate(losses: Mapping[str, Losses]) -> tuple[int, int]:
 def _count(part: Part) -> tuple[int, int]:
     """Return how many utterances of a session were lost, and how many were sent.
 
-    An utterance whose final the client did not wait for is not counted, nor is one
-    without audio, which a server may refuse. An utterance is lost if its final never
-    came, or an error came instead.
+    Two kinds of utterance are not counted: an utterance whose final the client did not
+    wait for, and an utterance without audio, which a server may refuse. An utterance is
+    lost if its final never came, or if an error came instead.
     """
     ended = part.trace.end.how in _ENDED_BY_CLIENT
     lost = total = 0
@@ -128,7 +133,10 @@ def _losses(role: str, parts: Iterable[Part]) -> Losses:
 
 
 def _p_value(role: str, losses: Mapping[str, Losses]) -> float:
-    """Return how likely as many losses are at the rate in the other roles."""
+    """Return the probability that a role has at least its number of losses by chance.
+
+    The role is assumed to lose utterances at the rate of the other plain roles.
+    """
     own = losses[role]
     if not own.lost:
         return 1.0

@@ -1,12 +1,12 @@
-"""Checks the order of the events of one side, by keeping every state that is possible.
+"""A check of the order of the events of one side, which tracks all possible states.
 
 A *move* is the name of an event in the order: its type, in some protocols with a mode.
 
 Frames cross on the wire. The side that records a session knows the order in which it
-sent and received frames. It does not know the order in which the other side did: an
-answer may refer to any moment between the last frame that the other side had certainly
-received and the last frame that was on its way. So the check keeps every state that is
-possible, and reports a move only if it is legal in none of these states.
+sent and received frames. It does not know in which order the other side sent and
+received frames: an answer may refer to any moment between the last frame that the other
+side had certainly received and the last frame that was on its way. So the check tracks
+every possible state, and reports a move only if it is legal in none of these states.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Table = Mapping[Sender, Mapping[str, Mapping[str, tuple[str, ...]]]]
 def order(table: Table, *, start: str) -> SessionCheck:
     """Return a check of the moves of the side that did not record the session.
 
-    The states in the table are those of the checked side. A move of the recorder that
-    the table does not allow does not change the state, since the checked side refuses
-    it. If such a move was written by hand, moves after it violate nothing. A move that
-    is nowhere in the table is not checked. A session without any checked move is
-    undecided.
+    The table has the states of the checked side. If the recording side makes a move
+    that the table does not allow, the state does not change, since the checked side
+    refuses the move. If such a move was written by hand, moves after it violate
+    nothing. A move that is nowhere in the table is not checked. A session without any
+    checked move is undecided.
     """
     known = {
         sender: {move for moves in states.values() for move in moves}
@@ -79,10 +79,10 @@ def order(table: Table, *, start: str) -> SessionCheck:
 def illegal_moves(
     recording: Recording, table: Table, *, start: str
 ) -> frozenset[tuple[str, str]]:
-    """Return the client's moves that the order does not allow, each after its state.
+    """Return pairs of a state and a client's move that is not allowed in this state.
 
     A move that is nowhere in the table is not returned. The frames are taken in the
-    order in which the client saw them.
+    order in which the client sent and received them.
     """
     known = {move for moves in table[Sender.CLIENT].values() for move in moves}
     states = frozenset({start})
@@ -108,10 +108,10 @@ _COUNTED_IN_A_ROW = 4
 class PossibleStates:
     """The states in which one side of a session may be, computed move by move.
 
-    Each state is kept with the number of moves that this side had received when it
+    Each state is stored with the number of moves that this side had received when it
     entered the state. If a move is repeated in a row, such as a piece of audio, only
     its first `_COUNTED_IN_A_ROW` occurrences are counted: a side that may have received
-    that many may have received any number.
+    so many may have received any number.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:
@@ -160,7 +160,7 @@ class PossibleStates:
 
     @property
     def final(self) -> frozenset[str]:
-        """The possible states after this side has received all moves on their way."""
+        """The possible states once this side has received every move sent to it."""
         sent = len(self._on_the_way)
         return frozenset(state for state, received in self._reach() if received == sent)
 

@@ -26,7 +26,7 @@ class _File(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class PinnedSuite:
-    """A set of requirements: the level of each requirement in this set, by its id."""
+    """A set of requirements; ``levels`` has the level of each requirement by its id."""
 
     name: str
     dialect: str

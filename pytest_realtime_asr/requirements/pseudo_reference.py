@@ -1,11 +1,12 @@
 """Solo transcripts: a server's own text of a clip sent alone, used as a reference.
 
-Batching changes numerals and some words on correct servers, and a voice may be hard for
-a real model. So the pseudo-reference is the server's own text of the clip. The clip is
-sent alone several times; the *noise* is the distance, in words, from the median of its
-texts to the farthest of them. Another text differs from the pseudo-reference only if
-its distance exceeds the noise by more than 5 % of the words (at least one word). A
-single text may differ by chance, so two thirds of the repeats must differ.
+On a correct server, batching may change numerals and some words, and the model may
+recognise some voices badly. So the pseudo-reference is the server's own text of the
+clip. The clip is sent alone several times; the *noise* is the distance, in words, from
+the median of these texts to the text that is farthest from it. Another text differs
+from the pseudo-reference only if its distance exceeds the noise by more than 5 % of the
+words (at least one word). A single text may differ by chance, so two thirds of the
+repeats must differ.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ MARGIN = 0.05  # share of the words by which a text may differ beyond the noise
 class SoloTranscript:
     """The server's own text of a clip sent alone, and how much its repeats differ.
 
-    ``repeats`` are the texts of all its solo sessions. ``noise`` and ``words`` are
-    numbers of words (of characters, in scripts without spaces).
+    ``repeats`` are the texts of all sessions in which the clip was sent alone.
+    ``noise`` and ``words`` are numbers of words (of characters, in scripts without
+    spaces).
     """
 
     utterance: Utterance
@@ -45,7 +47,10 @@ class SoloTranscript:
         return _distance(self.text, text, self.utterance.language)
 
     def differs(self, text: str) -> bool:
-        """Return whether a text differs by more than the noise and the margin."""
+        """Return whether a text differs significantly from the solo transcript.
+
+        See `is_beyond_noise`.
+        """
         return self.is_beyond_noise(self.distance(text))
 
     def is_beyond_noise(self, count: int) -> bool:
@@ -60,7 +65,7 @@ class SoloTranscript:
         return words(self.text, text, language=self.utterance.language)
 
     def words_of(self, text: str) -> list[str]:
-        """Return the words of a text, normalised like those of the solo transcript."""
+        """Return the words of a text, normalised like the solo transcript."""
         pairs = self.aligned(text).pairs
         return [pair.hypothesis for pair in pairs if pair.hypothesis is not None]
 
@@ -88,9 +93,9 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 
 
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
-    """Return the usable solo transcripts, each with the highest noise of all.
+    """Return the usable solo transcripts, each with the highest noise of all clips.
 
-    A solo transcript is not usable if all of its words could be lost within that noise.
+    A solo transcript is not usable if all of its words could be lost within this noise.
     """
     most = max((each.noise for each in found.values()), default=0)
     noisy = {name: replace(each, noise=most) for name, each in found.items()}

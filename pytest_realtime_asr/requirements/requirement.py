@@ -24,7 +24,7 @@ FAST = 8.0  # the pace of all other proofs
 
 
 class Level(enum.Enum):
-    """How binding a requirement is; a violation of INFO never fails a test."""
+    """How binding a requirement is; a violation at level INFO never fails a test."""
 
     MUST = "must"
     SHOULD = "should"
@@ -54,8 +54,8 @@ class Violated:
 
     The records belong to the session at index ``part`` of the evidence. The first
     paragraph of ``message`` is shortened, since it may quote a long text of the server.
-    ``by_end`` is true if the violation consists in the way in which the session ended,
-    ``by_loss`` if it is an utterance without a final.
+    ``by_end`` is true if the way in which the session ended is the violation.
+    ``by_loss`` is true if an utterance without a final is the violation.
     """
 
     message: str
@@ -90,8 +90,8 @@ class Proof:
     The fake server has all ``faults`` at the same time. ``pace`` is the pace of the
     audio. ``chunk`` is the length of a chunk, and ``final`` the delay after which the
     fake server sends a final, both in seconds. ``beside`` names scenarios that run in
-    addition to those of the requirement. ``own_process`` says that the fake server
-    needs its own process, since the fault may end the process.
+    addition to the scenarios of the requirement. ``own_process`` says that the fake
+    server needs its own process, since the fault may end the process.
     """
 
     faults: tuple[str, ...]
@@ -154,9 +154,9 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     """Return a check that applies a check of one session to all sessions.
 
     The outcome is the first violation if there is any; otherwise satisfied if any
-    session satisfies the check, and undecided if none does. A frame with missing or
-    wrong fields violates only a check ``of_fields``; it shows nothing to any other
-    check.
+    session satisfies the check, and undecided if none does. A violation by only frames
+    with missing or wrong fields counts if ``of_fields`` is true; otherwise it is
+    undecided.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -175,10 +175,12 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
 
 
 def _without_flaws(outcome: Outcome, recording: Recording) -> Outcome:
-    """Return the outcome; undecided if only frames with wrong fields violate it."""
+    """Return the outcome; undecided if only frames with wrong fields are violations."""
     if not isinstance(outcome, Violated) or not outcome.records:
         return outcome
     flaws = [recording.flaws.get(index) for index in outcome.records]
     if None in flaws:
         return outcome
-    return Undecided(f"the frame that shows it has wrong fields ({flaws[0]})")
+    return Undecided(
+        f"the frame that seems to violate the requirement has wrong fields ({flaws[0]})"
+    )

@@ -54,8 +54,8 @@ class Speak:
 class Send:
     """A step that sends frames by hand; ``answer`` is the event type of each answer.
 
-    After each frame, the client waits for the answer, at most as long as for a refusal.
-    If ``answer`` is ``None``, the client does not wait.
+    After each frame, the client waits for the answer, at most for the time in which a
+    refusal must come. If ``answer`` is ``None``, the client does not wait.
     """
 
     frames: tuple[str | bytes, ...]
@@ -78,8 +78,8 @@ class Exercise:
 
     ``options`` are added to the session options of the run. If ``brisk``, the audio is
     sent as fast as the server reads it. If ``beside`` is given, a second session is set
-    up with these options after the first and stays open; its role is the name of the
-    exercise and ``-beside``.
+    up with these options after the first session, and stays open. The role of the
+    second session is the name of the exercise followed by ``-beside``.
     """
 
     name: str

@@ -1,18 +1,19 @@
-"""Words that texts lose: where they are missing, and whether chance explains it.
+"""Words that texts lose: where they are missing, and whether chance explains the place.
 
 A *take* is one text of a clip, compared with the reference transcript of the clip. Each
-test returns how often words were lost, and the probability of that on a server that
-makes the same number of errors but loses nothing in particular. All tests are exact and
+test returns how often words were lost, and the probability of so many losses on a
+server that makes the same number of errors at random places. All tests are exact and
 conditional, so that errors may cluster in some clips:
 
-* A marked word of each clip, such as the last one, is compared with the other words of
-  the same texts: each of the words is equally likely to be missing as often as it is.
+* A marked word of each clip, such as the last word, is compared with the other words of
+  the same texts: the marked word is missing as often as a word drawn at random from the
+  clip.
 * In a long utterance, the clips that are lost are compared with the other clips. If d
   of n clips are lost, each choice of d clips is equally likely.
 * A run of missing words within a long utterance is compared with all other texts of the
   same clip: the run is equally likely in each of them.
 * Two conditions of a clip are compared by the sign test: without a difference between
-  them, each of the two texts is equally likely to be the worse one.
+  them, each of the two texts is equally likely to have more errors.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Take:
 
     ``kept`` says for each word of the reference whether the text has a word in its
     place, the same or another. ``errors`` is the number of errors. ``text`` is the text
-    itself, ``said`` the reference, and ``source`` the index of its session. If most
-    words of the text are wrong, the place of the missing words is not known, and the
-    take is not ``placed``.
+    itself, and ``said`` the reference. ``source`` is the index of the session of the
+    text. If most words of the text are wrong, the place of the missing words is not
+    known, and ``placed`` is false.
     """
 
     clip: str
@@ -81,8 +82,8 @@ _Timed = tuple[Take, Sequence[float]]  # a take and the times of its words in s
 class LongTake:
     """The text of a long utterance, divided into the takes of its clips.
 
-    ``times`` has the middle of each word of each clip, in s of the utterance.
-    ``placed`` says the same as that of a `Take`, for the whole text.
+    ``times`` has the middle of each word of each clip, in s from the start of the
+    utterance. ``placed`` is false if most words of the whole text are wrong.
     """
 
     takes: tuple[Take, ...]
@@ -91,13 +92,13 @@ class LongTake:
 
     @property
     def heard(self) -> int:
-        """The number of clips up to the last one that is not lost."""
+        """The number of clips up to the last clip that is not lost."""
         found = [place for place, take in enumerate(self.takes) if not take.is_lost]
         return found[-1] + 1 if found else 0
 
     @property
     def timed(self) -> list[_Timed]:
-        """The takes up to the last one that is not lost, with their times."""
+        """The takes up to the last that is not lost, with the times of their words."""
         heard = self.heard
         return list(zip(self.takes[:heard], self.times[:heard], strict=True))
 
@@ -108,7 +109,7 @@ class LongTake:
 
     @property
     def end(self) -> float:
-        """The time in s of the last word that the text has, 0 if there is none."""
+        """The time in s of the last word that the text has; 0 if it has no word."""
         times = (
             time
             for take, times in zip(self.takes, self.times, strict=True)
@@ -122,8 +123,8 @@ class LongTake:
 class Tested:
     """The result of a test: its p-value, and words lost in ``lost`` of ``of`` places.
 
-    ``gained`` is the number of pairs that differ in the other direction, for a
-    comparison of two conditions. ``example`` is a take that shows the loss. ``times``
+    For a comparison of two conditions, ``gained`` is the number of clips that have
+    fewer errors instead of more. ``example`` is a take that shows the loss. ``times``
     are the times in s at which words were lost in long utterances.
     """
 
@@ -139,7 +140,7 @@ class Tested:
 
 
 def at_word(takes: Iterable[Take], place: int) -> Tested:
-    """Test whether the word at index ``place`` is missing more often than the others.
+    """Test whether the word at index ``place`` is missing more often than other words.
 
     A clip may have several takes: the test compares the numbers of takes in which each
     of its words is missing. A clip has lost the word if half of its takes lack it.
@@ -165,9 +166,10 @@ def at_word(takes: Iterable[Take], place: int) -> Tested:
 
 
 def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
-    """Test whether words at multiples of ``period`` s are missing more often.
+    """Test whether words at multiples of ``period`` s are missing more than others.
 
-    At most one word of each clip is used, and no clip after the last one in the text.
+    At most one word of each clip is used. Clips after the last clip that is not lost
+    are left out.
     """
     marked: list[tuple[Take, int]] = []
     times: list[float] = []
@@ -189,7 +191,8 @@ def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
 def after_a_time(longs: Sequence[LongTake]) -> Tested:
     """Test whether the clips at the end of long utterances are lost.
 
-    ``times`` has the end of the text of each utterance whose last clips are lost.
+    ``times`` of the result has the time at which the text ends, for each utterance
+    whose last clips are lost.
     """
     chances: list[list[float]] = []
     lost, clips = 0, 0
@@ -221,10 +224,10 @@ def _at_the_end(count: int, lost: int) -> list[float]:
 def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
     """Test whether runs of words are missing within long utterances.
 
-    ``others`` are other texts of the same clips. The clips after the last one that is
-    in the text of a long utterance are not used. The test looks at all long utterances
-    together, and at each time that several of them have; its p-value is the least one,
-    multiplied by their number (Bonferroni).
+    ``others`` are other texts of the same clips. Clips after the last clip that is not
+    lost are left out. Several tests are made: one of the whole long utterances, and one
+    of each full second that at least `LEAST_DIFFERENT` utterances have. The p-value of
+    the result is the least p-value, multiplied by the number of tests (Bonferroni).
     """
     alone: list[_Timed] = [(take, ()) for take in others if take.placed]
     longs = list(filter(_is_placed, longs))
@@ -294,7 +297,7 @@ def compared(worse: Iterable[Take], better: Iterable[Take]) -> Tested:
     """Test whether clips have more errors in ``worse`` than in ``better``.
 
     Only the first take of a clip counts on either side, so that both sides are equally
-    likely to be the worse one. The sign test leaves out clips with equal numbers.
+    likely to be worse. The sign test leaves out clips with equal numbers of errors.
     """
     usual = _first(better)
     pairs = [

@@ -17,7 +17,9 @@ from pytest_realtime_asr.requirements.requirement import Requirement, Violated
 class Violation:
     """A requirement that a session violates: how often, and one example.
 
-    ``ours`` says that the check itself failed, which is no fault of the server.
+    ``record`` is the index of the first record that violates the requirement; ``None``
+    if no record does. ``ours`` says that the check itself failed, which is no fault of
+    the server.
     """
 
     requirement: Requirement

@@ -140,9 +140,10 @@ class SessionConfig:
 def time_limits(timeout: float, *, most: float = math.inf, wait: float = 0.0) -> Limits:
     """Return the time limits of a session.
 
-    ``timeout`` is the idle timeout in seconds. No limit exceeds ``most`` seconds.
-    ``wait`` is the time in seconds that a server may take to start: the connection, the
-    first event and the final may come that late.
+    ``timeout`` is the idle timeout in seconds. ``wait`` is the time in seconds that a
+    server may take to start: the connection, the first event and the final may come
+    that late. The idle timeout and the time beyond the audio are at most ``most``
+    seconds; the waits for the connection and the first event are not shortened.
     """
     return Limits(
         connect=max(_OPENING, wait),

@@ -227,8 +227,8 @@ def refusal(path: Path) -> str:
     ("second", "how"),
     [
         (-wave(), "silent"),
-        (-0.9 * wave(), "26 dB quieter than one of them"),
-        (-wave() + noise(1, 0.01), "dB quieter than one of them"),
+        (-0.9 * wave(), "26 dB quieter than a single channel"),
+        (-wave() + noise(1, 0.01), "dB quieter than a single channel"),
     ],
 )
 def test_channels_of_opposite_phase(tmp_path: Path, second: Floats, how: str) -> None:
@@ -296,7 +296,7 @@ def test_floats_a_little_over_full_scale_are_doubtful(tmp_path: Path) -> None:
     assert found.audio.array.max() == 32767
     assert found.doubts == (
         f"{path}: its float samples reach 1.25, but full scale is 1.0, so that the "
-        "loudest are clipped; divide them by 1.25 and write the file again",
+        "loudest are clipped; divide all samples by 1.25 and write the file again",
     )
     fine = stored(tmp_path / "y.wav", loud / 1.25, subtype="FLOAT")
     assert decode(fine).doubts == ()

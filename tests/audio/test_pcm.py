@@ -164,7 +164,7 @@ def test_chunk_of_one_sample() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.00001])
 def test_chunk_below_one_sample(seconds: float) -> None:
-    with pytest.raises(ValueError, match="holds no sample at 8000 Hz"):
+    with pytest.raises(ValueError, match="has no sample at 8000 Hz"):
         silence(1, rate=8000).chunks(seconds)
 
 

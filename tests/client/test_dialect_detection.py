@@ -219,7 +219,9 @@ def test_an_unknown_server_is_described() -> None:
         lost = found(url).lost
     assert """the first event was '{"type": "session.created", "event_id": """ in lost
     assert ", which no installed dialect sends first; SGLang-Omni sends" in lost
-    assert "; SGLang-Omni sends such an event, and no installed dialect is its " in lost
+    assert (
+        "; SGLang-Omni sends such an event, but no installed dialect supports " in lost
+    )
     assert "; the nearest is openai-beta:speaches, but `" in lost
     assert " more; name the dialect with --realtime-dialect=NAME" in lost
     with faking("half-greeting", key="hush-hush") as (url, _):
@@ -257,6 +259,6 @@ def test_a_late_first_event_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:
-    record = dialect_detection._first(CREATED)
+    record = dialect_detection._as_record(CREATED)
     assert VLLM.greets(record)
     assert greetings.greeted(record) == ("vllm",)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pytest_realtime_asr import corpus
-from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.audio import from_float, silence
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.corpus.joined import Joined
+from pytest_realtime_asr.corpus.utterance import Word
 
 SPOKEN = clips.choose(corpus.load("bundled:english"))
 
@@ -42,12 +44,29 @@ def test_long_speech_is_of_whole_clips_that_do_not_repeat() -> None:
         assert speech.words[-1].end <= seconds
     assert len(set(clips_of[35.0])) == len(clips_of[35.0])
     assert clips_of[35.0][0] == clips_of[10.0][0] == SPOKEN.first.id
-    # A corpus of one short clip repeats it, and one of a long clip cuts it.
     one = clips.choose(Corpus("one", (SPOKEN.first,)))
     assert one.lasting(10.0).duration == pytest.approx(10.0, abs=1e-4)
-    long = Utterance("long", "text", SPOKEN.lasting(35.0).audio)
-    cut = clips.choose(Corpus("long", (long,))).lasting(10.0)
-    assert cut.duration == pytest.approx(10.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("seconds", [9.85, 12.0, 20.0])
+def test_speech_of_one_long_clip_has_the_words_of_its_audio(
+    seconds: float, timed: bool
+) -> None:
+    words = tuple(Word(f"word{n}", n, n + 1.0) for n in range(math.floor(seconds)))
+    tone = 0.1 * np.sin(np.arange(round(16000 * seconds)) / 10)
+    clip = Utterance(
+        "long",
+        " ".join(word.text for word in words),
+        from_float(tone, 16000),
+        words=words if timed else (),
+    )
+    speech = clips.choose(Corpus("long", (clip,))).lasting(10.0)
+    assert speech.duration == pytest.approx(10.0, abs=1e-4)
+    kept = speech.text.split()
+    assert kept == [word.text for word in words[: len(kept)]]
+    assert len(kept) in ((9, 10) if timed else range(7, 11))
+    assert all(word.end <= 10.0 for word in speech.words)
 
 
 def test_comparisons_use_many_clips_but_not_much_audio() -> None:

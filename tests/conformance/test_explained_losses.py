@@ -39,8 +39,9 @@ def test_a_loss_beside_others_is_undecided() -> None:
     found = judged(checks.finishes("35s"), own, Evidence((*SOUND, *LOSSES)) + own)
     assert isinstance(found, Undecided)
     assert found.reason.startswith(
-        "an utterance has no final, which no-loss explains: 3 of 63 plain utterances "
-        "have no final: 4.8 % (95 % interval "
+        "an utterance has no final, which the loss rate of the whole run explains "
+        "(see no-loss): 3 of 63 plain utterances "
+        "have no final: 4.8 % (95 % confidence interval "
     )
 
 

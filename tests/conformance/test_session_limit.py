@@ -83,8 +83,8 @@ def test_a_limited_server_is_judged_within_its_limit(loop: Loop, fault: str) -> 
     assert obstacle.kind is ObstacleKind.LIMITED
     assert obstacle.violation is None
     assert obstacle.message.startswith(
-        f"the scenario needs {CAP + 1} sessions at the same time, but the server holds "
-        f"{CAP} and refused the next: "
+        f"the scenario needs {CAP + 1} sessions at the same time, but the server "
+        f"accepted {CAP} and refused the next: "
     )
     assert obstacle.message.endswith(
         f"; --realtime-max-streams={CAP} leaves the scenario out"

@@ -88,7 +88,7 @@ def test_ten_doubts_are_noted(tmp_path: Path) -> None:
         clipped(tmp_path / f"{number:02}.wav")
     notes = load(tmp_path).notes
     assert len(notes) == 11
-    assert notes[-1] == f"{tmp_path}: 2 more utterances have audio in doubt"
+    assert notes[-1] == f"{tmp_path}: 2 more utterances have doubtful audio"
 
 
 def test_audio_behind_the_first_ten_minutes_is_checked_when_it_is_used(
@@ -106,7 +106,7 @@ def test_files_that_are_passed_over_are_counted(tmp_path: Path) -> None:
     for name in ("LICENSE", "b.jpg", "c.json", "sub/d.pdf", ".hidden"):
         put_text(tmp_path / name)
     assert load(tmp_path).notes == (
-        f"{tmp_path}: 4 files were passed over (neither audio nor text): LICENSE, "
+        f"{tmp_path}: 4 files were not used (neither audio nor text): LICENSE, "
         "b.jpg, c.json and 1 more",
     )
 
@@ -114,7 +114,7 @@ def test_files_that_are_passed_over_are_counted(tmp_path: Path) -> None:
 def test_folder_in_which_all_is_passed_over(tmp_path: Path) -> None:
     put_text(tmp_path / "clips.jsonl")
     assert refusal(tmp_path) == (
-        f"{tmp_path}: 1 file was passed over (neither audio nor text): clips.jsonl; "
+        f"{tmp_path}: 1 file was not used (neither audio nor text): clips.jsonl; "
         "there is no utterance, give at least one, or the path of a manifest"
     )
 

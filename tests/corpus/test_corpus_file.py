@@ -72,7 +72,10 @@ def test_the_bundled_corpora_state_their_languages(name: str) -> None:
         ("language = 3", 'corpus.toml: states no language; write language = "de"'),
         ('language = " "', 'corpus.toml: states no language; write language = "de"'),
         ("", 'corpus.toml: states no language; write language = "de"'),
-        ('langauge = "de"', "corpus.toml: there is no key 'langauge'; write language"),
+        (
+            'langauge = "de"',
+            "corpus.toml: the key 'langauge' is unknown; write ",
+        ),
         ("language = ", "corpus.toml: Invalid value"),
     ],
 )

@@ -99,8 +99,8 @@ def test_text_and_audio_that_do_not_fit(tmp_path: Path) -> None:
     folder = data(tmp_path, "u1 audio/r1.flac\nu2 audio/r1.flac", text="u1 a\nu3 b")
     assert refusal(folder) == (
         f"{tmp_path}: 2 problems; correct these entries, or remove them:\n"
-        f"  {tmp_path / 'wav.scp'}:2: 'u2' has no line in {tmp_path / 'text'}; add the "
-        "line (an id and the transcript), or remove this one\n"
+        f"  {tmp_path / 'wav.scp'}:2: 'u2' has no line in {tmp_path / 'text'}; add "
+        "such a line (the id and the transcript), or remove the line of 'u2' here\n"
         f"  {tmp_path / 'text'}:2: 'u3' has no line in {tmp_path / 'wav.scp'}; add the "
         "line, or remove this one"
     )

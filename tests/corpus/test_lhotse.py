@@ -38,7 +38,7 @@ def test_cuts(tmp_path: Path, name: str) -> None:
     assert first == (
         f"{path}: is a Lhotse manifest (cuts), which is not read; export a NeMo "
         "manifest with these lines of Python, in the folder to which the paths of the "
-        "audio relate:"
+        "audio are relative:"
     )
     assert len(lines) == 3
     assert f"from_file({str(path)!r})" in lines[1]

@@ -59,7 +59,7 @@ def test_audio_without_a_row_is_counted(tmp_path: Path) -> None:
         put(tmp_path / f"{name}.wav")
     put_text(tmp_path / "metadata.csv", "file_name,text", "a.wav,go")
     assert load(tmp_path).notes == (
-        f"{tmp_path}: 4 files were passed over (audio without a row in metadata.csv): "
+        f"{tmp_path}: 4 files were not used (audio without a row in metadata.csv): "
         "b.wav, c.wav, d.wav and 1 more",
     )
 

@@ -770,7 +770,7 @@ BROKEN = (
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "a transcription.done came without a final commit of its own",
+        "a transcription.done came that belongs to no completed utterance",
     ),
     Broken(
         "usage-adds-up",
@@ -1085,12 +1085,12 @@ LOSSES: Mapping[str, Proof] = {
     "same-words-between-silence": proof(
         sessions({}),
         sessions({CUT: without_last}),
-        "the text has more errors than between silence in 12 of 12 clips",
+        "the text has more errors without silence around clips than with it in 12",
     ),
     "same-words-in-chunks": proof(
         sessions({}),
         sessions({"clips-in-20ms": without_last}),
-        "the text has more errors in chunks of 20 ms than in the run's own in 12 of 12",
+        "the text has more errors in chunks of 20 ms than in chunks of the run's own",
     ),
     "same-words-in-bursts": proof(
         sessions({}),
@@ -1105,7 +1105,7 @@ LOSSES: Mapping[str, Proof] = {
     "same-words-in-long": proof(
         sessions({}),
         sessions({"60s-fast": without_last}),
-        "the text has more errors in long utterances than alone in 12 of 12 clips",
+        "the text has more errors in long utterances than if sent alone in 12 of",
     ),
     "no-leftover-punctuation": proof(
         sessions({}),
@@ -1124,7 +1124,7 @@ PROVOKED: Mapping[str, Proof] = {
     "no-loss": proof(
         [spoke("alone", "a", "a"), spoke("1s", "a"), spoke("2s", "a")],
         [spoke("alone", "a", "a"), spoke("1s", None), spoke("2s", None)],
-        "2 of 4 plain utterances have no final: 50.0 % (95 % interval ",
+        "2 of 4 plain utterances have no final: 50.0 % (95 % confidence ",
     ),
     "unique-ids": proof(
         ALONE,
@@ -1288,7 +1288,7 @@ PROVOKED: Mapping[str, Proof] = {
     "usage-of-each": proof(
         [counted(20, 22, 20)],
         [counted(20, 42, 62)],
-        "the usage of utterance 3 counts 62 prompt tokens, that of utterance 1, the",
+        "the usage of utterance 3 counts 62 prompt tokens, but utterance 1 has the",
     ),
     "set-ups-kept-apart": proof(
         [*ALONE, *two_set_ups(FIRST.text)],
@@ -1424,7 +1424,7 @@ def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
 def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     held = at_deadline(CREATED, UPDATE, BEGIN, FINISH, Hand(BEGIN))
     assert judged("one-final", held) == Undecided(
-        "a commit was written by hand, so the finals cannot be assigned"
+        "with a commit written by hand, no final can be assigned to an utterance"
     )
 
 

@@ -357,7 +357,7 @@ TABLES = (
         b'[[known]]\nid="a"\nreason="b"\nissue="c"\nuntil=2027-01-31\nversion="<'
         + DIGITS
         + b'"',
-        "version should look like",
+        "cannot be read; write it as in '<0.34'",
     ),
     Case(
         "budgets-a-pipe",

@@ -296,7 +296,7 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
         ("bare", r"the normalizer bare \(their_texts:bare\) has no version; set one"),
         ("numb", "the normalizer numb .* has no version; set one: function.version"),
-        ("odd", "the normalizer odd .* does not return a string for a string"),
+        ("odd", "the normalizer odd .* does not work for the text 'a'"),
     ],
 )
 def test_a_normalizer_that_cannot_be_used(

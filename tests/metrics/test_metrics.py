@@ -900,4 +900,5 @@ def test_four_times_the_partials_cost_four_times_as_much(again: int) -> None:
 
     measure(*long(50, again=again))  # what is done once in a run
     assert calls(*many) < 5 * calls(*few)
-    assert peak(*many) < 6 * peak(*few)
+    # Between 4 times (linear) and 16 times (quadratic); caches make it vary.
+    assert peak(*many) < 8 * peak(*few)

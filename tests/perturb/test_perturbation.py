@@ -206,6 +206,16 @@ def test_a_wrong_quantity_is_refused(make: object, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("others", "advice"),
+    [(0, "has 0; give a larger corpus"), (2, "has 2; give talkers=2 or a larger")],
+)
+def test_babble_needs_as_many_other_utterances(others: int, advice: str) -> None:
+    voices = Corpus("few", tuple(ENGLISH)[: others + 1])
+    with pytest.raises(PerturbationError, match=advice):
+        babble(voices, "10dB", talkers=3)(next(iter(voices)))
+
+
+@pytest.mark.parametrize(
     "text", ["noise:10dB", "babble:10dB", "clipping:5%", "reverberation:300ms"]
 )
 def test_without_speech_there_is_no_level(text: str) -> None:

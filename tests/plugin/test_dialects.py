@@ -305,6 +305,12 @@ THERE = "the profiles are openai: openai, azure, sglang, localai; openai-beta: b
     ("words", "dialect", "said"),
     [
         ("klingon", "auto", f"no dialect has a profile 'klingon'; {THERE}"),
+        (
+            "rates=8000",
+            "auto",
+            "'rates=8000' changes a profile, but no dialect is named; name the dialect "
+            "with --realtime-dialect=NAME",
+        ),
         ("sglang", "vllm", f"vllm has no profile 'sglang'; {THERE}"),
         ("riva", "openai", f"openai has no profile 'riva'; {THERE}"),
         (

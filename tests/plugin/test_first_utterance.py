@@ -174,7 +174,7 @@ def test_a_refused_set_up_names_the_nearest_dialect(
 ) -> None:
     result = project.run(*SUITE, target=faulty("refuses-setup"))
     assert (
-        "the first event is that of vllm, so check --realtime-model and "
+        "the first event of the server fits vllm, so check --realtime-model and "
         "--realtime-session-options first; the nearest other dialect is "
         "--realtime-dialect=openai:sglang"
     ) in said(result)
@@ -192,7 +192,7 @@ def test_a_refused_set_up_of_another_dialect_names_it(project: Project) -> None:
         result = project.run(*SUITE, *asked, *named, target=url)
     result.assert_outcomes(failed=1, deselected=result.parseoutcomes()["deselected"])
     assert (
-        "the server sent an error: no (); the first event is not that of "
+        "the server sent an error: no (); the first event of the server does not fit "
         "openai-beta:speaches; try --realtime-dialect="
     ) in said(result)
 

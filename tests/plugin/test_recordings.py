@@ -38,8 +38,7 @@ def test_doubts_and_files_passed_over_are_shown_once(project: Project) -> None:
     lines = [line for line in result.outlines if line.startswith("realtime: /")]
     over, doubt = lines
     assert over == (
-        f"realtime: {folder}: 1 file was passed over (neither audio nor text): "
-        "notes.pdf"
+        f"realtime: {folder}: 1 file was not used (neither audio nor text): notes.pdf"
     )
     assert doubt.startswith(f"realtime: {folder / CLIPS[0]}.wav: ")
     assert "of its samples are clipped at full scale" in doubt

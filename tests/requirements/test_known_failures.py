@@ -127,7 +127,7 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
         (FULL + "model = 5", "[[known]] 1.model: Expected `str`, got `int`"),
         (
             FULL + 'version = "0.34"',
-            "[[known]] 1: version should look like '<0.34' or '>=0.22,<0.34'",
+            "[[known]] 1: the version cannot be read; write it as in '<0.34' or",
         ),
         (FULL + FULL, "[[known]] 2: binary-answered is listed twice; remove"),
         (
@@ -202,9 +202,17 @@ def test_an_entry_that_no_requirement_has_is_refused() -> None:
 
 
 def test_what_ends_soon_is_announced() -> None:
-    days = (date(2026, 11, 23), TODAY, date(2026, 12, 8), date(2026, 12, 9))
+    days = (
+        date(2026, 11, 23),
+        TODAY,
+        date(2026, 11, 25),
+        date(2026, 12, 8),
+        date(2026, 12, 9),
+    )
     assert soon([replace(ENTRY, until=day) for day in days], TODAY) == [
         "known failure binary-answered expires in 0 days, on 2026-11-24 "
+        "(https://example.org/1)",
+        "known failure binary-answered expires in 1 day, on 2026-11-25 "
         "(https://example.org/1)",
         "known failure binary-answered expires in 14 days, on 2026-12-08 "
         "(https://example.org/1)",

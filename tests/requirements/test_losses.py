@@ -251,7 +251,7 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
         (
             (*(spoke("a", "x") for _ in range(8)), spoke("b", None)),
             Undecided,
-            "utterances were lost only in b",
+            "a rate cannot be shown: utterances were lost only in b",
         ),
         (
             (
@@ -260,8 +260,8 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
                 spoke("c", "x", None, clips=(FIRST, SECOND)),
             ),
             Violated,
-            "2 of 11 plain utterances have no final: 18.2 % (95 % interval 2.3 to "
-            "51.8 %), in b, c",
+            "2 of 11 plain utterances have no final: 18.2 % (95 % confidence "
+            "interval 2.3 to 51.8 %), in b, c",
         ),
     ],
 )

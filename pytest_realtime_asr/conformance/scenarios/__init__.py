@@ -22,8 +22,8 @@ from pytest_realtime_asr.dialects import Dialect
 def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
     """Return the first utterance and the scenarios of a dialect's requirements.
 
-    The scenarios have the order of `Concurrency`, and within it the simplest come
-    first.
+    The scenarios are sorted by their `Concurrency`. Among scenarios with the same
+    `Concurrency`, the simplest scenario is the first.
     """
     named = {name for each in dialect.requirements for name in each.scenarios}
     every = (

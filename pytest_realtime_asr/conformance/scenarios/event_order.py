@@ -150,7 +150,7 @@ SCENARIOS = (
     ),
     Scenario(
         "second-begin",
-        "a second commit in the middle of an utterance",
+        "a second starting commit in the middle of an utterance",
         _second_begin,
         sessions=2,
         times=2,

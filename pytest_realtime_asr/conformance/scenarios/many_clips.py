@@ -49,7 +49,7 @@ def _protected(clips: Sequence[Utterance]) -> list[Utterance]:
 
 
 def _joined(clips: Sequence[Utterance]) -> list[Utterance]:
-    """Return utterances of about the same length, since the clips are sorted by it."""
+    """Return joined clips of about equal length; ``clips`` are sorted by length."""
     cut = _cut(clips)
     number = math.ceil(len(cut) / _TOGETHER)
     return [joined(cut[at::number], _PAUSE) for at in range(number)]
@@ -80,7 +80,7 @@ async def _in_lanes(
     pace: float | None = None,
     send: Send = _plain,
 ) -> None:
-    """Send the utterances in several sessions; a lost session ends only its own."""
+    """Send utterances in several sessions; the loss of one ends no other session."""
     utterances = await asyncio.to_thread(made, run.clips)
     plan = run.config.plan
 
@@ -115,7 +115,8 @@ async def _fast(run: ScenarioRun) -> None:
 def _spoken(clips: Sequence[Utterance], beside: float = 0.0) -> float:
     """Return the length in s of the speech of clips, each with ``beside`` s of silence.
 
-    Without word times, the whole clips count, since nothing is decoded here.
+    If a clip has no word times, its whole length counts, since to find its speech, the
+    audio would have to be decoded.
     """
     return sum(
         beside
@@ -151,7 +152,7 @@ SCENARIOS = (
     ),
     _scenario(
         PROTECTED,
-        f"clips between {_SILENCE:g} s of silence",
+        f"clips with {_SILENCE:g} s of silence before and after each",
         lambda clips: _protected(clips.few),
         lambda clips: _spoken(clips.few, 2 * _SILENCE),
     ),

@@ -1,4 +1,4 @@
-"""Noise as quiet as an empty room, in which a server must not hear words."""
+"""Noise as quiet as an empty room, in which a server must not recognise words."""
 
 from __future__ import annotations
 

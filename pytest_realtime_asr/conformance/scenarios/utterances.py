@@ -67,7 +67,7 @@ async def _utterances(run: ScenarioRun) -> None:
 
 
 def _seconds(name: str) -> float:
-    """Return the length in s of the utterance of a scenario named by its length."""
+    """Return the length in s of the utterance that a scenario has in its name."""
     return float(name.partition("s")[0])
 
 
@@ -114,7 +114,7 @@ async def _related(
     chunk: float | None = None,
     faster: int = 1,
 ) -> None:
-    """Send a changed clip twice, and a third time if its two texts differ."""
+    """Send a changed clip twice, and a third time if the first two texts differ."""
     clip = await asyncio.to_thread(change, run.clips.first)
     pace = run.config.plan.pace * faster
     texts = [
@@ -152,8 +152,8 @@ OF_LENGTH = tuple(
 )
 IF_FALLING_BEHIND = Scenario(
     SPEECH_ALONE,
-    "an utterance of 35 s without any other session, if the text fell behind beside "
-    "other sessions",
+    "an utterance of 35 s while no other session is open; it is sent only if the text "
+    "of such an utterance fell behind while other sessions were open",
     partial(_lasting, name=SPEECH_ALONE),
     concurrency=Concurrency.CONFIRMATION,
     times=0,

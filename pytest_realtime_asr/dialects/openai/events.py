@@ -79,7 +79,7 @@ class _ServerEvent(Typed, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The parsed fields of a session; the record contains the whole session."""
+    """The fields of a session that are parsed; the frame in the trace has more."""
 
     id: str = ""
     type: str = ""
@@ -398,8 +398,8 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    After each event, the state may stay ``state``. After a completion or a failure, it
-    may also be one of ``completed``; after an error, it may also be ``refused``.
+    After each event, the state may be ``state``. After a completion or a failure, it
+    may also be one of ``completed``. After an error, it may also be ``refused``.
     """
     names = (
         "input_audio_buffer.committed",

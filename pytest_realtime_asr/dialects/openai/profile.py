@@ -19,7 +19,8 @@ class Profile:
     - ``early``: text of an item may come before its commit
     - ``items``: the server sends conversation items in addition to committed events
     - ``least``: the shortest audio that can be committed, in seconds
-    - ``empty``: the error code for a commit of shorter audio; "" means any code
+    - ``empty``: the error code for a commit of audio shorter than ``least``; "" means
+      any code
     - ``query``: the query of the URL, with ``{model}`` for the name of the model
     - ``key``: the header with the API key; ``Authorization`` has it as a bearer token
     - ``greeting``: the first event of the server
@@ -102,22 +103,22 @@ def changed(profile: Profile, words: Iterable[str]) -> Profile:
 
     Raises ValueError for a word that cannot be parsed.
     """
-    readers = {each.name: _READERS[str(each.type)] for each in fields(Profile)}
-    del readers["name"], readers["beta"]  # a user chooses these with the profile
+    kinds = {each.name: str(each.type) for each in fields(Profile)}
+    del kinds["name"], kinds["beta"]  # a user chooses these with the profile
     changes: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
-        if not sign or name not in readers:
+        if not sign or name not in kinds:
             raise ValueError(
-                f"{word!r} is not a capability; choose from {', '.join(readers)}, and "
+                f"{word!r} is not a capability; choose from {', '.join(kinds)}, and "
                 "give the value as in vad=no"
             )
         try:
-            changes[name] = readers[name](text)
+            changes[name] = _READERS[kinds[name]](text)
         except ValueError:
+            default = _WRITERS[kinds[name]](getattr(profile, name))
             raise ValueError(
-                f"the value of {word!r} is not valid; the default of {name} is "
-                f"{getattr(profile, name)!r}"
+                f"the value of {word!r} is not valid; the default is {name}={default}"
             ) from None
     return replace(profile, **changes)  # type: ignore[arg-type]
 

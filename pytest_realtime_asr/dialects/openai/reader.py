@@ -132,10 +132,10 @@ class Reader:
         yield Heard(self._number, self._samples, due, woke, record.at, 2 * samples)
 
     def _count(self, audio: str) -> int:
-        """Return the number of samples in base64 audio, at the rate of the trace.
+        """Return the number of samples in base64 audio.
 
-        A trace that the client recorded has the rate of the audio. Any other trace has
-        the rate of the dialect.
+        In a trace that the client recorded, samples are counted at the rate of the sent
+        audio. In any other trace, they are counted at the rate of the dialect.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2
@@ -200,7 +200,7 @@ class Reader:
                 yield self._refusal(at, problem, self._refused_commit(problem))
 
     def _confirm(self, content: Mapping[str, object]) -> None:
-        """Record how the server shows the session, and keep the unanswered updates."""
+        """Record the shown settings, then apply the unanswered updates again."""
         self._confirmed = self._confirmed.changed(content)
         self._apply_updates()
 
@@ -267,10 +267,11 @@ class Reader:
         return Refusal(at, problem.code or "", problem.message or "", item, cause)
 
     def _refused_commit(self, problem: Problem) -> int | None:
-        """Return the number of the utterance whose commit an error refuses, if any.
+        """Return the number of the utterance whose commit an error refuses.
 
-        If the error refuses an update instead, this update no longer applies. An error
-        that names no event of the client is recognised by its code, message or field.
+        Return ``None`` if the error refuses no commit. If the error refuses an update,
+        this update no longer applies. If the error names no event of the client, its
+        code, message or field shows what it refuses.
         """
         name = problem.event_id
         named = name is not None and name in self._names
@@ -304,7 +305,10 @@ class Reader:
         return self._turn(name)
 
     def _turn_of_end(self, name: str) -> Turn:
-        """Return the turn that ends; an id without a commit may be a second id."""
+        """Return the turn that ends.
+
+        An id without a commit may be a second id of an open item.
+        """
         turn = self._turns.get(name)
         unknown = turn is None or not (turn.committed or turn.over)
         if unknown and (found := self._open):
@@ -317,7 +321,7 @@ class Reader:
     def _next(self) -> int:
         """The number of the utterance to which a new item id belongs.
 
-        It is at most the number of the current utterance.
+        This number is at most the number of the current utterance.
         """
         if self._grouped:
             return self._waiting[0][0] if self._waiting else self._number

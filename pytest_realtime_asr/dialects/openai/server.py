@@ -171,7 +171,7 @@ class Server:
     def _unsupported(self, change: Input) -> tuple[str, str, str] | None:
         """Return why a change is refused, ``None`` if it is accepted.
 
-        The reason is the code, the message and the field of the input settings.
+        The reason is the code, the message and the refused field of the input settings.
         """
         profile = self._profile
         match change.format:
@@ -450,7 +450,7 @@ class Server:
 
 
 def _live(change: Input) -> bool:
-    """Return whether a change selects a model without turn detection."""
+    """Return whether a change selects a model that does not detect turns."""
     match change.transcription:
         case Transcription(model=str(model)):
             return model in _LIVE

@@ -170,7 +170,10 @@ def _or(value: object, kind: Any, otherwise: Any) -> Any:
 
 
 def detection(value: object) -> Detection | None:
-    """Return the turn detection that an option asks for. Raises ValueError."""
+    """Return the turn detection that an option asks for.
+
+    Raises ValueError if the option is not valid.
+    """
     if isinstance(value, str):
         value = {"type": value}
     try:
@@ -185,7 +188,7 @@ def detection(value: object) -> Detection | None:
 def audio_format(value: object, profile: Profile) -> Format:
     """Return the audio format that an option asks for, PCM by default.
 
-    Raises ValueError.
+    Raises ValueError if the option is not valid.
     """
     if value is None:
         value = PCM
@@ -244,7 +247,7 @@ def written(
     nested = sorted({"audio", "type", "input_audio_format"} & rest.keys())
     if nested:
         raise ValueError(
-            f"{', '.join(nested)}: cannot be an option; give the inner fields, such as "
+            f"{', '.join(nested)}: cannot be an option; give its inner fields, such as "
             '{"turn_detection": "server_vad", "language": "en"}; the client puts them '
             "where the server expects them"
         )
@@ -261,7 +264,7 @@ def written(
         if it.type == PCM and it.rate != profile.rates[0]:
             raise ValueError(
                 f"format: the beta shape cannot request a rate of {it.rate} Hz; if the "
-                f"server always expects it, add rates={it.rate} to its profile"
+                f"server always expects this rate, add rates={it.rate} to its profile"
             )
         session: dict[str, Any] = {
             "input_audio_transcription": transcription,
@@ -285,7 +288,7 @@ def written(
 def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType | None]:
     """Return the settings of the input audio in an update, and its ``include``.
 
-    Raises msgspec.ValidationError.
+    Raises msgspec.ValidationError if the update is not valid.
     """
     if beta:
         flat = msgspec.convert(content, BetaSession)

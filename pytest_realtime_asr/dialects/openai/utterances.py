@@ -106,14 +106,14 @@ class Utterance:
         return self._put(self.length, new)
 
     def set_text(self, turn: Turn, text: str) -> tuple[int, str] | None:
-        """Set the text of a turn; return the change of the shown text, like `add`."""
+        """Set the text of a turn; return the change of the shown text as `add` does."""
         if turn.text == text:
             return self.show(self.known)
         turn.pieces = [text]
         return self.show(self._place(turn))
 
     def show(self, place: int) -> tuple[int, str] | None:
-        """Write the shown text again from turn ``place`` on, and return its change."""
+        """Write the shown text again from turn ``place`` on, and return the change."""
         place = min(self.known, place)
         if self.alone != self._single:
             place, self.alone = 0, self._single
@@ -154,7 +154,7 @@ class Utterance:
     def usage(self) -> Usage | None:
         """The sum of the usages of all turns that did not fail.
 
-        ``None`` if one of these turns has no usage.
+        The value is ``None`` if one of these turns has no usage.
         """
         usages = [turn.usage for turn in self.turns if not turn.failed]
         known = [usage for usage in usages if usage is not None]

@@ -29,9 +29,9 @@ class Detected:
 class Detector:
     """A detector of speech: loud audio starts the speech, a period of silence ends it.
 
-    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in seconds. ``first``
-    is the position of the first sample. Audio is analysed in frames of 10 ms; a shorter
-    rest is kept for the next piece of audio.
+    ``threshold`` is the loudness above which audio is speech, from 0 to 1. ``padding``
+    and ``silence`` are in seconds. ``first`` is the position of the first sample. Audio
+    is analysed in frames of 10 ms; an incomplete frame is kept until the next audio.
     """
 
     def __init__(
@@ -55,7 +55,10 @@ class Detector:
         self._speaking = False
 
     def detect(self, pcm: bytes) -> Detected:
-        """Analyse more audio up to the end of a turn; keep the rest for later."""
+        """Analyse more audio, at most up to the end of a turn.
+
+        The audio after the end of the turn is kept for the next call.
+        """
         audio = self._rest + pcm
         size = 2 * self._size
         speech: list[bytes] = []

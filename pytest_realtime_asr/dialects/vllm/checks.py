@@ -80,7 +80,8 @@ def one_final(recording: Recording) -> Outcome:
         match message:
             case CommitEvent() if record.raw:
                 return Undecided(
-                    "a commit was written by hand, so the finals cannot be assigned"
+                    "with a commit written by hand, no final can be assigned to an "
+                    "utterance"
                 )
             case CommitEvent(final=False):
                 begun = True
@@ -93,7 +94,8 @@ def one_final(recording: Recording) -> Outcome:
                 finals += 1
     if extra:
         return Violated(
-            "a transcription.done came without a final commit of its own", tuple(extra)
+            "a transcription.done came that belongs to no completed utterance",
+            tuple(extra),
         )
     if not asked:
         return Undecided("no utterance was completed by a final commit")

@@ -23,7 +23,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):
-    """Client: use this model. Newer servers also take language, prompt and include."""
+    """Client: use this model. Newer servers accept language, prompt and include too."""
 
     model: str
 
@@ -41,7 +41,7 @@ class CommitEvent(Typed, frozen=True, tag="input_audio_buffer.commit"):
 
     @property
     def move(self) -> str:
-        """``FINISH`` or ``BEGIN``: the two meanings of this event type in the order."""
+        """The move of this commit in the order of events: ``FINISH`` or ``BEGIN``."""
         return FINISH if self.final else BEGIN
 
 

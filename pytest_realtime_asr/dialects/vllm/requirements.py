@@ -283,7 +283,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "paths-removed",
-        "an error does not repeat a file path",
+        "an error does not repeat a file path that the client sent",
         SHOULD,
         _clause(
             "vLLM 0.33.0, serve/exception_handling/utils.py",

@@ -169,9 +169,9 @@ class DiesOfEmpty(UtteranceTracker):
         return reaction
 
 
-@fault("flood-dies", "crashes at 8 MiB of audio before an utterance ends")
+@fault("flood-dies", "crashes at over 8 MiB of audio in an utterance")
 class FloodDies(UtteranceTracker):
-    """Ends the server process at the frame that takes the audio over 8 MiB."""
+    """Ends the server process when the audio of an utterance exceeds 8 MiB."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)

@@ -1,4 +1,4 @@
-"""Predicates on the client's frames and their reactions, which several faults use."""
+"""Predicates on the client's frames and the server's reactions, for several faults."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class UsageInMilliseconds(ServerWrapper):
 
 @fault("one-token", "counts one token for each text")
 class OneToken(ServerWrapper):
-    """Counts 1 completion token, as if only the last output counted."""
+    """Counts 1 completion token, whatever the length of the text."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         return self._server.final(text, replace(usage, completion=1), item)
@@ -31,7 +31,7 @@ class OneToken(ServerWrapper):
 
 @fault("usage-so-far", "counts all utterances of the session so far")
 class UsageSoFar(ServerWrapper):
-    """Adds the counts of the earlier utterances to those of each final."""
+    """Adds the counts of the earlier utterances to the counts of each final."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)

@@ -124,12 +124,12 @@ class AnswersStray(UtteranceTracker):
         return reaction
 
 
-@fault("starts-anyway", "starts an utterance although it refuses to")
+@fault("starts-anyway", "starts an utterance that it refuses")
 class StartsAnyway(ServerWrapper):
     """Refuses an utterance before the session update, and starts the utterance anyway.
 
-    The replies are those of a correct server. The actions are those of a server whose
-    session is set up when it opens.
+    The server replies like a correct server. But it acts on utterances and audio like a
+    server whose session is set up from the start.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -151,8 +151,8 @@ class StartsAnyway(ServerWrapper):
 class ForgetsModel(ServerWrapper):
     """Requires a new session update after each final.
 
-    A frame that a server without a session update refuses never reaches the wrapped
-    server.
+    The wrapped server does not receive the frames that a correct server refuses before
+    the new session update.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -195,7 +195,7 @@ def _is_append(frame: str | bytes) -> bool:
 # Frames that are hard to read
 
 
-@fault("silent-close", "closes on a binary frame without an error")
+@fault("silent-close", "closes on a binary frame and sends no error first")
 class SilentClose(ServerWrapper):
     """Closes with 1011 on a binary frame, without an error event."""
 
@@ -273,7 +273,7 @@ def _depth(text: str) -> int:
 
 @fault("surrogate-dies", "closes on a lone surrogate")
 class SurrogateDies(ServerWrapper):
-    """Closes with 1011 on JSON with an escaped surrogate without its pair."""
+    """Closes with 1011 on JSON with an escaped unpaired surrogate."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and _has_surrogate(frame):
@@ -282,7 +282,7 @@ class SurrogateDies(ServerWrapper):
 
 
 def _has_surrogate(text: str) -> bool:
-    """Return whether JSON text has an escaped surrogate without its pair."""
+    """Return whether JSON text has an escaped unpaired surrogate."""
     if "\\ud" not in text.lower():
         return False
     try:

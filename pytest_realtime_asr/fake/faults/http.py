@@ -61,7 +61,7 @@ class Limits(Hooks):
         return response
 
 
-@fault("lists-llm-first", "lists a model first that it cannot use in sessions")
+@fault("lists-llm-first", "lists an unusable model before its own models")
 class ListsLlmFirst(Hooks):
     """Lists the name of a language model before its own models."""
 
@@ -79,7 +79,7 @@ class Leaks(Hooks):
 
 @fault("restarts", "shows a new start time after a connection reset")
 class Restarts(Hooks):
-    """Sets the start time to now when a client vanishes, as if the server restarted."""
+    """Sets the start time to now at a connection reset, as if the server restarted."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         self._state.started = time.time()

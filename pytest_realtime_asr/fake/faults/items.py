@@ -92,7 +92,11 @@ def _unchained(content: Event) -> None:
         content["previous_item_id"] = None
 
 
-@fault("displaced", "adds an item at another place than its commit said", by=changing)
+@fault(
+    "displaced",
+    "names different previous items when it commits and when it adds an item",
+    by=changing,
+)
 def _displaced(content: Event) -> None:
     if "item" in content:
         content["previous_item_id"] = "item_elsewhere"

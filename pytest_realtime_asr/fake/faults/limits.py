@@ -21,7 +21,7 @@ TRY_AGAIN_LATER = 1013  # a close code
 
 
 class _RefusesSessions(Hooks):
-    """Opens at most ``cap`` sessions at the same time, and closes each further one."""
+    """Opens at most ``cap`` sessions at the same time; closes each further session."""
 
     cap = CAP
 
@@ -62,7 +62,7 @@ class CapsByClose(_RefusesSessions):
 
 @fault("one-session", "refuses a second session while one is open")
 class OneSession(_RefusesSessions):
-    """Holds one session at a time."""
+    """Accepts one session at a time."""
 
     cap = 1
 

@@ -1,7 +1,8 @@
 """Faults that lose a part of the audio of each utterance, and so the words in it.
 
-Each kind of fault has several sizes, and a name with its size. Lost audio becomes
-silence where it lies inside an utterance, so that the length of the audio stays right.
+Each kind of loss has several sizes; each size is a fault of its own, with the size in
+its name. Lost audio becomes silence where it lies inside an utterance, so that the
+length of the audio stays right.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SAMPLE = 2  # bytes
 
 
 class _AudioLoser(UtteranceTracker):
-    """Changes the audio of each utterance before the recogniser hears it."""
+    """Changes the audio of each utterance before the recogniser gets the audio."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -36,12 +37,12 @@ class _AudioLoser(UtteranceTracker):
         return replace(reaction, audio=self.kept(reaction.audio))
 
     def kept(self, pcm: bytes) -> bytes:
-        """Return what the recogniser hears of a chunk of audio."""
+        """Return the audio that the recogniser gets for a chunk of audio (PCM)."""
         raise NotImplementedError
 
 
 class _LosesSpan(_AudioLoser):
-    """Hears silence from ``start`` to ``stop`` s of each utterance."""
+    """Replaces each utterance's audio from ``start`` to ``stop`` s by silence."""
 
     def __init__(
         self, server: Server, state: ServerState, start: float, stop: float
@@ -62,7 +63,7 @@ class _LosesSpan(_AudioLoser):
 
 
 class _LosesLast(_AudioLoser):
-    """Holds the last ``seconds`` s of audio back, and drops them at the end."""
+    """Withholds the last ``seconds`` s of the audio so far; drops them at the end."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -80,7 +81,7 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Drops the end of each chunk that does not fill a frame of ``seconds`` s."""
+    """Divides each chunk into blocks of ``seconds`` s, and drops the shorter rest."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -91,7 +92,7 @@ class _LosesRest(_AudioLoser):
 
 
 def losing_span(span: tuple[float, float]) -> Wrap:
-    """Return a wrapper that hears silence in a span of each utterance, in s."""
+    """Return a wrapper that replaces a span (s) of each utterance by silence."""
     return lambda server, state: _LosesSpan(server, state, *span)
 
 
@@ -101,7 +102,10 @@ def losing_last(seconds: float) -> Wrap:
 
 
 def losing_rest(seconds: float) -> Wrap:
-    """Return a wrapper that loses what does not fill a frame of ``seconds`` s."""
+    """Return a wrapper that drops the rest of each chunk beyond whole blocks.
+
+    A block lasts ``seconds`` s.
+    """
     return lambda server, state: _LosesRest(server, state, seconds)
 
 
@@ -120,18 +124,18 @@ for _ms in EDGES:
 for _ms in FRAMES:
     fault(
         f"loses-rest-of-{_ms}ms",
-        f"loses the rest of each chunk that does not fill a frame of {_ms} ms",
+        f"divides chunks into blocks of {_ms} ms and loses the shorter rest",
         by=losing_rest,
     )(_ms / 1000)
 for _s in STOPS:
     fault(
         f"stops-after-{_s}s",
-        f"hears nothing after {_s} s of an utterance",
+        f"ignores the audio after the first {_s} s of an utterance",
         by=losing_span,
     )((float(_s), math.inf))
 fault(
     "hole-of-2s",
-    "hears nothing from 4 to 6 s of an utterance",
+    "ignores the audio from 4 to 6 s of an utterance",
     by=losing_span,
 )(_HOLE)
 

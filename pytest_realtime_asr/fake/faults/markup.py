@@ -40,7 +40,10 @@ class ControlCharacters(WordChanger):
         return (word if self.sent else f"{word}\0",)
 
 
-@fault("unpaired-directions", "changes the writing direction of a text for good")
+@fault(
+    "unpaired-directions",
+    "changes the writing direction of a text and never restores it",
+)
 class UnpairedDirections(WordChanger):
     """Puts a right-to-left override, which it never ends, before each text."""
 

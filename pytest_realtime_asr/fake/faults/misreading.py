@@ -14,7 +14,7 @@ from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, Wrap
 
 
 class _MisreadsRate(ServerWrapper):
-    """Takes the audio as if it had ``share`` of its rate."""
+    """Treats the audio as if its sample rate were ``share`` times the true rate."""
 
     def __init__(self, server: Server, state: ServerState, share: float) -> None:
         super().__init__(server, state)
@@ -28,7 +28,7 @@ class _MisreadsRate(ServerWrapper):
 
 
 def misreading(share: float) -> Wrap:
-    """Return a wrapper that takes the audio as of this share of its rate."""
+    """Return a wrapper that assumes ``share`` times the true rate of the audio."""
     return lambda server, state: _MisreadsRate(server, state, share)
 
 
@@ -36,12 +36,12 @@ for _name, _share in (("fast", 24 / 16), ("slow", 16 / 24)):
     _rates = "24/16" if _share > 1 else "16/24"
     fault(
         f"reads-too-{_name}",
-        f"takes the audio as of {_rates} of its rate",
+        f"treats the audio as if its rate were {_rates} of the true rate",
         by=misreading,
     )(_share)
 
 
-@fault("swaps-bytes", "takes the bytes of each sample in the other order")
+@fault("swaps-bytes", "swaps the two bytes of each sample")
 class SwapsBytes(ServerWrapper):
     """Swaps the two bytes of each sample."""
 

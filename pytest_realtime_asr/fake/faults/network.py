@@ -93,7 +93,7 @@ class AnySize(Hooks):
         return None
 
 
-@fault("slow-reader-stalls", "makes all clients wait for the slowest")
+@fault("slow-reader-stalls", "makes all clients wait for the slowest client")
 class SlowReaderStalls(Hooks):
     """Sends only one frame at a time over all sessions of the server."""
 
@@ -114,9 +114,9 @@ class SlowReaderStalls(Hooks):
         return in_turn
 
 
-@fault("dies-of-reset", "crashes when a client vanishes in an utterance")
+@fault("dies-of-reset", "crashes when a connection is reset in an utterance")
 class DiesOfReset(Hooks):
-    """Ends the server process when a client vanishes while an utterance is open."""
+    """Ends the server process at a connection reset while an utterance is open."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         if mid_utterance:

@@ -32,8 +32,8 @@ class Hooks:
     """The methods (hooks) by which a fault can change a fake server.
 
     Most hooks take what a correct server would do and return what the fake server does
-    instead. An object belongs to one fake server and may keep state across its
-    sessions.
+    instead. A `Hooks` object belongs to one fake server and may keep state across
+    the sessions of this server.
     """
 
     def __init__(self, state: ServerState) -> None:

@@ -59,9 +59,9 @@ class RefusesSetUp(ServerWrapper):
 
 @fault("late-setup-error", "answers each session update by an error, but too late")
 class LateSetUpError(ServerWrapper):
-    """Accepts each session update, and sends an error with the answer to what follows.
+    """Accepts each session update, but sends an error after the client's next frame.
 
-    The client can mistake this error for the answer to its next frame.
+    The client can mistake this error for the answer to the next frame.
     """
 
     _late: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ def _without_last_field(content: Event) -> None:
     content.popitem()
 
 
-@fault("strange-greeting", "greets like a server of no known dialect")
+@fault("strange-greeting", "opens sessions with an event of no known dialect")
 class StrangeGreeting(ServerWrapper):
     """Opens sessions with an event of another type and with other fields."""
 
@@ -115,7 +115,7 @@ class _Cold(Hooks):
         return late
 
     def is_late(self, frame: str, *, greeted: bool) -> bool:
-        """Return whether a frame is late; ``greeted`` after the first frame."""
+        """Return whether to delay a frame; ``greeted`` is false for the first frame."""
         raise NotImplementedError
 
 
@@ -168,7 +168,7 @@ class OldClock(ServerWrapper):
         return self._server.open(session, 0)
 
 
-@fault("expires-in-ms", "gives the time at which a session expires in milliseconds")
+@fault("expires-in-ms", "gives in milliseconds the time at which a session expires")
 class ExpiresInMilliseconds(ServerWrapper):
     """Multiplies ``expires_at`` in the event that opens a session by 1000."""
 
@@ -347,10 +347,10 @@ class CrossTalk(UtteranceTracker):
 
 @fault("shares-setup", "applies the set-up of a session to the other sessions too")
 class SharesSetUp(WordChanger):
-    """Applies what another open session has set up, as if it were set up here.
+    """Applies the set-up of another open session to this session.
 
-    While another session has other settings, each word is replaced by a German one, as
-    if its language applied here.
+    While another session has other settings than this session, the server sends a
+    German word in place of each word, as if the language of the other session applied.
     """
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -367,7 +367,10 @@ class SharesSetUp(WordChanger):
         return (word if self._other() is None else _GERMAN,)
 
     def _other(self) -> str | None:
-        """Return the newest other set-up of another session; ``None`` without one."""
+        """Return the newest set-up of another session that differs from this session's.
+
+        Return ``None`` if there is no such set-up or this session has no set-up yet.
+        """
         set_ups = self._state.set_ups
         own = set_ups.get(self.session)
         if own is None:

@@ -353,7 +353,7 @@ class ForgetsOld(Hooks):
 
 @fault("falls-behind", "takes 1.2 s to recognise a second of audio")
 class FallsBehind(Hooks):
-    """Delays each word by a fifth of the audio before it; the final is in time."""
+    """Delays each word by a fifth of its position in the audio, but not the final."""
 
     def word_delay(self, seconds: float, *, position: float) -> float:
         return seconds + _SLOW * position
@@ -429,7 +429,7 @@ class StaleFinal(UtteranceTracker):
 
 @fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Does the same as `StaleFinal`, and also after a final commit that it refused."""
+    """Ends an utterance as soon as it starts, after a stray or refused final commit."""
 
     def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)
@@ -437,7 +437,7 @@ class RefusedFinalKept(StaleFinal):
 
 @fault("late-audio-kept", "adds late audio to the next utterance")
 class LateAudioKept(UtteranceTracker):
-    """Puts audio that came after the end of an utterance before the next audio."""
+    """Adds audio that came after the end of an utterance to the next utterance."""
 
     _kept = b""
 

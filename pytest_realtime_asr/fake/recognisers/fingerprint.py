@@ -24,9 +24,9 @@ soft row does not change the sum. If the clip pauses but the stream is loud, the
 decays and nothing is added. A row can propose its clip after 12 loud rows of its
 diagonal, or after fewer loud rows if the clip then pauses, as after a short word. The
 search only proposes. The diagonals with nearly the highest scores are then compared
-with the stream look by look, over 100 ms each, which distinguishes sentences that
-differ in a single sound (see `scripted`). In this comparison the levels count too: the
-gain between clip and stream must stay the same, to within 12 dB.
+with the stream once for each look, each time over 100 ms. This comparison distinguishes
+sentences that differ in a single sound (see `scripted`). The levels count in it too:
+the gain between clip and stream must stay the same, to within 12 dB.
 
 *Loud* and *pause* are relative to the loudest look of the last 2 s, so the gain does
 not influence them.
@@ -111,7 +111,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks of the last 2 s of a stream; before the stream there is silence."""
+    """The looks of the last 2 s of a stream; looks before its start are silent."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -248,7 +248,7 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Return whether a clip may be playing, even if no row can propose it yet."""
+        """Return whether a clip may be playing, even if its name is not known yet."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
@@ -264,9 +264,9 @@ class Search:
         return _best(rows, scores[rows], _MOST) if proposes.any() else []
 
     def remains(self) -> list[int]:
-        """Return proposals for sound that ended early, including less likely rows.
+        """Return proposals for a sound that ended before a clip was proposed for it.
 
-        The sum of a clip is too low if its start was not heard.
+        Rows with low sums are included, since a clip whose start was not heard has one.
         """
         scores = self._sums * self._index.per_perfect
         rows = np.flatnonzero(scores >= _LIKE_OF_PART)
@@ -349,7 +349,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Return the mask with ``rows`` rows removed at both edges of each run."""
+    """Set the first and last ``rows`` rows of each run of true values to false."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

@@ -3,8 +3,8 @@
 pocketsphinx holds the interpreter lock while it decodes, which would stop the server's
 event loop. Therefore each utterance has a worker: this module, run as a program. The
 server and a worker exchange requests and answers over the worker's stdin and stdout.
-Each message is four bytes of length and a MessagePack body. A worker ends when its
-stdin closes, so it always ends with the server.
+Each message is its length in four bytes, then a MessagePack body. A worker ends when
+its stdin closes, so it always ends with the server.
 
 A protocol that sends words as they are recognised cannot withdraw a word. Therefore a
 word is returned only when it has *settled*: ``SETTLED`` successive hypotheses have the

@@ -10,9 +10,9 @@ alignment.
 A word is returned when the audio has passed the end of the word and all remaining
 alignments agree on the word. So a beginning that several sentences share is returned at
 once, and no further words are returned until one sentence remains. If the last
-alignment is dropped, the clip was cut or other sound began. Then the words that were
-heard for the most part are returned, and the search starts again. Sound of no known
-clip gives one made-up word for each *burst*, a stretch of sound between two silences.
+alignment is dropped, the clip was cut or other sound began. Then the words whose
+middle was heard are returned, and the search starts again. Sound of no known clip gives
+one made-up word for each *burst*, a stretch of sound between two silences.
 """
 
 from __future__ import annotations
@@ -498,7 +498,7 @@ def _agree(one: TimedWord, other: TimedWord | None) -> bool:
 
 
 def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return which elements of ``rows`` (clips x looks) lie in the clip's sound."""
+    """Return a mask of ``rows`` (clips x looks): true within the sound of the clip."""
     first = np.array([[clip.rows.first] for clip in clips])
     stop = np.array([[clip.rows.stop] for clip in clips])
     return (rows >= first) & (rows < stop)
@@ -520,9 +520,10 @@ def _spans(likes: Floats) -> Floats:
 
 
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
-    """Return the index of the first look that is like its row, after all unlike spans.
+    """Return the index of the look from which on clip and stream are alike.
 
-    Return the number of looks if there is no such look.
+    This look is the first look after all ``unlike`` spans that is like its row. If no
+    look qualifies, the index is the number of looks.
     """
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
@@ -562,7 +563,7 @@ def _sound(rows: Rows) -> tuple[int, int]:
 
 
 def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
-    """Return the times of ``texts``: the text of ``timed``, divided at other places."""
+    """Return the times of ``texts``, which divide the text of ``timed`` differently."""
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
     ]

@@ -1,6 +1,6 @@
-"""Checks that hold for every dialect: of frames, timelines, texts and session ends.
+"""Checks that apply to every dialect: of frames, timelines, texts and session ends.
 
-Most functions return a check of those sessions of a scenario that have one ``role``.
+Most functions return a check of the sessions that have the given ``role``.
 """
 
 from pytest_realtime_asr.requirements.checks.characters import (

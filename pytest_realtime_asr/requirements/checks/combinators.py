@@ -1,4 +1,4 @@
-"""Combinators: they select the sessions of a check, and combine their outcomes.
+"""Combinators: functions that select sessions for a check, and combine its outcomes.
 
 A check of one session is a function of a `Part`. The functions here turn such a check
 into a check of all evidence, which also says which session violates the requirement.
@@ -68,7 +68,7 @@ def both(*checks: Check) -> Check:
 
 
 def absent(evidence: Evidence, *roles: str) -> Undecided | None:
-    """Return why no session of these roles can be checked, ``None`` if one can."""
+    """Return why no session of these roles can be checked; ``None`` if any can be."""
     parts = evidence.role(*roles)
     if not parts:
         return Undecided(f"no session was run for this check ({', '.join(roles)})")

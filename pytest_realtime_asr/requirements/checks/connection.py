@@ -137,13 +137,13 @@ def pongs(*roles: str) -> Check:
 def _unanswered(part: Part, ping: Ping) -> Outcome:
     """Return a violation for an unanswered ping, or undecided.
 
-    The ping is undecided if the client or the end of the session may be the cause.
+    The outcome is undecided if the client or the end of the session may be the cause.
     """
     late = max(part.trace.lag.late, default=0) / 1e9
     if late > LATE:
         return Undecided(
-            f"the client itself was up to {late:.1f} s late, so the missing answer may "
-            "be its own fault"
+            f"the client itself was up to {late:.1f} s late, so the client may "
+            "have missed the answer"
         )
     gone = part.trace.end.how in (Ending.CLOSED_BY_PEER, Ending.BROKEN)
     sent_later = any(
@@ -222,7 +222,7 @@ def _unexplained_close(part: Part) -> Outcome | None:
 
 
 explained_close = any_session(_unexplained_close, nothing="no session was opened")
-"""A check that a server that ends a session gives the reason.
+"""A check that the server gives a reason when it ends a session.
 
 A close frame with a code other than 1006 and 1011 is a reason. Before a close with one
 of these codes, and before a connection breaks off, the server must send an error.
@@ -233,7 +233,7 @@ of these codes, and before a connection breaks off, the server must send an erro
 
 
 def freed(role: str, gauge: str) -> Check:
-    """Return a check that the server's gauge of open sessions falls at their end.
+    """Return a check that the server's gauge of open sessions falls when sessions end.
 
     The gauge may include sessions of other clients. The requirement is violated if the
     gauge stays above its first value by the number of abandoned sessions or more.

@@ -95,11 +95,11 @@ def survives(role: str) -> Check:
         if isinstance(outcome, Violated):
             return outcome
         if not fresh:
-            return Undecided(f"no session was run after those of {role}")
+            return Undecided(f"no session was run after the sessions of {role}")
         if fresh[0].trace.opened is not None:
             return outcome
         return Violated(
-            f"no session could be opened after those of {role}: {why(fresh[0])}",
+            f"no session could be opened after the sessions of {role}: {why(fresh[0])}",
             (),
             evidence.index(fresh[0]),
         )

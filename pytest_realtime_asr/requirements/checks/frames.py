@@ -1,4 +1,4 @@
-"""Checks of the frames of one session: the first one, their fields and their types."""
+"""Checks of the frames of one session: the first event, the fields and the types."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ended(recording: Recording) -> str:
 
 
 def named(message: Message) -> str:
-    """Return words for a message: its event type, or what is wrong with its frame."""
+    """Return the event type of a message, or what is wrong with its frame, in words."""
     match message:
         case Unknown(type=kind):
             return f"of unknown type {kind!r}"
@@ -71,7 +71,7 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
         name = identity(message)
         if name is None:
             return Violated(
-                f"the first event was {named(message)}, not one that opens a session",
+                f"the first event was {named(message)}; it must open a session",
                 (first,),
             )
         if not name:

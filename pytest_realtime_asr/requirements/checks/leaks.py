@@ -34,9 +34,10 @@ def no_stack_trace(evidence: Evidence) -> Outcome:
 
 
 def never_repeated(text: str, what: str) -> Check:
-    """Return a check that the server never sends back a text of a frame sent by hand.
+    """Return a check that the server never sends ``text`` back to the client.
 
-    ``what`` names the text in messages.
+    The scenario sends ``text`` in a frame written by hand. ``what`` names the text in
+    messages.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -113,7 +114,10 @@ def _shown(trace: Trace, sent: Sequence[tuple[int, str]]) -> tuple[int, ...]:
 
 
 def _hidden(trace: Trace, text: str) -> bool:
-    """Return whether a text has a secret, or had one before the trace was written."""
+    """Return whether a text has a secret, or had a secret that was removed from it.
+
+    Secrets are removed when a trace is written to a file.
+    """
     if trace.redactor is WRITTEN:
         return REMOVED in text
     return trace.redactor.shows(text) or text.endswith(HIDDEN)

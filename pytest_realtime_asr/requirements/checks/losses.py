@@ -22,8 +22,8 @@ _NAMED = 4  # roles that a message names
 def no_loss(evidence: Evidence) -> Outcome:
     """Check that no plain utterance of a run is lost by chance.
 
-    Losses that are too many for the rate in all other roles are left to the
-    requirements on these roles.
+    A role with too many losses for the rate in all other roles is not counted here: the
+    requirements on this role judge its losses.
     """
     found = losses.by_role(evidence)
     plain = {role: each for role, each in found.items() if each.plain}
@@ -43,7 +43,9 @@ def no_loss(evidence: Evidence) -> Outcome:
         )
     if any(each.lost for each in plain.values()):
         where = _listed(role for role, each in plain.items() if each.lost)
-        return Undecided(f"utterances were lost only in {where}")
+        return Undecided(
+            f"a rate cannot be shown: utterances were lost only in {where}"
+        )
     return Satisfied()
 
 
@@ -58,5 +60,6 @@ def described(lost: int, total: int) -> str:
     low, high = (100 * bound for bound in share_interval(lost, total))
     return (
         f"{lost} of {total} plain utterances have no final: "
-        f"{100 * lost / total:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+        f"{100 * lost / total:.1f} % (95 % confidence interval {low:.1f} to "
+        f"{high:.1f} %)"
     )

@@ -1,13 +1,14 @@
 """Checks that texts lose no words, over many clips of the corpus.
 
 The clips are cut at the start of their first and at the end of their last word, since
-the silence around a clip hides what a server loses there. They are sent alone and under
-other conditions; see `pytest_realtime_asr.requirements.text_losses` for the tests.
+the silence around a clip hides what a server loses there. The clips are sent alone and
+under other conditions; see `pytest_realtime_asr.requirements.text_losses` for the
+tests.
 
 Each run makes all tests of `TESTS` from its evidence, and Holm's correction is over all
-of them: a server without losses violates any of these requirements in at most 5 % of
-the runs, and in fact in about 1 %, since the tests are discrete. Therefore each of the
-requirements needs all scenarios of `SCENARIOS`.
+tests. So each of the requirements needs all scenarios of `SCENARIOS`. A server without
+losses violates any of these requirements in at most 5 % of the runs. The actual rate is
+about 1 %, since the tests are discrete.
 """
 
 from __future__ import annotations
@@ -72,7 +73,11 @@ _PUNCTUATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """The takes of a run by the role of their session, and the long takes."""
+    """The takes of a run.
+
+    ``alone`` has the takes of the clips that were sent alone, by the role of their
+    session. ``joined`` and ``long`` have the texts of joined and of long utterances.
+    """
 
     alone: Mapping[str, Sequence[Take]]
     joined: Sequence[LongTake] = ()
@@ -100,7 +105,7 @@ class Takes:
 
     @property
     def elsewhere(self) -> list[Take]:
-        """The takes of all clips that were not part of an utterance."""
+        """The takes of all clips that were not part of a joined or long utterance."""
         return [take for takes in self.alone.values() for take in takes]
 
 
@@ -176,7 +181,10 @@ def _said(text: str, language: str) -> tuple[str, ...]:
 def _divided(
     said: tuple[tuple[str, ...], ...], text: str, language: str
 ) -> tuple[tuple[Pair, ...], ...]:
-    """Return the aligned words of each clip; an inserted word is of the clip before."""
+    """Return the aligned words of each clip of an utterance.
+
+    An inserted word belongs to the clip of the reference word before it.
+    """
     whole = [word for clip in said for word in clip]
     pairs = iter(align(whole, _said(text, language)))
     found: list[list[Pair]] = [[] for _ in said]
@@ -192,7 +200,10 @@ def _divided(
 
 
 def _middles(utterance: Utterance, count: int) -> list[float]:
-    """Return the middle of each of ``count`` words in s; spread evenly if not known."""
+    """Return the middle of each of ``count`` words, in s from the start of the clip.
+
+    If the times of the words are not known, the words are spread evenly.
+    """
     if len(utterance.words) == count:
         return [(word.start + word.end) / 2 for word in utterance.words]
     step = utterance.duration / max(1, count)
@@ -203,27 +214,34 @@ def _middles(utterance: Utterance, count: int) -> list[float]:
 
 
 class Loss(enum.Enum):
-    """What a server loses; the value says where, as the start of a message."""
+    """A kind of loss; the value is the start of the message about it."""
 
     HEAD = "the first word is missing"
     TAIL = "the last word is missing"
     END = "the text of long utterances ends too early: the last clips are missing"
     HOLE = "words in a row are missing in the middle of long utterances"
     EDGES = "words are missing at the edges of segments of {period:g} s"
-    SILENCE = "the text has more errors than between silence"
-    CHUNKS = "the text has more errors in chunks of {chunk:g} ms than in the run's own"
-    OWN_CHUNKS = "the text has more errors in the run's chunks than in {chunk:g} ms"
+    SILENCE = "the text has more errors without silence around clips than with it"
+    CHUNKS = (
+        "the text has more errors in chunks of {chunk:g} ms than in chunks of the "
+        "run's own length"
+    )
+    OWN_CHUNKS = (
+        "the text has more errors in chunks of the run's own length than in chunks of "
+        "{chunk:g} ms"
+    )
     JITTER = "the text has more errors if the audio comes late and in bursts"
     NO_JITTER = "the text has fewer errors if the audio comes late and in bursts"
     JOINED = "the text has more errors if clips are joined with a pause"
-    LONG = "the text has more errors in long utterances than alone"
+    LONG = "the text has more errors in long utterances than if sent alone"
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A test of the takes of a run: what is lost, and ``values`` of the message.
+    """A test of the takes of a run for one kind of loss.
 
-    ``least`` is the smallest share of the places at which words must be missing.
+    ``values`` are the numbers in the message. ``least`` is the smallest share of the
+    places at which words must be missing for a violation.
     """
 
     loss: Loss
@@ -277,8 +295,8 @@ TESTS: tuple[Test, ...] = (
 class Judged:
     """The result of a test, and its p-value after Holm's correction.
 
-    ``p`` is corrected for all ``of`` tests of the run; ``None`` if too few clips can be
-    compared for a decision.
+    ``of`` is the number of tests of the run that have enough clips for a decision; the
+    correction is for this number. ``p`` is ``None`` if this test has too few clips.
     """
 
     test: Test
@@ -353,7 +371,10 @@ def judged(takes: Takes) -> tuple[Judged, ...]:
 
 
 def _can_decide(test: Test, tested: Tested) -> bool:
-    """Return whether a test has enough clips; their number does not favour a result."""
+    """Return whether a test has enough clips.
+
+    The condition does not depend on the direction of the result.
+    """
     if test.loss in (Loss.EDGES, Loss.HOLE):  # have only the clips at some times
         return tested.of > 0
     different = tested.lost + tested.gained
@@ -379,8 +400,8 @@ def loses_nothing(*losses: Loss) -> Check:
 def no_leftover_punctuation(*roles: str) -> Check:
     """Return a check that no text starts with the punctuation of the text before.
 
-    A single text may be chance, and a server that starts the first utterance of its
-    sessions in the same way does not mix utterances.
+    A single text that starts with punctuation may be chance. If the first text of any
+    session starts with punctuation too, the server does not mix utterances.
     """
 
     def check(evidence: Evidence) -> Outcome:

@@ -33,7 +33,7 @@ from pytest_realtime_asr.trace.records import Ending, Sender
 from pytest_realtime_asr.trace.timeline import Refusal
 
 FIRST = "first-utterance"
-"""The role of a plain session, which shows the errors that no frame by hand causes."""
+"""The role of a plain session; its errors are not caused by a frame written by hand."""
 
 
 def refused(role: str, what: str, *codes: str) -> Check:
@@ -63,7 +63,7 @@ def refused(role: str, what: str, *codes: str) -> Check:
 def _wrong(
     part: Part, answers: Sequence[str], sent: int, what: str, codes: tuple[str, ...]
 ) -> str | None:
-    """Return what is wrong with the answers to ``sent`` frames, or ``None``.
+    """Return what is wrong with the answers to ``sent`` frames; ``None`` if nothing is.
 
     ``answers`` are the codes of the errors that answer these frames.
     """
@@ -86,7 +86,11 @@ def _wrong(
 def beside_plain(
     check: Callable[[Part, Sequence[Part]], Outcome], role: str, *, fold: Fold = worst
 ) -> Check:
-    """Return a check of the sessions of a role, given the plain sessions as well."""
+    """Return a check of the sessions of a role.
+
+    ``check`` takes one of these sessions and all plain sessions (with the role
+    `FIRST`). ``fold`` combines the outcomes.
+    """
 
     def check_all(evidence: Evidence) -> Outcome:
         plain = evidence.role(FIRST)
@@ -98,13 +102,14 @@ def beside_plain(
 def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
     """Return the errors that answer the frames written by hand, in order.
 
-    These errors are no answers to them:
+    These errors do not count as answers:
 
-    - an error that came before the first of them was sent,
+    - an error that came before the first frame written by hand was sent,
     - an error that names another frame of the client as its cause,
-    - as many errors of a code as came in one of the ``plain`` sessions, which have no
-      such frame; they answer the set-up or nothing at all,
-    - an error after later frames of the client whose utterance got no final.
+    - for each code, as many errors as came in one of the ``plain`` sessions, which have
+      no frame written by hand: such errors answer the set-up, or no frame at all,
+    - an error that came after the client had sent further frames, if an utterance of
+      the session got no final.
     """
     ours = [r for r in part.trace.records if r.sender is Sender.CLIENT]
     raw = [number for number, record in enumerate(ours) if record.raw]
@@ -125,7 +130,7 @@ def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
 
 
 def _codes(plain: Iterable[Part]) -> Counter[str]:
-    """Return the codes of the errors in plain sessions, at most as often as in one."""
+    """Return the largest number of errors of each code in any one of the sessions."""
     found: Counter[str] = Counter()
     for part in plain:
         found |= Counter(each.code for each in part.timeline.refusals)
@@ -157,9 +162,9 @@ def silent(role: str, what: str) -> Check:
 
 
 def sent_after_hand(recording: Recording) -> bool:
-    """Return whether the server sent anything after the first frame by hand.
+    """Return whether the server sent anything after the first frame written by hand.
 
-    By hand means that the scenario wrote the frame, not the client.
+    Such a frame is given by the scenario, not built by the client.
     """
     records = recording.trace.records
     first = next((i for i, record in enumerate(records) if record.raw), len(records))
@@ -182,7 +187,7 @@ errors_have_codes = any_session(_error_without_code, nothing="no error came")
 def set_up_accepted(role: str) -> Check:
     """Return a check that is undecided if the server refused the set-up of a session.
 
-    It is never violated.
+    The check is never violated.
     """
 
     def check(part: Part) -> Outcome:

@@ -1,4 +1,4 @@
-"""Searches every text that a server sends, before any normalisation."""
+"""A search of every text that a server sends, before any normalisation."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ _OVERLAP = 40  # characters before a new piece, searched for a match in two piec
 _SHOWN = 60  # characters before and after a match that a message shows
 
 Find = Callable[[str, Utterance | None], tuple[str, int] | None]
-"""Returns what a match is called, and where in the text it is; ``None`` without one.
+"""A function that returns the name of the first match and its index in the text.
 
-The utterance is the one that was sent, ``None`` if it is not known.
+The function returns ``None`` if nothing matches. Its arguments are the text and the
+utterance that was sent; ``None`` if the utterance is not known.
 """
 
 
 def in_no_text(find: Find, *, finals_only: bool = False) -> Check:
-    """Return a check that ``find`` finds nothing in any partial and in any final."""
+    """Return a check that ``find`` finds nothing in any partial or final.
+
+    With ``finals_only``, only finals are searched.
+    """
 
     def check(part: Part) -> Outcome | None:
         outcome: Outcome | None = None
@@ -69,9 +73,10 @@ class _Growing:
 
 
 def _pieces(timeline: Timeline) -> Iterator[_Piece]:
-    """Yield each final, and the new text of each partial with what is before it.
+    """Yield each final, and the new text of each partial with some text before it.
 
-    The cost is linear in the length of the received texts.
+    A match may begin in the `_OVERLAP` characters before the new text. The cost is
+    linear in the length of the received texts.
     """
     texts: dict[int, _Growing] = defaultdict(_Growing)
     for event in timeline.events:

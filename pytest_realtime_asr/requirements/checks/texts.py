@@ -81,8 +81,8 @@ def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
 def usable(utterance: Utterance, text: str) -> bool:
     """Return whether a clip can be used to compare texts: well recognised, not short.
 
-    ``text`` is its solo transcript. Digits that the server writes as one number count
-    as one word.
+    ``text`` is the solo transcript of the clip. Digits that the server writes as one
+    number count as one word.
     """
     errors = words(utterance.text, text, language=utterance.language).errors
     alone = SoloTranscript(utterance, text, (text,), noise=0)
@@ -179,8 +179,8 @@ def same_text(role: str) -> Check:
 def kept_apart(*roles: str, later: bool = False) -> Check:
     """Return a check that no text has half or more of the words of another clip.
 
-    Words that a solo text of the utterance's own clip has are not counted. With
-    ``later``, the first utterance of each session is not checked.
+    A word is not counted if a text of the utterance's own clip, sent alone, has it too.
+    With ``later``, the first utterance of each session is not checked.
     """
 
     def check(texts: list[_Compared], solos: Solos) -> Outcome:
@@ -222,7 +222,8 @@ def if_in_time(role: str, check: Check) -> Check:
     Late audio is audio that the client sends after the commit, followed by an invalid
     frame. A session of this role is used only if the server refused a frame before the
     first final: a server reads frames in their order, and so had read the late audio.
-    ``check`` is applied to the sessions that are used, and to those of other roles.
+    ``check`` is applied to the sessions that are used, and to all sessions of other
+    roles.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:
@@ -317,7 +318,7 @@ def has_both_clips(role: str) -> Check:
 
 
 def _lost(solo: SoloTranscript, text: str) -> str | None:
-    """Return the message that most of a clip is missing from a text, or ``None``."""
+    """Return a message if a text lacks most of a clip; ``None`` if it does not."""
     there = Counter(solo.words_of(solo.text)) & Counter(solo.words_of(text))
     if 2 * (there.total() + solo.noise) >= solo.words:
         return None
@@ -330,8 +331,8 @@ def _lost(solo: SoloTranscript, text: str) -> str | None:
 def keeps_start(role: str) -> Check:
     """Return a check that the text of a long utterance starts with its first clip.
 
-    The first clip is that of the first solo transcript. At least half of its words must
-    be at the start of the text.
+    The first clip is the clip of the first solo transcript. At least half of its words
+    must be at the start of the text.
     """
 
     def check(evidence: Evidence, solos: Solos) -> Outcome:

@@ -47,7 +47,7 @@ def text_during_audio(role: str) -> Check:
         first = next(with_words, None)
         if timeline.commit is None or first is None:
             return Undecided(
-                f"no partial has words, or the client did not commit: {why(part)}"
+                f"no text has words, or the client did not commit: {why(part)}"
             )
         if first <= timeline.commit.due:
             return Satisfied()
@@ -185,8 +185,8 @@ def _audio_seconds(timeline: Timeline) -> float:
 def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:
     """Return why the times of a session cannot be used, or ``None`` if they can.
 
-    They cannot if the audio was sent too fast, or if the client was over ``at_most`` s
-    late.
+    The times cannot be used if the audio was sent too fast, or if the client was over
+    ``at_most`` s late.
     """
     if (pace_deviation(timeline) or 0.0) < -_TOO_FAST:
         return "the audio was sent faster than it is spoken"
@@ -202,8 +202,8 @@ def _early_text(part: Part) -> Outcome | None:
     Utterances end in their order: after n finals, a text belongs to none of the first n
     utterances. It may belong to any later utterance, since frames cross on the wire.
 
-    Two kinds of session show nothing (``None``): those with a frame written by hand,
-    which may have ended an utterance, and those in which the server ended some
+    Two kinds of session show nothing (``None``): sessions with a frame written by hand,
+    which may have ended an utterance, and sessions in which the server ended some
     utterances and the client ended others.
     """
     both_end = part.timeline.endpoints and part.timeline.commit is not None

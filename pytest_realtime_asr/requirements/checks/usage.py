@@ -35,10 +35,11 @@ _SUM = 0.25  # share by which a count may differ from the sum of counts
 def usage_matches(recording: Recording) -> Outcome:
     """Check that the usage of each final fits the utterance.
 
-    It must count about the seconds of audio that were sent, or at least one token for
-    every two words. Zero and negative counts are the subject of other checks. A session
-    in which the server itself ended utterances shows nothing, since it is not known
-    which audio it counts; neither does one with frames written by hand.
+    The usage must count about the seconds of audio that were sent, or at least one
+    token for every two words. Zero and negative counts are the subject of other checks.
+    A session with frames written by hand shows nothing. If the server itself ended
+    utterances, the session shows nothing either, since the audio that a usage counts is
+    not known.
     """
     timeline = recording.timeline
     plain = not timeline.endpoints and not any(r.raw for r in recording.trace.records)
@@ -69,7 +70,10 @@ def _seconds(timeline: Timeline, item: int) -> float:
 
 
 def _problem(final: Final, usage: Usage, seconds: float) -> str | None:
-    """Return what is wrong with a usage, "" if nothing is, ``None`` without a count."""
+    """Return what is wrong with a usage.
+
+    The result is empty if nothing is wrong, and ``None`` if the usage has no count.
+    """
     if usage.seconds is not None:
         return _wrong_seconds(usage.seconds, seconds) if usage.seconds > 0 else None
     tokens, words = usage.completion, len(final.text.split())
@@ -93,9 +97,9 @@ def _wrong_seconds(counted: float, seconds: float) -> str:
 def usage_of_each(role: str) -> Check:
     """Return a check that a usage counts one utterance, not the session so far.
 
-    The first clip of a session of this role is sent again as a later utterance. The
-    counts of a later final violate the check if they are those of the final before it
-    and of the first utterance together.
+    The first clip of a session of this role is sent again as a later utterance. A count
+    of the later final violates the check if it is about the sum of two counts: of the
+    final before it, and of the final of the first utterance.
     """
 
     def check(part: Part) -> Outcome | None:
@@ -115,8 +119,9 @@ def usage_of_each(role: str) -> Check:
                 if three >= _GROWN * one and _is_sum(one, two, three):
                     return Violated(
                         f"the usage of utterance {later.item + 1} counts {three:g} "
-                        f"{name}, that of utterance 1, the same clip, {one:g}: it "
-                        f"includes the {two:g} of the utterance before it",
+                        f"{name}, but utterance 1 has the same clip and counts "
+                        f"{one:g}: the usage includes the {two:g} {name} of "
+                        f"utterance {before.item + 1}",
                         _record(part.recording, later),
                     )
         return outcome

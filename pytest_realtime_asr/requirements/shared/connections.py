@@ -1,4 +1,4 @@
-"""Shared requirements on connections: one, its handshake, and many at the same time."""
+"""Shared requirements on connections: one, the handshake, and many at the same time."""
 
 from __future__ import annotations
 

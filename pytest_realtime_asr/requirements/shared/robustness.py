@@ -93,7 +93,7 @@ SIZES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "oversized-frame-closed",
-        "a frame of over 16 MiB is refused, or the session is closed with code 1009",
+        "a frame of over 16 MiB is refused, or ends with code 1008 or 1009",
         SHOULD,
         "RFC 6455, section 7.4.1: 1009 for a message that is too big",
         checks.refused_or_closed("oversized", (1008, 1009)),

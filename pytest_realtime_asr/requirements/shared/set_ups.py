@@ -7,7 +7,7 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 from pytest_realtime_asr.requirements.shared.clauses import HARM, bug
 
 TWO_SET_UPS = "two-set-ups"
-"""The scenario: a session, while a second session is set up with other options."""
+"""The scenario: during a session, a second session is set up with other options."""
 BESIDE = f"{TWO_SET_UPS}-beside"
 
 SET_UPS: tuple[Requirement, ...] = (

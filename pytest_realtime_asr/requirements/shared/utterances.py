@@ -78,7 +78,7 @@ NO_LOSS = Requirement(
     "no-loss",
     "no plain utterance of the run is lost by chance",
     MUST,
-    HARM + ": speech is lost without a word",
+    HARM + ": speech is lost without notice",
     checks.no_loss,
     scenarios=("alone", "utterances"),
     whole_run=True,

@@ -459,7 +459,7 @@ def test_a_time_in_milliseconds_is_named() -> None:
     outcome = REQUIREMENTS["expires-within-a-day"].check(Evidence((part(created),)))
     assert isinstance(outcome, Violated)
     assert outcome.message.endswith(
-        "days ahead; the value is in milliseconds, not in seconds"
+        "days ahead; the server sent milliseconds, but the field is in seconds"
     )
 
 

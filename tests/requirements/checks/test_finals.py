@@ -211,13 +211,13 @@ SURVIVED = [
     ),
     (
         there(DONE_TO, BYSTANDER, unopened("fresh", reason="HTTP 503")),
-        Bad("no session could be opened after those of it: HTTP 503"),
+        Bad("no session could be opened after the sessions of it: HTTP 503"),
     ),
     (
         there(DONE_TO, BYSTANDER, part("fresh", CREATED)),
         Open("no utterance could be started: the client closed the session first"),
     ),
-    (there(DONE_TO, BYSTANDER), Open("no session was run after those of")),
+    (there(DONE_TO, BYSTANDER), Open("no session was run after the sessions of")),
     (
         there(DONE_TO, spoke("bystander", None), gauges=[GONE]),
         Bad("the server stopped answering: no answer within 10 s"),

@@ -50,11 +50,11 @@ from tests.support.sessions import (
         ),
         (
             paced("it"),
-            Open("no partial has words, or the client did not commit: closed by us"),
+            Open("no text has words, or the client did not commit: closed by us"),
         ),
         (
             part("it", CREATED, UPDATE, BEGIN, APPEND),
-            Open("no partial has words, or the client did not commit"),
+            Open("no text has words, or the client did not commit"),
         ),
         (paced("it", 1.0, pace=8.0), GOOD),
         (paced("it", 2.0, pace=8.0), Open("the audio was sent faster than it is spok")),

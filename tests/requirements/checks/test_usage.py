@@ -137,7 +137,7 @@ def told(*rows: tuple[str, int, int], hand: bool = False) -> Part:
                 '{"type":"transcription.done","text":"a b c d","usage":'
                 '{"prompt_tokens":1,"completion_tokens":1}}',
             ),
-            Open("the frame that shows it has wrong fields"),
+            Open("the frame that seems to violate the requirement has wrong fields"),
         ),
     ],
 )
@@ -157,13 +157,14 @@ A, B = FIRST.text, SECOND.text
         (
             told((A, 20, 4), (B, 42, 4), (A, 62, 4)),
             Bad(
-                "the usage of utterance 3 counts 62 prompt tokens, that of utterance "
-                "1, the same clip, 20: it includes the 42 of the utterance before it"
+                "the usage of utterance 3 counts 62 prompt tokens, but utterance 1 has "
+                "the same clip and counts 20: the usage includes the 42 prompt tokens "
+                "of utterance 2"
             ),
         ),
         (
             told((A, 39, 4), (B, 39, 8), (A, 39, 12)),
-            Bad("the usage of utterance 3 counts 12 completion tokens, that of"),
+            Bad("the usage of utterance 3 counts 12 completion tokens, but"),
         ),
         (told((A, 20, 4), (B, 22, 8)), Open("no clip has two finals with a usage")),
         # The text has the words of the utterance before, and the count is that of it.
@@ -171,11 +172,11 @@ A, B = FIRST.text, SECOND.text
         (counted((1.7, 1.7, A), (1.6, 1.6, B), (1.7, 1.7, A)), GOOD),
         (
             counted((1.7, 1.7, A), (1.6, 3.3, B), (1.7, 5.0, A)),
-            Bad("the usage of utterance 3 counts 5 seconds, that of utterance 1, the"),
+            Bad("the usage of utterance 3 counts 5 seconds, but utterance 1 has the"),
         ),
         (
             counted((1.7, 2.0, A), (1.6, 4.0, B), (1.7, 5.0, A)),
-            Bad("the usage of utterance 3 counts 5 seconds, that of utterance 1, the"),
+            Bad("the usage of utterance 3 counts 5 seconds, but utterance 1 has the"),
         ),
         (counted((1.7, 30.0, A), (1.6, 30.0, B), (1.7, 30.0, A)), GOOD),
         (counted((1.7, None, A), (1.6, 1.0, B), (1.7, 1.0, A)), Open("no clip has")),

@@ -90,10 +90,10 @@ def each_item(
     """Return a check that applies ``problem`` to each item of each session.
 
     ``problem`` returns a sentence if an item is wrong, "" if the item is correct, and
-    ``None`` if the recording does not show which. If ``problem`` returns ``None`` for
-    every item, the check is undecided, for the reason ``nothing``. ``by_end`` is true
-    if each problem is an item without an end, due to the way in which the session
-    ended.
+    ``None`` if the recording does not show whether the item is correct. If ``problem``
+    returns ``None`` for every item, the check is undecided, for the reason ``nothing``.
+    ``by_end`` is true if ``problem`` finds items that have no end because of the way in
+    which the session ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -227,7 +227,7 @@ def _texts(recording: Recording, item: Item) -> tuple[list[str], str] | None:
     """Return the non-empty deltas of an item and its transcript.
 
     Return ``None`` for an item without deltas or without a transcript, and for an item
-    that is completed part by part.
+    whose transcript the server completes in several parts.
     """
     if item.parts:
         return None

@@ -58,7 +58,7 @@ def errors_have_types(recording: Recording) -> Outcome:
 def _errors_after_hand(part: Part, plain: Sequence[Part]) -> list[tuple[int, Error]]:
     """Return index and message of each error that answers a hand-written frame.
 
-    ``plain`` are sessions without such a frame.
+    ``plain`` are sessions without a hand-written frame, for comparison.
     """
     times = {each.at for each in answers_by_hand(part, plain)}
     errors = from_server(part.recording, Error)
@@ -87,7 +87,10 @@ def errors_name_event(*roles: str) -> Check:
 def _any_beside_plain(
     check: Callable[[Part, Sequence[Part]], Outcome | None], *roles: str
 ) -> Check:
-    """Return a check of the sessions of these roles, given the plain ones as well."""
+    """Return a check that applies ``check`` to each session of these roles.
+
+    ``check`` also gets the sessions that have no hand-written frame.
+    """
 
     def check_all(evidence: Evidence) -> Outcome:
         plain = evidence.role(FIRST)
@@ -124,10 +127,10 @@ def errors_name_field(role: str, name: str) -> Check:
 
 
 def commit_refused(role: str, what: str, *codes: str) -> Check:
-    """Return a check that a commit which the scenario sends out of turn is refused.
+    """Return a check that the server refuses a hand-written commit.
 
-    If ``codes`` are given, the error must have one of them. The utterances of the
-    session must be transcribed in spite of the refusal.
+    If ``codes`` are given, the error must have one of these codes. The utterances of
+    the session must be transcribed in spite of the refusal.
     """
 
     def check(part: Part, plain: Sequence[Part]) -> Outcome:

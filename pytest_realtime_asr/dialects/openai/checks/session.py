@@ -104,7 +104,7 @@ def expires_within_a_day(recording: Recording) -> Outcome:
             return Satisfied()
         what = f"expires_at is {session.expires_at:.0f}, {ahead / _DAY:,.0f} days ahead"
         if 0 < session.expires_at / 1000 - started <= _DAY:
-            what += "; the value is in milliseconds, not in seconds"
+            what += "; the server sent milliseconds, but the field is in seconds"
         return Violated(what, (index,))
     return Undecided("no event says when the session expires")
 
@@ -171,7 +171,7 @@ def keeps_the_rest(role: str) -> Check:
 
 
 def _identity(message: Message) -> Identity | None:
-    """Return the session that a message opens; ``None`` if no session is opened."""
+    """Return the session object of a message that opens a session, else ``None``."""
     found: Identity | None = getattr(message, "identity", None)
     return found
 
@@ -192,7 +192,7 @@ def opens_alike(*roles: str) -> Check:
             if first is not None and shown != first:
                 return Violated(
                     f"a session opened with the settings {shown}, but an earlier "
-                    f"session with the settings {first}",
+                    f"session opened with the settings {first}",
                     (),
                     evidence.index(part),
                 )

@@ -66,8 +66,8 @@ def turns_in_order(recording: Recording) -> Outcome:
 class _Sent:
     """The positions of the audio that was sent, in ms.
 
-    ``until`` is the length of all audio up to each record. ``clips`` are the start and
-    the end of each clip.
+    ``until`` is, for each frame of the trace, the length of all audio sent before its
+    end. ``clips`` are the start and the end of each clip.
     """
 
     until: tuple[float, ...]

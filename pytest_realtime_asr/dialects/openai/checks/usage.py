@@ -53,7 +53,7 @@ def _usage_problem(usage: Counted | None) -> str | None:
 def usage_counts_text(recording: Recording) -> Outcome:
     """Check that the usage of an item with text counts something.
 
-    It must count seconds of audio, or tokens of both the audio and the text.
+    The usage must count seconds of audio, or tokens of both the audio and the text.
     """
 
     def outcomes() -> Iterator[Outcome]:

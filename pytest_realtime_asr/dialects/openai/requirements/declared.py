@@ -29,5 +29,8 @@ def bug(*threads: str) -> str:
 def where(
     condition: Callable[[Profile], bool], requirement: Requirement
 ) -> Callable[[Profile], Iterable[Requirement]]:
-    """Return a function that returns a requirement if a profile meets a condition."""
+    """Return a function that returns the requirement of a profile.
+
+    The function returns no requirement if the profile does not meet ``condition``.
+    """
     return lambda profile: (requirement,) if condition(profile) else ()

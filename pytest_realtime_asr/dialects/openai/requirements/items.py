@@ -116,7 +116,7 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_added",
             "sent when the input audio buffer is committed",
         ),
-        items.each_item(items.announced, "no item was committed and ended"),
+        items.each_item(items.announced, "no item was both committed and ended"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("adds-nothing",)),
@@ -205,7 +205,7 @@ ITEMS: tuple[Declared, ...] = (
     shared.stated(
         "deltas-add-up",
         bug("huggingface/speech-to-speech#474", "vllm-omni#3907"),
-        items.each_item(items.adds_up, "no item had a delta and was completed"),
+        items.each_item(items.adds_up, "no item both had a delta and was completed"),
         level=SHOULD,
     ),
     shared.stated(

@@ -193,7 +193,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     shared.refused(
         "unknown-model",
-        "a session whose unknown model is accepted gets neither text nor an error",
+        "if an unknown model is accepted, its client waits for a text in vain",
         level=SHOULD,
         proof=Proof(("tolerant",)),
     ),
