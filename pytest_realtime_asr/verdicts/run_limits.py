@@ -21,6 +21,7 @@ from pytest_realtime_asr.verdicts.limit_grammar import (
 from pytest_realtime_asr.verdicts.limits import WER, BudgetError, listed, parse_duration
 
 EXAMPLE = "final_from_commit p95 <= 800ms"
+_LARGEST = 1e9  # of any time, whatever its unit
 _DURATIONS = ("ms", "s", "min")
 
 
@@ -133,6 +134,8 @@ def _duration(clause: Clause) -> Budget:
             f"limits a duration: write a time with its unit, such as "
             f"{clause.metric} {clause.statistic} <= 800ms"
         )
+    if clause.number > _LARGEST:
+        raise clause.error("is longer than a week; write a time such as 800ms")
     limit = Limit(
         Stat(clause.statistic), parse_duration(f"{clause.number:.15g}{clause.unit}")
     )
