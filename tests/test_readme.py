@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr import dialects, noise
+from pytest_realtime_asr import Utterance, dialects, noise
 from pytest_realtime_asr.corpus import load, nemo
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.plugin.options import OPTIONS
@@ -43,32 +44,97 @@ def example(word: str) -> str:
     return found
 
 
-def pattern(line: str) -> str:
-    """A line of printed output as a pattern in which each number may be another."""
-    return re.sub(r"\d+(\.\d+)?", "*", line)
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of eight clips with one word each, enough to compare two runs."""
+    folder = tmp_path_factory.mktemp("few")
+    words = []
+    for each in load("bundled:english").sample(8, seed=1):
+        start = each.words[0].start
+        cut = each.audio.cut(start, start + 0.4)
+        words.append(Utterance(each.id, each.words[0].text, cut, language="en"))
+    nemo.write(folder, words)
+    return folder / nemo.NAME
+
+
+def plain(text: str) -> str:
+    """A text with one blank between words, and a sign in place of each number."""
+    return re.sub(r"[-+]?\d+(\.\d+)?", "#", " ".join(text.split()))
+
+
+def said(done: pytest.RunResult) -> str:
+    return plain(done.stdout.str())
+
+
+def command(word: str) -> list[str]:
+    """The words of the only command of the README with this word."""
+    lines = re.findall(r"^pytest .*$", TEXTS[README], re.MULTILINE)
+    (found,) = (line for line in lines if word in line)
+    return shlex.split(found)[1:]
 
 
 @pytest.mark.slow
-def test_the_outputs_of_the_readme_are_those_of_today(
+def test_the_questions_of_the_readme_are_answered_as_it_shows(
+    project: pytest.Pytester, few: Path
+) -> None:
+    """The commands are those of the README, for clips that take less time."""
+    _, judged, slower, two, _ = map(plain, OUTPUTS)
+    corpus = f"--realtime-corpus={few}"
+    done = project.runpytest_subprocess(*command("--realtime-budget="), corpus)
+    done.assert_outcomes(passed=1)
+    for line in judged.split(" PASS (not proven: ")[1:]:
+        assert line.partition(" (")[0] in said(done)
+    assert judged.partition(" test_spoken")[0].partition(" sent ")[2] in said(done)
+    done = project.runpytest_subprocess(*command("--realtime-compare="), corpus)
+    done.assert_outcomes(failed=1)
+    head, _, tail = slower.partition("(")
+    assert head in said(done)
+    assert tail.partition("; worst")[0] in said(done)
+    with FakeServer(["--corpus", str(few), "--final-delay", "150ms"]) as server:
+        words = [
+            word.replace("http://127.0.0.1:8765", server.url)
+            for word in command("--realtime-baseline-target=fake")
+        ]
+        done = project.runpytest_subprocess(*words, corpus)
+    done.assert_outcomes(passed=1)
+    for line in two.split("final_from_commit")[1:3]:
+        assert line.partition(" (")[0].partition("first_")[0] in said(done)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_fails_as_it_shows(
     project: pytest.Pytester,
 ) -> None:
     project.makepyfile(test_commands=example("def test_short_commands"))
-    suite, passed, failed = (text.splitlines() for text in OUTPUTS)
+    failed = OUTPUTS[-1].splitlines()
     done = project.runpytest_subprocess("--realtime-target=fake")
     done.assert_outcomes(passed=1)
-    assert passed[1] in suite  # the header of the table
-    done.stdout.fnmatch_lines([passed[1], pattern(passed[2]) + "*"])
-    proof = next(line for line in passed if "final_from_commit p95" in line)
-    done.stdout.fnmatch_lines([pattern(proof) + "*"])
     fake = "--realtime-fake=--final-delay 1200ms"
     done = project.runpytest_subprocess("--realtime-target=fake", fake)
     done.assert_outcomes(failed=1)
-    head, _, why = failed[0].partition("(95% CI")
-    why = why.partition("; ")[2].rpartition("; ")[2]  # who is responsible
-    done.stdout.fnmatch_lines([f"{pattern(head)}*; {pattern(why)}"])
+    assert plain(failed[0].partition("; path")[0]) in said(done)
+    why = failed[0].rpartition("; ")[2].partition("(")[0]  # who is responsible
+    assert plain(why) in said(done)
     for label in ("trace: ", "text: ", "again: "):
         assert any(label in line for line in failed)
         assert label in done.stdout.str()
+
+
+@pytest.mark.slow
+def test_the_suite_of_the_readme_passes_on_the_reference(
+    project: pytest.Pytester,
+) -> None:
+    """One requirement and the spoken corpus stand for the suite."""
+    pytest.importorskip("pocketsphinx")
+    folder = project.mkdir("clips")
+    nemo.write(folder, load("bundled:english").sample(2, seed=1))
+    words = (f"--realtime-corpus={folder / nemo.NAME}", "--realtime-undecided=warn")
+    chosen = ("-k", "first-event or spoken")
+    done = project.runpytest_subprocess(*command("reference"), *words, *chosen)
+    suite = plain(OUTPUTS[0])
+    assert done.ret in (0, 1)  # two clips prove no error rate
+    assert suite.partition(", cold")[0].partition("ws:")[2] in said(done)
+    assert "# requirement" in said(done)
 
 
 @pytest.mark.slow

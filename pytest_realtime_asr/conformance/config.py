@@ -26,6 +26,8 @@ class SuiteConfig:
       server on this machine.
     - ``fuzz_seed`` is the seed of the random sessions; for ``None`` a new seed is drawn
       in each run.
+    - ``limited`` are the metrics that the limits of the run judge in the spoken corpus.
+      If ``measured`` is true, the spoken corpus is sent to a fake server as well.
     """
 
     level: Level = Level.INFO
@@ -36,3 +38,5 @@ class SuiteConfig:
     max_streams: int | None = None
     fuzz: int | None = None
     fuzz_seed: int | None = FUZZ_SEED
+    limited: frozenset[str] = frozenset()
+    measured: bool = False

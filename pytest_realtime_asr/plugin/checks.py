@@ -16,7 +16,8 @@ from pytest_realtime_asr.requirements import known_failures
 def check(state: State) -> None:
     """Raise UsageError for settings that cannot work."""
     settings, options = state.settings, state.options
-    _ = state.baseline  # reading the earlier report finds its errors
+    _refuse_expanded_pattern(state)
+    _ = state.earlier  # reading the earlier reports finds their errors
     for name in settings.corpus:
         try:
             state.refuse_overwritten(Path(name))
@@ -27,6 +28,18 @@ def check(state: State) -> None:
     else:
         state.check_session_options(settings)
     _check_known_failures(state)
+
+
+def _refuse_expanded_pattern(state: State) -> None:
+    """Raise UsageError if the shell has made test paths of earlier reports."""
+    stray = [word for word in state.config.args if word.endswith(".jsonl")]
+    if stray and state.settings.comparison.reports:
+        raise state.options.usage_error(
+            "compare",
+            f"{stray[0]} is a report, and is taken as the path of tests, perhaps since "
+            "the shell has replaced a pattern; quote the pattern, as in "
+            "--realtime-compare='nightly/*.jsonl'",
+        )
 
 
 def _refuse_unknown_dialect(state: State) -> None:

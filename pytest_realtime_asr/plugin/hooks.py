@@ -73,12 +73,13 @@ class RealtimePlugin:
     def asks_target(self) -> bool:
         """Return whether this run probes its target before the tests are collected.
 
-        A run probes its target if the command line names a target, or if the packaged
-        suite runs. A target that only the ini file or the environment sets does not
-        count: it is set for every run, even for a run without realtime tests.
+        A run probes its target if the command line names a target or limits, or if the
+        packaged suite runs. A target that only the ini file or the environment sets
+        does not count: it is set for every run, even for a run without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
+        asked = asked or self.config.getoption("realtime_budget")
         return bool(asked) and not self.options.flag("plan")
 
     def uses(self, item: pytest.Item) -> bool:
@@ -134,6 +135,10 @@ class RealtimePlugin:
             from pytest_realtime_asr.plugin import suite
 
             suite.add(self.config)
+        elif self.config.getoption("realtime_budget"):
+            from pytest_realtime_asr.plugin import suite
+
+            suite.add_speech(self.config)
 
     def _check(self) -> None:
         from pytest_realtime_asr.plugin import checks
@@ -318,6 +323,20 @@ class RealtimePlugin:
             report_redaction.clean(report, redactor)
         return report
 
+    @pytest.hookimpl(tryfirst=True)  # before other plugins deselect tests
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> None:
+        """Add the spoken corpus if a comparison is asked for and no test measures."""
+        getoption = self.config.getoption
+        asked = getoption("realtime_compare") or getoption("realtime_baseline_target")
+        if not asked or session.testsfailed or _names_paths(self.config):
+            return
+        if not any("realtime" in getattr(item, "fixturenames", ()) for item in items):
+            from pytest_realtime_asr.plugin import suite
+
+            items.extend(suite.speech(session))
+
     @pytest.hookimpl(tryfirst=True)  # before xdist sends the tests to the controller
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse wrong markers, and find the tests that share a pool."""
@@ -336,6 +355,24 @@ class RealtimePlugin:
                     raise
                 # xdist would not print the error of a worker.
                 self._wrong[item.nodeid] = str(error)
+        if self._measures:
+            self._refuse_uncompared(session)
+
+    def _refuse_uncompared(self, session: pytest.Session) -> None:
+        """Refuse a comparison with reports that have none of the tests of this run."""
+        from pytest_realtime_asr.plugin import items
+
+        found = {
+            item.nodeid: items.compared(item, self.state) for item in session.items
+        }
+        tests = {test: name for test, name in found.items() if name}
+        wrong = self.state.earlier.refusal(set(tests.values()))
+        if not wrong or self.config.getoption("collectonly"):
+            return
+        error = self.state.options.usage_error("compare", wrong)
+        if not self.is_worker:
+            raise error
+        self._wrong |= dict.fromkeys(tests, str(error))
 
     def _expect(self, item: pytest.Item) -> None:
         from pytest_realtime_asr.plugin import items
@@ -417,6 +454,11 @@ class RealtimePlugin:
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))
         return report
+
+
+def _names_paths(config: pytest.Config) -> bool:
+    """Return whether the command line names tests, files or folders."""
+    return config.args_source is pytest.Config.ArgsSource.ARGS
 
 
 def is_marked(item: pytest.Item) -> bool:

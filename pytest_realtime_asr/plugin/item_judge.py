@@ -179,7 +179,9 @@ class ItemJudge:
     def _case(self, item: pytest.Item) -> Case:
         id = item.nodeid
         if is_suite(item):
-            select: tuple[str, ...] = ("--realtime-conformance", "-k", item.name)
+            suite = self._state.options.flag("conformance")
+            words = ["--realtime-conformance"] if suite else []
+            select: tuple[str, ...] = (*words, "-k", item.name)
         else:
             if any("over" in mark.kwargs for mark in item.iter_markers()):
                 id = id.partition("::")[0]

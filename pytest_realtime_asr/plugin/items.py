@@ -13,6 +13,7 @@ from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import Fixture, fixtures_of_item
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, RunLimits
 from pytest_realtime_asr.verdicts.utterance_record import shared_test_name
 
 UNTESTED: pytest.StashKey[bool] = pytest.StashKey()  # the server was not tested
@@ -40,11 +41,31 @@ def terms(item: pytest.Item, state: State) -> Terms:
             parallel=bool(state.worker),
             fixed=_fixed(item),
             one_session="utterance" in params,
+            of_run=_limits_of_run(item, state, one_session="utterance" in params),
         )
     except ValueError as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None
     item.stash[_TERMS] = (marks, found)
     return found
+
+
+def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> RunLimits:
+    """Return the limits of the run that may judge a test.
+
+    A test of a requirement judges nothing else. A single session has no quantiles, and
+    its word error rate proves nothing.
+    """
+    limits = state.settings.limits.run
+    if not limits or item.get_closest_marker("realtime_requirement"):
+        return NO_LIMITS
+    if one_session:
+        state.note(
+            "--realtime-budget judges no test with the fixture utterance, since each "
+            'sends one utterance; give these tests a marker with over="module", or '
+            "send the whole corpus in one test"
+        )
+        return NO_LIMITS
+    return limits
 
 
 def _fixed(item: pytest.Item) -> frozenset[str]:

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
@@ -35,11 +36,8 @@ from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, compare
-from pytest_realtime_asr.verdicts.utterance_record import (
-    UtteranceRecord,
-    shared_test_name,
-)
+from pytest_realtime_asr.verdicts.comparison import Comparison, compare, compare_runs
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 _COMPARED = None  # replaces the budget in the key of a pool that is only compared
 _NAMED = 60  # characters of an id that are used in the name of a file
@@ -85,7 +83,7 @@ class Judging:
     ``folder`` makes the folder for traces, or returns ``None`` if none are kept. The
     paths of traces are shown relative to ``origin``. ``given`` returns the value that
     the command line gives to an option. ``comparison`` names the earlier report and the
-    server with which each test is compared; ``baseline`` are the rows of this report.
+    server with which each test is compared; ``earlier`` are the earlier reports.
     ``command`` has the first words of the command that runs a test again; ``located``
     returns the id of a test in the form that this command needs. With ``utterances``,
     the rows of the table at the end list all utterances, in ``width`` columns. Each of
@@ -100,7 +98,7 @@ class Judging:
         origin: Path,
         given: Callable[[Option], object],
         comparison: ComparisonConfig | None = None,
-        baseline: Iterable[UtteranceRecord] = (),
+        earlier: EarlierRuns | None = None,
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
         utterances: bool = False,
@@ -112,10 +110,7 @@ class Judging:
         self._located = located
         self._utterances = utterances
         self._width = width
-        self._before: dict[str, list[UtteranceRecord]] = {}
-        for row in baseline:
-            for name in {row.test, shared_test_name(row.test, row.utterance)}:
-                self._before.setdefault(name, []).append(row)
+        self._earlier = earlier or EarlierRuns()
         self._comparison = comparison or ComparisonConfig()
         self._compared: dict[str, str] = {}  # the name in comparisons, by test
         self._given = given
@@ -173,6 +168,8 @@ class Judging:
         test, terms = ledger.test, case.terms()
         every = ledger.takes
         takes = _of(Purpose.TEST, every)
+        if not takes:  # the limits of the run are only for tests that measure
+            terms = terms.own
         due = {
             key: pool
             for key, pool in self._share(test, terms, every).items()
@@ -248,31 +245,29 @@ class Judging:
         return found
 
     def _against(self, name: str, takes: Takes) -> list[Comparison]:
-        """Compare transcriptions with the earlier report and with the baseline server.
+        """Compare transcriptions with earlier reports and with the baseline server.
 
         The false positive rate is divided among all tests that are compared with the
-        report and, separately, among all tests that are compared with the server.
+        reports and, separately, among all tests that are compared with the server.
         """
-        config, others = self._comparison, _of(Purpose.BASELINE, takes)
-        if config.report is None and not others:
+        own, others = _of(Purpose.TEST, takes), _of(Purpose.BASELINE, takes)
+        if not own or not (self._earlier or others):
             return []
-        rows = _rows(name, _of(Purpose.TEST, takes))
-        if not rows:
-            return []
-        names, found = set(self._compared.values()), []
-        if config.report is not None:
-            before = self._before.get(name, [])
-            tests = len(names & self._before.keys())
-            found.append((config.report.name, before, tests))
-        if others:
-            found.append((others[0].trace.target, _rows(name, others), len(names)))
+        rows, margins = _rows(name, own), self._comparison.margins
+        names = set(self._compared.values())
         # Tests that are compared together are shown by the name that they share.
         shared = name in names - self._compared.keys()
         over = f" over {name.rpartition('::')[2]}" if shared else ""
-        return [
-            compare(other + over, before, rows, config.margins, tests=max(1, tests))
-            for other, before, tests in found
-        ]
+        found = []
+        if self._earlier:
+            tests = max(1, len(names & self._earlier.tests))
+            other, runs = self._earlier.name + over, self._earlier.of(name)
+            found.append(compare_runs(other, runs, rows, margins, tests=tests))
+        if others:
+            this, other = own[0].trace.target, others[0].trace.target + over
+            before, tests = _rows(name, others), max(1, len(names))
+            found.append(compare(other, before, rows, margins, tests=tests, this=this))
+        return found
 
     def again(self, case: Case) -> str:
         """Return a line with the command that runs a test again."""

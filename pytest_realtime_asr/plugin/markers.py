@@ -12,7 +12,8 @@ from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.inputs import shown
 from pytest_realtime_asr.verdicts import budgets
 from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
-from pytest_realtime_asr.verdicts.limits import BudgetError, resolve
+from pytest_realtime_asr.verdicts.limits import WER, BudgetError, resolve
+from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, RunLimits
 
 T = TypeVar("T")
 _BUDGETS: Mapping[str, Callable[..., Budget]] = {
@@ -47,6 +48,7 @@ def read(
     parallel: bool,
     fixed: Collection[str] = (),
     one_session: bool = False,
+    of_run: RunLimits = NO_LIMITS,
 ) -> Terms:
     """Return the session settings and limits of a test that has these markers.
 
@@ -55,8 +57,9 @@ def read(
     ``fixed`` always has the value of the settings. The budgets and thresholds of all
     markers count. The settings give the confidence if a marker has none, and the value
     of a named limit such as ``"$name"``. ``one_session`` says that the test runs a
-    single session; a single session has no quantiles to judge. Raises `BudgetError`,
-    whose message says what may be written.
+    single session; a single session has no quantiles to judge. ``of_run`` are limits of
+    the run, each of which judges the test if no marker limits the same metric. Raises
+    `BudgetError`, whose message says what may be written.
     """
     keywords: dict[str, object] = {}
     found: list[Budget] = []
@@ -81,18 +84,35 @@ def read(
             ) from None
     keywords = {name: value for name, value in keywords.items() if name not in fixed}
     session, limits = settings.run.session, settings.limits
+    shared = _shared(of_run, found, thresholds, limits.confidence)
     return Terms(
         dialect=_keyword(keywords, "dialect", _name, session.dialect),
         model=_keyword(keywords, "model", _name, session.model),
         pace=_keyword(keywords, "pace", pace, session.pace),
         chunk=_keyword(keywords, "chunk", chunk, session.chunk),
-        budgets=tuple(reversed(found)),
-        thresholds=tuple(reversed(thresholds)),
+        budgets=(*reversed(found), *shared.budgets),
+        thresholds=(*reversed(thresholds), *shared.thresholds),
         recalls=tuple(reversed(recalls)),
         rules=_keyword(keywords, "rules", level, limits.rules),
         parallel=parallel and settings.run.parallel,
         undecided=limits.undecided,
         private=settings.run.private,
+        of_run=shared,
+    )
+
+
+def _shared(
+    of_run: RunLimits,
+    own: Iterable[Budget],
+    thresholds: Collection[WerThreshold],
+    confidence: float | None,
+) -> RunLimits:
+    """Return the limits of the run whose metrics no marker of a test limits."""
+    limited = {each.metric for each in own} | ({WER} if thresholds else set())
+    left = of_run.without(limited)
+    return RunLimits(
+        tuple(part for each in left.budgets for part in _split(each, confidence)),
+        tuple(replace(each, confidence=confidence) for each in left.thresholds),
     )
 
 

@@ -474,6 +474,14 @@ OPTIONS = (
         "fail|warn|skip",
     ),
     Option(
+        "budget",
+        "limits of this run, such as final_from_commit p95 <= 800ms, wer <= 12%, for "
+        "each metric that no marker limits; without a path and without "
+        "--realtime-conformance, pytest runs only the spoken corpus (repeatable)",
+        metavar="LIMIT[,...]",
+        many=True,
+    ),
+    Option(
         "budgets",
         'a TOML file of named limits; a marker uses the limit NAME as "$NAME"',
         metavar="FILE",
@@ -487,14 +495,17 @@ OPTIONS = (
     Option(
         "compare",
         "compare the results of each test with those of the same test in this earlier "
-        "report (PATH.jsonl)",
+        "report (PATH.jsonl), or in the median of several (nights/*.jsonl) "
+        "(repeatable)",
         metavar="FILE",
+        many=True,
     ),
     Option(
         "compare-fail",
-        "by how much a metric may get worse in a comparison before the test fails, as "
-        "in final_from_commit:20ms,wer:1pp",
-        metavar="METRIC:LIMIT[,...]",
+        "by how much a metric may get worse in a comparison before the test fails "
+        "(default final_from_commit:10%,wer:1pp); none only shows the comparison",
+        "final_from_commit:10%,wer:1pp",
+        "METRIC:LIMIT[,...]|none",
     ),
     Option(
         "baseline-target",

@@ -6,10 +6,11 @@ the place from which the value comes.
 
 from __future__ import annotations
 
+import glob
 import re
 import shlex
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,8 +27,10 @@ from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.verdicts import budget_file
 from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
-from pytest_realtime_asr.verdicts.limits import parse_duration
+from pytest_realtime_asr.verdicts.limits import Margin, parse_duration, parse_margins
+from pytest_realtime_asr.verdicts.run_limits import EXAMPLE, RunLimits, run_limits
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 REPORTS = ("jsonl", "csv", "conformance")
@@ -36,6 +39,8 @@ _UNITS = {
     **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
     **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
 }
+_SIGNS = frozenset("<>=≤≥")  # a list of limits has one of these
+_FILE_NAME = re.compile(r".*/.*|[^\s,]*\.(toml|json|txt|ini|yaml)", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # The handshake and the HTTP client set these headers; setting one twice breaks them.
 _RESERVED = re.compile(
@@ -287,6 +292,69 @@ def _number(text: str) -> float | str:
         return inputs.number(text)
     except InputError:
         return text
+
+
+# Limits
+
+
+def limits(texts: Iterable[str], origin: Path) -> RunLimits:
+    """Return the limits in lists such as ``final_from_commit p95 <= 1s, wer <= 12%``.
+
+    A name of a file in place of a list is refused.
+    """
+    texts = tuple(texts)
+    for text in texts:
+        named = _FILE_NAME.fullmatch(text.strip()) or _is_file(origin / text)
+        if named and not _SIGNS.intersection(text):
+            raise ValueError(
+                f"{text!r} is the name of a file; write --realtime-budgets={text} for "
+                f"a file of named limits, or write a limit here, such as {EXAMPLE}"
+            )
+    return run_limits(texts)
+
+
+def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file.Value]:
+    """Return the limits of a file; a list of limits in place of a file is refused."""
+    if _SIGNS.intersection(text) and not _is_file(origin / text):
+        raise ValueError(
+            f"{text!r} is not the name of a file; to write limits on the command line, "
+            "use --realtime-budget"
+        )
+    return budget_file.read(origin / text, profile)
+
+
+def margins(text: str) -> tuple[Margin, ...]:
+    """Return the margins of a comparison; there are none for ``none``."""
+    return () if text.strip() == "none" else parse_margins(text)
+
+
+def earlier_reports(text: str, origin: Path, own: Collection[Path]) -> list[Path]:
+    """Return the files of earlier reports that a path or a pattern names.
+
+    The reports ``own``, which this run writes, do not match a pattern.
+    """
+    path = origin / text
+    if _is_file(path) or not glob.has_magic(text):
+        inputs.regular(path)
+        return [path]
+    found = map(Path, sorted(glob.glob(str(path), recursive=True)))
+    written = {each.resolve() for each in own}
+    files = [each for each in found if each.resolve() not in written]
+    if not files:
+        raise ValueError(
+            f"no file matches {text!r}; make the first report without this option, "
+            "by --realtime-report=FILE"
+        )
+    for each in files:
+        inputs.regular(each)
+    return files
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # the path is too long or contains a NUL
+        return False
 
 
 # Words

@@ -108,7 +108,7 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
     if not other:
         return None
     try:
-        where = state.targets.url(other, terms.dialect)
+        where = state.targets.url(other, _spoken_by_target(terms, state))
         plan = state.judging.run.servers.plan(where, terms, options, baseline=True)
     except (AudioError, CorpusError, OptionsError):
         raise
@@ -117,6 +117,12 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
     except LookupError as error:
         raise Unusable(f"realtime baseline target: {error.args[0]}") from None
     return replace(plan, rules=())
+
+
+def _spoken_by_target(terms: Terms, state: State) -> str:
+    """Return the dialect of the target, for a baseline server that this run starts."""
+    found = terms.dialect if terms.dialect != AUTO else state.detect().dialect
+    return DEFAULT_DIALECT if found == AUTO else found
 
 
 def _with_dialect(terms: Terms, target: object, state: State) -> Terms:

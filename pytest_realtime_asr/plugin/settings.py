@@ -8,7 +8,7 @@ defined in these layers: in `pytest_realtime_asr.run.config` or in
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +33,8 @@ from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.verdicts import budget_file
-from pytest_realtime_asr.verdicts.limits import Margin, parse_margins
+from pytest_realtime_asr.verdicts.limits import Margin
+from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, RunLimits
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 _LONGEST = 2**16  # characters of an option
@@ -62,24 +63,25 @@ class LimitConfig:
 
     ``rules`` is the weakest level at which a violated requirement fails a test;
     ``None`` if no requirement fails a test. ``named`` are the limits that a marker may
-    name.
+    name. ``run`` are the limits of the run, for metrics that no marker limits.
     """
 
     rules: Level | None = Level.MUST
     confidence: float | None = None
     undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     named: Mapping[str, budget_file.Value] = field(default_factory=dict)
+    run: RunLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonConfig:
-    """The earlier report and the baseline server with which tests are compared.
+    """The earlier reports and the baseline server with which tests are compared.
 
     A test fails if a metric got worse by more than its margin in ``margins``.
     ``target`` is the baseline server; the query of its URL may be secret.
     """
 
-    report: Path | None = None
+    reports: tuple[Path, ...] = ()
     margins: tuple[Margin, ...] = ()
     target: str = field(default="", repr=False)
 
@@ -162,7 +164,7 @@ def settings(
         limits=_limits(given),
         comparison=_comparison(given),
         suite=_suite(given),
-        reports=given.each("report", lambda text: parsing.report(text, origin)),
+        reports=_reports(given),
         junit=given.read("junit", parsing.junit),
         traces=given.optional("traces", lambda text: origin / text),
         utterances=given.read("utterances", flag),
@@ -229,17 +231,21 @@ class _Values:
 
     def each(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         """Return the parsed values of an option that may be repeated."""
+        return self.together(name, lambda texts: tuple(map(parse, texts)))
+
+    def together(self, name: str, parse: Callable[[Iterable[str]], T]) -> T:
+        """Return what is parsed from all values of an option that may be repeated."""
         values = self._given[name].value
         assert isinstance(values, list | tuple)
         with _named(self._given[name]):
-            return tuple(parse(str(value)) for value in values)
+            return parse([str(value) for value in values])
 
     def require(self, name: str, *others: str) -> None:
         """Check that an option is set only together with one of the others.
 
         Raises `SettingError`.
         """
-        if self._given[name].value and not any(
+        if self._given[name].stated and not any(
             self._given[other].value for other in others
         ):
             wanted = " or ".join(f"--realtime-{other}" for other in others)
@@ -362,17 +368,30 @@ def _limits(given: _Values) -> LimitConfig:
         confidence=given.optional("confidence", parsing.confidence),
         undecided=given.read("undecided", parsing.undecided),
         named=given.optional(
-            "budgets", lambda text: budget_file.read(given.origin / text, profile)
+            "budgets", lambda text: parsing.named_limits(text, given.origin, profile)
         )
         or {},
+        run=_run_limits(given),
     )
 
 
+def _run_limits(given: _Values) -> RunLimits:
+    return given.together("budget", lambda each: parsing.limits(each, given.origin))
+
+
+def _reports(given: _Values) -> tuple[tuple[str, Path], ...]:
+    return given.each("report", lambda text: parsing.report(text, given.origin))
+
+
 def _comparison(given: _Values) -> ComparisonConfig:
-    target = given.text("target")
+    target, origin = given.text("target"), given.origin
+    own = [path for _, path in _reports(given)]
+    files = given.each(
+        "compare", lambda text: parsing.earlier_reports(text, origin, own)
+    )
     return ComparisonConfig(
-        report=given.file("compare", inputs.regular),
-        margins=given.optional("compare-fail", parse_margins) or (),
+        reports=tuple(dict.fromkeys(path for each in files for path in each)),
+        margins=given.read("compare-fail", parsing.margins),
         target=given.read(
             "baseline-target", lambda text: parsing.other_target(text, target)
         ),
@@ -380,7 +399,11 @@ def _comparison(given: _Values) -> ComparisonConfig:
 
 
 def _suite(given: _Values) -> SuiteConfig:
+    limits = _run_limits(given)
+    others = (given.text("baseline-target"), given.each("compare", str))
     return SuiteConfig(
+        limited=limits.metrics,
+        measured=bool(limits) or any(others),
         level=given.read("level", parsing.suite_level),
         strict=given.read("strict", flag),
         keep_going=given.read("keep-going", flag),

@@ -17,6 +17,7 @@ from pytest_realtime_asr.corpus import Corpus, CorpusError, load_all
 from pytest_realtime_asr.dialects import load
 from pytest_realtime_asr.perturb import PerturbationError, chain
 from pytest_realtime_asr.plugin import kept_calibration
+from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
 from pytest_realtime_asr.plugin.options import RawOptions
@@ -36,7 +37,6 @@ from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import error_text, printable
 from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 _QUIET = -1  # the verbosity of -q, the lowest at which lines about progress are written
 
@@ -287,21 +287,23 @@ class State:
     # Judging
 
     @cached_property
-    def baseline(self) -> tuple[UtteranceRecord, ...]:
-        """The rows of the earlier report with which the tests are compared.
+    def earlier(self) -> EarlierRuns:
+        """The earlier reports with which the tests are compared.
 
         Raises UsageError.
         """
-        earlier = self.settings.comparison.report
-        if earlier is None:
-            return ()
+        found, paths = [], self.settings.comparison.reports
         try:
-            self.refuse_overwritten(earlier)
-            return jsonl.read(
-                earlier, tell=lambda text: self.note(f"--realtime-compare: {text}")
-            )
+            for path in paths:
+                self.refuse_overwritten(path)
+                found.append(
+                    jsonl.read(
+                        path, tell=lambda text: self.note(f"--realtime-compare: {text}")
+                    )
+                )
         except ValueError as error:
             raise self.options.usage_error("compare", error) from None
+        return EarlierRuns(dict(zip(paths, found, strict=True)))
 
     def refuse_overwritten(self, path: Path) -> None:
         """Raise ValueError if this run would overwrite or move a file that it reads."""
@@ -327,7 +329,7 @@ class State:
             origin=self.config.invocation_params.dir,
             given=self.options.line,
             comparison=self.settings.comparison,
-            baseline=self.baseline,
+            earlier=self.earlier,
             command=_command(self.config),
             located=self.located,
             utterances=self.settings.utterances,

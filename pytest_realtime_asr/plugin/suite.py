@@ -13,6 +13,8 @@ from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.requirements.requirement import Requirement
 
+SPEECH = SUITE / "test_speech.py"  # the test of the spoken corpus
+
 
 def add(config: pytest.Config) -> None:
     """Add the files of the suite to the paths that pytest collects.
@@ -23,6 +25,17 @@ def add(config: pytest.Config) -> None:
         config.args[:] = []
     files = map(str, sorted(SUITE.glob("test_*.py")))
     config.args.extend(file for file in files if file not in config.args)
+
+
+def add_speech(config: pytest.Config) -> None:
+    """Let pytest collect the spoken corpus, unless the command line names a path."""
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args[:] = [str(SPEECH)]
+
+
+def speech(session: pytest.Session) -> list[pytest.Item]:
+    """Return the test of the spoken corpus, for a run that has collected its tests."""
+    return list(session.genitems(module(SPEECH, session)))
 
 
 def module(path: Path, parent: pytest.Collector) -> pytest.Module:

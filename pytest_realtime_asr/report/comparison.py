@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr.metrics.accuracy import (
@@ -10,7 +9,9 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.metrics.causality import PREMATURE, Premature
+from pytest_realtime_asr.report import two_servers
 from pytest_realtime_asr.report.alignment import lines
+from pytest_realtime_asr.report.changes import interval, shown, value
 from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.change import (
@@ -20,8 +21,9 @@ from pytest_realtime_asr.verdicts.change import (
     Outcome,
     milliseconds,
 )
-from pytest_realtime_asr.verdicts.comparison import Comparison, Values
-from pytest_realtime_asr.verdicts.limits import WER, Scale
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.limits import WER
+from pytest_realtime_asr.verdicts.pairing import Values
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 
@@ -62,21 +64,26 @@ def summary(comparison: Comparison) -> list[str]:
         found.append(f"not paired: {_mismatches(comparison)}")
     if comparison.pairs and (alone := _alone(comparison)):
         found.append(alone)
-    return [*found, *map(change_line, comparison.changes)]
+    if not comparison.this:
+        return [*found, *map(change_line, comparison.changes)]
+    judged = [change for change in comparison.changes if change.gated]
+    return [*found, *two_servers.lines(comparison), *map(change_line, judged)]
 
 
 def change_line(change: Change) -> str:
     """Return one line about a change: effect, margin, interval and the worst pair."""
     name = f"{change.name} {change.outcome.value}"
+    if not change.gated:
+        name += ", not judged"
     if change.invalid is not None:
         return f"{name}: {_invalid(change)}"
     scale, (low, high) = change.margin.scale, change.interval
     sign = ">" if change.effect > change.margin.size else "<="
     parts = [
-        f"{LEVEL:.0%} CI {_interval(low, high, scale)}",
+        f"{LEVEL:.0%} CI {interval(low, high, scale)}",
         f"p={change.p:.2g} of {several(change.family, 'comparison')}",
         f"n={several(change.n, 'pair')}",
-        f"{_value(change, change.before)} -> {_value(change, change.now)}",
+        f"{value(change, change.before)} -> {value(change, change.now)}",
     ]
     if any(change.lost):
         parts.append(f"lost {change.lost[0]} -> {change.lost[1]}")
@@ -84,11 +91,27 @@ def change_line(change: Change) -> str:
         parts.append(f"{PREMATURE[why]} {before} -> {now}")
     if change.margin.metric == WER and change.worst[1].synthetic:
         parts.append(SYNTHETIC)
-    effect, size = _shown(change.effect, scale, "+"), _shown(change.margin.size, scale)
+    parts += _median_run(change)
+    effect = shown(change.effect, scale, "+")
+    if change.gated:
+        effect += f" {sign} {shown(change.margin.size, scale)}"
     tail = _worst(change)
+    if change.within_spread and change.effect:
+        tail += "; within the range of the earlier runs"
     if change.too_few and change.outcome is Outcome.UNDECIDED:
         tail += f"; {few_clips(change)}"
-    return f"{name}: {effect} {sign} {size} ({'; '.join(parts)}){tail}"
+    return f"{name}: {effect} ({'; '.join(parts)}){tail}"
+
+
+def _median_run(change: Change) -> list[str]:
+    """Return the name of the median run, and how far the earlier runs differ."""
+    if change.runs == 1:
+        return []
+    found = f"median of {several(change.runs, 'run')}: {change.run}"
+    if change.spread is not None:
+        low, high = (shown(each, change.margin.scale, "+") for each in change.spread)
+        found += f", from which the others differ by {low} to {high}"
+    return [found]
 
 
 def few_clips(change: Change) -> str:
@@ -148,7 +171,7 @@ def _worst(change: Change) -> str:
     old, new = (milliseconds(row, change.margin.metric) for row in change.worst)
     if new <= old:
         return ""
-    return f"; worst {now.utterance}: {_value(change, old)} -> {_value(change, new)}"
+    return f"; worst {now.utterance}: {value(change, old)} -> {value(change, new)}"
 
 
 def _refusal(comparison: Comparison) -> str:
@@ -172,37 +195,6 @@ def _alone(comparison: Comparison) -> str:
 
 def _headed(comparison: Comparison, texts: Iterable[str]) -> list[str]:
     return [f"compared with {comparison.other}: {text}" for text in texts]
-
-
-def _value(change: Change, value: float) -> str:
-    return _shown(value, Scale.SHARE if change.margin.metric == WER else Scale.MS)
-
-
-def _interval(low: float, high: float, scale: Scale) -> str:
-    """Return the interval of an effect; a bound that is infinite is said in words."""
-    if math.isinf(low) and low == high:
-        return _shown(low, scale, "+")
-    least = "no lower bound" if math.isinf(low) else _shown(low, scale, "+")
-    most = "no upper bound" if math.isinf(high) else _shown(high, scale, "+")
-    return f"{least} to {most}"
-
-
-def _shown(value: float, scale: Scale, sign: str = "") -> str:
-    """Return a value, or an effect with its ``sign``.
-
-    An infinite value is that of a session whose event never came.
-    """
-    if math.isinf(value):
-        return (
-            ("infinitely more" if value > 0 else "infinitely less")
-            if sign
-            else ("never")
-        )
-    if scale is Scale.MS:
-        digits = 0 if abs(value) >= 99.95 else 1
-        return f"{value:{sign}.{digits}f} ms"
-    unit = "%" if scale is Scale.SHARE else " pp"
-    return f"{100 * value:{sign}.{1 if scale is Scale.SHARE else 2}f}{unit}"
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ def row(
         final=_value(found, "final_from_commit", "p50"),
         tail=_value(found, "final_from_commit", "p95"),
         wer=rate,
-        verdict="" if results.verdict is None else results.verdict.value,
+        verdict=_verdict(results),
         lines=lines,
         target=results.takes[0].trace.target if results.takes else "",
         model=model,
@@ -110,6 +110,13 @@ def row(
         utterances=utterances.lines(results.takes, width=width) if listed else [],
         version=results.takes[0].trace.version if results.takes else "",
     )
+
+
+def _verdict(results: Results) -> str:
+    """Return the verdict; a comparison that cannot fail its test is not judged."""
+    if results.verdict is not None:
+        return results.verdict.value
+    return "not judged" if any(each.pairs for each in results.against) else ""
 
 
 def table(rows: Sequence[Row], *, width: int = USUAL) -> list[str]:

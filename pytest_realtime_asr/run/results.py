@@ -123,11 +123,7 @@ class Results:
         found += [each.verdict for each in self.wer]
         found += [each.verdict for each in self.recall]
         found += [each.verdict for each in self.parities]
-        found += [
-            Verdict.INVALID if each.invalid else Verdict.FAIL
-            for each in self.against
-            if each.failed
-        ]
+        found += [each.verdict for each in self.against if each.verdict is not None]
         return worst(found) if found else None
 
     @property

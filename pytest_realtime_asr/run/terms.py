@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
+from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, RunLimits
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 
@@ -18,7 +19,8 @@ class Terms:
     or only limits on maxima and means. ``rules`` is the weakest level at which a
     violated requirement fails the test; ``None`` means that none does. ``parallel``
     says that other xdist workers may measure at the same time. If ``private`` is true,
-    no message quotes a text.
+    no message quotes a text. ``of_run`` are those of the limits that the run sets for
+    every test; they are also among the others.
     """
 
     dialect: str
@@ -32,3 +34,17 @@ class Terms:
     parallel: bool = False
     undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     private: bool = False
+    of_run: RunLimits = NO_LIMITS
+
+    @property
+    def own(self) -> Terms:
+        """The terms without the limits of the run."""
+        run = self.of_run
+        return replace(
+            self,
+            budgets=tuple(each for each in self.budgets if each not in run.budgets),
+            thresholds=tuple(
+                each for each in self.thresholds if each not in run.thresholds
+            ),
+            of_run=NO_LIMITS,
+        )

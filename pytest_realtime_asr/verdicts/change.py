@@ -74,8 +74,12 @@ class Change:
     ``unmeasured`` says how many sessions of the other run have no measurement, by
     reason: how the session was lost, why the value is premature, or ``None`` if there
     is no value. ``worst`` is the pair with the largest change for the worse. ``gated``
-    is true if the user set the margin, so that the change can fail the test.
+    is true if the margin is in force, so that the change can fail the test.
     ``invalid`` says why the change cannot be judged; ``None`` if it can.
+
+    With several earlier ``runs``, the other run is the median one, named ``run``, and
+    ``spread`` is the range of the differences of the others from it; ``None`` if the
+    runs are too few.
     """
 
     margin: Margin
@@ -93,6 +97,9 @@ class Change:
     gated: bool = False
     premature: tuple[tuple[Premature, tuple[int, int]], ...] = ()
     unmeasured: tuple[tuple[str | Premature | None, int], ...] = ()
+    run: str = ""
+    runs: int = 1
+    spread: tuple[float, float] | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -103,12 +110,20 @@ class Change:
             return Outcome.INVALID
         if -size <= low and high <= size:
             return Outcome.SAME
-        if self.p <= 1 - LEVEL:
+        if self.p <= 1 - LEVEL and not self.within_spread:
             if low > 0 and self.effect > size:
                 return Outcome.WORSE
             if high < 0 and self.effect < -size:
                 return Outcome.BETTER
         return Outcome.UNDECIDED
+
+    @property
+    def within_spread(self) -> bool:
+        """Whether earlier runs differ from their median as much as this run does."""
+        if self.spread is None:
+            return False
+        low, high = self.spread
+        return low <= self.effect <= high
 
     @property
     def needed(self) -> int:
@@ -149,6 +164,28 @@ def change(
     return _duration(margin, pairs, resamples, best=best)
 
 
+def effect(margin: Margin, pairs: Sequence[Pair]) -> float:
+    """Return only the effect of a change; NaN if a ratio is not possible.
+
+    A value that the other run did not measure counts as the worst possible value.
+    """
+    if margin.metric == WER:
+        before, now = (
+            pooled(row.errors for row in rows) for rows in zip(*pairs, strict=True)
+        )
+        return (now.rate or 0.0) - (before.rate or 0.0)
+    share = margin.scale is Scale.SHARE
+    values = [tuple(milliseconds(row, margin.metric) for row in each) for each in pairs]
+    if share and min(map(min, values)) <= 0:
+        return math.nan
+    steps = sorted(_step(old, new, share=share) for old, new in values)
+    middle = len(steps) // 2
+    value = steps[middle]
+    if not len(steps) % 2 and steps[middle - 1] != value:
+        value = (steps[middle - 1] + value) / 2
+    return math.expm1(value) if share else value
+
+
 def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
     """Return the pairs that are used in the comparison of a metric.
 
@@ -168,10 +205,11 @@ def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 def milliseconds(row: UtteranceRecord, metric: str) -> float:
     """Return a value in ms; infinity if it is missing, premature or lost."""
     value = row.metrics.get(metric)
-    return math.inf if value is None or not _is_measured(row, metric) else value
+    return math.inf if value is None or not is_measured(row, metric) else value
 
 
-def _is_measured(row: UtteranceRecord, metric: str) -> bool:
+def is_measured(row: UtteranceRecord, metric: str) -> bool:
+    """Return whether a record has a value of a metric that counts."""
     if row.lost:
         return False
     return metric == WER or (
@@ -183,7 +221,7 @@ def _unmeasured(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[str | Premature | None, int], ...]:
     """Return, by reason, how many sessions of the other run have no value."""
-    missing = (row for row, _ in pairs if not _is_measured(row, metric))
+    missing = (row for row, _ in pairs if not is_measured(row, metric))
     found = Counter(row.lost or row.premature.get(metric) for row in missing)
     return tuple(found.most_common())
 

@@ -1,10 +1,8 @@
 """Compares the results of a test in two runs, utterance by utterance.
 
-Each utterance of this run is paired with an utterance of the other run that has the
-same test, id, audio and conditions. The conditions (corpus, normaliser, dialect, pace,
-chunk, number of sessions at a time) influence the numbers, as the server does. Records
-with different conditions are never paired; the conditions that differ are reported with
-both values. Utterances that only one run has are reported too.
+`pairing` pairs the utterances of both runs. The conditions that differ are reported
+with both values, and so are the utterances that only one run has. If there are several
+earlier runs, `earlier_runs` chooses the median one.
 
 If the other run lost a session, or did not measure a value, the missing value is not
 the fault of this server. Each metric is then compared twice: with the worst possible
@@ -15,7 +13,9 @@ value.
 If many comparisons are made, some find a change by chance. So all p-values are
 corrected together (Holm). A change is WORSE or BETTER if the interval excludes zero,
 the p-value is small enough and the effect is larger than the margin. It is SAME if the
-whole interval is within the margin on both sides. Otherwise it is UNDECIDED.
+whole interval is within the margin on both sides. Otherwise it is UNDECIDED, as is an
+effect that is not larger than the differences of several earlier runs from their
+median.
 
 Source: Holm (1979).
 """
@@ -30,45 +30,43 @@ from pytest_realtime_asr.verdicts.change import (
     Change,
     Invalid,
     Outcome,
-    Pair,
     change,
-    measured,
 )
+from pytest_realtime_asr.verdicts.earlier_runs import Baseline, EarlierRun, baseline
 from pytest_realtime_asr.verdicts.limits import Margin, parse_margins
+from pytest_realtime_asr.verdicts.pairing import Values, context, mismatches, pair
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord, completed
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 RESAMPLES = 2000  # least number of resamples
 FINE = 50  # least number for each comparison; Holm's correction needs small p-values
 
-DEFAULT_MARGINS = parse_margins(
+BESIDE = parse_margins(
     "first_partial_from_speech:5%, final_from_commit:5%, final_from_speech_end:20ms, "
     "wer:1pp"
 )
-"""The metrics that are always compared, and their margins, which never fail a test."""
+"""The metrics that are always compared, and the margins that name their outcomes.
 
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The values of a condition, a model or a label in both runs."""
-
-    name: str
-    before: tuple[str, ...]
-    now: tuple[str, ...]
+They never fail a test.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The comparison of a test with the same test in another run.
 
-    ``other`` is the name of the other run. ``context`` holds the models and the labels
-    of both runs. ``pairs`` is the number of paired utterances. ``alone_before`` are the
-    ids of the utterances that only the other run has, and ``alone_now`` are the ids of
-    those that only this run has. ``mismatches`` are the conditions that differ between
-    the two. ``unmeasured`` are the metrics that have a margin, but no pair with a
-    value. ``gated`` is true if the user set margins; without margins, no test fails.
+    ``other`` is the name of the other run. ``this`` is the name of the target if the
+    other run is that of another server, and otherwise "". ``context`` holds the models
+    and the labels of both runs. ``pairs`` is the number of paired utterances.
+    ``alone_before`` are the ids of the utterances that only the other run has, and
+    ``alone_now`` are the ids of those that only this run has. ``mismatches`` are the
+    conditions that differ between the two. ``unmeasured`` are the metrics that have a
+    margin, but no pair with a value. ``gated`` is true if there are margins; without
+    margins, no test fails.
     """
 
     other: str
+    this: str
     context: tuple[Values, ...]
     pairs: int
     changes: tuple[Change, ...]
@@ -97,6 +95,14 @@ class Comparison:
         )
 
     @property
+    def verdict(self) -> Verdict | None:
+        """The verdict about the test; ``None`` if nothing was judged."""
+        if self.failed:
+            return Verdict.INVALID if self.invalid else Verdict.FAIL
+        judged = any(change.gated for change in self.changes)
+        return Verdict.PASS if judged else None
+
+    @property
     def invalid(self) -> bool:
         """Return whether the test fails although no metric became worse."""
         worse = any(c.gated and c.outcome is Outcome.WORSE for c in self.changes)
@@ -110,31 +116,57 @@ def compare(
     margins: Sequence[Margin] = (),
     *,
     tests: int = 1,
+    this: str = "",
 ) -> Comparison:
     """Compare the records of one test in this run with those in another run.
 
     Only a change beyond one of the ``margins`` fails the test. The metrics of
-    `DEFAULT_MARGINS` are compared in addition; their p-values are corrected separately.
+    `BESIDE` are compared in addition; their p-values are corrected separately.
     ``tests`` is the number of all tests that are compared: each test has an equal share
     of the false positive rate (Bonferroni), which is divided among the metrics of the
-    test (Holm). The same records give the same comparison.
+    test (Holm). The same records give the same comparison. ``this`` is the name of the
+    target if the other run is that of another server.
     """
+    runs = [EarlierRun(other, tuple(before))]
+    return compare_runs(other, runs, now, margins, tests=tests, this=this)
+
+
+def compare_runs(
+    other: str,
+    runs: Sequence[EarlierRun],
+    now: Iterable[UtteranceRecord],
+    margins: Sequence[Margin] = (),
+    *,
+    tests: int = 1,
+    this: str = "",
+) -> Comparison:
+    """Compare the records of one test in this run with the median of several runs.
+
+    ``runs`` has at least one run; the last is the newest, whose pairs and conditions
+    are reported. Each metric is compared once, so that the number of runs does not
+    influence the correction of the p-values. The other arguments are as in `compare`.
+    """
+    rows = sorted(now, key=lambda row: row.started)
     gated = {margin.metric for margin in margins}
-    beside = [margin for margin in DEFAULT_MARGINS if margin.metric not in gated]
-    now = _by_start(now)
-    pairs, left, right = _pair(completed(_by_start(before), now), now)
-    judged = _family(pairs, margins, tests)
+    runs = [replace(run, rows=tuple(completed(run.rows, rows))) for run in runs]
+    beside = [margin for margin in BESIDE if margin.metric not in gated]
+    # A test that the newest run does not have may be in an older one.
+    known = [run for run in runs if run.rows] or list(runs)
+    paired = [run for run in known if pair(run.rows, rows)[0]] or known
+    pairs, left, right = pair(paired[-1].rows, rows)
+    judged = _family(known, rows, margins, tests)
     judged_metrics = {change.margin.metric for change in judged}
     old, new = zip(*pairs, strict=True) if pairs else ((), ())
     return Comparison(
         other=other,
-        context=_context([*old, *left], [*new, *right]),
+        this=this,
+        context=context([*old, *left], [*new, *right]),
         pairs=len(pairs),
         changes=(
             *(replace(change, gated=True) for change in judged),
-            *_family(pairs, beside, tests),
+            *_family(known, rows, beside, tests),
         ),
-        mismatches=_mismatches(left, right),
+        mismatches=mismatches(left, right),
         alone_before=tuple(row.utterance for row in left),
         alone_now=tuple(row.utterance for row in right),
         unmeasured=tuple(m.metric for m in margins if m.metric not in judged_metrics),
@@ -143,11 +175,14 @@ def compare(
 
 
 def _family(
-    pairs: Sequence[Pair], margins: Iterable[Margin], tests: int
+    runs: Sequence[EarlierRun],
+    now: Sequence[UtteranceRecord],
+    margins: Iterable[Margin],
+    tests: int,
 ) -> list[Change]:
     """Return the changes, with corrected p-values, of the metrics that have values."""
-    found = [(each, measured(pairs, each.metric)) for each in margins]
-    rows = [(margin, some) for margin, some in found if some]
+    found = [(each, baseline(each, runs, now)) for each in margins]
+    rows = [(margin, base) for margin, base in found if base.pairs]
     changes = _corrected(rows, tests, best=False)
     if not any(change.unmeasured for change in changes):
         return changes
@@ -173,81 +208,21 @@ def _certain(lenient: Change, strict: Change) -> Change:
 
 
 def _corrected(
-    rows: Sequence[tuple[Margin, Sequence[Pair]]], tests: int, *, best: bool
+    rows: Sequence[tuple[Margin, Baseline]], tests: int, *, best: bool
 ) -> list[Change]:
     """Return the changes of the metrics, with corrected p-values; see also `change`."""
     size = tests * len(rows)
     resamples = max(RESAMPLES, FINE * size)
     changes = [
-        change(margin, found, resamples=resamples, best=best) for margin, found in rows
+        replace(
+            change(margin, base.pairs, resamples=resamples, best=best),
+            run=base.name,
+            runs=base.runs,
+            spread=base.spread,
+        )
+        for margin, base in rows
     ]
     return [
         replace(each, p=min(1.0, tests * p), family=size)
         for each, p in zip(changes, holm([c.p for c in changes]), strict=True)
     ]
-
-
-def _by_start(rows: Iterable[UtteranceRecord]) -> list[UtteranceRecord]:
-    return sorted(rows, key=lambda row: row.started)
-
-
-def _pair(
-    before: Sequence[UtteranceRecord], now: Sequence[UtteranceRecord]
-) -> tuple[list[Pair], list[UtteranceRecord], list[UtteranceRecord]]:
-    """Return the pairs, and the unpaired records of the other run and of this run.
-
-    Pairs have the order of this run. Repeats of an utterance are paired in their order.
-    """
-    waiting: dict[object, list[UtteranceRecord]] = {}
-    for row in before:
-        waiting.setdefault(_key(row), []).append(row)
-    pairs, alone = [], []
-    for row in now:
-        if partners := waiting.get(_key(row)):
-            pairs.append((partners.pop(0), row))
-        else:
-            alone.append(row)
-    return pairs, [row for rows in waiting.values() for row in rows], alone
-
-
-def _key(row: UtteranceRecord) -> object:
-    return (row.utterance, row.audio, *row.fixed.values())
-
-
-def _mismatches(
-    before: Sequence[UtteranceRecord], now: Sequence[UtteranceRecord]
-) -> tuple[Values, ...]:
-    """Return the conditions that differ between the unpaired records."""
-    if not (before and now):
-        return ()
-    found = []
-    for name in before[0].fixed:
-        old, new = (
-            tuple(sorted({f"{row.fixed[name]}" for row in rows}))
-            for rows in (before, now)
-        )
-        if old != new:
-            found.append(Values(name, old, new))
-    return tuple(found)
-
-
-def _context(*runs: Iterable[UtteranceRecord]) -> tuple[Values, ...]:
-    """Return the models and the labels of both runs."""
-    found: list[dict[str, set[str]]] = []
-    for rows in runs:
-        values: dict[str, set[str]] = {}
-        for row in rows:
-            conditions = row.conditions
-            for name, value in {"model": conditions.model, **conditions.labels}.items():
-                values.setdefault(name, set()).add(value)
-        found.append(values)
-    names = dict.fromkeys(name for values in found for name in values)
-    before, now = found
-    return tuple(
-        Values(
-            name,
-            tuple(sorted(before.get(name, ()))),
-            tuple(sorted(now.get(name, ()))),
-        )
-        for name in names
-    )

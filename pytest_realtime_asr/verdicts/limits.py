@@ -14,14 +14,19 @@ from datetime import timedelta
 from typing import TypeVar
 
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.text.inputs import InputError, shown
-from pytest_realtime_asr.text.quantities import milliseconds, quantity
+from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.text.quantities import milliseconds
+from pytest_realtime_asr.verdicts.limit_grammar import (
+    Clause,
+    Relation,
+    nearest,
+    parse,
+)
 
 WER = "wer"
 MAX_LIMIT = 1e12  # larger than any metric can be
 _MAX_DURATION = 7 * 24 * 60 * 60_000.0  # ms
 _NAME = "$"  # the first character of the name of a limit
-_MARGIN_UNITS = ("%", "ms", "s", "pp")
 _MAX_MARGIN = 1_000_000
 _MARGIN_EXAMPLES = "final_from_commit:5%, final_from_commit:20ms or wer:1pp"
 L = TypeVar("L")
@@ -94,13 +99,13 @@ def parse_margins(text: str) -> tuple[Margin, ...]:
     the rate. Raises ValueError, which says what to write.
     """
     found: dict[str, Margin] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        margin = _margin(part)
+    for clause in parse(text, example=_MARGIN_EXAMPLES):
+        margin = _margin(clause)
         if margin.metric in found:
-            raise ValueError(f"{margin.metric} has two limits; keep only one")
+            raise clause.error(
+                f"is too many: {margin.metric} has two limits; keep only one"
+            )
         found[margin.metric] = margin
-    if not found:
-        raise ValueError(f"there is no limit; write one such as {_MARGIN_EXAMPLES}")
     return tuple(found.values())
 
 
@@ -109,23 +114,21 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(str, names))
 
 
-def _margin(part: str) -> Margin:
-    name, colon, amount = (each.strip() for each in part.partition(":"))
-    read = quantity(amount, _MARGIN_UNITS)
-    if not colon or read is None:
-        raise ValueError(
-            f"{shown(part)} is not a limit; write one such as {_MARGIN_EXAMPLES}"
+def _margin(clause: Clause) -> Margin:
+    name, number, unit = clause.metric, clause.number, clause.unit
+    if clause.relation is not Relation.CHANGE or not unit:
+        raise clause.error(
+            f"is not a limit of a change; write one such as {_MARGIN_EXAMPLES}"
         )
     timed = [name for name, entry in CATALOGUE.items() if entry.gated and entry.timed]
     if name != WER and name not in timed:
-        raise ValueError(
-            f"{name!r} cannot be compared; choose from {listed([WER, *timed])}"
+        near, known = nearest(name, [WER, *timed]), listed([WER, *timed])
+        raise clause.error(
+            f"names no metric that can be compared: write {near} in place of {name} "
+            f"(or one of {known})"
         )
-    number, unit = read
     if number > _MAX_MARGIN:
-        raise ValueError(
-            f"{shown(part)} is too large a limit; write at most {_MAX_MARGIN}"
-        )
+        raise clause.error(f"is too large a limit; write at most {_MAX_MARGIN}")
     match unit:
         case "pp" if name == WER:
             return Margin(name, number / 100, Scale.POINTS)
@@ -134,4 +137,4 @@ def _margin(part: str) -> Margin:
         case "ms" | "s" if name != WER:
             return Margin(name, number * (1000 if unit == "s" else 1), Scale.MS)
     example = "1pp, in percentage points" if name == WER else "5% or 20ms"
-    raise ValueError(f"{part!r}: write the limit of {name} as {example}")
+    raise clause.error(f"has a wrong unit: write the limit of {name} as {example}")

@@ -20,6 +20,7 @@ def test_it(realtime, corpus):
     realtime.transcribe(corpus, concurrency=8)
 """
 GATE = "--realtime-compare-fail=final_from_commit:100ms"
+NONE = "--realtime-compare-fail=none"
 BEFORE = "--realtime-report=before.jsonl"
 COMPARE = "--realtime-compare=before.jsonl"
 
@@ -74,15 +75,64 @@ def test_a_slower_server_fails_only_the_affected_tests(
     assert project.properties()["test_it"]["realtime.verdict"] == "FAIL"
 
 
-def test_a_comparison_without_a_limit_is_shown_and_fails_no_test(
+def test_the_limits_that_nobody_set_are_in_force_unless_none_are_asked_for(
     project: Project, servers: Servers, many: str
 ) -> None:
     project.write(SPEAKS)
     corpus = f"--realtime-corpus={many}"
     project.run(corpus, BEFORE)
-    result = project.run(corpus, COMPARE, target=servers().url)
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines("*final_from_commit worse: +* > 5.0% *")
+    judged = project.run(corpus, COMPARE, target=servers().url)
+    judged.assert_outcomes(failed=1)
+    judged.stdout.fnmatch_lines(
+        [
+            "compared with before.jsonl: final_from_commit worse: +* > 10.0% *",
+            "test_it * FAIL",
+        ]
+    )
+    shown = project.run(corpus, COMPARE, NONE, target=servers().url)
+    shown.assert_outcomes(passed=1)
+    shown.stdout.fnmatch_lines(
+        ["test_it * not judged", "  final_from_commit worse, not judged: +*% (95% CI *"]
+    )
+    shown.stdout.no_fnmatch_line("*% > *")
+    same = project.run(corpus, COMPARE, "--realtime-compare-fail=final_from_commit:3s")
+    same.assert_outcomes(passed=1)
+    same.stdout.fnmatch_lines(["test_it * PASS", "  final_from_commit same: * <= 3*"])
+
+
+def test_several_reports_are_one_comparison(
+    project: Project, servers: Servers, many: str
+) -> None:
+    """The pattern leaves out the report of this run, and a folder is no obstacle."""
+    project.write(SPEAKS)
+    corpus = f"--realtime-corpus={many}"
+    for number in range(3):
+        report = f"--realtime-report=nights/{number}.jsonl"
+        project.run(corpus, report).assert_outcomes(passed=1)
+    words = (corpus, "--realtime-compare=nights/*.jsonl", GATE)
+    tonight = "--realtime-report=nights/3.jsonl"
+    for _ in range(2):
+        result = project.run(*words, tonight, target=servers().url)
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            "compared with the median of 3 earlier runs: final_from_commit worse: "
+            "+2?? ms > 100 ms (95% CI *; p=0.0* of 1 comparison; n=8 pairs; *; median "
+            "of 3 runs: ?.jsonl); worst bit-?: *"
+        )
+    twice = project.run(*words, "--realtime-compare=nights/0.jsonl", tonight)
+    twice.assert_outcomes(passed=1)
+    twice.stdout.fnmatch_lines("*compared with the median of 3 earlier runs: *")
+
+
+def test_reports_of_other_tests_are_refused(project: Project, many: str) -> None:
+    project.write(SPEAKS)
+    corpus = f"--realtime-corpus={many}"
+    project.run(corpus, BEFORE)
+    project.write(SPEAKS.replace("test_it", "test_renamed"))
+    result = project.run(corpus, COMPARE)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "*before.jsonl: none of the tests of this run is in there, so nothing *"
+    result.stderr.fnmatch_lines([f"{told} be compared; there is test_it.py::test_it"])
 
 
 def test_runs_under_different_conditions_are_not_compared(
@@ -93,7 +143,7 @@ def test_runs_under_different_conditions_are_not_compared(
     project.run(corpus, BEFORE)
     project.ini("realtime_chunk = 50ms")
     said = "no utterance could be paired: chunk 0.1 -> 0.05"
-    shown = project.run(corpus, COMPARE)
+    shown = project.run(corpus, COMPARE, NONE)
     shown.assert_outcomes(passed=1)
     assert said in " ".join(" ".join(shown.outlines).split())
     gated = project.run(corpus, COMPARE, GATE)
@@ -167,13 +217,25 @@ def test_target_and_baseline_server_get_each_utterance_in_turn(
         [
             "test_it * 8    0 * PASS",
             "  compared with ws://*: model scripted; 8 pairs",
+            "  the target ws://* the baseline",
+            "    ws://*",
+            "* target  baseline     change  better",
+            "  final_from_commit * ms * ms *",
             "  final_from_commit *: * <= 100 ms *",
         ]
     )
     # The slow one is no regression, and over no budget, where it is the baseline.
     better = project.run(*given, f"--realtime-baseline-target={slow}")
     better.assert_outcomes(passed=1)
-    better.stdout.fnmatch_lines("*final_from_commit better: *")
+    better.stdout.fnmatch_lines(
+        [
+            "  the target ws://* is better than the baseline",
+            "    ws://*: final_from_commit * ms against 2?? ms",
+            "* target  baseline     change  better",
+            "  final_from_commit * ms * -2?? ms  target",
+            "  final_from_commit better: *",
+        ]
+    )
     rows = [row for row in project.rows() if row["purpose"] != "disturbed"]
     assert [row["purpose"] for row in rows].count("baseline") == 8
     assert len(rows) == 16
@@ -209,6 +271,14 @@ def test_target_and_baseline_server_get_each_utterance_in_turn(
             ["--realtime-compare=none.jsonl"],
             "--realtime-compare: *none.jsonl: there is no *",
         ),
+        (
+            ["--realtime-compare=nights/*.jsonl"],
+            "*no file matches 'nights/[*].jsonl'; make the first report without this *",
+        ),
+        (
+            ["--realtime-compare", "a.jsonl", "a.jsonl"],
+            "--realtime-compare: a.jsonl is a report, *; quote the pattern, as in *",
+        ),
         (["--realtime-compare=pytest.ini"], "*pytest.ini:1: is not a line of a *"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-report=a.jsonl"],
@@ -218,7 +288,7 @@ def test_target_and_baseline_server_get_each_utterance_in_turn(
         ([GATE], "*this option needs --realtime-compare or --realtime-baseline-target"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-compare-fail=wer:5%"],
-            "*'wer:5%': write the limit of wer as 1pp, in percentage points",
+            "*'wer:5%' has a wrong unit: write the limit of wer as 1pp, in *",
         ),
         (
             ["--realtime-label=H100"],

@@ -24,6 +24,7 @@ from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import ServerConfig
 from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
 from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, run_limits
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -273,6 +274,18 @@ MANY = {
             ("speed:90%\n\n dither:seed=2", ("speed:90%", "dither:seed=2")),
         ),
     ),
+    "budget": Case(
+        "limits.run",
+        NO_LIMITS,
+        (
+            ("wer <= 12%", run_limits(["wer <= 0.12"])),
+            ("wer<=5%,drain p50<=1s", run_limits(["drain p50 <= 1000ms", "wer<=5%"])),
+            (
+                "drain max <= 1s\nwer<=5%",
+                run_limits(["drain max <= 1s", "wer<=5%"]),
+            ),
+        ),
+    ),
     "report": Case(
         "reports",
         (),
@@ -352,7 +365,7 @@ def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
 
 def test_margins_need_a_report_or_a_baseline_server() -> None:
     limit = {"compare-fail": "final_from_commit:5%"}
-    for other, value in (("compare", __file__), ("baseline-target", "b:1")):
+    for other, value in (("compare", [__file__]), ("baseline-target", "b:1")):
         found = made(limit, {other: value})
         assert [margin.metric for margin in found.comparison.margins] == [
             "final_from_commit"
@@ -740,7 +753,7 @@ def test_paths_are_relative_to_the_origin(tmp_path: Path) -> None:
     given = {
         "report": ["jsonl:out", "/a/b.jsonl"],
         "corpus": ["bundled:odd", "own"],
-        "compare": "own.toml",
+        "compare": ["own.toml"],
         "known-failures": "own.toml",
     }
     (tmp_path / "own.toml").write_text(KNOWN % "one")
@@ -753,7 +766,7 @@ def test_paths_are_relative_to_the_origin(tmp_path: Path) -> None:
         ("jsonl", Path("/a/b.jsonl")),
     )
     assert found.corpus == ("bundled:odd", str(tmp_path / "own"))
-    assert found.comparison.report == tmp_path / "own.toml"
+    assert found.comparison.reports == (tmp_path / "own.toml",)
     assert [entry.id for entry in found.run.known] == ["one"]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,9 +15,6 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
-from pytest_realtime_asr.metrics.accuracy import (
-    words,
-)
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl
@@ -33,69 +29,19 @@ from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.change import Change, Outcome
-from pytest_realtime_asr.verdicts.comparison import DEFAULT_MARGINS, Comparison, Values
+from pytest_realtime_asr.verdicts.comparison import BESIDE, Comparison
 from pytest_realtime_asr.verdicts.limits import Margin, Scale, parse_margins
+from pytest_realtime_asr.verdicts.pairing import Values
 from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
-    UtteranceRecord,
     shared_test_name,
 )
+from tests.support.records import START, TEXT, Rows, lost, row, run, slower
 from tests.support.runs import RUN
 from tests.support.servers import CLIP, took
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-TEXT = "the road to the mountains is closed because of the snow"
 SLOW = "final_from_commit:5%"
 SPEED = parse_margins(SLOW)
-Way = Callable[[float, int], float]
-Rows = list[UtteranceRecord]
-
-
-def row(number: int, final: float | None, **changes: Any) -> UtteranceRecord:
-    """Return the record of an utterance whose final came after ``final`` ms."""
-    text = changes.pop("text", TEXT)
-    metrics = {"final_from_commit": final, **changes.pop("metrics", {})}
-    conditions = Conditions("c0ffee", model="voxtral", labels={"gpu": "H100"})
-    given = UtteranceRecord(
-        test="test_it.py::test_it",
-        started=START + timedelta(seconds=number),
-        dialect="vllm",
-        utterance=f"clip-{number:02}",
-        audio=f"{number:016x}",
-        language="en",
-        synthetic=False,
-        lost="",
-        reference=TEXT,
-        text=text,
-        normalizer="whisper-english/1",
-        unit=TextUnit.WORD,
-        errors=words(TEXT, text, language="en").errors,
-        metrics=metrics,
-        conditions=replace(conditions, **changes.pop("conditions", {})),
-    )
-    return replace(given, **changes)
-
-
-def lost(number: int) -> UtteranceRecord:
-    """Return the record of an utterance without a final."""
-    errors = words(TEXT, None, language="en").errors
-    return row(number, None, lost="hung", text="", errors=errors)
-
-
-def run(n: int = 24, *, seed: int = 1, way: Way = lambda ms, number: ms) -> Rows:
-    """Return a run whose finals take 300 to 900 ms, by clip, with a noise of 2 %."""
-    clips, noise = Random(0), Random(seed)
-    return [
-        row(number, way(clips.uniform(300, 900) * noise.gauss(1, 0.02), number))
-        for number in range(n)
-    ]
-
-
-def slower(share: float) -> Way:
-    """Return a function that makes a time longer by a share."""
-    return lambda ms, number: ms * (1 + share)
-
-
 compare = partial(comparison.compare, "before.jsonl")
 
 
@@ -435,7 +381,7 @@ def test_synthetic_speech_is_labelled() -> None:
 
 def test_characters_are_called_by_their_name() -> None:
     rows = [replace(each, unit=TextUnit.CHARACTER) for each in wrong(0.1)]
-    assert change_line(only(compare(rows, rows), "wer")).startswith("cer same: ")
+    assert change_line(only(compare(rows, rows), "wer")).startswith("cer same, ")
 
 
 # What can be compared at all
@@ -591,7 +537,7 @@ def test_limits() -> None:
         Margin("wer", 0.015, Scale.POINTS),
     )
     assert parse_margins("connect:.5s") == (Margin("connect", 500.0, Scale.MS),)
-    assert {margin.metric for margin in DEFAULT_MARGINS} >= {"final_from_commit", "wer"}
+    assert {margin.metric for margin in BESIDE} >= {"final_from_commit", "wer"}
 
 
 @pytest.mark.parametrize(
@@ -602,11 +548,14 @@ def test_limits() -> None:
         ("final_from_commit:5", "'final_from_commit:5' is not a limit"),
         ("final_from_commit:-5%", "is not a limit"),
         ("final_from_commit:5pp", "write the limit of final_from_commit as 5% or 20ms"),
-        ("wer:5%", "'wer:5%': write the limit of wer as 1pp, in percentage points"),
-        ("latency:5%", "'latency' cannot be compared; choose from wer, connect"),
-        ("loop_lag:5%", "'loop_lag' cannot be compared"),
-        ("word_coverage:5%", "'word_coverage' cannot be compared"),
-        ("wer:1pp,wer:2pp", "wer has two limits; keep only one"),
+        (
+            "wer:5%",
+            "'wer:5%' has a wrong unit: write the limit of wer as 1pp, in percentage",
+        ),
+        ("latency:5%", "write lag_yaal in place of latency .or one of wer, connect"),
+        ("loop_lag:5%", "'loop_lag:5%' names no metric that can be compared"),
+        ("word_coverage:5%", "'word_coverage:5%' names no metric that can be compared"),
+        ("wer:1pp,wer:2pp", "wer has two limits; keep only one .character 9."),
     ],
 )
 def test_limits_that_cannot_be(text: str, why: str) -> None:
