@@ -220,6 +220,7 @@ def test_every_example_is_run() -> None:
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 
+@pytest.mark.slow
 def test_the_commands_that_need_no_server_end_well(
     project: pytest.Pytester,
 ) -> None:

@@ -106,7 +106,7 @@ def _met(
         if dialect.reader().ready is not None:  # such a server need not send an event
             return found, ""
         patience = max(probe.GREETING, wait)
-        what = f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
+        what = f"{where}: {probe.sent_nothing(patience)}; {probe.PATIENCE}"
         return Unreachable(what), ""
     record = Record(Sender.SERVER, 0, *_content(found.first))
     if dialect.greets(record) or dialect.reader().ready is not None:

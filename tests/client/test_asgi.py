@@ -257,6 +257,7 @@ def test_output_is_that_of_a_session() -> None:
         assert app.output.take(sessions=False) == ""
 
 
+@pytest.mark.slow
 def test_a_handler_that_lingers_is_awaited_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

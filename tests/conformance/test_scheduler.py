@@ -541,6 +541,7 @@ def own_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "FAULTS", dict(FAULTS))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_faults")
 def test_losses_between_finals_do_not_end_the_run(loop: Loop) -> None:
     names = [f"exclusive_{number}" for number in range(5)]

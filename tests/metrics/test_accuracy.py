@@ -398,6 +398,7 @@ def test_the_basic_normaliser_is_the_same_in_ascii() -> None:
         assert BASIC.function(f"{text}\u5f80") == f"{BASIC.function(text)}\u5f80"
 
 
+@pytest.mark.slow
 def test_a_text_that_is_too_long_for_a_normaliser_is_scored_by_another() -> None:
     most = english.MOST_CHARACTERS
     long = ("ten " * most)[:most]

@@ -262,7 +262,7 @@ def test_wrong(realtime, corpus):
     result = project.run("--color=yes", "--junitxml=out.xml")
     result.assert_outcomes(passed=1, failed=1)
     assert sum("again: pytest" in line for line in result.outlines) == 1
-    (short,) = (line for line in result.outlines if "Failed: " in line)
+    (short,) = (line for line in result.outlines if " - wer = " in line)
     assert "wer = 1.500 > 0.000 (95% CI " in short
     assert short.endswith("smoke test, not accuracy)")
     (case,) = ElementTree.parse(project.path / "out.xml").iter("failure")

@@ -148,6 +148,7 @@ def test_a_wrong_field_is_one_violation_and_the_sessions_go_on(
     result.stdout.fnmatch_lines([f"well-formed ?MUST? violated: {flaw}"])
 
 
+@pytest.mark.slow
 def test_two_violations_by_one_end_of_a_session_are_one_finding(
     project: Project, faulty: Faking
 ) -> None:

@@ -98,6 +98,7 @@ def test_runs_with_and_without_are_not_compared(project: Project) -> None:
     result.stdout.fnmatch_lines([said])
 
 
+@pytest.mark.slow
 def test_the_scenarios_of_the_suite_send_the_clips_as_they_are(
     project: Project,
 ) -> None:

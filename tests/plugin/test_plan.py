@@ -39,6 +39,7 @@ def test_the_plan_counts_the_warm_up_and_the_spoken_corpus(project: Project) -> 
 SPEECH = "realtime_conformance/test_speech.py"
 
 
+@pytest.mark.slow
 def test_what_tests_of_the_user_will_send(project: Project) -> None:
     project.write("def test_each(realtime, utterance): pass", name="test_each")
     project.write(SPOKEN, name="test_free")
@@ -87,6 +88,7 @@ def test_a_log_gets_lines_about_the_progress(
     assert bool(lines) is shown
 
 
+@pytest.mark.slow
 def test_the_end_says_what_was_sent(project: Project) -> None:
     project.write(SPOKEN)
     project.run(PACE).stdout.fnmatch_lines(["realtime: sent 6.7 s of audio"])
@@ -110,6 +112,7 @@ def test_what_exceeds_the_limit_is_not_sent(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_suite_and_own_tests_have_one_limit(project: Project) -> None:
     project.write(SPOKEN)
     asked = ("test_it.py", "--realtime-conformance", "-k", "first-utt or spoken")

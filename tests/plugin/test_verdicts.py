@@ -32,6 +32,7 @@ def test_without_a_confidence_the_output_says_whether_n_proves_the_limit(
     result.stdout.fnmatch_lines(["  PASS (not proven: n=4, needs 59): final_from_*"])
 
 
+@pytest.mark.slow
 def test_a_premature_final_passes_no_budget(
     project: Project, clips: str, faulty: Faking
 ) -> None:

@@ -92,7 +92,10 @@ class _LosesRest(_AudioLoser):
 
 
 def losing_span(span: tuple[float, float]) -> Wrap:
-    """Return a wrapper that replaces a span (s) of each utterance by silence."""
+    """Return a wrapper that replaces a part of each utterance by silence.
+
+    ``span`` has the start and the end of this part, in seconds.
+    """
     return lambda server, state: _LosesSpan(server, state, *span)
 
 
