@@ -108,7 +108,8 @@ class Servers:
         self._config = config
         self._key_command: KeyCommand | None = None
         if config.server.key_command:
-            self._key_command = KeyCommand(config.server.key_command, self._learn)
+            words = config.server.key_command
+            self._key_command = KeyCommand(words, self.redactor.learn)
         self._warm = warm
         self._loop = loop
         self._turns = turns
@@ -361,10 +362,6 @@ class Servers:
             redactor=self.redactor,
             meter=self._meter,
         )
-
-    def _learn(self, key: str) -> None:
-        """Treat a key as a secret from now on."""
-        self.redactor = self.redactor.also([key])
 
     def access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         """Return how sessions of a dialect connect to the server of a target.

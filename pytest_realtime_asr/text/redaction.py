@@ -21,6 +21,7 @@ from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.secret_spellings import (
     QUOTE,
     SHORTEST,
+    Needle,
     occurrences,
     spellings,
 )
@@ -38,17 +39,28 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), *, private: bool = False) -> None:
         self.private = private
-        plain = (each.strip(QUOTE) for each in secrets)
-        self._secrets = frozenset(each for each in plain if len(each) >= SHORTEST)
+        self._secrets = _long_enough(secrets)
+        self._learned: set[str] = set()  # shared with the redactors made by `also`
         self._needles = spellings(self._secrets)
+        self._with = 0  # learned secrets among the needles
 
     def __bool__(self) -> bool:
         """Return whether there is a secret to remove."""
-        return bool(self._secrets)
+        return bool(self._secrets or self._learned)
 
     def also(self, secrets: Iterable[str]) -> Redactor:
         """Return a redactor that also removes ``secrets``."""
-        return Redactor((*self._secrets, *secrets), private=self.private)
+        found = Redactor((*self._secrets, *secrets), private=self.private)
+        found._learned = self._learned
+        return found
+
+    def learn(self, secret: str) -> None:
+        """Treat ``secret`` as a secret from now on.
+
+        All redactors that were made from each other by `also` learn it, since sessions
+        that were planned before may send and receive it.
+        """
+        self._learned |= _long_enough([secret])
 
     def shows(self, text: str) -> bool:
         """Return whether the text contains a whole secret, in any spelling."""
@@ -134,6 +146,14 @@ class Redactor:
                 found.update(frame for frame, _, _ in parts)
         return tuple(sorted(found))
 
+    def _known(self) -> tuple[Needle, ...]:
+        """Return the spellings of all secrets, also of those learned meanwhile."""
+        if len(self._learned) != self._with:
+            learned = frozenset(self._learned)
+            self._needles = spellings(self._secrets | learned)
+            self._with = len(learned)
+        return self._needles
+
     def _crossing(
         self, field: Field, *, whole: bool
     ) -> Iterator[list[tuple[int, Path, Span]]]:
@@ -162,7 +182,7 @@ class Redactor:
         if not self:
             return
         for layer in layers(text):
-            for needle in self._needles:
+            for needle in self._known():
                 for span in occurrences(needle, layer.text, whole=whole):
                     yield layer.source(span)
 
@@ -194,6 +214,11 @@ def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
     name, *rest = path
     value[name] = _cut_out(value[name], tuple(rest), cuts)
     return value
+
+
+def _long_enough(secrets: Iterable[str]) -> frozenset[str]:
+    plain = (each.strip(QUOTE) for each in secrets)
+    return frozenset(each for each in plain if len(each) >= SHORTEST)
 
 
 WRITTEN = Redactor()

@@ -35,6 +35,21 @@ def test_a_secret_is_removed_in_each_spelling(
     assert not any(KEY[at : at + PART] in cleaned for at in range(len(KEY) - PART))
 
 
+def test_a_secret_that_is_learned_later_is_removed_by_all_related_redactors() -> None:
+    first = Redactor()
+    second = first.also(["another-secret"])
+    assert second.clean(f"<{KEY}>") == f"<{KEY}>"
+    assert not first
+    second.learn(KEY)
+    third = second.also(["a-third-secret"])
+    for each in (first, second, third):
+        assert each
+        assert each.shows(KEY)
+        assert each.clean(f"<{KEY}>") == f"<{REMOVED}>"
+    assert not Redactor().shows(KEY)
+    assert not first.shows("another-secret")
+
+
 @SPELT
 def test_other_text_stays_as_it_is(spell: Callable[[str], str]) -> None:
     other = KEY.swapcase()[::-1]
