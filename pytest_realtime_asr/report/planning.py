@@ -57,6 +57,8 @@ def plan(
     limits = selection.bounds(suite, here=here)
     pace = run.session.pace
     found = cost(chosen, spoken, limits, pace=pace)
+    # Without limits, the spoken corpus skips the fake server, which has its texts.
+    speaks = speaks and (target != "fake" or suite.measured)
     extra = _beside(run, corpus, target=target, speaks=speaks)
     total = _total(found, extra, len(scenarios_of))
     name = run.pinned.name if run.pinned else f"{dialect.name}, newest"
@@ -75,6 +77,19 @@ def plan(
             + (f"NOT RUN: {kept}" if kept else each.about)
         )
     return lines
+
+
+def spoken(run: MeasurementConfig, corpus: Corpus, *, target: str) -> str:
+    """Return a line about a run that sends only the spoken corpus.
+
+    Raises AudioError if the audio of an utterance cannot be read.
+    """
+    clips = list(corpus)
+    start = _START if target in FAKES else 0.0
+    return (
+        f"realtime: the spoken corpus has {several(len(clips), 'utterance')}: "
+        f"{_amount(run, clips, start)}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,7 @@ def _beside(
         clip = shortest(corpus)
         seconds = session_seconds(number * clip, number, pace=pace)
         found += _Extra(number * clip, seconds, number)
-    if speaks and target != "fake":  # the fake server knows the transcripts
+    if speaks:
         audio, number = audio_seconds(list(corpus)), len(corpus)
         seconds = session_seconds(audio, number, pace=pace)
         found += _Extra(audio, seconds, number)

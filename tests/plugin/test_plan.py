@@ -36,6 +36,20 @@ def test_the_plan_counts_the_warm_up_and_the_spoken_corpus(project: Project) -> 
     assert fake < whole - 60  # the spoken corpus is not sent to the fake server
 
 
+def test_the_plan_of_the_spoken_corpus_alone_is_that_of_its_audio(
+    project: Project,
+) -> None:
+    asked = ("--realtime-budget=wer <= 12%", "--realtime-pace=1", "--realtime-plan")
+    result = project.run(*asked, target="fake")
+    result.stdout.fnmatch_lines(
+        [
+            "realtime: the spoken corpus has 26 utterances: 70.4 s of audio, "
+            "about 81 s",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*0 requirements*")
+
+
 SPEECH = "realtime_conformance/test_speech.py"
 
 
