@@ -159,7 +159,7 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _named(cause: Cause, results: Results) -> list[str]:
-    """Return the messages of a cause, each after the name of an undecided verdict.
+    """Return the messages of a cause; each begins with the verdict if it is undecided.
 
     Dashboards keep the first line, which must show that the server is not blamed.
     """
