@@ -304,7 +304,8 @@ def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
     """Return the place of the rows that show a violation.
 
     They are the rows around the first wrong row. Without a wrong row, they are the rows
-    up to the first final; without a final, the last rows. There are at most `MOST`.
+    up to the first final. Without a final, or if ``by_end`` is true, they are the last
+    rows. There are at most `MOST`.
     """
     marks = [place for place, row in enumerate(rows) if row.wrong]
     finals = [place for place, row in enumerate(rows) if row.final]

@@ -108,7 +108,7 @@ def suite_run(
         asked = asked_scenarios(request.session.items)
         after = 0.0
         speaks = any(map(_is_spoken, request.session.items))
-        # Without limits, the spoken corpus is not sent to the fake server.
+        # Without limits and comparisons, the fake server does not get the corpus.
         fake = request.getfixturevalue("realtime_target") == "fake"
         if speaks and (config.measured or not fake):
             after = _spoken_seconds(realtime, corpus)
