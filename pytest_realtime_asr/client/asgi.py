@@ -109,7 +109,7 @@ class Application(ChildServer):
             self._end(STOPPING)
 
     def settle(self) -> None:
-        """Wait until the handlers of closed sessions have ended, for `SETTLING` s."""
+        """Wait at most `SETTLING` s until no handler of a closed session is running."""
         if self._over:
             return
         self._asked += 1

@@ -327,7 +327,7 @@ class RealtimePlugin:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> None:
-        """Add the spoken corpus if a comparison is asked for and no test measures."""
+        """Add the spoken corpus for a comparison if no test uses ``realtime``."""
         getoption = self.config.getoption
         asked = getoption("realtime_compare") or getoption("realtime_baseline_target")
         if not asked or session.testsfailed or _names_paths(self.config):

@@ -27,7 +27,10 @@ _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 
 
 class Decision(NamedTuple):
-    """Why a test that raised nothing fails, or why it is skipped; "" if it is not."""
+    """Why a test that raised nothing fails, and why it is skipped.
+
+    Each of the two reasons is "" if it does not apply.
+    """
 
     failure: str = ""
     skipped: str = ""

@@ -140,8 +140,9 @@ def name(item: pytest.Item, state: State) -> str:
 
 
 def reporter(item: pytest.Item, state: State, cause: str) -> str:
-    """Return the name of the test that reports a cause: the first test that asks.
+    """Return the name of the test that reports why tests cannot run.
 
+    For each ``cause``, it is the first test for which this function is called.
     A test that is marked ``xfail`` reports the cause for itself alone, since its
     failure does not fail the run.
     """

@@ -503,7 +503,8 @@ OPTIONS = (
     Option(
         "compare-fail",
         "by how much a metric may get worse in a comparison before the test fails "
-        "(default final_from_commit:10%,wer:1pp); none only shows the comparison",
+        "(default final_from_commit:10%,wer:1pp); the value none shows the comparison "
+        "and fails no test",
         "final_from_commit:10%,wer:1pp",
         "METRIC:LIMIT[,...]|none",
     ),
@@ -536,8 +537,8 @@ OPTIONS = (
         "junit",
         "what --junitxml contains: full for all measurements; lean for what was "
         "judged; strict for a file that is valid against the schema of xunit2, with "
-        "the properties of each test as JSON in system-out (default full; from the "
-        "next release on lean)",
+        "the properties of each test as JSON in system-out (default full; the "
+        "default of the next release is lean)",
         "full",
         "lean|full|strict",
     ),

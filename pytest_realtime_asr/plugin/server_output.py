@@ -19,9 +19,9 @@ _SESSION: pytest.StashKey[int | None] = pytest.StashKey()
 class ServerOutput:
     """Adds the output of applications to the tests that caused it.
 
-    A test gets all output since the test before. The test of a requirement gets the
-    output of the session that its finding is about, since the sessions of many
-    scenarios run at the same time, and output that belongs to no session.
+    A test gets all output since the test before. The sessions of many scenarios run at
+    the same time. Therefore, the test of a requirement gets only the output of the
+    session that its finding is about, and the output that belongs to no session.
     """
 
     def __init__(self) -> None:

@@ -31,9 +31,9 @@ _PACKAGES = ("pytest-realtime-asr", "pytest", "pytest-asyncio", "websockets", "n
 class Examined:
     """All that ``doctor`` looked at.
 
-    ``corpus`` and ``calibration`` are an error in words if there are none. ``variable``
-    is the name of the environment variable that holds the API key. ``command`` runs the
-    packaged suite with the same options.
+    ``corpus`` is an error message if the corpus cannot be loaded, ``calibration`` if
+    the calibration failed. ``variable`` is the name of the environment variable that
+    holds the API key. ``command`` runs the packaged suite with the same options.
     """
 
     server: Diagnosis
@@ -177,7 +177,7 @@ def _corpus(corpus: Corpus | str) -> _Line:
     named = ", ".join(f"{name} {count}" for name, count in languages.most_common())
     length = f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
     text = f"{corpus.name}: {several(len(corpus), 'clip')}, {length}"
-    text += f"; language: {named}; none is refused"
+    text += f"; language: {named}"
     if seconds > EXAMINED:
         text += f" (the audio after the first {EXAMINED / 60:g} min is read when used)"
     return _Line("corpus", "\n".join([text, *corpus.notes]))

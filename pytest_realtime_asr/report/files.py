@@ -133,8 +133,8 @@ class ReportFile:
     def append(self, line: bytes, *, header: Callable[[], bytes] = lambda: b"") -> None:
         """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-        ``header`` makes the first line of the report, whichever process writes it. A
-        device gets this line from each process.
+        ``header`` makes the first line of the report, whichever process writes it. If
+        it is a device such as ``/dev/stdout``, each process writes this line once.
         """
         with self._alone():
             first = self._device and not self._open
@@ -223,7 +223,7 @@ def _append(
 ) -> None:
     """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-    The ``header`` is written before it if the file is empty or this line is the first.
+    The ``header`` is written before the line if the file is empty or ``first`` is true.
     """
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:

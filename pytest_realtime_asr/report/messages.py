@@ -159,9 +159,9 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _named(cause: Cause, results: Results) -> list[str]:
-    """Return the messages of a cause; they begin with the name of an undecided verdict.
+    """Return the messages of a cause; each begins with the verdict if it is undecided.
 
-    Dashboards keep the first line, and must see that it does not blame the server.
+    Dashboards keep the first line, which must show that the server is not blamed.
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "

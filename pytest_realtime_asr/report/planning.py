@@ -139,8 +139,9 @@ def own(
 ) -> list[str]:
     """Return lines about what tests of the user will send, as far as this is known.
 
-    ``given`` are the utterances of the tests that get one each. ``free`` tests choose
-    themselves what they send; ``corpus`` is the corpus of the run if they use it.
+    ``given`` are the utterances of the tests that get one each. ``free`` is the
+    number of the tests whose code chooses what they send; ``corpus`` is the corpus of
+    the run if they use it.
     Raises AudioError if the audio of an utterance cannot be read.
     """
     lines = []

@@ -113,7 +113,7 @@ def row(
 
 
 def _verdict(results: Results) -> str:
-    """Return the verdict; a comparison that cannot fail its test is not judged."""
+    """Return the verdict; "not judged" for a comparison that cannot fail its test."""
     if results.verdict is not None:
         return results.verdict.value
     return "not judged" if any(each.pairs for each in results.against) else ""

@@ -107,9 +107,10 @@ def rows(results: Results) -> list[VerdictRow]:
 
 
 def limit_name(limit: Limit) -> str:
-    """Return the name of a statistic in reports; ``min`` is the worst of lower limits.
+    """Return the name of a statistic in reports.
 
-    For a lower limit, 95 % of the samples reach ``p95``.
+    For a lower limit, the worst sample is named ``min``, and 95 % of the samples are
+    equal to or above ``p95``.
     """
     worst = limit.stat is Stat.MAX and limit.side is Side.AT_LEAST
     return "min" if worst else limit.stat.value

@@ -117,7 +117,7 @@ def _fields(
 
 
 def choices(shape: inspect.Type) -> tuple[inspect.Type, ...]:
-    """Return the types that a value of this type may have."""
+    """Return the members of a union type; for any other type, the type alone."""
     return shape.types if isinstance(shape, inspect.UnionType) else (shape,)
 
 

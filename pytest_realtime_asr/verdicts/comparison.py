@@ -45,9 +45,9 @@ BESIDE = parse_margins(
     "first_partial_from_speech:5%, final_from_commit:5%, final_from_speech_end:20ms, "
     "wer:1pp"
 )
-"""The metrics that are always compared, and the margins that name their outcomes.
+"""The metrics of every comparison, each with the margin for "worse" and "better".
 
-They never fail a test.
+These margins never fail a test.
 """
 
 
