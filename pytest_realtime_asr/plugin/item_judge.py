@@ -127,6 +127,9 @@ class ItemJudge:
         """
         self._state.register_guard()
         row = item.stash.get(_ROW, None)
+        skipped = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(skipped, pytest.skip.Exception) and items.is_speech(item):
+            self._state.note(f"{item.name} was skipped: {skipped}")
         attach(
             report,
             row=row,
