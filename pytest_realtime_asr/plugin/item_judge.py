@@ -72,7 +72,7 @@ class ItemJudge:
         After an interrupt by Ctrl-C or pytest.exit, nothing more is judged.
         """
         if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
-            self._judging.finish()
+            self._judging.finish(interrupted=True)
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:

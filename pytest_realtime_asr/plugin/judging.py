@@ -151,12 +151,13 @@ class Judging:
         self._judged = None
         self.run.begin(test)
 
-    def finish(self) -> Ledger | None:
+    def finish(self, *, interrupted: bool = False) -> Ledger | None:
         """Close the sessions of the running test and return the `Ledger` of the test.
 
-        A second call returns ``None``.
+        ``interrupted`` says that an interrupt of the run ends the test. A second call
+        returns ``None``.
         """
-        ledger = self.run.finish()
+        ledger = self.run.finish(interrupted=interrupted)
         self.run.progress("")
         return ledger
 
