@@ -82,8 +82,10 @@ class EndOfRun:
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
 
-    def annotate(self, rows: Iterable[Row]) -> None:
+    def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None:
         """Add the properties of the whole run to JUnit XML.
+
+        ``interrupted`` says that the run did not end by itself.
 
         If the file must be valid against the schema of xunit2, the properties of the
         tests become JSON in ``system-out``.
@@ -97,6 +99,7 @@ class EndOfRun:
             state.identity,
             versions=[str(row["version"]) for row in found],
             models=[str(row["model"]) for row in found],
+            interrupted=interrupted,
         )
         properties += [(name, state.redactor.clean(text)) for name, text in made]
         if state.settings.junit is junit.Detail.STRICT:

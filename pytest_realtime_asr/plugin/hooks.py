@@ -162,6 +162,7 @@ class RealtimePlugin:
                 notes=lambda: self.used_state.drain_notes() if self.used_state else [],
                 output=self._rest_of_output,
                 audio=self._sent_audio,
+                measures=lambda: self._measured,
             ),
             "realtime-tally",
         )
@@ -179,6 +180,11 @@ class RealtimePlugin:
         """Return the output of applications that belongs to no test."""
         sent = self._controller.output if self._controller is not None else []
         return [*self._rest, *sent]
+
+    @property
+    def _measured(self) -> bool:
+        """Whether the run has begun to run tests that measure."""
+        return self.used_state is not None and self.used_state.measures
 
     @property
     def _end_of_run(self) -> EndOfRun:
@@ -207,14 +213,19 @@ class RealtimePlugin:
 
     # The last wrapper ends first, before the terminal's and xdist's.
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, None, None]:
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         if self.used_state is not None:
+            if interrupted and self._controller is not None and self._measured:
+                self._controller.interrupt()
             self.used_state.restore_signals()
         try:
             yield
         finally:
             if self.used_state is not None:
                 self._rest += self.used_state.stop_applications()
+                if interrupted and not self.is_worker:
+                    self.used_state.note_interrupt()
             if self.is_worker:
                 self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 

@@ -75,7 +75,7 @@ class ItemJudge:
         After an interrupt by Ctrl-C or pytest.exit, nothing more is judged.
         """
         if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
-            self._judging.finish()
+            self._judging.finish(interrupted=True)
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
@@ -130,6 +130,9 @@ class ItemJudge:
         """
         self._state.register_guard()
         row = item.stash.get(_ROW, None)
+        skipped = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(skipped, pytest.skip.Exception) and items.is_speech(item):
+            self._state.note(f"{item.name} was skipped: {skipped}")
         attach(
             report,
             row=row,

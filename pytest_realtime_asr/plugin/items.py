@@ -68,6 +68,11 @@ def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> Run
     return limits
 
 
+def is_speech(item: pytest.Item) -> bool:
+    """Return whether a test is the one that sends the spoken corpus."""
+    return is_suite(item) and item.name == "test_spoken_corpus"
+
+
 def _fixed(item: pytest.Item) -> frozenset[str]:
     """Return the arguments of the marker `realtime` that the command line overrides."""
     names = ("dialect", "model", "pace", "chunk", "rules")

@@ -27,7 +27,12 @@ from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
 from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.run.ledger import Ledger
-from pytest_realtime_asr.run.results import Results, is_private, judge_test
+from pytest_realtime_asr.run.results import (
+    Results,
+    UnjudgedLoss,
+    is_private,
+    judge_test,
+)
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
@@ -146,12 +151,13 @@ class Judging:
         self._judged = None
         self.run.begin(test)
 
-    def finish(self) -> Ledger | None:
+    def finish(self, *, interrupted: bool = False) -> Ledger | None:
         """Close the sessions of the running test and return the `Ledger` of the test.
 
-        A second call returns ``None``.
+        ``interrupted`` says that an interrupt of the run ends the test. A second call
+        returns ``None``.
         """
-        ledger = self.run.finish()
+        ledger = self.run.finish(interrupted=interrupted)
         self.run.progress("")
         return ledger
 
@@ -203,6 +209,9 @@ class Judging:
             )
 
         results = _attempt(judged, test, takes)
+        raised = tuple(take for take in takes if take.lost and take.raised)
+        if failed and raised:
+            results = replace(results, reported=(UnjudgedLoss(raised, len(takes)),))
         self._publish(results)
         # The transcriptions that were judged come first, since they explain the result.
         evidence = [takes, every, compared, *pools.values()]
@@ -333,7 +342,9 @@ class Judging:
             pool.judged = True
         pools = _attempt(lambda: self._judged_pools(test, waiting), test, before.takes)
         self._publish(pools)
-        results = _joined(replace(before, failing=(), undecided=(), skipping=()), pools)
+        causes = (*before.reported, *before.failing)
+        before = replace(before, failing=(), undecided=(), skipping=(), reported=causes)
+        results = _joined(before, pools)
         # The traces that the test wrote before are written again under the same names.
         every = [before.takes, *(pool.all for pool in waiting.values())]
         names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 import pytest
@@ -115,6 +117,22 @@ def properties_to_output(config: pytest.Config) -> None:
         case.remove(found)
         output = ElementTree.SubElement(case, "system-out")
         output.text = json.dumps(values, ensure_ascii=False)
+
+
+def runs(node: Any) -> bool:
+    """Return whether a worker of xdist is a child of this process that still runs."""
+    process = _process(node)
+    return process is not None and process.poll() is None
+
+
+def interrupt_worker(node: Any) -> None:
+    """Send SIGTERM to a worker of xdist, if its process is a child of this process."""
+    if (process := _process(node)) is not None:
+        process.send_signal(signal.SIGTERM)
+
+
+def _process(node: Any) -> subprocess.Popen[bytes] | None:
+    return getattr(getattr(node.gateway, "_io", None), "popen", None)
 
 
 def log_handlers(config: pytest.Config) -> Iterator[logging.Handler]:

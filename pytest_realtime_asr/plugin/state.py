@@ -261,6 +261,19 @@ class State:
                 self.traces.clear()
         self._restore = catch()
 
+    @property
+    def measures(self) -> bool:
+        """Whether this run has begun to run tests that measure."""
+        return self._restore is not None
+
+    def note_interrupt(self) -> None:
+        """Write into the JSON Lines reports that the run was interrupted."""
+        for file in self.reports.get("jsonl", ()) if self.measures else ():
+            try:
+                jsonl.Appender(file, self.identity).interrupted()
+            except OSError as error:
+                self.note(f"{file}: {error_text(error)}")
+
     def restore_signals(self) -> None:
         """Let SIGTERM and SIGHUP end the process at once, as by default."""
         if self._restore is not None:

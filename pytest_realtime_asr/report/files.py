@@ -142,6 +142,20 @@ class ReportFile:
             _append(self._path, line, header, first=first)
             self._open = True
 
+    def finish(self, line: bytes, *, run: str) -> None:
+        """Append a line if the first line of the report names this run.
+
+        So a run that has measured nothing leaves an earlier report unchanged. Raises
+        OSError if the line cannot be written.
+        """
+        if self._device or not self._path.is_file():
+            return
+        with self._alone():
+            with self._path.open("rb") as file:
+                head = file.readline()
+            if run.encode() in head:
+                _append(self._path, line)
+
     def replace(self, content: bytes) -> None:
         """Replace the content; if this fails, raise OSError and leave it unchanged."""
         if self._device:

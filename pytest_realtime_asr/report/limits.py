@@ -29,7 +29,7 @@ def interval(
         case True, True if low == high:
             return f"{name} {'over' if low > 0 else 'under'} every limit"
         case True, True:
-            return f"{name}: no bounds with {size}"
+            return f"no two-sided {name} with {size}"
         case True, False:
             return f"{name} up to {show(high)}, no lower bound with {size}"
         case False, True:

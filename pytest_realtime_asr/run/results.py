@@ -85,7 +85,8 @@ class Results:
     that skip it. ``paths`` maps labels to the trace files that
     were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
     the traces of the test could not be kept. In a ``private`` run no text may be
-    quoted.
+    quoted. ``reported`` says why the test fails for reasons that were reported before:
+    by the exception `Lost`, or before the pools were judged.
     """
 
     test: str
@@ -105,6 +106,7 @@ class Results:
     rerun: str = ""
     unkept: str | None = None
     private: bool = False
+    reported: tuple[Cause, ...] = ()
 
     @property
     def planned(self) -> int:
@@ -118,12 +120,16 @@ class Results:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst of all verdicts; ``None`` if there is no verdict."""
+        """The worst of all verdicts; ``None`` if there is no verdict.
+
+        A broken rule or a lost session that fails the test is a ``FAIL``.
+        """
         found = [each.verdict for each in self.findings]
         found += [each.verdict for each in self.wer]
         found += [each.verdict for each in self.recall]
         found += [each.verdict for each in self.parities]
         found += [each.verdict for each in self.against if each.verdict is not None]
+        found += map(cause_verdict, (*self.reported, *self.failing))
         return worst(found) if found else None
 
     @property
@@ -131,11 +137,14 @@ class Results:
         """Return whether the sample proves the verdict of the test.
 
         A PASS is proven if every verdict is, and a FAIL if one limit is proven to be
-        missed.
+        missed, a rule is broken, or a lost session fails the test.
         """
         every: list[Finding | WerFinding | RecallFinding]
         every = [*self.findings, *self.wer, *self.recall]
         if self.verdict is Verdict.FAIL:
+            causes = (*self.reported, *self.failing)
+            if any(isinstance(each, BrokenRule | UnjudgedLoss) for each in causes):
+                return True
             return any(each.proven for each in every if each.verdict is Verdict.FAIL)
         passed = self.verdict is Verdict.PASS and bool(every)
         return passed and all(each.proven for each in every)

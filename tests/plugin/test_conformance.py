@@ -324,6 +324,13 @@ def test_items_with_one_cause_are_reported_once(project: Project) -> None:
     assert sum(line.strip().startswith("clause: ") for line in lines) == 0
 
 
+def test_the_skipped_corpus_says_why(project: Project) -> None:
+    result = project.run(ASKED, "-k", "test_spoken_corpus", target="fake")
+    result.assert_outcomes(skipped=1, deselected=TESTS - 1)
+    said = "realtime: test_spoken_corpus was skipped: the fake server knows *"
+    result.stdout.fnmatch_lines([said])
+
+
 def test_another_version_is_skipped_with_the_reason(project: Project) -> None:
     words = (ASKED, "-k", "unknown-model", "--realtime-server-version=0.16.0", "-rs")
     result = project.run(*words)

@@ -842,7 +842,7 @@ def test_the_line_names_all_reasons_of_a_loss() -> None:
     lost = [Sample("x", None, lost=why) for why in ("hung", "refused", "hung\n")]
     line = headline(one(latency_budget(METRIC, p50="1s"), [*samples(1), *lost]))
     assert line == (
-        "final_from_commit p50 > 1000 ms: 3 of 4 never came (95% CI: no bounds with "
+        "final_from_commit p50 > 1000 ms: 3 of 4 never came (no two-sided 95% CI with "
         "n=4; n=4, 3 over, 2 hung, 1 refused; not proven); server, not client "
         "(client delay 0 ms)"
     )
