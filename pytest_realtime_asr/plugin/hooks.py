@@ -21,6 +21,7 @@ from pytest_realtime_asr.plugin.options import (
     MARKERS,
     OPTIONS,
     REST,
+    SERVER_OUTPUT,
     SUITE,
     SUITE_ID,
     RawOptions,
@@ -454,6 +455,15 @@ class RealtimePlugin:
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))
         return report
+
+    @pytest.hookimpl(trylast=True)  # after pytest has added the failure to JUnit XML
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed or report.when == "teardown":
+            return
+        if any(SERVER_OUTPUT in name for name, _ in report.sections):
+            from pytest_realtime_asr.plugin import server_output
+
+            server_output.add_to_junit(self.config, report)
 
 
 def _names_paths(config: pytest.Config) -> bool:

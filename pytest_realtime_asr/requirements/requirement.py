@@ -87,6 +87,18 @@ Check = Callable[[Evidence], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
+class Coded:
+    """A check that demands errors with one of ``codes``, or with any code if empty."""
+
+    check: Check
+    codes: tuple[str, ...]
+
+    def __call__(self, evidence: Evidence) -> Outcome:
+        """Return the outcome of the check."""
+        return self.check(evidence)
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """The faults that violate a requirement, and how to run the faulty fake server.
 
@@ -144,6 +156,11 @@ class Requirement:
         if self.since and given < Version(self.since):
             return False
         return not self.until or given < Version(self.until)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of errors one of which the check demands; empty for any code."""
+        return self.check.codes if isinstance(self.check, Coded) else ()
 
     @property
     def interval(self) -> str | None:
