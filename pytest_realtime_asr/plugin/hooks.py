@@ -160,7 +160,7 @@ class RealtimePlugin:
             Tally(
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
-                notes=lambda: self.used_state.drain_notes() if self.used_state else [],
+                notes=self._notes,
                 output=self._rest_of_output,
                 audio=self._sent_audio,
             ),
@@ -188,6 +188,16 @@ class RealtimePlugin:
 
             self._end = EndOfRun(self.state)
         return self._end
+
+    def _notes(self) -> list[str]:
+        """Return the lines to print at the end, also about reports not written."""
+        if self.used_state is None:
+            return []
+        found = self.used_state.drain_notes()
+        if self.options.flag("plan") or self.config.getoption("collectonly"):
+            return found
+        folder = None if self._controller is None else self._controller.used_folder
+        return [*found, *self._end_of_run.unwritten(folder)]
 
     def _sent_audio(self) -> str:
         """Return a line about the audio that the run has sent, "" if it sent none."""
