@@ -21,6 +21,7 @@ from pytest_realtime_asr.plugin.options import (
     MARKERS,
     OPTIONS,
     REST,
+    SERVER_OUTPUT,
     SUITE,
     SUITE_ID,
     RawOptions,
@@ -159,7 +160,7 @@ class RealtimePlugin:
             Tally(
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
-                notes=lambda: self.used_state.drain_notes() if self.used_state else [],
+                notes=self._notes,
                 output=self._rest_of_output,
                 audio=self._sent_audio,
                 measures=lambda: self._measured,
@@ -193,6 +194,16 @@ class RealtimePlugin:
 
             self._end = EndOfRun(self.state)
         return self._end
+
+    def _notes(self) -> list[str]:
+        """Return the lines to print at the end, also about reports not written."""
+        if self.used_state is None:
+            return []
+        found = self.used_state.drain_notes()
+        if self.options.flag("plan") or self.config.getoption("collectonly"):
+            return found
+        folder = None if self._controller is None else self._controller.used_folder
+        return [*found, *self._end_of_run.unwritten(folder)]
 
     def _sent_audio(self) -> str:
         """Return a line about the audio that the run has sent, "" if it sent none."""
@@ -465,6 +476,15 @@ class RealtimePlugin:
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))
         return report
+
+    @pytest.hookimpl(trylast=True)  # after pytest has added the failure to JUnit XML
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed or report.when == "teardown":
+            return
+        if any(SERVER_OUTPUT in name for name, _ in report.sections):
+            from pytest_realtime_asr.plugin import server_output
+
+            server_output.add_to_junit(self.config, report)
 
 
 def _names_paths(config: pytest.Config) -> bool:

@@ -79,7 +79,8 @@ class ItemJudge:
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
-            item.add_report_section("call", "realtime", messages.evidence(results))
+            text = messages.evidence(results, losses=is_suite(item))
+            item.add_report_section("call", "realtime", text)
         elif is_suite(item):
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)

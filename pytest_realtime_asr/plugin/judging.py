@@ -28,6 +28,7 @@ from pytest_realtime_asr.report import jsonl, terminal
 from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.results import (
+    BrokenRule,
     Results,
     UnjudgedLoss,
     is_private,
@@ -416,8 +417,32 @@ class Judging:
             except Exception as error:
                 unkept = _unkept(error)
         rerun = self._again(select)
-        self._judged = replace(results, paths=paths, rerun=rerun, unkept=unkept)
+        written = {id(t.trace): paths.get(t.label, "") for t in every.values()}
+        causes = tuple(
+            self._traced(each, results.test, written)
+            if isinstance(each, BrokenRule)
+            else each
+            for each in results.failing
+        )
+        self._judged = replace(
+            results, paths=paths, rerun=rerun, unkept=unkept, failing=causes
+        )
         return self._judged
+
+    def _traced(
+        self, broken: BrokenRule, test: str, written: Mapping[int, str]
+    ) -> BrokenRule:
+        """Return a violated requirement with the trace of its first violation.
+
+        ``written`` has the files of the traces that were written, by the identity of
+        the trace. A session without an utterance has no such file yet.
+        """
+        part = broken.violation.session
+        if part is None:
+            return broken
+        known = written.get(id(part.trace))
+        path = self.keep(test, part.trace) if known is None else known
+        return replace(broken, trace=path)
 
 
 def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:

@@ -24,6 +24,7 @@ SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged 
 SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
 STARTED = {"fake", "reference"}  # the targets that the plugin starts itself
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
+SERVER_OUTPUT = "server output"  # in the title of a section of a test
 REST = "realtime_rest"  # the key of the rest of the output in what a worker sends
 MARKERS = {
     "latency_budget": (

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
-from _pytest.junitxml import xml_key
+from _pytest.junitxml import bin_xml_escape, xml_key
 
 # In the order in which pytest looks for them.
 _INI_FILES = (
@@ -101,6 +101,16 @@ def junit_properties(config: pytest.Config) -> list[tuple[str, str]] | None:
     """
     xml = config.stash.get(xml_key, None)
     return None if xml is None else xml.global_properties
+
+
+def output_to_junit(
+    config: pytest.Config, report: pytest.TestReport, text: str
+) -> None:
+    """Add a text to the test case of a report in JUnit XML, as its ``system-out``."""
+    if (xml := config.stash.get(xml_key, None)) is not None:
+        output = ElementTree.Element("system-out")
+        output.text = bin_xml_escape(text)
+        xml.node_reporter(report).append(output)
 
 
 def properties_to_output(config: pytest.Config) -> None:

@@ -67,13 +67,18 @@ class State:
         if self.has_judging:
             self.judging.run.stop()
         self.restore_signals()
-        if "reports" in self.__dict__:
+        if self.has_reports:
             for file in self.written:
                 file.release()
         if self._progress is not None:
             self._progress.close()
         if "targets" in self.__dict__:
             self.targets.stop()
+
+    @property
+    def has_reports(self) -> bool:
+        """Return whether the report files of the run were read from its options."""
+        return "reports" in self.__dict__
 
     def add_server_output(
         self, item: pytest.Item, call: pytest.CallInfo[None], *, uses: bool

@@ -20,11 +20,11 @@ from pytest_realtime_asr.conformance.results import (
 from pytest_realtime_asr.report import protocol_links
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, wrapped
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.text.number_format import several
 
 FORMAT = 1

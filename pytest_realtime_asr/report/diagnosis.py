@@ -16,11 +16,11 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.corpus.collection import EXAMINED
 from pytest_realtime_asr.report.layout import USUAL, wrapped
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.run.calibration import Calibration
 from pytest_realtime_asr.run.config import ServerConfig
 from pytest_realtime_asr.run.diagnosis import Diagnosis
 from pytest_realtime_asr.run.fakes import FAKE_KEY
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.text.number_format import ms, several
 
 _LABEL = 14  # columns of the mark and the name of a line

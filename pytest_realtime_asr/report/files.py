@@ -51,9 +51,8 @@ class ReportFile:
         self._begun: Path | None = None
         self._between: FileLock | None = None
         if shared is not None:
-            key = hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
-            self._begun = shared / f"{key}.begun"
-            self._between = FileLock(shared / f"{key}.lock", timeout=WAIT)
+            self._begun = shared / f"{self._key}.begun"
+            self._between = FileLock(shared / f"{self._key}.lock", timeout=WAIT)
         self._open = False
         self._threads = threading.Lock()
         self._beside = _hidden(self._path, "lock")
@@ -61,6 +60,20 @@ class ReportFile:
 
     def __str__(self) -> str:
         return f"--realtime-report={self.name}"
+
+    @property
+    def _key(self) -> str:
+        return hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
+
+    def is_begun(self, shared: Path | None) -> bool:
+        """Return whether this run has written the report, as far as this is known.
+
+        ``shared`` is the folder of the other processes of the run, if there are any.
+        What they write to a device is not known.
+        """
+        if self._open or shared is None:
+            return self._open
+        return self._device or (shared / f"{self._key}.begun").exists()
 
     @property
     def places(self) -> tuple[Path, ...]:

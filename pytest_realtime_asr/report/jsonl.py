@@ -28,12 +28,12 @@ from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
     UtteranceRecord,

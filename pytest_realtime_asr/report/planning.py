@@ -88,7 +88,7 @@ def spoken(run: MeasurementConfig, corpus: Corpus, *, target: str) -> str:
     start = _START if target in FAKES else 0.0
     return (
         f"realtime: the spoken corpus has {several(len(clips), 'utterance')}: "
-        f"{_amount(run, clips, start)}"
+        f"{_amount(run, [(each, run.session.pace) for each in corpus], start)}"
     )
 
 
@@ -131,18 +131,18 @@ def _beside(
 
 def own(
     run: MeasurementConfig,
-    given: Sequence[Utterance],
-    free: int,
+    given: Sequence[tuple[Utterance, float]],
+    free: Sequence[float],
     corpus: Corpus | None,
     *,
     target: str,
 ) -> list[str]:
     """Return lines about what tests of the user will send, as far as this is known.
 
-    ``given`` are the utterances of the tests that get one each. ``free`` is the
-    number of the tests whose code chooses what they send; ``corpus`` is the corpus of
-    the run if they use it.
-    Raises AudioError if the audio of an utterance cannot be read.
+    ``given`` are the utterances of the tests that get one each, with the pace of the
+    test. ``free`` are the paces of the tests whose code chooses what they send;
+    ``corpus`` is the corpus of the run if they use it. Raises AudioError if the audio
+    of an utterance cannot be read.
     """
     lines = []
     start = _START if target in FAKES else 0.0
@@ -153,21 +153,31 @@ def own(
             f"realtime: {tests} will send {sent}: {_amount(run, given, start)}"
         )
     if free and corpus:
-        tests = f"{several(free, 'test')} {'chooses' if free == 1 else 'choose'}"
+        tests = several(len(free), "test")
+        tests += " chooses" if len(free) == 1 else " choose"
+        slowest = min(filter(None, free), default=0.0)
+        clips = [(each, slowest) for each in corpus]
         lines.append(
             f"realtime: {tests} what to send; the whole corpus has "
-            f"{several(len(corpus), 'utterance')}: {_amount(run, list(corpus), start)}"
+            f"{several(len(corpus), 'utterance')}: {_amount(run, clips, start)}"
         )
     return lines
 
 
-def _amount(run: MeasurementConfig, clips: Sequence[Utterance], start: float) -> str:
+def _amount(
+    run: MeasurementConfig, sent: Sequence[tuple[Utterance, float]], start: float
+) -> str:
     """Return the length of the audio of clips, and the time of a run that sends it.
 
-    ``start`` is the time in s until the server is up.
+    ``sent`` has each clip with its pace. ``start`` is the time in s until the server is
+    up.
     """
-    audio, pace = audio_seconds(clips), run.session.pace
-    seconds = start + session_seconds(audio, len(clips), pace=pace)
+    audio, seconds, pace = 0.0, start, run.session.pace
+    for each in {pace for _, pace in sent}:
+        its = [clip for clip, pace in sent if pace == each]
+        audio += (its_audio := audio_seconds(its))
+        seconds += session_seconds(its_audio, len(its), pace=each)
+    clips = [clip for clip, _ in sent]
     if number := warm_ups(run.server.warmup):
         warm = number * min((each.duration for each in clips[:_LOOKED_AT]), default=0.0)
         seconds += session_seconds(warm, number, pace=pace)

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr import metrics
+from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.run.ledger import RandomOrder
 from pytest_realtime_asr.run.statistics import counts_for
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
@@ -39,12 +41,14 @@ Pools = Mapping[Budget, Sequence[Transcription]]
 class BrokenRule:
     """A requirement that was violated.
 
-    ``violation`` is its first violation. ``sessions`` is the number of sessions in
-    which it was violated.
+    ``violation`` is its first violation; its message has the flaws of all sessions.
+    ``sessions`` is the number of sessions in which it was violated. ``trace`` is the
+    file of the trace of the first violation, or "" if it was not written.
     """
 
     violation: Violation
     sessions: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +307,17 @@ def broken_rules(
     for violation in violations:
         if violation.requirement.level in wanted:
             by_id.setdefault(violation.requirement.id, []).append(violation)
-    return [BrokenRule(each[0], len(each)) for each in by_id.values()]
+    return [BrokenRule(_merged(each), len(each)) for each in by_id.values()]
+
+
+def _merged(violations: Sequence[Violation]) -> Violation:
+    """Return the first violation of a requirement, with the flaws of all of them."""
+    first = violations[0]
+    if not first.flaws or first.session is None:
+        return first
+    message = flaws.described([each.flaws for each in violations])
+    redactor = first.session.trace.redactor
+    return replace(first, message=redactor.message(shortened(message)))
 
 
 def _levels(weakest: Level | None) -> tuple[Level, ...]:

@@ -54,7 +54,7 @@ def test_a_failed_corpus_is_reported_without_its_texts(
     words.append(f"--realtime-corpus={clips}")
     result = project.run(*words, target=faulty("close"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
-    said = "2 of 2 utterances have no final; the first failure: *code 1011*"
+    said = "2 of 2 utterances have no final: *, *; the first failure: *code 1011*"
     result.stdout.fnmatch_lines(["*_ test_spoken_corpus _*", said])
     result.stdout.no_fnmatch_line("*Utterance(*")
     result.stdout.no_fnmatch_line("*turn right*")

@@ -489,7 +489,8 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     assert found.verdict is INVALID
     assert headline(found).endswith(
         "; not attributed to the server: a latency at pace 4 is not in real "
-        "time; measure at pace 1"
+        "time; measure at pace 1: mark the test with @pytest.mark.realtime(pace=1), "
+        "which --realtime-pace overrides"
     )
 
 
