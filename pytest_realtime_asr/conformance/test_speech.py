@@ -17,9 +17,10 @@ from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.conformance import wrong_texts
 from pytest_realtime_asr.conformance.config import SuiteConfig
-from pytest_realtime_asr.conformance.results import after_stop
+from pytest_realtime_asr.conformance.results import after_loss, after_stop
 from pytest_realtime_asr.conformance.suite_run import suite_run
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.run.outage import outage
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.transcription import Transcription
 
@@ -62,9 +63,14 @@ def test_spoken_corpus(
     takes = realtime.transcribe(corpus)
     if lost := [take for take in takes if take.lost]:
         # No assertion, since it would print the utterances with texts and paths.
+        gone = outage(takes)
         found = (
-            f"{len(lost)} of {len(takes)} utterances have no final; the first failure: "
-            f"{lost[0].reason}"
+            str(gone)
+            if gone
+            else (
+                f"{len(lost)} of {len(takes)} utterances have no final; the first failure: "
+                f"{lost[0].reason}"
+            )
         )
         pytest.fail(found, pytrace=False)
     _judge_error_rate(realtime, takes)
@@ -122,14 +128,20 @@ def _first_utterance(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> None:
-    """End the test if the first utterance of the run has failed.
+    """End the test if the first utterance of the run failed, or the server was lost.
 
     The test is skipped if another test has reported this failure; otherwise it fails.
     """
-    scheduler = suite_run(request, realtime, corpus, config).scheduler
+    run = suite_run(request, realtime, corpus, config)
+    scheduler = run.scheduler
     turns = realtime.run.turns
     scheduler.start((), before=turns.occupy, over=turns.vacate)
     reason = scheduler.stop_reason()
+    if scheduler.loss is not None:
+        reporter = run.loss_reporter("test_spoken_corpus")
+        if reporter == "test_spoken_corpus":
+            pytest.fail(str(scheduler.loss), pytrace=False)
+        pytest.skip(after_loss(reporter))
     if reason is None:
         return
     reporter = scheduler.reporter("test_spoken_corpus")

@@ -34,7 +34,7 @@ from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
 from pytest_realtime_asr.verdicts.client_delay import allowed_delay
 from pytest_realtime_asr.verdicts.comparison import Comparison
-from pytest_realtime_asr.verdicts.finding import Finding
+from pytest_realtime_asr.verdicts.finding import WORST, Finding
 from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.recall import RecallFinding
 from pytest_realtime_asr.verdicts.sample import Sample
@@ -82,17 +82,26 @@ def failure(results: Results) -> str | None:
     """Return why a test fails and how to run it again; ``None`` if the test passes."""
     if not results.failing:
         return None
-    return _joined(*failures(results), results.unkept, results.rerun)
+    lost = results.outage
+    first = "" if lost is None else str(lost)
+    return _joined(first, *failures(results), results.unkept, results.rerun)
 
 
 def evidence(results: Results) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
     This is for tests that have no verdict, since they fail by an error of their own
-    code.
+    code. If no server was there, only the first lost sessions are listed.
     """
+    lost, first = results.outage, ""
     paths = [f"trace: {path}" for path in results.paths.values()]
-    return _joined(*paths, results.unkept, results.rerun)
+    if lost is not None:
+        first = str(lost)
+        found = [results.paths.get(take.label) for take in results.takes if take.lost]
+        paths = [f"trace: {path}" for path in found if path][:WORST]
+        if more := lost.lost - len(paths):
+            paths.append(f"traces of {more} more lost utterances are in the folder")
+    return _joined(first, *paths, results.unkept, results.rerun)
 
 
 def lines(results: Results) -> list[str]:
@@ -285,6 +294,7 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
         tail = f"; not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; {reason_text(finding.reason)}"
+    tail += _counting(finding, f"as {beyond} the limit")
     return f"{name} {sides} ({'; '.join(parts)}){tail}"
 
 
@@ -311,7 +321,13 @@ def _sides(finding: Finding) -> str:
 
 
 def _responsible(finding: Finding) -> str:
-    """Return the side responsible for a latency over its limit, and the evidence."""
+    """Return the side responsible for a latency over its limit, and the evidence.
+
+    If no server was there, no side is named unless served sessions are over the limit.
+    """
+    lost = sum(count for _, count in finding.lost)
+    if finding.unserved and finding.over <= lost:
+        return ""
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
@@ -327,6 +343,14 @@ def _responsible(finding: Finding) -> str:
         who = "server or path"
         facts.append(f"path_round_trip {ms(path)} ms, more than a fifth of the limit")
     return f"; {who}, not client ({'; '.join(facts)})"
+
+
+def _counting(finding: Finding | WerFinding, how: str) -> str:
+    """Return how lost sessions count, if no server was there; otherwise ""."""
+    if not finding.unserved:
+        return ""
+    lost = several(sum(count for _, count in finding.lost), "lost session")
+    return f"; counts {lost} ({how}), {finding.unserved} of them without a server"
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
@@ -376,6 +400,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; {reason_text(finding.reason)}"
+    tail += _counting(finding, "all their words as wrong")
     return f"{finding.name} = {sides} ({'; '.join(parts)}){tail}"
 
 

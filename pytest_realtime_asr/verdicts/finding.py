@@ -52,6 +52,7 @@ class Finding:
     sessions after which a sequential test was decided; 0 if no session could change the
     verdict. ``beside`` is the mean of the metric that must be read together with this
     one. ``pooled`` says that sessions of several tests were judged together.
+    ``unserved`` is the number of lost sessions for which no server was there.
     """
 
     metric: str
@@ -77,6 +78,7 @@ class Finding:
     path_ms: float | None = None
     beside: float | None = None
     pooled: bool = False
+    unserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

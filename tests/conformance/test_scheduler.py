@@ -409,7 +409,7 @@ def test_an_unreachable_server_is_the_reason_for_all_later_scenarios(
         obstacle = found[name].obstacle
         assert obstacle is not None
         assert obstacle.kind is ObstacleKind.MISSING
-        assert "the server became unreachable at " in obstacle.message
+        assert "the server was lost at " in obstacle.message
         assert " UTC in the scenario exclusive_a: " in obstacle.message
 
 
