@@ -5,6 +5,8 @@ from __future__ import annotations
 from pytest_realtime_asr.client.transport import NO_SERVER
 from pytest_realtime_asr.trace.records import Ending, Trace
 
+_GOING_AWAY = (1001, 1012)  # close codes of a server that shuts down or restarts
+
 
 def absence(message: str) -> str:
     """Return why no server was there, such as "Connection refused".
@@ -24,5 +26,17 @@ def absent(trace: Trace) -> str:
 
 
 def is_cut_off(trace: Trace) -> bool:
-    """Return whether a session has ended as it does if the server is killed."""
-    return trace.end.how is Ending.BROKEN or bool(absent(trace))
+    """Return whether a session has ended as it may end if the server is stopped.
+
+    The connection broke, was closed because the server goes away, or was not accepted.
+    """
+    end = trace.end
+    match end.how:
+        case Ending.BROKEN:
+            return True
+        case Ending.CLOSED_BY_PEER:
+            return end.code in _GOING_AWAY
+        case Ending.REFUSED:
+            return end.code is None
+        case _:
+            return False

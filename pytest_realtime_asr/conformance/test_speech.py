@@ -63,15 +63,10 @@ def test_spoken_corpus(
     takes = realtime.transcribe(corpus)
     if lost := [take for take in takes if take.lost]:
         # No assertion, since it would print the utterances with texts and paths.
-        gone = outage(takes)
-        found = (
-            str(gone)
-            if gone
-            else (
-                f"{len(lost)} of {len(takes)} utterances have no final; the first failure: "
-                f"{lost[0].reason}"
-            )
-        )
+        found = f"{len(lost)} of {len(takes)} utterances have no final"
+        found += f"; the first failure: {lost[0].reason}"
+        if (gone := outage(takes)) is not None:
+            found = str(gone)
         pytest.fail(found, pytrace=False)
     _judge_error_rate(realtime, takes)
 
