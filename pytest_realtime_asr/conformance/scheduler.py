@@ -390,7 +390,6 @@ class Scheduler:
             for each in by[Concurrency.EXCLUSIVE]:
                 self._exclusive = each.name
                 await self._run_together([each])
-                await self._recovery(each)
             await asyncio.gather(*self._long_running)
             self._exclusive = ""
             again = [e for e in by[Concurrency.LONG_RUNNING] if not self._ran(e.name)]
@@ -520,6 +519,9 @@ class Scheduler:
             if await self._watch.was_lost(self._config, where, evidence):
                 obstacle = Obstacle(ObstacleKind.MISSING, str(self.loss))
                 return ScenarioResult(before_loss(evidence), obstacle)
+        if scenario.concurrency is Concurrency.EXCLUSIVE:
+            # Before the result is known, since a loss is a part of it.
+            await self._recovery(scenario)
         self._note_silences(scenario, evidence)
         if scenario.concurrency is Concurrency.LAST:
             evidence = replace(evidence, gauges=tuple(self._gauges))
