@@ -68,6 +68,8 @@ _UNANSWERED = (
     "is the path right, and does every proxy in between support WebSockets?"
 )
 
+NO_SERVER = "no server was there"
+
 
 class Unreachable(Exception):
     """No connection could be opened; the message says why and what to do.
@@ -542,7 +544,7 @@ def unreachable(error: OSError) -> str:
     """Return why no connection could be opened, and what to check."""
     if isinstance(error, socket.gaierror):
         return (
-            f"no server was there: cannot resolve the host name: {error.strerror}; "
+            f"{NO_SERVER}: cannot resolve the host name: {error.strerror}; "
             "check its spelling"
         )
     if isinstance(error, ssl.SSLError):
@@ -556,7 +558,7 @@ def unreachable(error: OSError) -> str:
         )
     if isinstance(error, ConnectionRefusedError):
         return (
-            f"no server was there: {os.strerror(errno.ECONNREFUSED)}; is the server "
+            f"{NO_SERVER}: {os.strerror(errno.ECONNREFUSED)}; is the server "
             "running, and are its host and port right?"
         )
     reason = error.strerror or str(error)

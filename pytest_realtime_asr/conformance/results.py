@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from pytest_realtime_asr.client.absence import is_cut_off
 from pytest_realtime_asr.conformance.explained_losses import without_losses
 from pytest_realtime_asr.conformance.known_causes import excused
 from pytest_realtime_asr.conformance.scheduler import (
     Obstacle,
     ObstacleKind,
+    ScenarioResult,
     Scheduler,
 )
+from pytest_realtime_asr.conformance.server_loss import ServerLoss
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.checks.refusals import FIRST
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
@@ -155,8 +158,11 @@ def judge(
     listed = (e for e in known if e.id == requirement.id)
     entry = next((e for e in listed if e.applies_to(version, model)), None)
     found = scheduler.collect(requirement.scenarios)
-    if found.obstacle is not None and _prevents(found.obstacle, requirement):
-        return replace(_hindered(requirement, found.obstacle), known=entry)
+    obstacle = found.obstacle
+    if obstacle is not None and _prevents(obstacle, requirement):
+        before = scheduler.loss is not None and _is_violated(requirement, found)
+        if not before:
+            return replace(_hindered(requirement, obstacle), known=entry)
     if own := client_violations(dialect, found.evidence):
         reason = (
             "the suite's own client sent an invalid frame, so the server is not "
@@ -193,6 +199,17 @@ def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:
     A requirement on the whole run is judged on the scenarios that had no obstacle.
     """
     return not requirement.whole_run or obstacle.kind is ObstacleKind.STOPPED
+
+
+def _is_violated(requirement: Requirement, found: ScenarioResult) -> bool:
+    """Return whether the evidence from before the loss of a server is a violation."""
+    if not found.evidence.parts or requirement.passive:
+        return False
+    try:
+        outcome = requirement.check(found.evidence)
+    except Exception:  # the check needs what the scenario could not do
+        return False
+    return isinstance(outcome, Violated) and not outcome.by_loss
 
 
 def missing(requirement: Requirement, reason: str, *, reporter: str) -> Result:
@@ -249,6 +266,46 @@ def stopped(result: Result, reporter: str) -> Result:
         reason = f"the first utterance of the run failed: {result.reason}"
         return replace(result, reason=reason, reports_stop=True)
     return replace(result, reason=after_stop(reporter))
+
+
+def lost(result: Result, loss: ServerLoss, reporter: str) -> Result:
+    """Return a result of a run whose server was lost.
+
+    ``reporter`` is the test that reports the loss. What could not be judged for this
+    reason refers to that test, and so do violations in the scenario in which the server
+    was lost: they have the same cause.
+    """
+    here = result.requirement.id == reporter
+    if is_hindered(result, loss):
+        if here:
+            return replace(result, known=None)
+        return replace(result, status=Status.STOPPED, reason=after_loss(reporter))
+    if not is_fatal(result, loss):
+        return result
+    if here:
+        return replace(result, reason=f"{loss}; {result.reason}")
+    reason = f"the same cause as {reporter}: {result.reason}"
+    return replace(result, status=Status.SAME_CAUSE, reason=reason)
+
+
+def is_hindered(result: Result, loss: ServerLoss) -> bool:
+    """Return whether a requirement could not be judged, since the server was lost."""
+    return result.status is Status.MISSING and result.reason == str(loss)
+
+
+def is_fatal(result: Result, loss: ServerLoss) -> bool:
+    """Return whether the loss may be the cause of a violation."""
+    return (
+        result.status is Status.VIOLATED
+        and result.known is None
+        and loss.scenario in result.requirement.scenarios
+        and (result.session is None or is_cut_off(result.session.trace))
+    )
+
+
+def after_loss(reporter: str) -> str:
+    """Return why a test was not judged after ``reporter`` has reported the loss."""
+    return f"not judged, since the server was lost (see {reporter})"
 
 
 def after_stop(reporter: str) -> str:

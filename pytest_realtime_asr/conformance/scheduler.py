@@ -31,6 +31,11 @@ from pytest_realtime_asr.conformance.scenario_run import (
     ScenarioRun,
     read_gauges,
 )
+from pytest_realtime_asr.conformance.server_loss import (
+    ServerLoss,
+    ServerWatch,
+    before_loss,
+)
 from pytest_realtime_asr.conformance.session_limit import RateLimited, SessionLimit
 from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
@@ -45,7 +50,6 @@ REPEATS = 3  # of a scenario that loses utterances as other scenarios do
 OVERHEAD = 60.0  # s that a scenario may take in addition to its own time limits
 NO_EVIDENCE = Evidence(())
 _START = "the start"
-_PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
 class Silence(enum.Enum):
@@ -207,7 +211,6 @@ class Scheduler:
         self._scenarios = scenarios
         self._bounds = bounds
         self._early_stop = early_stop
-        self._recover = recover
         self._overhead = overhead
         self._account = account or AudioAccount()
         self._progress = progress
@@ -217,8 +220,8 @@ class Scheduler:
         self._audio = 0.0  # s sent so far
         self._started: set[str] = set()
         self._gauges: list[Gauges] = []
-        self._unreachable: str | None = None  # why the server is lost, ``None`` if not
-        self._exclusive = False  # whether exclusive scenarios run now
+        self._watch = ServerWatch(recover, self._gauges)
+        self._exclusive = ""  # the exclusive scenario that runs now or ran last
         self.stopped: str | None = None  # why the gate stopped the run
         self._reporter = ""  # the test that reports why the run is stopped
         self._began = time.monotonic()
@@ -305,6 +308,11 @@ class Scheduler:
                 self._results[name].result()
         return self.stopped
 
+    @property
+    def loss(self) -> ServerLoss | None:
+        """When and where the server was lost for good; ``None`` if it was not."""
+        return self._watch.loss
+
     def reporter(self, test: str) -> str:
         """Return the name of the test that reports why the gate stopped the run.
 
@@ -379,12 +387,11 @@ class Scheduler:
             parallel.sort(key=lambda each: -each.audio(self._config.clips))
             await self._run_together(parallel)
             await self._repeat()
-            self._exclusive = bool(by[Concurrency.EXCLUSIVE])
             for each in by[Concurrency.EXCLUSIVE]:
+                self._exclusive = each.name
                 await self._run_together([each])
-                await self._recovery(each)
             await asyncio.gather(*self._long_running)
-            self._exclusive = False
+            self._exclusive = ""
             again = [e for e in by[Concurrency.LONG_RUNNING] if not self._ran(e.name)]
             await self._run_together(again)
             await self._repeat()
@@ -479,6 +486,7 @@ class Scheduler:
         audio = scenario.audio(self._config.clips)
         if scenario.name in self._started and not repeated:
             audio = 0.0  # counted before
+        await self._watch.checked()
         if obstacle := self._obstacle(scenario, audio):
             return ScenarioResult(obstacle=obstacle)
         try:
@@ -505,6 +513,15 @@ class Scheduler:
             self.stopped = run.refused or self._early_stop.gate(evidence)
             if run.refused is not None:
                 obstacle = Obstacle(ObstacleKind.STOPPED, run.refused)
+        elif scenario.harm is Harm.SAFE:
+            # An exclusive scenario may have broken the sessions of one that runs on.
+            where = self._exclusive or scenario.name
+            if await self._watch.was_lost(self._config, where, evidence):
+                obstacle = Obstacle(ObstacleKind.MISSING, str(self.loss))
+                return ScenarioResult(before_loss(evidence), obstacle)
+        if scenario.concurrency is Concurrency.EXCLUSIVE:
+            # Before the result is known, since a loss is a part of it.
+            await self._recovery(scenario)
         self._note_silences(scenario, evidence)
         if scenario.concurrency is Concurrency.LAST:
             evidence = replace(evidence, gauges=tuple(self._gauges))
@@ -519,8 +536,8 @@ class Scheduler:
             return Obstacle(ObstacleKind.NOT_RUN, message)
         if self.stopped is not None:
             return Obstacle(ObstacleKind.STOPPED, self.stopped)
-        if self._unreachable is not None:
-            return Obstacle(ObstacleKind.MISSING, self._unreachable)
+        if self.loss is not None:
+            return Obstacle(ObstacleKind.MISSING, str(self.loss))
         limit = self.session_limit
         if limit is not None and scenario.streams > limit.sessions:
             return _beyond(limit, scenario.streams)
@@ -571,21 +588,8 @@ class Scheduler:
         If the server is not reachable within the time ``recover``, no more scenarios
         run.
         """
-        if scenario.harm is Harm.SAFE or self._unreachable is not None:
-            return
-        seen = await read_gauges(self._config, after=scenario.name)
-        self._gauges.append(seen)
-        if not seen.lost:
-            return
-        when = time.strftime("%H:%M:%S", time.gmtime())
-        deadline = time.monotonic() + self._recover
-        while seen.lost and time.monotonic() < deadline:
-            # Polled here and not in a thread, so that an interrupt ends the wait.
-            await asyncio.sleep(_PAUSE)
-            seen = await read_gauges(self._config, after=scenario.name)
-        if seen.lost:
-            where = f"at {when} UTC in the scenario {scenario.name}"
-            self._unreachable = f"the server became unreachable {where}: {seen.lost}"
+        if scenario.harm is not Harm.SAFE:
+            await self._watch.check(self._config, scenario.name)
 
 
 def refusal(reason: str) -> str:

@@ -15,7 +15,10 @@ from pytest_realtime_asr.conformance.results import (
     Result,
     ServerInfo,
     ServerResult,
+    is_fatal,
+    is_hindered,
     judge,
+    lost,
     stopped,
 )
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
@@ -39,13 +42,15 @@ class SuiteRun:
 
     ``realtime`` is the fixture of the first test; it names the server. With
     ``judges_losses``, a requirement judges the rate of lost utterances, so that losses
-    which this rate explains violate no other requirement.
+    which this rate explains violate no other requirement. ``requirements`` are those
+    that the run judges.
     """
 
     scheduler: Scheduler
     realtime: Realtime
     findings: Findings = field(default_factory=Findings)
     judges_losses: bool = False
+    requirements: tuple[Requirement, ...] = ()
 
     @property
     def server(self) -> ServerInfo:
@@ -69,6 +74,31 @@ class SuiteRun:
         scenarios. Without ``wait``, the scenarios that have run so far count as the
         whole run.
         """
+        result = self._judged(requirement, wait=wait)
+        if (loss := self.scheduler.loss) is not None:
+            result = lost(result, loss, self.loss_reporter(requirement.id))
+        return self.findings.add(result)
+
+    def loss_reporter(self, test: str) -> str:
+        """Return the name of the test that reports the loss of the server.
+
+        It is the first requirement of the scenario in which the server was lost that
+        could not be satisfied; the first ``test`` that asks if there is none, or if
+        this process does not run all tests.
+        """
+        loss = self.scheduler.loss
+        run = self.realtime.run
+        for each in () if run.shared else self.requirements:
+            if loss is None or loss.scenario not in each.scenarios:
+                continue
+            result = self._judged(each, wait=False)
+            if is_hindered(result, loss) or is_fatal(result, loss):
+                test = each.id
+                break
+        # Workers find the loss in different scenarios; one of them reports it.
+        return run.reporters.of("the server was lost", test)
+
+    def _judged(self, requirement: Requirement, *, wait: bool) -> Result:
         plan = self.realtime.plan
         whole = self.scheduler.whole if wait else lambda: self.scheduler.everything
         result = judge(
@@ -86,7 +116,7 @@ class SuiteRun:
             result = replace(result, reason=advised)
         if self.scheduler.stopped is not None:
             result = stopped(result, self.scheduler.reporter(requirement.id))
-        return self.findings.add(result)
+        return result
 
 
 _RUN: pytest.StashKey[SuiteRun] = pytest.StashKey()
@@ -113,9 +143,11 @@ def suite_run(
         if speaks and (config.measured or not fake):
             after = _spoken_seconds(realtime, corpus)
         scheduler = _scheduler(realtime, chosen, config, asked=asked, after=after)
-        judged = {each.id for _, each in _requirements(request.session.items)}
-        rated = shared.NO_LOSS.id in judged
-        stash[_RUN] = SuiteRun(scheduler, realtime, judges_losses=rated)
+        judged = tuple(each for _, each in _requirements(request.session.items))
+        rated = shared.NO_LOSS.id in {each.id for each in judged}
+        stash[_RUN] = SuiteRun(
+            scheduler, realtime, judges_losses=rated, requirements=judged
+        )
     return stash[_RUN]
 
 

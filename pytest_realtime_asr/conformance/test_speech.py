@@ -17,9 +17,10 @@ from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.conformance import wrong_texts
 from pytest_realtime_asr.conformance.config import SuiteConfig
-from pytest_realtime_asr.conformance.results import after_stop
+from pytest_realtime_asr.conformance.results import after_loss, after_stop
 from pytest_realtime_asr.conformance.suite_run import suite_run
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.run.outage import outage
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.text.name_list import first_names
@@ -64,11 +65,11 @@ def test_spoken_corpus(
     takes = realtime.transcribe(corpus)
     if lost := [take for take in takes if take.lost]:
         # No assertion, since it would print the utterances with texts and paths.
-        found = (
-            f"{len(lost)} of {len(takes)} utterances have no final: "
-            f"{first_names([take.utterance.id for take in lost], most=_CLIPS)}; the "
-            f"first failure: {lost[0].reason}"
-        )
+        names = first_names([take.utterance.id for take in lost], most=_CLIPS)
+        found = f"{len(lost)} of {len(takes)} utterances have no final: {names}"
+        found += f"; the first failure: {lost[0].reason}"
+        if (gone := outage(takes)) is not None:
+            found = str(gone)
         pytest.fail(found, pytrace=False)
     _judge_error_rate(realtime, takes)
 
@@ -125,14 +126,20 @@ def _first_utterance(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> None:
-    """End the test if the first utterance of the run has failed.
+    """End the test if the first utterance of the run failed, or the server was lost.
 
     The test is skipped if another test has reported this failure; otherwise it fails.
     """
-    scheduler = suite_run(request, realtime, corpus, config).scheduler
+    run = suite_run(request, realtime, corpus, config)
+    scheduler = run.scheduler
     turns = realtime.run.turns
     scheduler.start((), before=turns.occupy, over=turns.vacate)
     reason = scheduler.stop_reason()
+    if scheduler.loss is not None:
+        reporter = run.loss_reporter("test_spoken_corpus")
+        if reporter == "test_spoken_corpus":
+            pytest.fail(str(scheduler.loss), pytrace=False)
+        pytest.skip(after_loss(reporter))
     if reason is None:
         return
     reporter = scheduler.reporter("test_spoken_corpus")

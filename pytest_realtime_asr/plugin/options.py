@@ -355,8 +355,8 @@ OPTIONS = (
     ),
     Option(
         "recover",
-        "the time to wait, at most once in a run, until a crashed server answers again "
-        "(default 60s)",
+        "the time to wait, at most once in a run, until a crashed server answers "
+        "again; the next test, scenario or utterance waits (default 60s)",
         "60s",
         "TIME",
     ),

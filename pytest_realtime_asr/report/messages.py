@@ -35,7 +35,7 @@ from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
 from pytest_realtime_asr.verdicts.client_delay import allowed_delay
 from pytest_realtime_asr.verdicts.comparison import Comparison
-from pytest_realtime_asr.verdicts.finding import Finding
+from pytest_realtime_asr.verdicts.finding import WORST, Finding
 from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.recall import RecallFinding
 from pytest_realtime_asr.verdicts.sample import Sample
@@ -83,7 +83,9 @@ def failure(results: Results) -> str | None:
     """Return why a test fails and how to run it again; ``None`` if the test passes."""
     if not results.failing:
         return None
-    return _joined(*failures(results), results.unkept, results.rerun)
+    lost = results.outage
+    first = "" if lost is None else str(lost)
+    return _joined(first, *failures(results), results.unkept, results.rerun)
 
 
 def evidence(results: Results, *, losses: bool = False) -> str:
@@ -91,15 +93,25 @@ def evidence(results: Results, *, losses: bool = False) -> str:
 
     This is for tests that have no verdict, since they fail by an error of their own
     code. If ``losses`` is true and utterances were lost, only the traces of the lost
-    utterances are named.
+    utterances are named. If no server was there, only the first lost utterances are
+    listed.
     """
-    lost = {take.label for take in results.takes if take.lost} if losses else set()
+    gone, first = results.outage, ""
+    lost = {take.label for take in results.takes if take.lost}
+    shown = lost if losses or gone is not None else set()
     paths = [
         f"trace: {path}"
         for label, path in results.paths.items()
-        if not lost or label in lost
+        if not shown or label in shown
     ]
-    return _joined(*paths, results.unkept, results.rerun)
+    if gone is not None:
+        first = str(gone)
+        if more := max(0, gone.lost - WORST):
+            paths = [
+                *paths[:WORST],
+                f"traces of {more} more lost utterances are in the folder",
+            ]
+    return _joined(first, *paths, results.unkept, results.rerun)
 
 
 def lines(results: Results) -> list[str]:
@@ -302,6 +314,7 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
         tail = f"; not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; {reason_text(finding.reason)}"
+    tail += _counting(finding, f"as {beyond} the limit")
     return f"{name} {sides} ({'; '.join(parts)}){tail}"
 
 
@@ -328,7 +341,13 @@ def _sides(finding: Finding) -> str:
 
 
 def _responsible(finding: Finding) -> str:
-    """Return the side responsible for a latency over its limit, and the evidence."""
+    """Return the side responsible for a latency over its limit, and the evidence.
+
+    If no server was there, no side is named unless served sessions are over the limit.
+    """
+    lost = sum(count for _, count in finding.lost)
+    if finding.unserved and finding.over <= lost:
+        return ""
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
@@ -344,6 +363,14 @@ def _responsible(finding: Finding) -> str:
         who = "server or path"
         facts.append(f"path_round_trip {ms(path)} ms, more than a fifth of the limit")
     return f"; {who}, not client ({'; '.join(facts)})"
+
+
+def _counting(finding: Finding | WerFinding, how: str) -> str:
+    """Return how lost sessions count, if no server was there; otherwise ""."""
+    if not finding.unserved:
+        return ""
+    lost = several(sum(count for _, count in finding.lost), "lost session")
+    return f"; counts {lost} ({how}), {finding.unserved} of them without a server"
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
@@ -393,6 +420,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; {reason_text(finding.reason)}"
+    tail += _counting(finding, "all their words as wrong")
     return f"{finding.name} = {sides} ({'; '.join(parts)}){tail}"
 
 

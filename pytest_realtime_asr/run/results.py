@@ -13,6 +13,7 @@ from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.run.ledger import RandomOrder
+from pytest_realtime_asr.run.outage import Outage, outage, unserved
 from pytest_realtime_asr.run.statistics import counts_for
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Transcription
@@ -113,6 +114,11 @@ class Results:
     reported: tuple[Cause, ...] = ()
 
     @property
+    def outage(self) -> Outage | None:
+        """When no server was there; ``None`` for a test that sent one utterance."""
+        return outage(self.takes) if len(self.takes) > 1 else None
+
+    @property
     def planned(self) -> int:
         """The number of utterances that the test has begun."""
         return len(self.takes)
@@ -171,11 +177,14 @@ def judge_test(
     a sequential test judges the budgets that it can decide.
     """
     findings = [
-        finding
+        replace(finding, unserved=unserved(pool))
         for budget, pool in pools.items()
         for finding in _judge(budget, pool, terms, order).findings
     ]
-    wer = [judge_wer(threshold, takes) for threshold in terms.thresholds]
+    wer = [
+        replace(judge_wer(threshold, takes), unserved=unserved(takes))
+        for threshold in terms.thresholds
+    ]
     violated = tuple(violations)
     causes: dict[Effect, list[Cause]] = {each: [] for each in Effect}
     private = terms.private or is_private(takes)

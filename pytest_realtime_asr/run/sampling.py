@@ -354,8 +354,11 @@ class Sampling:
         session is run once more and the second transcription is returned. The same is
         done if the server refused a key that has expired and was renewed. Whether a
         session is retried does not depend on the measured latency: to retry only slow
-        sessions would favour the server.
+        sessions would favour the server. If the session before was cut off, the server
+        is awaited first.
         """
+        recovery = self._run.servers.recovery
+        await recovery.wait(plan.access)
         begun = Begun(
             self._run.session(self._ledger, plan),
             utterance.in_language(self._run.config.language),
@@ -367,6 +370,7 @@ class Sampling:
         place = self._ledger.begin(begun)
         lost = await run_session(begun.live, utterance)
         take = await asyncio.to_thread(begun.ended, lost)
+        recovery.note(plan.access, take.trace)
         retry = (
             not again
             and (

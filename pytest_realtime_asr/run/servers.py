@@ -30,6 +30,7 @@ from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run import model_choice
 from pytest_realtime_asr.run.config import MeasurementConfig, time_limits
 from pytest_realtime_asr.run.model_choice import NoModel
+from pytest_realtime_asr.run.recovery import Recovery
 from pytest_realtime_asr.run.shared_answers import SharedAnswers
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.turns import Turns
@@ -116,6 +117,7 @@ class Servers:
         self._answers = SharedAnswers(shared)
         self._progress = progress
         self._warn = warn
+        self.recovery = Recovery(config.server.recover, progress)
         self._meter = meter
         self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
         # By target and dialect: the chosen model, and all models of the server.
@@ -401,10 +403,11 @@ class Servers:
         if suspect is None:
             return host
         test, when = suspect
+        wait = self._config.server.recover
+        if self.recovery.has_given_up(host.access):
+            wait = 0.0
         try:
-            probe.health(
-                host.access, wait=self._config.server.recover, progress=self._progress
-            )
+            probe.health(host.access, wait=wait, progress=self._progress)
         except Unreachable as error:
             return Unreachable(
                 f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"

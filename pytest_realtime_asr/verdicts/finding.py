@@ -52,7 +52,8 @@ class Finding:
     sessions after which a sequential test was decided; 0 if it was ``INVALID`` before
     the first session, and ``None`` if there is no decision or no sequential test.
     ``beside`` is the mean of the metric that must be read together with this one.
-    ``pooled`` says that sessions of several tests were judged together.
+    ``pooled`` says that sessions of several tests were judged together. ``unserved`` is
+    the number of lost sessions for which no server was there.
     """
 
     metric: str
@@ -78,6 +79,7 @@ class Finding:
     path_ms: float | None = None
     beside: float | None = None
     pooled: bool = False
+    unserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class WerFinding:
     speakers: int = 0
     synthetic: bool = False
     languages: Languages = ALL_STATED
+    unserved: int = 0
     perturbations: tuple[str, ...] = ()
 
 

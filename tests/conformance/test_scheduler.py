@@ -32,11 +32,13 @@ from pytest_realtime_asr.conformance.scheduler import (
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.faults import registry
 from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
+from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.trace.records import Span
 from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.project import SOON
 from tests.support.servers import (
     BRIEF,
     VLLM,
@@ -409,8 +411,41 @@ def test_an_unreachable_server_is_the_reason_for_all_later_scenarios(
         obstacle = found[name].obstacle
         assert obstacle is not None
         assert obstacle.kind is ObstacleKind.MISSING
-        assert "the server became unreachable at " in obstacle.message
+        assert "the server was lost at " in obstacle.message
         assert " UTC in the scenario exclusive_a: " in obstacle.message
+
+
+def test_a_loss_keeps_what_was_found_before(loop: Loop) -> None:
+    ready = threading.Event()
+    fake = FakeServer(["--corpus", "bundled:english", *SOON])
+
+    async def cut(run: ScenarioRun) -> None:
+        before = await run.open("before")
+        await run.transcribe(before, run.clips.first)
+        await before.close()
+        live = await run.open("cut off")
+        ready.set()
+        await run.transcribe(live, run.clips.first)
+
+    async def kill(run: ScenarioRun) -> None:
+        await short(run)
+        await asyncio.to_thread(ready.wait, 60)
+        fake.kill()
+
+    names = ("parallel_a", "parallel_b", "last_a")
+    known = made(parallel_a=cut, parallel_b=kill, last_a=short)
+    with fake:
+        found = ran(loop, fake.url, *names, known=known, model="scripted")
+    # The scenario that had ended is judged, and so is what another one did before.
+    assert found["parallel_b"].obstacle is None
+    assert [part.role for part in found["parallel_a"].evidence.parts] == ["before"]
+    for name in ("parallel_a", "last_a"):
+        obstacle = found[name].obstacle
+        assert obstacle is not None
+        assert obstacle.kind is ObstacleKind.MISSING
+        assert obstacle.message.endswith(
+            " UTC in the scenario parallel_a: Connection refused"
+        )
 
 
 def test_an_interrupted_run_leaves_no_test_waiting() -> None:

@@ -1,0 +1,42 @@
+"""Whether a session was lost because no server was there."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.client.transport import NO_SERVER
+from pytest_realtime_asr.trace.records import Ending, Trace
+
+_GOING_AWAY = (1001, 1012)  # close codes of a server that shuts down or restarts
+
+
+def absence(message: str) -> str:
+    """Return why no server was there, such as "Connection refused".
+
+    ``message`` is that of `Unreachable`. Returns "" if there was a server.
+    """
+    _, found, why = message.partition(f"{NO_SERVER}: ")
+    return why.partition(";")[0] if found else ""
+
+
+def absent(trace: Trace) -> str:
+    """Return why no server was there when a session should open, "" if there was."""
+    end = trace.end
+    if end.how is not Ending.REFUSED or end.code is not None:
+        return ""
+    return absence(end.reason)
+
+
+def is_cut_off(trace: Trace) -> bool:
+    """Return whether a session has ended as it may end if the server is stopped.
+
+    The connection broke, was closed because the server goes away, or was not accepted.
+    """
+    end = trace.end
+    match end.how:
+        case Ending.BROKEN:
+            return True
+        case Ending.CLOSED_BY_PEER:
+            return end.code in _GOING_AWAY
+        case Ending.REFUSED:
+            return end.code is None
+        case _:
+            return False

@@ -1,0 +1,104 @@
+"""Notes when a server is lost during the suite, and waits until it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+
+from pytest_realtime_asr.client.absence import absence, is_cut_off
+from pytest_realtime_asr.conformance.scenario_run import RunConfig, read_gauges
+from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
+from pytest_realtime_asr.trace.records import Trace
+
+PAUSE = 0.5  # s between two health checks of a lost server
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLoss:
+    """When a server was lost (in unix seconds), in which scenario, and why."""
+
+    at: float
+    scenario: str
+    why: str
+
+    def __str__(self) -> str:
+        when = time.strftime("%H:%M:%S", time.gmtime(self.at))
+        where = f"at {when} UTC in the scenario {self.scenario}"
+        return f"the server was lost {where}: {self.why}"
+
+
+class ServerWatch:
+    """Notes the loss of a server.
+
+    ``recover`` is the longest time in s to wait for the server. ``gauges`` gets the
+    server's own metrics of each check. ``loss`` is set if the server did not come back.
+    """
+
+    def __init__(self, recover: float, gauges: list[Gauges]) -> None:
+        self._recover = recover
+        self._gauges = gauges
+        self._checking = asyncio.Lock()
+        self.loss: ServerLoss | None = None
+
+    async def checked(self) -> None:
+        """Wait for the end of a check that runs in another scenario."""
+        async with self._checking:
+            return
+
+    async def check(self, config: RunConfig, scenario: str) -> None:
+        """Wait until the server answers after a scenario that may have harmed it."""
+        async with self._checking:
+            if self.loss is None:
+                seen = await read_gauges(config, after=scenario)
+                self._gauges.append(seen)
+                await self._wait(config, seen, time.time())
+
+    async def was_lost(
+        self, config: RunConfig, scenario: str, evidence: Evidence
+    ) -> bool:
+        """Return whether the server was lost while a harmless scenario ran.
+
+        The server is asked only if a session of the scenario was cut off. A server that
+        answers again within the time to wait is not lost, nor is a server that was not
+        there at the start.
+        """
+        cut = [part.trace for part in evidence.parts if is_cut_off(part.trace)]
+        if not cut or absence(self._gauges[0].lost):
+            return False
+        async with self._checking:
+            if self.loss is None:
+                seen = await read_gauges(config, after=scenario)
+                if absence(seen.lost):
+                    ends = [
+                        each.started.timestamp() + each.end.at / 1e9 for each in cut
+                    ]
+                    await self._wait(config, seen, min(ends))
+        return self.loss is not None
+
+    async def _wait(self, config: RunConfig, seen: Gauges, since: float) -> None:
+        """Wait for a server that did not answer; record a loss if it stays away."""
+        deadline = time.monotonic() + self._recover
+        while seen.lost and time.monotonic() < deadline:
+            # Polled here and not in a thread, so that an interrupt ends the wait.
+            await asyncio.sleep(PAUSE)
+            seen = await read_gauges(config, after=seen.after)
+        if seen.lost:
+            why = absence(seen.lost) or seen.lost
+            self.loss = ServerLoss(since, seen.after, why)
+
+
+def _ended(trace: Trace) -> float:
+    """Return when a session ended, in unix seconds."""
+    return trace.started.timestamp() + trace.end.at / 1e9
+
+
+def before_loss(evidence: Evidence) -> Evidence:
+    """Return the evidence of a scenario without what the loss of the server caused."""
+    return replace(
+        evidence,
+        parts=tuple(each for each in evidence.parts if not is_cut_off(each.trace)),
+        answers=tuple(each for each in evidence.answers if each.status),
+        gauges=tuple(each for each in evidence.gauges if not each.lost),
+        findings=(),
+    )
