@@ -159,6 +159,7 @@ class RealtimePlugin:
             Tally(
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
+                used=lambda: self._active_judge() is not None,
                 notes=lambda: self.used_state.drain_notes() if self.used_state else [],
                 output=self._rest_of_output,
                 audio=self._sent_audio,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -213,6 +214,33 @@ def test_an_interrupt_ends_cleanly(project: Project) -> None:
     assert "1 passed" in text
     assert "INTERNALERROR" not in text
     assert all_gone(process.pid)
+
+
+@pytest.mark.slow
+def test_an_interrupt_shows_the_utterances_that_ended(
+    project: Project,
+) -> None:
+    words = [sys.executable, "-m", "pytest", f"--realtime-target={project.url}"]
+    words += ["--realtime-budget=wer <= 12%", "--realtime-report=out.jsonl"]
+    process = subprocess.Popen(
+        [*words, "-p", "no:cacheprovider", "--realtime-pace=1"],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    report, deadline = project.path / "out.jsonl", time.monotonic() + 60
+    while not report.exists() or len(report.read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    (row,) = re.findall("^test_spoken_corpus +([0-9]+) +0 .* not judged$", text, re.M)
+    ended = [each for each in project.rows() if each["lost"] == ""]
+    assert int(row) == len(ended)
+    told = " ".join(text.split())
+    assert f"interrupted: this is about the {len(ended)} utterance" in told
+    assert "had ended; report: out.jsonl" in told
 
 
 @pytest.mark.slow
