@@ -56,7 +56,7 @@ def test_the_path_is_wrong(project: Project) -> None:
     url = project.url.replace("http://", "ws://") + "/v1/wrong"
     result = project.run("--realtime-model=scripted", target=url)
     result.assert_outcomes(passed=2, failed=1, errors=1)
-    said = "*ws://*/v1/wrong: HTTP 404: not found; is the path right*"
+    said = "*ws://*/v1/wrong: HTTP 404: not found; is the path right*http://127.0.0.1:*"
     result.stdout.fnmatch_lines([said])
 
 
@@ -76,8 +76,20 @@ def test_the_key_is_wrong(
     url = faulty(key="the right one")
     result = project.run(target=url)
     result.assert_outcomes(passed=2, errors=1, skipped=1)
-    said = "realtime target: *HTTP 401: * refused the API key *REALTIME_API_KEY*"
+    said = "realtime target: *HTTP 401: no API key was sent: set REALTIME_API_KEY*"
     result.stdout.fnmatch_lines([said])
+    (head,) = (line for line in result.outlines if line.startswith("realtime: http"))
+    assert head.startswith(f"realtime: {url}: the server cannot be tested, see below; ")
+    for given, source in (
+        ("--realtime-api-key-env=OUR_KEY", "OUR_KEY"),
+        ("--realtime-header=Authorization=OUR_KEY", "--realtime-header"),
+        ("--realtime-api-key-command=echo hush", "--realtime-api-key-command"),
+    ):
+        monkeypatch.setenv("OUR_KEY", "hush")
+        refused = project.run(given, "-k", "first", target=url).stdout
+        said = f"*HTTP 401: the server refused the key from {source}; *"
+        refused.fnmatch_lines([f"realtime target: {said}"])
+        assert "hush" not in refused.str().replace(given, "")
     monkeypatch.setenv("REALTIME_API_KEY", "the right one")
     project.run(target=url).assert_outcomes(passed=4)
 
