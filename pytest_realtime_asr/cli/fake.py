@@ -102,8 +102,9 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     add(
         "--server-version",
         metavar="TEXT",
-        help="the version that GET /version returns (default: that of the dialect, or "
-        "no such route; an empty value removes the route)",
+        help="the version that GET /version returns (default: the version of the "
+        "dialect; without one, the route does not exist); an empty value removes the "
+        "route",
     )
     add(
         "--variety",

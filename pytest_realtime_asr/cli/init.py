@@ -7,9 +7,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.plugin import parsing, pytest_internals
 from pytest_realtime_asr.report.new_project import (
     CONFTEST,
+    DIALECT,
     INI,
     TARGET,
     TEST,
@@ -43,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the server to test, as --realtime-target names it, or an ASGI "
         "application in a module (default fake: a scripted server)",
     )
+    parser.add_argument(
+        "--dialect",
+        metavar="NAME",
+        help="the protocol of the server, for the ini file (default for an ASGI "
+        f"application: {DEFAULT_DIALECT}; otherwise the tests detect the protocol)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -59,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     folder: Path = options.folder
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder; make it first")
-    project = NewProject(options.target)
+    project = NewProject(options.target, _dialect(options.dialect, options.target))
     found = pytest_internals.ini_file(folder.resolve())
     left: dict[Path, list[str]] = {}
     for name, text in project.files().items():
@@ -81,8 +90,26 @@ def _run(options: argparse.Namespace) -> int:
         path, names = found
         if TARGET not in names or project.target != _DEFAULT:
             words.insert(1, f"--realtime-target={project.target}")
+    if found is not None and project.dialect and DIALECT not in found[1]:
+        words.insert(1, f"--realtime-dialect={project.dialect}")
+    if project.dialect and not options.dialect:
+        print(
+            f"the dialect is {project.dialect}, since the dialect of an application is "
+            "not detected; name another with --dialect=NAME"
+        )
     print(f"next: {shlex.join(words)}")
     return 0
+
+
+def _dialect(named: str | None, target: str) -> str:
+    """Return the dialect for the ini file, or "". Raises ValueError."""
+    if named is None:
+        return DEFAULT_DIALECT if is_application(target) else ""
+    try:
+        dialects.load(named)
+    except LookupError as error:
+        raise ValueError(f"--dialect: {error.args[0]}") from None
+    return named
 
 
 def _tell(path: Path, lines: Sequence[str]) -> None:

@@ -7,7 +7,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pytest_realtime_asr.cli import calibrate, doctor, fake, init, report, selftest
+from pytest_realtime_asr.cli import (
+    calibrate,
+    doctor,
+    fake,
+    init,
+    report,
+    selftest,
+    trace,
+)
 from pytest_realtime_asr.cli import list as list_command
 from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.text import inputs
@@ -21,6 +29,7 @@ _COMMANDS = {
     "calibrate": calibrate,
     "doctor": doctor,
     "list": list_command,
+    "trace": trace,
 }
 
 

@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _matrix(options: argparse.Namespace) -> int:
-    print(conformance.matrix(list(map(conformance.read, options.reports))), end="")
+    found = list(map(conformance.read, options.reports))
+    names = [path.name for path in options.reports]
+    if len(set(names)) < len(names):
+        names = list(map(str, options.reports))
+    print(conformance.matrix(found, names), end="")
     return 0
 
 

@@ -97,10 +97,12 @@ class Application(ChildServer):
             started.close()
         if failure is not None:
             self._end(0)
-            printed = self.output.take().strip()
-            if "Traceback" not in failure and printed:  # a traceback was printed too
-                failure = f"{failure}\n{printed}"
-            raise ApplicationError(f"the application did not start: {failure.strip()}")
+            printed = self.output.take()
+            if "Traceback" in failure:  # uvicorn prints the traceback too
+                printed = printed.partition("Traceback")[0].strip()
+                printed = printed and f"the application printed before:\n{printed}"
+            text = "\n".join(filter(None, (failure.strip(), printed.strip())))
+            raise ApplicationError(f"the application did not start: {text}")
         self.output.take()
 
     def stop(self) -> None:
@@ -109,7 +111,7 @@ class Application(ChildServer):
             self._end(STOPPING)
 
     def settle(self) -> None:
-        """Wait until the handlers of closed sessions have ended, for `SETTLING` s."""
+        """Wait at most `SETTLING` s until no handler of a closed session is running."""
         if self._over:
             return
         self._asked += 1

@@ -235,7 +235,7 @@ def _answer(lifeline: Connection, word: bytes, _: object) -> None:
 
 
 class _Settled:
-    """Waits until no handler works for a session that is closed."""
+    """Waits at most `SETTLING` s until no handler of a closed session is running."""
 
     def __init__(self, server: uvicorn.Server) -> None:
         self._state = server.server_state

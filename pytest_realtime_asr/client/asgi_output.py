@@ -28,7 +28,7 @@ client_port: ContextVar[int | None] = ContextVar("client_port", default=None)
 class TaggingStreams:
     """The standard output and the standard error of the child, with tags.
 
-    The two have one order, since each text is written at once.
+    The texts of both streams are written in their order, without a buffer.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,10 @@ class TaggedOutput:
         return self._output.file
 
     def take(self, *, sessions: bool = True) -> str:
-        """Return the output since the last call, without ``sessions`` only the rest."""
+        """Return the output since the last call.
+
+        If ``sessions`` is false, this is only the output that belongs to no session.
+        """
         self.update()
         new, self._new = self._new, []
         text = "".join(text for port, text in new if sessions or not port)

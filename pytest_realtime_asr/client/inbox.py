@@ -41,7 +41,7 @@ class Inbox:
         self._dialect = dialect
         self._reader = dialect.reader()
         self._read: list[tuple[Message, Sequence[Event]]] = []  # for each record
-        self._flaws: dict[int, str] = {}  # what is wrong with a message, by record
+        self._flaws: dict[int, Flawed] = {}  # by record
         self.received: list[Message] = []
         self._finals: dict[int, Final] = {}
         self._refusals: list[tuple[int, Refusal]] = []  # (index in received, refusal)
@@ -65,7 +65,7 @@ class Inbox:
         """Update the state from the next record of the session."""
         message = self._dialect.parse(record)
         if isinstance(message, Flawed):
-            self._flaws[len(self._read)] = message.reason
+            self._flaws[len(self._read)] = message
             message = message.event
         if record.sender is Sender.SERVER:
             self.received.append(message)

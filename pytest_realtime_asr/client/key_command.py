@@ -47,8 +47,8 @@ class KeyCommand:
     def renew(self, used: str) -> bool:
         """Return whether there is another key than ``used``, which a server refused.
 
-        The command is run if the key is still the same, and if the last run was `PAUSE`
-        s ago. Raises `InputError` if the command fails.
+        The command is run if the key is still ``used``, and if the last run was at
+        least `PAUSE` s ago. Raises `InputError` if the command fails.
         """
         with self._running:
             if self._key == used and self._clock() - self._last >= PAUSE:

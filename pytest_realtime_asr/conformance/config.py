@@ -27,7 +27,7 @@ class SuiteConfig:
     - ``fuzz_seed`` is the seed of the random sessions; for ``None`` a new seed is drawn
       in each run.
     - ``limited`` are the metrics that the limits of the run judge in the spoken corpus.
-      If ``measured`` is true, the spoken corpus is sent to a fake server as well.
+      If ``measured`` is true, the spoken corpus is sent even if the target is ``fake``.
     """
 
     level: Level = Level.INFO

@@ -137,11 +137,11 @@ def pair(dialect: Dialect, id: str, correct: Seen, faulty: Seen) -> Pair:
 def unseen(
     kept: Pair, dialect: Dialect, id: str, correct: Seen, faulty: Seen
 ) -> list[str]:
-    """Return the kept frames that the self-test does not see any more.
+    """Return the frames of the saved pair that the self-test does not see any more.
 
-    The kept frames may be those of another session in the same role. What depends on
-    the time is not compared: the pieces of a text, the times of turns, the numbers of
-    items, and sessions that other sessions disturb.
+    A frame is seen if any session in the same role has it. What depends on the time is
+    not compared: the pieces of a text, the times of turns, the numbers of items, and
+    sessions that other sessions disturb.
     """
     again = pair(dialect, id, correct, faulty)
     subjects = _subjects(dialect, id)
@@ -176,7 +176,8 @@ def _shown(part: Part, subjects: frozenset[str]) -> Iterator[str]:
 def _timeless(text: str) -> str:
     """Return a frame without the times of turns and the numbers of items.
 
-    An item counts from its first text on, which may come before or after a clear.
+    An item gets its number with its first text. A clear may come before or after this
+    text, so that the number depends on the time.
     """
     return re.sub(r"(_ms\":|\"item_)\d+", r"\g<1>0", text)
 
@@ -201,9 +202,10 @@ def _counterpart(broken: Part, theirs: Evidence, ours: Evidence) -> Part:
 def _sessions(
     sound: Part, broken: Part, result: Result, subjects: frozenset[str]
 ) -> tuple[Exchange, Exchange]:
-    """Return the exchanges of two sessions: those frames that show the violation.
+    """Return the exchanges of a correct and of a violating session.
 
-    Pings and the close are shown for a requirement that is about no field.
+    They have the frames that show the violation, and the frames that correspond to
+    them. Pings and the close are shown only for a requirement that is about no field.
     """
     marked = frozenset(result.records) or _quoted(broken, result.reason or "")
     pings = any(ping.answered is None for ping in broken.trace.pings)
@@ -229,7 +231,7 @@ def _sessions(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A frame with its kind; of several of a kind in a row, the first."""
+    """A frame with its kind, or the first of consecutive frames of the same kind."""
 
     sender: Sender
     kind: str
@@ -246,9 +248,10 @@ class _Row:
 
 
 def _rows(part: Part, marked: frozenset[int], *, pings: bool) -> list[_Row]:
-    """Return the rows of a session: of audio and of texts in a row, the first.
+    """Return the rows of a session.
 
-    With ``pings``, the first ping of the session is a row as well.
+    Of consecutive audio frames, only the first is a row, as with consecutive texts. If
+    ``pings`` is true, the first ping of the session is a row as well.
     """
     finals = {event.at for event in part.timeline.events if isinstance(event, Final)}
     rows: list[_Row] = []
@@ -300,8 +303,9 @@ def _answers(record: Record) -> str:
 def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
     """Return the place of the rows that show a violation.
 
-    They are around the first wrong row, else those up to the first final, else the
-    last.
+    They are the rows around the first wrong row. Without a wrong row, they are the rows
+    up to the first final. Without a final, or if ``by_end`` is true, they are the last
+    rows. There are at most `MOST`.
     """
     marks = [place for place, row in enumerate(rows) if row.wrong]
     finals = [place for place, row in enumerate(rows) if row.final]
@@ -316,9 +320,10 @@ def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
 def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> slice:
     """Return the place of the rows of another session that correspond to a window.
 
-    The rows correspond if as many frames of the client precede them. They include the
-    answers to the frame of the client that the first wrong row follows. They include
-    the next final if a final is wrong, or if the session of ``rows`` lacks finals.
+    Two rows correspond if the same number of frames of the client, without the audio,
+    precedes them. The place includes the answers to the frame of the client that the
+    first wrong row follows. It includes the next final if a final is wrong, or if the
+    session of ``rows`` lacks finals.
     """
     marks = [i for i in range(window.start, window.stop) if rows[i].wrong]
     anchor = marks[0] if marks else window.stop - 1
@@ -381,7 +386,7 @@ def _with_handshake(exchange: Exchange, part: Part) -> Exchange:
 
 
 def _with_close(exchange: Exchange, part: Part) -> Exchange:
-    """Return the exchange with the client's close, and whether it is answered."""
+    """Return the exchange with an end that says whether a close is answered."""
     end = "the client closes the connection; its close frame is "
     end += "never answered" if part.trace.end.reason else "answered by a close frame"
     return msgspec.structs.replace(exchange, end=end)
@@ -441,7 +446,7 @@ def _gauges(
 def _openings(
     ours: Evidence, theirs: Evidence, reason: str
 ) -> tuple[Exchange, Exchange] | None:
-    """Return the first frames of two sessions, if a reason quotes the id of both."""
+    """Return the first frames of two sessions whose ids the reason quotes, if any."""
     ids = re.findall(r"'([^']+)'", reason)
     wrong = [part for part in theirs.parts if part.timeline.session in ids][:2]
     right = ours.role(*{part.role for part in wrong})[:2]

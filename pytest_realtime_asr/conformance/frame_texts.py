@@ -93,7 +93,7 @@ class FrameTexts:
         return value
 
     def _named(self, id: str) -> str:
-        """Return the name of an id; an id that is the same in each run is its name."""
+        """Return a short name for an id; an id without a random part is not renamed."""
         found = re.match(r"([a-z]+)([_-]).*\d", id)
         if found is None:
             return beginning(id, _LONGEST)

@@ -151,7 +151,7 @@ class Bench:
     def start(
         self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
     ) -> Callable[[], dict[str, Result]]:
-        """Start the scenarios of these requirements on a fake with the proof's faults.
+        """Start the scenarios of requirements on a fake with the faults of ``proof``.
 
         Returns a function that waits for the scenarios and returns the result of each
         requirement; see `observe`.
@@ -162,7 +162,7 @@ class Bench:
     def observe(
         self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
     ) -> Callable[[], dict[str, Seen]]:
-        """Start the scenarios of these requirements on a fake with the proof's faults.
+        """Start the scenarios of requirements on a fake with the faults of ``proof``.
 
         Returns a function that waits for the scenarios and returns what was seen of
         each requirement. Undecided requirements are repeated up to ``retries`` times on

@@ -108,8 +108,9 @@ def suite_run(
         asked = asked_scenarios(request.session.items)
         after = 0.0
         speaks = any(map(_is_spoken, request.session.items))
-        # The spoken corpus is not sent to the fake server, which knows the transcripts.
-        if speaks and request.getfixturevalue("realtime_target") != "fake":
+        # Without limits and comparisons, the fake server does not get the corpus.
+        fake = request.getfixturevalue("realtime_target") == "fake"
+        if speaks and (config.measured or not fake):
             after = _spoken_seconds(realtime, corpus)
         scheduler = _scheduler(realtime, chosen, config, asked=asked, after=after)
         judged = {each.id for _, each in _requirements(request.session.items)}
@@ -173,7 +174,10 @@ def _scheduler(
     asked: set[str],
     after: float,
 ) -> Scheduler:
-    """Return the scheduler of a run; ``after`` s of other tests follow it."""
+    """Return the scheduler of a run.
+
+    ``after`` is the time in s of the other tests, which run after the scenarios.
+    """
     run = realtime.run
     timeout, host = run.config.session.timeout, run.servers.last_host
     # Only a server on this machine is stressed, since a server elsewhere may have

@@ -22,8 +22,10 @@ from pytest_realtime_asr.conformance.suite_run import suite_run
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.text.name_list import first_names
 
 WER = 0.12
+_CLIPS = 5  # lost clips that a failure names
 FINAL = "3s"  # long, since the speed of the recogniser depends on the machine
 
 
@@ -63,8 +65,9 @@ def test_spoken_corpus(
     if lost := [take for take in takes if take.lost]:
         # No assertion, since it would print the utterances with texts and paths.
         found = (
-            f"{len(lost)} of {len(takes)} utterances have no final; the first failure: "
-            f"{lost[0].reason}"
+            f"{len(lost)} of {len(takes)} utterances have no final: "
+            f"{first_names([take.utterance.id for take in lost], most=_CLIPS)}; the "
+            f"first failure: {lost[0].reason}"
         )
         pytest.fail(found, pytrace=False)
     _judge_error_rate(realtime, takes)

@@ -274,12 +274,12 @@ def recording(dialect: Dialect, trace: Trace) -> Recording:
     """Return a trace with its messages and its timeline; each frame is parsed once."""
     reader = dialect.reader()
     messages: list[Message] = []
-    flaws: dict[int, str] = {}
+    flaws: dict[int, Flawed] = {}
     events: list[Event] = []
     for index, record in enumerate(trace.records):
         message = dialect.parse(record)
         if isinstance(message, Flawed):
-            flaws[index] = message.reason
+            flaws[index] = message
             message = message.event
         messages.append(message)
         events.extend(reader.step(record, message))

@@ -31,7 +31,10 @@ def check(state: State) -> None:
 
 
 def _refuse_expanded_pattern(state: State) -> None:
-    """Raise UsageError if the shell has made test paths of earlier reports."""
+    """Raise UsageError if the shell has expanded a pattern of earlier reports.
+
+    Pytest would take the reports as paths of tests.
+    """
     stray = [word for word in state.config.args if word.endswith(".jsonl")]
     if stray and state.settings.comparison.reports:
         raise state.options.usage_error(

@@ -100,7 +100,9 @@ def _doctor(state: State) -> int:
     """Examine the target, and print what was found; return 1 if tests cannot run."""
     if not state.settings.target:
         raise pytest.UsageError(
-            "--realtime-doctor: there is no target; pass --realtime-target=URL"
+            "--realtime-doctor: there is no target; pass --realtime-target=URL. A "
+            "target that a fixture realtime_target returns is known only in tests; "
+            "serve such an application (uvicorn MODULE:NAME) and pass its URL"
         )
     corpus: Corpus | str
     try:

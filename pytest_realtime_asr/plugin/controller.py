@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_realtime_asr.plugin.options import REST
-from pytest_realtime_asr.plugin.pytest_internals import new_folder
+from pytest_realtime_asr.plugin.pytest_internals import (
+    interrupt_worker,
+    new_folder,
+    runs,
+)
 from pytest_realtime_asr.plugin.worker import MEASURES, run_id
 from pytest_realtime_asr.run.fakes import FAKES
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
+
+_GRACE = 1.0  # s; the time in which interrupted workers end by themselves
 
 
 class Controller:
@@ -27,6 +34,7 @@ class Controller:
     def __init__(self, plugin: RealtimePlugin) -> None:
         self._plugin = plugin
         self.output: list[str] = []
+        self._nodes: list[Any] = []
 
     @cached_property
     def _folder(self) -> Path:
@@ -40,6 +48,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
+        self._nodes.append(node)
         plugin, given = self._plugin, node.workerinput
         given["realtime_shared"] = str(self._folder)
         given["realtime_run"] = run_id(plugin.config)
@@ -68,6 +77,17 @@ class Controller:
     def pytest_testnodedown(self, node: Any) -> None:
         """Collect the output of the applications that a worker has served."""
         self.output += getattr(node, "workeroutput", {}).get(REST, [])
+
+    def interrupt(self) -> None:
+        """Interrupt the tests that the workers run, since xdist waits 5 s for them.
+
+        Ctrl-C also interrupts the workers; these get a short time to end by themselves.
+        """
+        deadline = time.monotonic() + _GRACE
+        while any(map(runs, self._nodes)) and time.monotonic() < deadline:
+            time.sleep(_GRACE / 20)
+        for node in filter(runs, self._nodes):
+            interrupt_worker(node)
 
     def stop(self) -> None:
         """Remove the shared folder."""

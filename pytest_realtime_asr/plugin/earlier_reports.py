@@ -37,7 +37,7 @@ class EarlierRuns:
 
     @property
     def name(self) -> str:
-        """The name of the only report, or what the reports are together."""
+        """The name of the only report, or a phrase that stands for all reports."""
         if len(self._runs) == 1:
             return next(iter(self._runs))
         return f"the median of {several(len(self._runs), 'earlier run')}"
@@ -50,7 +50,10 @@ class EarlierRuns:
         ]
 
     def refusal(self, tests: Collection[str]) -> str:
-        """Return why nothing can be compared, or "" if a report has a test."""
+        """Return why none of ``tests`` can be compared; "" if a report has one of them.
+
+        It is also "" without reports or without tests.
+        """
         if not self or not tests or not self.tests.isdisjoint(tests):
             return ""
         known = sorted(self.tests, key=lambda test: ("*" not in test, test))

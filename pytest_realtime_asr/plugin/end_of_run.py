@@ -24,6 +24,7 @@ from pytest_realtime_asr.run import audio_account
 from pytest_realtime_asr.text.messages import error_text
 
 Row = Mapping[str, Any]
+_UNMEASURED = "no test has measured an utterance"
 Line = list[tuple[str, layout.Markup]]
 
 
@@ -62,7 +63,24 @@ class EndOfRun:
         seconds = 0.0 if folder is None else audio_account.total(folder)
         if state.has_judging:
             seconds += state.judging.run.account.meter.seconds
+        if not seconds:  # the settings may be wrong, if no test has used them
+            return ""
         return summary.audio(seconds, state.settings.run.max_audio)
+
+    def unwritten(self, folder: Path | None) -> list[str]:
+        """Return a line for each report that was asked for and is not written.
+
+        ``folder`` is the folder that the workers of xdist share, if there are any.
+        """
+        if not self._state.has_reports:
+            return []
+        return [
+            f"{file}: the report is not written, since "
+            + ("no requirement was judged" if kind == "conformance" else _UNMEASURED)
+            for kind, files in self._state.reports.items()
+            for file in files
+            if not file.is_begun(folder)
+        ]
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
         """Return a result for each requirement whose test has none.
@@ -90,8 +108,10 @@ class EndOfRun:
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
 
-    def annotate(self, rows: Iterable[Row]) -> None:
+    def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None:
         """Add the properties of the whole run to JUnit XML.
+
+        ``interrupted`` says that the run did not end by itself.
 
         If the file must be valid against the schema of xunit2, the properties of the
         tests become JSON in ``system-out``.
@@ -105,6 +125,7 @@ class EndOfRun:
             state.identity,
             versions=[str(row["version"]) for row in found],
             models=[str(row["model"]) for row in found],
+            interrupted=interrupted,
         )
         properties += [(name, state.redactor.clean(text)) for name, text in made]
         if state.settings.junit is junit.Detail.STRICT:

@@ -124,10 +124,11 @@ def realtime_record_result(
 
 @pytest.fixture
 def realtime_reporter(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """A function that returns the test that reports a cause which prevents tests.
+    """A function that returns the name of the test that reports a cause.
 
-    The cause is reported by the first test that asks. A test of a requirement is named
-    by the id of the requirement.
+    A cause is a reason why tests cannot run. The first test that calls the function
+    with a cause reports it. A test of a requirement is named by the id of the
+    requirement.
     """
     from pytest_realtime_asr.plugin.items import reporter
 

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.plugin import items, suite
 from pytest_realtime_asr.plugin.utterance_progress import utterance
 from pytest_realtime_asr.report import planning, summary
@@ -88,17 +89,23 @@ def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
     if plugin.config.option.verbose < 0:
         return []
     state = plugin.state
-    given, free, uses_corpus = [], 0, False
+    given: list[tuple[Utterance, float]] = []
+    free: list[float] = []  # the pace of each test
+    uses_corpus = False
     for item in tests:
         if not (state.settings.target or items.redefined(item, "realtime_target")):
             return []  # no server is named
         names = getattr(item, "fixturenames", ())
         if not {"realtime", "realtime_session"} & set(names):
             continue
+        try:
+            pace = items.terms(item, state).pace
+        except pytest.UsageError:
+            return []
         if (clip := utterance(item)) is not None:
-            given.append(clip)
+            given.append((clip, pace))
         else:
-            free += 1
+            free.append(pace)
             uses_corpus |= "corpus" in names
     try:
         corpus = state.corpus() if free and uses_corpus else None

@@ -21,6 +21,7 @@ from pytest_realtime_asr.plugin.options import (
     MARKERS,
     OPTIONS,
     REST,
+    SERVER_OUTPUT,
     SUITE,
     SUITE_ID,
     RawOptions,
@@ -160,9 +161,10 @@ class RealtimePlugin:
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
                 used=lambda: self._active_judge() is not None,
-                notes=lambda: self.used_state.drain_notes() if self.used_state else [],
+                notes=self._notes,
                 output=self._rest_of_output,
                 audio=self._sent_audio,
+                measures=lambda: self._measured,
             ),
             "realtime-tally",
         )
@@ -182,12 +184,27 @@ class RealtimePlugin:
         return [*self._rest, *sent]
 
     @property
+    def _measured(self) -> bool:
+        """Whether the run has begun to run tests that measure."""
+        return self.used_state is not None and self.used_state.measures
+
+    @property
     def _end_of_run(self) -> EndOfRun:
         if self._end is None:
             from pytest_realtime_asr.plugin.end_of_run import EndOfRun
 
             self._end = EndOfRun(self.state)
         return self._end
+
+    def _notes(self) -> list[str]:
+        """Return the lines to print at the end, also about reports not written."""
+        if self.used_state is None:
+            return []
+        found = self.used_state.drain_notes()
+        if self.options.flag("plan") or self.config.getoption("collectonly"):
+            return found
+        folder = None if self._controller is None else self._controller.used_folder
+        return [*found, *self._end_of_run.unwritten(folder)]
 
     def _sent_audio(self) -> str:
         """Return a line about the audio that the run has sent, "" if it sent none."""
@@ -208,14 +225,19 @@ class RealtimePlugin:
 
     # The last wrapper ends first, before the terminal's and xdist's.
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, None, None]:
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         if self.used_state is not None:
+            if interrupted and self._controller is not None and self._measured:
+                self._controller.interrupt()
             self.used_state.restore_signals()
         try:
             yield
         finally:
             if self.used_state is not None:
                 self._rest += self.used_state.stop_applications()
+                if interrupted and not self.is_worker:
+                    self.used_state.note_interrupt()
             if self.is_worker:
                 self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 
@@ -328,7 +350,7 @@ class RealtimePlugin:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> None:
-        """Add the spoken corpus if a comparison is asked for and no test measures."""
+        """Add the spoken corpus for a comparison if no test uses ``realtime``."""
         getoption = self.config.getoption
         asked = getoption("realtime_compare") or getoption("realtime_baseline_target")
         if not asked or session.testsfailed or _names_paths(self.config):
@@ -459,6 +481,15 @@ class RealtimePlugin:
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))
         return report
+
+    @pytest.hookimpl(trylast=True)  # after pytest has added the failure to JUnit XML
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed or report.when == "teardown":
+            return
+        if any(SERVER_OUTPUT in name for name, _ in report.sections):
+            from pytest_realtime_asr.plugin import server_output
+
+            server_output.add_to_junit(self.config, report)
 
 
 def _names_paths(config: pytest.Config) -> bool:

@@ -27,7 +27,10 @@ _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 
 
 class Decision(NamedTuple):
-    """Why a test that raised nothing fails, or why it is skipped; "" if it is not."""
+    """Why a test that raised nothing fails, and why it is skipped.
+
+    Each of the two reasons is "" if it does not apply.
+    """
 
     failure: str = ""
     skipped: str = ""
@@ -78,7 +81,8 @@ class ItemJudge:
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
-            item.add_report_section("call", "realtime", messages.evidence(results))
+            text = messages.evidence(results, losses=is_suite(item))
+            item.add_report_section("call", "realtime", text)
         elif is_suite(item):
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)
@@ -129,6 +133,9 @@ class ItemJudge:
         """
         self._state.register_guard()
         row = item.stash.get(_ROW, None)
+        skipped = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(skipped, pytest.skip.Exception) and items.is_speech(item):
+            self._state.note(f"{item.name} was skipped: {skipped}")
         attach(
             report,
             row=row,

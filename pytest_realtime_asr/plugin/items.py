@@ -68,6 +68,11 @@ def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> Run
     return limits
 
 
+def is_speech(item: pytest.Item) -> bool:
+    """Return whether a test is the one that sends the spoken corpus."""
+    return is_suite(item) and item.name == "test_spoken_corpus"
+
+
 def _fixed(item: pytest.Item) -> frozenset[str]:
     """Return the arguments of the marker `realtime` that the command line overrides."""
     names = ("dialect", "model", "pace", "chunk", "rules")
@@ -140,8 +145,9 @@ def name(item: pytest.Item, state: State) -> str:
 
 
 def reporter(item: pytest.Item, state: State, cause: str) -> str:
-    """Return the name of the test that reports a cause: the first test that asks.
+    """Return the name of the test that reports why tests cannot run.
 
+    For each ``cause``, it is the first test for which this function is called.
     A test that is marked ``xfail`` reports the cause for itself alone, since its
     failure does not fail the run.
     """

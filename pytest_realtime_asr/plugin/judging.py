@@ -28,7 +28,13 @@ from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
 from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.run.ledger import Ledger
-from pytest_realtime_asr.run.results import Results, is_private, judge_test
+from pytest_realtime_asr.run.results import (
+    BrokenRule,
+    Results,
+    UnjudgedLoss,
+    is_private,
+    judge_test,
+)
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
@@ -149,12 +155,13 @@ class Judging:
         self._judged = None
         self.run.begin(test)
 
-    def finish(self) -> Ledger | None:
+    def finish(self, *, interrupted: bool = False) -> Ledger | None:
         """Close the sessions of the running test and return the `Ledger` of the test.
 
-        A second call returns ``None``.
+        ``interrupted`` says that an interrupt of the run ends the test. A second call
+        returns ``None``.
         """
-        ledger = self.run.finish()
+        ledger = self.run.finish(interrupted=interrupted)
         self.run.progress("")
         return ledger
 
@@ -164,7 +171,7 @@ class Judging:
         Only utterances count that have ended before. Nothing is judged. ``reports`` are
         the reports that have these utterances.
         """
-        if (ledger := self.finish()) is None:
+        if (ledger := self.finish(interrupted=True)) is None:
             return
         test, every = ledger.test, _of(Purpose.TEST, ledger.takes)
         takes = tuple(take for take in every if take.lost is not Loss.CANCELLED)
@@ -226,6 +233,9 @@ class Judging:
             )
 
         results = _attempt(judged, test, takes)
+        raised = tuple(take for take in takes if take.lost and take.raised)
+        if failed and raised:
+            results = replace(results, reported=(UnjudgedLoss(raised, len(takes)),))
         self._publish(results)
         # The transcriptions that were judged come first, since they explain the result.
         evidence = [takes, every, compared, *pools.values()]
@@ -356,7 +366,9 @@ class Judging:
             pool.judged = True
         pools = _attempt(lambda: self._judged_pools(test, waiting), test, before.takes)
         self._publish(pools)
-        results = _joined(replace(before, failing=(), undecided=(), skipping=()), pools)
+        causes = (*before.reported, *before.failing)
+        before = replace(before, failing=(), undecided=(), skipping=(), reported=causes)
+        results = _joined(before, pools)
         # The traces that the test wrote before are written again under the same names.
         every = [before.takes, *(pool.all for pool in waiting.values())]
         names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)
@@ -428,8 +440,32 @@ class Judging:
             except Exception as error:
                 unkept = _unkept(error)
         rerun = self._again(select)
-        self._judged = replace(results, paths=paths, rerun=rerun, unkept=unkept)
+        written = {id(t.trace): paths.get(t.label, "") for t in every.values()}
+        causes = tuple(
+            self._traced(each, results.test, written)
+            if isinstance(each, BrokenRule)
+            else each
+            for each in results.failing
+        )
+        self._judged = replace(
+            results, paths=paths, rerun=rerun, unkept=unkept, failing=causes
+        )
         return self._judged
+
+    def _traced(
+        self, broken: BrokenRule, test: str, written: Mapping[int, str]
+    ) -> BrokenRule:
+        """Return a violated requirement with the trace of its first violation.
+
+        ``written`` has the files of the traces that were written, by the identity of
+        the trace. A session without an utterance has no such file yet.
+        """
+        part = broken.violation.session
+        if part is None:
+            return broken
+        known = written.get(id(part.trace))
+        path = self.keep(test, part.trace) if known is None else known
+        return replace(broken, trace=path)
 
 
 def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:

@@ -24,6 +24,7 @@ SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged 
 SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
 STARTED = {"fake", "reference"}  # the targets that the plugin starts itself
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
+SERVER_OUTPUT = "server output"  # in the title of a section of a test
 REST = "realtime_rest"  # the key of the rest of the output in what a worker sends
 MARKERS = {
     "latency_budget": (
@@ -503,7 +504,8 @@ OPTIONS = (
     Option(
         "compare-fail",
         "by how much a metric may get worse in a comparison before the test fails "
-        "(default final_from_commit:10%,wer:1pp); none only shows the comparison",
+        "(default final_from_commit:10%,wer:1pp); the value none shows the comparison "
+        "and fails no test",
         "final_from_commit:10%,wer:1pp",
         "METRIC:LIMIT[,...]|none",
     ),
@@ -536,8 +538,8 @@ OPTIONS = (
         "junit",
         "what --junitxml contains: full for all measurements; lean for what was "
         "judged; strict for a file that is valid against the schema of xunit2, with "
-        "the properties of each test as JSON in system-out (default full; from the "
-        "next release on lean)",
+        "the properties of each test as JSON in system-out (default full; the "
+        "default of the next release is lean)",
         "full",
         "lean|full|strict",
     ),

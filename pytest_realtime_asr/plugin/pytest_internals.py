@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
-from _pytest.junitxml import xml_key
+from _pytest.junitxml import bin_xml_escape, xml_key
 
 # In the order in which pytest looks for them.
 _INI_FILES = (
@@ -101,6 +103,16 @@ def junit_properties(config: pytest.Config) -> list[tuple[str, str]] | None:
     return None if xml is None else xml.global_properties
 
 
+def output_to_junit(
+    config: pytest.Config, report: pytest.TestReport, text: str
+) -> None:
+    """Add a text to the test case of a report in JUnit XML, as its ``system-out``."""
+    if (xml := config.stash.get(xml_key, None)) is not None:
+        output = ElementTree.Element("system-out")
+        output.text = bin_xml_escape(text)
+        xml.node_reporter(report).append(output)
+
+
 def properties_to_output(config: pytest.Config) -> None:
     """Replace the properties of each test in JUnit XML by JSON in ``system-out``.
 
@@ -115,6 +127,22 @@ def properties_to_output(config: pytest.Config) -> None:
         case.remove(found)
         output = ElementTree.SubElement(case, "system-out")
         output.text = json.dumps(values, ensure_ascii=False)
+
+
+def runs(node: Any) -> bool:
+    """Return whether a worker of xdist is a child of this process that still runs."""
+    process = _process(node)
+    return process is not None and process.poll() is None
+
+
+def interrupt_worker(node: Any) -> None:
+    """Send SIGTERM to a worker of xdist, if its process is a child of this process."""
+    if (process := _process(node)) is not None:
+        process.send_signal(signal.SIGTERM)
+
+
+def _process(node: Any) -> subprocess.Popen[bytes] | None:
+    return getattr(getattr(node.gateway, "_io", None), "popen", None)
 
 
 def log_handlers(config: pytest.Config) -> Iterator[logging.Handler]:

@@ -80,7 +80,8 @@ def refuse(plugin: RealtimePlugin, item: pytest.Item, why: str) -> NoReturn:
     """Fail a test for which the fixture cannot be made, or skip the test.
 
     The first test that meets the reason fails. Each later test is skipped and refers to
-    the first one. A test of a requirement always fails here; the suite then decides.
+    the first one. A test of a requirement always fails here; the suite then
+    decides whether the test is reported as failed or skipped.
     """
     try:
         state = plugin.state

@@ -64,7 +64,9 @@ def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
 def lead(
     report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
 ) -> None:
-    """Let the summary of a failure by this package be the first line of its message.
+    """Shorten a failure by this package to one line in the summary of pytest.
+
+    This line is the first line of the message.
 
     Pytest puts the name of the exception before the message. Where the environment
     variable ``CI`` is set, pytest prints all lines of the summary, although the failure

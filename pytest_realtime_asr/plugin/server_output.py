@@ -6,22 +6,35 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_realtime_asr.conformance.results import ServerResult
-from pytest_realtime_asr.plugin.options import is_suite
+from pytest_realtime_asr.plugin import pytest_internals
+from pytest_realtime_asr.plugin.options import SERVER_OUTPUT, is_suite
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.client.asgi import Application
+    from pytest_realtime_asr.conformance.results import ServerResult
 
-_SECTION = "server output"
 _SESSION: pytest.StashKey[int | None] = pytest.StashKey()
+
+
+def add_to_junit(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Add the output of applications to a failed test in JUnit XML.
+
+    pytest itself writes only the sections of standard output, standard error and logs.
+    """
+    parts = [
+        f"{f' {name} ':-^80}\n{text}"
+        for name, text in report.sections
+        if SERVER_OUTPUT in name
+    ]
+    pytest_internals.output_to_junit(config, report, "\n".join(parts))
 
 
 class ServerOutput:
     """Adds the output of applications to the tests that caused it.
 
-    A test gets all output since the test before. The test of a requirement gets the
-    output of the session that its finding is about, since the sessions of many
-    scenarios run at the same time, and output that belongs to no session.
+    A test gets all output since the test before. The sessions of many scenarios run at
+    the same time. Therefore, the test of a requirement gets only the output of the
+    session that its finding is about, and the output that belongs to no session.
     """
 
     def __init__(self) -> None:
@@ -52,7 +65,7 @@ class ServerOutput:
             if port is not None:
                 text += application.output.of_session(port)
             if text:
-                item.add_report_section(call.when, _SECTION, text)
+                item.add_report_section(call.when, SERVER_OUTPUT, text)
 
     def stop(self) -> list[str]:
         """Stop the applications; return the lines of output that belong to no test."""

@@ -67,13 +67,18 @@ class State:
         if self.has_judging:
             self.judging.run.stop()
         self.restore_signals()
-        if "reports" in self.__dict__:
+        if self.has_reports:
             for file in self.written:
                 file.release()
         if self._progress is not None:
             self._progress.close()
         if "targets" in self.__dict__:
             self.targets.stop()
+
+    @property
+    def has_reports(self) -> bool:
+        """Return whether the report files of the run were read from its options."""
+        return "reports" in self.__dict__
 
     def add_server_output(
         self, item: pytest.Item, call: pytest.CallInfo[None], *, uses: bool
@@ -260,6 +265,19 @@ class State:
             if self.traces is not None:
                 self.traces.clear()
         self._restore = catch()
+
+    @property
+    def measures(self) -> bool:
+        """Whether this run has begun to run tests that measure."""
+        return self._restore is not None
+
+    def note_interrupt(self) -> None:
+        """Write into the JSON Lines reports that the run was interrupted."""
+        for file in self.reports.get("jsonl", ()) if self.measures else ():
+            try:
+                jsonl.Appender(file, self.identity).interrupted()
+            except OSError as error:
+                self.note(f"{file}: {error_text(error)}")
 
     def restore_signals(self) -> None:
         """Let SIGTERM and SIGHUP end the process at once, as by default."""

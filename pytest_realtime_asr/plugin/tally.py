@@ -43,7 +43,7 @@ class End(Protocol):
     def verdicts(self, rows: Iterable[Row]) -> list[Line]: ...
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
     def write(self, rows: Collection[Row]) -> None: ...
-    def annotate(self, rows: Iterable[Row]) -> None: ...
+    def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None: ...
     def interrupted(self) -> Mapping[str, Row]: ...
 
 
@@ -53,6 +53,7 @@ class Tally:
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
     does not run. ``end`` returns the object that makes the tables and reports, and
     ``used`` whether a test of this process used the plugin.
+    ``measures`` returns whether the run has begun to run tests that measure.
     ``notes`` returns the lines that this process prints at the end, ``output`` the
     output of the applications under test that belongs to no test, and ``audio`` the
     line about the audio that the run has sent.
@@ -67,6 +68,7 @@ class Tally:
         notes: Callable[[], Iterable[str]],
         output: Callable[[], Collection[str]],
         audio: Callable[[], str],
+        measures: Callable[[], bool] = lambda: False,
     ) -> None:
         self._suite = suite
         self._end = end
@@ -74,6 +76,7 @@ class Tally:
         self._notes = notes
         self._output = output
         self._audio = audio
+        self._measures = measures
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
@@ -105,14 +108,15 @@ class Tally:
             rows = self._end().interrupted().items()
             self._rows |= {(test, ""): row for test, row in rows}
         suite = any(map(is_suite, session.items))
-        if suite and exitstatus == pytest.ExitCode.INTERRUPTED:
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        if suite and interrupted:
             rest = self._end().cut_off(session)
             self._judged += len(rest)
             self._results = {**rest, **self._results}
         if self._results:
             self._end().write(self._results.values())
-        if self._results or self._rows:
-            self._end().annotate(self._rows.values())
+        if self._results or self._rows or (interrupted and self._measures()):
+            self._end().annotate(self._rows.values(), interrupted=interrupted)
         nothing = self._untested or self._proves_nothing(session.config)
         if nothing and exitstatus in (0, 5):
             session.exitstatus = 1

@@ -11,7 +11,7 @@ from pytest_realtime_asr.run.forecast import CallProgress, expected
 
 
 def utterance(item: pytest.Item) -> Utterance | None:
-    """Return the utterance that a test sends, ``None`` if the test chooses itself."""
+    """Return the utterance that a test gets; ``None`` if its code chooses one."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     return params.get("utterance")
 

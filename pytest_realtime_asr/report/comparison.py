@@ -12,7 +12,7 @@ from pytest_realtime_asr.metrics.causality import PREMATURE, Premature
 from pytest_realtime_asr.report import two_servers
 from pytest_realtime_asr.report.alignment import lines
 from pytest_realtime_asr.report.changes import interval, shown, value
-from pytest_realtime_asr.report.name_list import first_names
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.change import (
     LEVEL,

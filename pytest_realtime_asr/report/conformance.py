@@ -20,11 +20,11 @@ from pytest_realtime_asr.conformance.results import (
 from pytest_realtime_asr.report import protocol_links
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, wrapped
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.text.number_format import several
 
 FORMAT = 1
@@ -360,12 +360,16 @@ def _cause(entry: Entry) -> str:
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
 
-def matrix(documents: Sequence[Document]) -> str:
+def matrix(documents: Sequence[Document], names: Sequence[str] = ()) -> str:
     """Return a Markdown table of requirements (rows) and reports (columns).
 
+    ``names`` are the names of the files; they are added to equal heads of columns.
     Totals follow, and for each report the reasons why requirements are not satisfied.
     """
     heads = [_column(each) for each in documents]
+    if len(set(heads)) < len(heads) and names:
+        named = zip(heads, names, strict=True)
+        heads = [f"{head}, {_cell_text(name)}" for head, name in named]
     ids: dict[str, Entry] = {}
     for each in documents:
         for result in each.requirements:
@@ -426,7 +430,11 @@ def _column(found: Document) -> str:
     server = found.server
     name = f"{server.dialect} {server.version}" if server.version else server.target
     shown = f"{name} {server.model} ({found.made:%Y-%m-%d})"
-    return printable(shown).replace("|", "\\|")
+    return _cell_text(shown)
+
+
+def _cell_text(text: str) -> str:
+    return printable(text).replace("|", "\\|")
 
 
 def _cell(found: Document, id: str) -> str:

@@ -16,11 +16,11 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.corpus.collection import EXAMINED
 from pytest_realtime_asr.report.layout import USUAL, wrapped
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.run.calibration import Calibration
 from pytest_realtime_asr.run.config import ServerConfig
 from pytest_realtime_asr.run.diagnosis import Diagnosis
 from pytest_realtime_asr.run.fakes import FAKE_KEY
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.text.number_format import ms, several
 
 _LABEL = 14  # columns of the mark and the name of a line
@@ -31,9 +31,9 @@ _PACKAGES = ("pytest-realtime-asr", "pytest", "pytest-asyncio", "websockets", "n
 class Examined:
     """All that ``doctor`` looked at.
 
-    ``corpus`` and ``calibration`` are an error in words if there are none. ``variable``
-    is the name of the environment variable that holds the API key. ``command`` runs the
-    packaged suite with the same options.
+    ``corpus`` is an error message if the corpus cannot be loaded, ``calibration`` if
+    the calibration failed. ``variable`` is the name of the environment variable that
+    holds the API key. ``command`` runs the packaged suite with the same options.
     """
 
     server: Diagnosis
@@ -182,7 +182,7 @@ def _corpus(corpus: Corpus | str) -> _Line:
         named += "; state it with --realtime-language"
     length = f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
     text = f"{corpus.name}: {several(len(corpus), 'clip')}, {length}"
-    text += f"; language: {named}; none is refused"
+    text += f"; language: {named}"
     if seconds > EXAMINED:
         text += f" (the audio after the first {EXAMINED / 60:g} min is read when used)"
     return _Line("corpus", "\n".join([text, *corpus.notes]))

@@ -51,9 +51,8 @@ class ReportFile:
         self._begun: Path | None = None
         self._between: FileLock | None = None
         if shared is not None:
-            key = hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
-            self._begun = shared / f"{key}.begun"
-            self._between = FileLock(shared / f"{key}.lock", timeout=WAIT)
+            self._begun = shared / f"{self._key}.begun"
+            self._between = FileLock(shared / f"{self._key}.lock", timeout=WAIT)
         self._open = False
         self._threads = threading.Lock()
         self._beside = _hidden(self._path, "lock")
@@ -61,6 +60,20 @@ class ReportFile:
 
     def __str__(self) -> str:
         return f"--realtime-report={self.name}"
+
+    @property
+    def _key(self) -> str:
+        return hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
+
+    def is_begun(self, shared: Path | None) -> bool:
+        """Return whether this run has written the report, as far as this is known.
+
+        ``shared`` is the folder of the other processes of the run, if there are any.
+        What they write to a device is not known.
+        """
+        if self._open or shared is None:
+            return self._open
+        return self._device or (shared / f"{self._key}.begun").exists()
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -133,14 +146,28 @@ class ReportFile:
     def append(self, line: bytes, *, header: Callable[[], bytes] = lambda: b"") -> None:
         """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-        ``header`` makes the first line of the report, whichever process writes it. A
-        device gets this line from each process.
+        ``header`` makes the first line of the report, whichever process writes it. If
+        it is a device such as ``/dev/stdout``, each process writes this line once.
         """
         with self._alone():
             first = self._device and not self._open
             self._begin()
             _append(self._path, line, header, first=first)
             self._open = True
+
+    def finish(self, line: bytes, *, run: str) -> None:
+        """Append a line if the first line of the report names this run.
+
+        So a run that has measured nothing leaves an earlier report unchanged. Raises
+        OSError if the line cannot be written.
+        """
+        if self._device or not self._path.is_file():
+            return
+        with self._alone():
+            with self._path.open("rb") as file:
+                head = file.readline()
+            if run.encode() in head:
+                _append(self._path, line)
 
     def replace(self, content: bytes) -> None:
         """Replace the content; if this fails, raise OSError and leave it unchanged."""
@@ -223,7 +250,7 @@ def _append(
 ) -> None:
     """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-    The ``header`` is written before it if the file is empty or this line is the first.
+    The ``header`` is written before the line if the file is empty or ``first`` is true.
     """
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:

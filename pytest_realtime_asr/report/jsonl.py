@@ -10,7 +10,7 @@ follow when the test ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
     UtteranceRecord,
@@ -94,6 +94,12 @@ def run_line(run: RunIdentity, target: str) -> dict[str, object]:
         "labels": run.labels,
         "calibration": run.calibration,
     }
+
+
+def interrupted_line(run: RunIdentity) -> dict[str, object]:
+    """Return the fields of the last line of a report whose run was interrupted."""
+    head = {"kind": _RUN, "format": FORMAT, "run": run.id}
+    return {**head, "interrupted": True, "ended": datetime.now(UTC)}
 
 
 def verdict_line(run: RunIdentity, test: str, row: VerdictRow) -> dict[str, object]:
@@ -313,6 +319,14 @@ class Appender:
         made = [verdict_line(self._run, results.test, each) for each in rows(results)]
         if made:
             self._append(b"".join(_encoded(each, takes) for each in made), takes)
+
+    def interrupted(self) -> None:
+        """Append the line about an interrupt, if this run has written the report.
+
+        Raises OSError if the report cannot be written.
+        """
+        found = msgspec.json.encode(interrupted_line(self._run))
+        self._file.finish(found + b"\n", run=self._run.id)
 
     def _append(self, lines: bytes, takes: Sequence[Transcription]) -> None:
         def header() -> bytes:

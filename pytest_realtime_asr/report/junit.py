@@ -13,29 +13,25 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.metrics.alignment import Errors
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.identity import PACKAGE, RunIdentity
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.statistics import (
+    all_statistics,
     character_errors,
-    counts_for,
-    statistics,
     word_errors,
 )
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts.budgets import Side
 
 PREFIX = "realtime."
-# Metrics that each test with sessions has, even if every session was lost.
-_ALWAYS = ("first_partial_from_speech", "final_from_commit")
-_LEAN = {"target", "model", "lost", "verdict", "proven", "failed", "wer"}
+_LEAN = {"target", "model", "lost", "verdict", "proven", "failed", "wer", "violations"}
 _LEAN |= {"final_from_commit_ms.p95"}
 _OF_LIMIT = ("limit", "side", "low", "high", "n", "over", "lost", "verdict", "proven")
 Value = str | float | int
@@ -71,9 +67,7 @@ def properties(results: Results, *, detail: Detail = Detail.FULL) -> Properties:
     if parts.failed:
         found["failed"] = "; ".join(parts.lines)
     if detail is Detail.LEAN:
-        judged = {name for of in limits.values() for name in of} - {
-            f"{name}.over" for name in limits
-        }
+        judged = {name for of in limits.values() for name in of}
         judged |= {"keyword_recall.n", *(f"{name}.n" for name in limits)}
         found = {
             name: value
@@ -84,16 +78,22 @@ def properties(results: Results, *, detail: Detail = Detail.FULL) -> Properties:
 
 
 def suite_properties(
-    run: RunIdentity, *, versions: Iterable[str], models: Iterable[str]
+    run: RunIdentity,
+    *,
+    versions: Iterable[str],
+    models: Iterable[str],
+    interrupted: bool = False,
 ) -> list[tuple[str, str]]:
     """Return the properties of a whole run.
 
-    ``versions`` and ``models`` are those of the servers. A property that is not known
-    is left out.
+    ``versions`` and ``models`` are those of the servers. ``interrupted`` says that the
+    run was interrupted, so that tests are missing. A property that is not known is left
+    out.
     """
     commit = run.commit.id + ("-dirty" if run.commit.dirty else "")
     found = {
         "run": run.id,
+        "interrupted": "yes" if interrupted else "",
         "started": f"{run.started:%Y-%m-%dT%H:%M:%SZ}",
         "version": run.versions[PACKAGE],
         **{f"version.{n}": text for n, text in run.versions.items() if n != PACKAGE},
@@ -169,11 +169,11 @@ def _of_limit(row: VerdictRow, key: str) -> Value | None:
         case "side":
             return row.side if row.side != Side.AT_MOST.value else None
         case "low" if row.interval is not None:
-            return _infinite(False) if low is None else number(low, digits)
+            above = row.beyond and row.side == Side.AT_MOST.value
+            return _infinite(above) if low is None else number(low, digits)
         case "high" if row.interval is not None:
-            return _infinite(True) if high is None else number(high, digits)
-        case "n" if row.subject == "error rate":
-            return None  # the property of this name counts words
+            below = row.beyond and row.side != Side.AT_MOST.value
+            return _infinite(not below) if high is None else number(high, digits)
         case "n" | "lost":
             return int(getattr(row, key))
         case "over":
@@ -228,10 +228,7 @@ def _stated(name: str, values: Iterable[object]) -> Properties:
 
 
 def _statistics(results: Results) -> Properties:
-    found = statistics(results.takes)
-    for name in _ALWAYS:
-        if name not in found and (lost := _all_lost(results.takes, name)):
-            found[name] = {key: math.inf for key in ("p50", "p95", "max")} | {"n": lost}
+    found = all_statistics(results.takes)
     return [
         (f"{name}_{CATALOGUE[name].unit.value}.{key}", number(value))
         for name, values in found.items()
@@ -239,18 +236,24 @@ def _statistics(results: Results) -> Properties:
     ]
 
 
-def _all_lost(takes: Sequence[Transcription], metric: str) -> int:
-    """Return how many sessions count for a metric if all were lost, otherwise 0."""
-    counted = [take for take in takes if counts_for(take, metric)]
-    return len(counted) if all(take.lost for take in counted) else 0
+def _wer(results: Results) -> Properties:
+    aligned = [each.alignment.unit is TextUnit.WORD for each in results.takes]
+    return _rate("wer", word_errors(results.takes), n=sum(aligned), unit="words")
 
 
-def _rate(name: str, errors: Errors) -> Properties:
+def _cer(results: Results) -> Properties:
+    errors, n = character_errors(results.takes), len(results.takes)
+    return _rate("cer", errors, n=n, unit="characters")
+
+
+def _rate(name: str, errors: Errors, *, n: int, unit: str) -> Properties:
+    """Return an error rate of ``n`` utterances, its errors and its length."""
     if errors.rate is None:
         return []
     return [
         (name, number(errors.rate, 4)),
-        (f"{name}.n", errors.reference),
+        (f"{name}.n", n),
+        (f"{name}.{unit}", errors.reference),
         (f"{name}.substitutions", errors.substitutions),
         (f"{name}.deletions", errors.deletions),
         (f"{name}.insertions", errors.insertions),
@@ -308,8 +311,8 @@ _PARTS: dict[str, Callable[[Results], Properties]] = {
     "server": _server,
     "conditions": _conditions,
     "metrics": _statistics,
-    "wer": lambda results: _rate("wer", word_errors(results.takes)),
-    "cer": lambda results: _rate("cer", character_errors(results.takes)),
+    "wer": _wer,
+    "cer": _cer,
     "keyword_recall": _recall,
     "normalizer": _normalizer,
     "perturbation": _perturbation,

@@ -19,9 +19,9 @@ def interval(
     """Return a confidence interval with its confidence; ``show`` formats a bound.
 
     ``size`` is the size of the sample, such as ``n=12``: a small sample has no bound on
-    one side or on both. ``by`` says what the interval is computed by, if not by
-    session. If both bounds are the same infinity, even the best value that the interval
-    contains is that of a lost session.
+    one side or on both. ``by`` names the unit of the sample if it is not the
+    session, as in " by clip". If both bounds are the same infinity, even the best value
+    that the interval contains is that of a lost session.
     """
     low, high = bounds
     name = f"{level * 100:g}% CI{by}"
@@ -29,7 +29,7 @@ def interval(
         case True, True if low == high:
             return f"{name} {'over' if low > 0 else 'under'} every limit"
         case True, True:
-            return f"{name}: no bounds with {size}"
+            return f"no two-sided {name} with {size}"
         case True, False:
             return f"{name} up to {show(high)}, no lower bound with {size}"
         case False, True:

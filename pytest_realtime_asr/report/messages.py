@@ -22,6 +22,7 @@ from pytest_realtime_asr.report import (
 )
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
+from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.run.results import (
     BrokenRule,
     Cause,
@@ -29,7 +30,7 @@ from pytest_realtime_asr.run.results import (
     UnjudgedLoss,
     cause_verdict,
 )
-from pytest_realtime_asr.text.messages import error_text
+from pytest_realtime_asr.text.messages import error_text, printable, shortened
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
 from pytest_realtime_asr.verdicts.client_delay import allowed_delay
@@ -85,13 +86,19 @@ def failure(results: Results) -> str | None:
     return _joined(*failures(results), results.unkept, results.rerun)
 
 
-def evidence(results: Results) -> str:
+def evidence(results: Results, *, losses: bool = False) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
     This is for tests that have no verdict, since they fail by an error of their own
-    code.
+    code. If ``losses`` is true and utterances were lost, only the traces of the lost
+    utterances are named.
     """
-    paths = [f"trace: {path}" for path in results.paths.values()]
+    lost = {take.label for take in results.takes if take.lost} if losses else set()
+    paths = [
+        f"trace: {path}"
+        for label, path in results.paths.items()
+        if not lost or label in lost
+    ]
     return _joined(*paths, results.unkept, results.rerun)
 
 
@@ -114,13 +121,23 @@ def rule(broken: BrokenRule) -> str:
     """Return one line about a violated requirement and its first violation."""
     violation, sessions = broken.violation, broken.sessions
     id, dialect = violation.requirement.id, violation.dialect
-    often = f", in {sessions} sessions" if sessions > 1 else ""
+    often = f", in {sessions} sessions" if sessions > 1 and not violation.flaws else ""
     parts = [f"rule {violation}{often}", violation.requirement.clause]
     if fields := protocol_links.fields(dialect, id):
         parts.append(f"field: {', '.join(fields)}")
     if page := protocol_links.page(dialect, id):
         parts.append(f"see {page}")
     return "; ".join(parts)
+
+
+def _shown_rule(broken: BrokenRule) -> list[str]:
+    """Return the file of the trace and the frames of the first violation."""
+    lines = [f"trace: {broken.trace}"] if broken.trace else []
+    if (part := broken.violation.session) is not None:
+        session = shortened(printable(part.timeline.session), 120)
+        lines += [f"session {session or '?'}"]
+        lines += transcript(part.trace.redacted(), broken.violation.records)
+    return [f"  {line}" for line in lines]
 
 
 def _failure(cause: Cause, results: Results) -> list[str]:
@@ -139,7 +156,7 @@ def _failure(cause: Cause, results: Results) -> list[str]:
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
-            return [rule(cause)]
+            return [_joined(rule(cause), *_shown_rule(cause))]
         case UnjudgedLoss():
             return [_unjudged(cause)]
         case _:
@@ -159,9 +176,9 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _named(cause: Cause, results: Results) -> list[str]:
-    """Return the messages of a cause; they begin with the name of an undecided verdict.
+    """Return the messages of a cause; each begins with the verdict if it is undecided.
 
-    Dashboards keep the first line, and must see that it does not blame the server.
+    Dashboards keep the first line, which must show that the server is not blamed.
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "

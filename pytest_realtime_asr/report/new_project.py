@@ -9,7 +9,9 @@ from dataclasses import dataclass
 CONFTEST = "conftest.py"
 TEST = "test_realtime.py"
 INI = "pytest.ini"
-TARGET = "realtime_target"  # an option of the ini file
+# Options of the ini file.
+TARGET = "realtime_target"
+DIALECT = "realtime_dialect"
 _APPLICATION = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d]\w*)")
 _HEAD = '''\
 """What the tests of this folder share; pytest reads this file before the tests."""
@@ -47,10 +49,12 @@ class NewProject:
     """The files of a new project for one target.
 
     ``target`` is a target as in the option ``--realtime-target``, or an ASGI
-    application, ``MODULE:NAME``.
+    application, ``MODULE:NAME``. ``dialect`` is the dialect that the ini file names, or
+    "" if the dialect is detected.
     """
 
     target: str
+    dialect: str = ""
 
     @property
     def fixture(self) -> str:
@@ -75,6 +79,9 @@ class NewProject:
         if not self.fixture:
             comment = "--realtime-target=URL on the command line takes precedence."
             yield comment, TARGET, self.target
+        if self.dialect:
+            comment = "The protocol of the server: python -m pytest_realtime_asr list"
+            yield f"{comment} dialects", DIALECT, self.dialect
         comment = (
             "For your own recordings: a folder with a .txt file for each audio file."
         )

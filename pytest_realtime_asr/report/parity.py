@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_realtime_asr.report.alignment import lines
-from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.requirements.pseudo_reference import MARGIN
+from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.verdicts.parity import (
     LEAST_ALONE,
     REPEATS,

@@ -71,7 +71,7 @@ def plan(
     )
     too_long = ""
     if speaks:
-        speech = _speech(run, corpus, len(servers))
+        speech = _speech(corpus, len(servers), pace=pace)
         if _exceeds(run, found.audio + extra.audio + speech.audio):
             too_long = (
                 f"; the spoken corpus ({length(speech.audio)} of audio) does not fit "
@@ -108,7 +108,7 @@ def spoken(
     clips = list(corpus)
     return (
         f"realtime: the spoken corpus has {several(len(clips), 'utterance')}"
-        f"{_amount(run, clips, target, baseline)}"
+        f"{_amount(run, [(e, run.session.pace) for e in clips], target, baseline)}"
     )
 
 
@@ -144,16 +144,14 @@ def _start(
     return found
 
 
-def _speech(
-    run: MeasurementConfig, corpus: Iterable[Utterance], servers: int
-) -> _Extra:
+def _speech(corpus: Iterable[Utterance], servers: int, *, pace: float) -> _Extra:
     """Return the cost of a corpus that is sent to a number of servers.
 
     Raises ValueError if the audio of the corpus cannot be read.
     """
     clips = list(corpus)
     audio, number = servers * audio_seconds(clips), servers * len(clips)
-    return _Extra(audio, session_seconds(audio, number, pace=run.session.pace), number)
+    return _Extra(audio, session_seconds(audio, number, pace=pace), number)
 
 
 def _exceeds(run: MeasurementConfig, audio: float) -> bool:
@@ -163,8 +161,8 @@ def _exceeds(run: MeasurementConfig, audio: float) -> bool:
 
 def own(
     run: MeasurementConfig,
-    given: Sequence[Utterance],
-    free: int,
+    given: Sequence[tuple[Utterance, float]],
+    free: Sequence[float],
     corpus: Corpus | None,
     *,
     target: str,
@@ -172,9 +170,10 @@ def own(
 ) -> list[str]:
     """Return lines about what tests of the user will send, as far as this is known.
 
-    ``given`` are the utterances of the tests that get one each. ``free`` tests choose
-    themselves what they send; ``corpus`` is the corpus of the run if they use it.
-    Raises AudioError if the audio of an utterance cannot be read.
+    ``given`` are the utterances of the tests that get one each, with the pace of the
+    test. ``free`` are the paces of the tests whose code chooses what they send;
+    ``corpus`` is the corpus of the run if they use it. Raises AudioError if the audio
+    of an utterance cannot be read.
     """
     lines = []
     if given:
@@ -183,33 +182,41 @@ def own(
         amount = _amount(run, given, target, baseline)
         lines.append(f"realtime: {tests} will send {sent}{amount}")
     if free and corpus:
-        tests = f"{several(free, 'test')} {'chooses' if free == 1 else 'choose'}"
+        tests = several(len(free), "test")
+        tests += " chooses" if len(free) == 1 else " choose"
+        slowest = min(filter(None, free), default=0.0)
+        clips = [(each, slowest) for each in corpus]
         lines.append(
             f"realtime: {tests} what to send; the whole corpus has "
             f"{several(len(corpus), 'utterance')}"
-            f"{_amount(run, list(corpus), target, baseline)}"
+            f"{_amount(run, clips, target, baseline)}"
         )
     return lines
 
 
 def _amount(
-    run: MeasurementConfig, clips: Sequence[Utterance], target: str, baseline: str
+    run: MeasurementConfig,
+    sent: Sequence[tuple[Utterance, float]],
+    target: str,
+    baseline: str,
 ) -> str:
     """Return the length of the audio of clips, and the time of a run that sends it.
 
-    With a ``baseline`` server, the clips are sent to both servers.
+    ``sent`` has each clip with its pace. With a ``baseline`` server, the clips are sent
+    to both servers.
     """
     servers = [target, baseline] if baseline else [target]
-    speech, start = _speech(run, clips, len(servers)), _start(run, clips, servers)
+    start = _start(run, [clip for clip, _ in sent], servers)
+    audio, seconds = 0.0, start.seconds
+    for each in {pace for _, pace in sent}:
+        its = [clip for clip, pace in sent if pace == each]
+        speech = _speech(its, len(servers), pace=each)
+        audio, seconds = audio + speech.audio, seconds + speech.seconds
     exceeds = ""
-    if _exceeds(run, start.audio + speech.audio):
+    if _exceeds(run, start.audio + audio):
         exceeds = f"; more than --realtime-max-audio={run.max_audio:g}s allows"
     both = ", each for two servers" if baseline else ""
-    return (
-        f"{both}: {length(speech.audio)} of audio, "
-        f"{about(speech.seconds + start.seconds)}"
-        f"{exceeds}"
-    )
+    return f"{both}: {length(audio)} of audio, {about(seconds)}{exceeds}"
 
 
 def _total(cost: Cost, extra: _Extra, requirements: int) -> str:

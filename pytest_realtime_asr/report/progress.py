@@ -52,8 +52,8 @@ class ProgressLines:
     """Progress as lines, for an output that is not a terminal, such as a log of CI.
 
     ``fd`` is a file descriptor of the output; it is duplicated. ``column`` returns the
-    column of the cursor. At most one line is written in each `INTERVAL`, and the
-    first after as many s.
+    column of the cursor. At most one line is written in `INTERVAL` s, and none in the
+    first `INTERVAL` s.
     """
 
     def __init__(

@@ -59,13 +59,23 @@ def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
     return found
 
 
+@cache
 def fields(dialect: str, id: str) -> tuple[str, ...]:
-    """Return the fields that a requirement is about, each with its type."""
+    """Return the fields that a requirement is about, each with its type.
+
+    The code of an error has the demanded codes, if the requirement demands any.
+    """
     found = reference(dialect)
     if found is None:
         return ()
+    codes = next(
+        (each.codes for each in dialects.load(dialect).requirements if each.id == id),
+        (),
+    )
+    wanted = " or ".join(f'"{code}"' for code in codes)
     return tuple(
         f"{each.path} of {each.event or 'every event'}: {type_of(found, each)}"
+        + (f", here {wanted}" if wanted and each.path.endswith("code") else "")
         for each in found.fields.get(id, ())
     )
 

@@ -173,7 +173,7 @@ def _codes(found: Reference, exchanges: Mapping[str, Pair]) -> Iterator[str]:
     yield ""
     yield (
         "The codes that the fake server sends. A requirement demands a code only where "
-        "its title names one; a server may have further codes."
+        "its line *Field* names one; a server may have further codes."
     )
     yield ""
     yield "| code | meaning | sent in |"

@@ -46,7 +46,11 @@ def reason_text(reason: Reason | None) -> str:
             more = several(count, "more spoken keyword")
             return f"{more}, all recognised, would prove that the limit is met"
         case NotRealTime(pace):
-            return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
+            return (
+                f"a latency at pace {pace:g} is not in real time; measure at pace 1: "
+                "mark the test with @pytest.mark.realtime(pace=1), which "
+                "--realtime-pace overrides"
+            )
         case ClientDelayed():
             return _client(reason)
         case NotDecided(n, most) if n < most:

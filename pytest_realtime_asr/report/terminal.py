@@ -15,8 +15,8 @@ from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.results import Results, broken_rules
 from pytest_realtime_asr.run.statistics import (
+    all_statistics,
     character_errors,
-    statistics,
     unspoken,
     word_errors,
 )
@@ -74,7 +74,7 @@ def row(
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
-    found = parts("metrics", lambda: statistics(results.takes), nothing)
+    found = parts("metrics", lambda: all_statistics(results.takes), nothing)
     rate = parts(
         "WER",
         lambda: _rate(word_errors(results.takes), character_errors(results.takes)),
@@ -113,7 +113,7 @@ def row(
 
 
 def _verdict(results: Results) -> str:
-    """Return the verdict; a comparison that cannot fail its test is not judged."""
+    """Return the verdict; "not judged" for a comparison that cannot fail its test."""
     if results.verdict is not None:
         return results.verdict.value
     return "not judged" if any(each.pairs for each in results.against) else ""

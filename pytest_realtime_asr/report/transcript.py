@@ -39,12 +39,15 @@ class _Row:
     full: bool = False
 
 
-def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
+def transcript(
+    trace: Trace, marked_records: Collection[int] = (), *, whole: bool = False
+) -> list[str]:
     """Return lines that show a session; the records at the given indexes are marked.
 
     The lines show the start of the session, the frames around the first and the last
     marked record, and the end of the session. If no record is marked, they show the
-    last frames. Consecutive audio is one row. No line is wider than `WIDTH`.
+    last frames. If ``whole``, they show all frames. Consecutive audio is one row. No
+    line is wider than `WIDTH`.
     """
     rows = list(_rows(trace, frozenset(marked_records)))
     lines = []
@@ -52,7 +55,7 @@ def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
         lines += _lines(_Row(trace.opened, "", "connected"))
     hidden: list[_Row] = []
     for row, visible in zip(rows, _shown(rows), strict=True):
-        if visible:
+        if visible or whole:
             lines += [*_gap(hidden), *_lines(row)]
             hidden = []
         else:

@@ -26,7 +26,10 @@ def lines(comparison: Comparison) -> list[str]:
 
 
 def _better(comparison: Comparison) -> str:
-    """Return which server is better by the metrics that have a limit, if any have."""
+    """Return which server is better.
+
+    Only the metrics that have a limit decide; if no metric has a limit, all decide.
+    """
     judged = [change for change in comparison.changes if change.gated]
     found = judged or comparison.changes
     ours = [change for change in found if change.outcome is Outcome.BETTER]

@@ -47,9 +47,11 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
     between two runs, parity, a requirement, lost sessions or an error. ``verdict`` is
     ``None`` if the value was compared but not judged. ``fails`` says that it fails the
-    test. ``over`` counts the samples beyond the limit. ``pooled`` says that sessions of
-    several tests were judged together. For a change, ``against`` names the other run,
-    and ``before`` and ``now`` are the values of both runs.
+    test. ``beyond`` says that the whole ``interval`` is beyond every limit, since so
+    many sessions were lost; its bounds are ``None`` then. ``over`` counts the samples
+    beyond the limit. ``pooled`` says that sessions of several tests were judged
+    together. For a change, ``against`` names the other run, and ``before`` and ``now``
+    are the values of both runs.
     """
 
     subject: str
@@ -60,6 +62,7 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     side: str = Side.AT_MOST.value
     limit: float | None = None
     interval: Bounds | None = None
+    beyond: bool = False
     confidence: float | None = None
     n: int = 0
     over: int | None = None
@@ -93,7 +96,7 @@ def rows(results: Results) -> list[VerdictRow]:
         _rule(each, fails=each.violation.requirement.id in wrong)
         for each in broken(results.violations)
     ]
-    made += map(_lost, _of(UnjudgedLoss, results.failing))
+    made += map(_lost, _of(UnjudgedLoss, (*results.reported, *results.failing)))
     made += [
         VerdictRow(
             subject="error",
@@ -107,9 +110,10 @@ def rows(results: Results) -> list[VerdictRow]:
 
 
 def limit_name(limit: Limit) -> str:
-    """Return the name of a statistic in reports; ``min`` is the worst of lower limits.
+    """Return the name of a statistic in reports.
 
-    For a lower limit, 95 % of the samples reach ``p95``.
+    For a lower limit, the worst sample is named ``min``, and 95 % of the samples are
+    equal to or above ``p95``.
     """
     worst = limit.stat is Stat.MAX and limit.side is Side.AT_LEAST
     return "min" if worst else limit.stat.value
@@ -125,6 +129,7 @@ def _finding(found: Finding) -> VerdictRow:
         side=found.limit.side.value,
         limit=found.limit.value,
         interval=_bounds(found.interval),
+        beyond=_beyond(found.interval),
         confidence=found.level,
         n=found.n,
         over=found.over,
@@ -147,6 +152,7 @@ def _wer(found: WerFinding) -> VerdictRow:
         value=_finite(found.observed),
         limit=found.limit,
         interval=_bounds(found.interval),
+        beyond=_beyond(found.interval),
         confidence=found.level,
         n=found.n,
         lost=_sum(found.lost),
@@ -166,6 +172,7 @@ def _recall(found: RecallFinding) -> VerdictRow:
         side=Side.AT_LEAST.value,
         limit=found.limit,
         interval=_bounds(found.interval),
+        beyond=_beyond(found.interval),
         confidence=found.level,
         n=found.n,
         over=found.missed,
@@ -218,6 +225,7 @@ def _change(found: Comparison, change: Change) -> VerdictRow:
         value=_finite(change.effect),
         limit=change.margin.size if change.gated else None,
         interval=_bounds(change.interval),
+        beyond=_beyond(change.interval),
         confidence=LEVEL,
         n=change.n,
         lost=change.lost[1],
@@ -275,6 +283,11 @@ def _finite(value: float | None) -> float | None:
 
 def _bounds(interval: tuple[float, float] | None) -> Bounds | None:
     return None if interval is None else (_finite(interval[0]), _finite(interval[1]))
+
+
+def _beyond(interval: tuple[float, float] | None) -> bool:
+    """Return whether both bounds are the same infinity, that of a lost session."""
+    return interval is not None and math.isinf(interval[0]) and len({*interval}) == 1
 
 
 def _sum(counts: Iterable[tuple[str, int]]) -> int:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pytest_realtime_asr import stats
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.trace.records import Ending
 
@@ -100,23 +101,43 @@ def rate(losses: Mapping[str, Losses]) -> tuple[int, int]:
     return _sum(each for role, each in losses.items() if each.plain and role not in own)
 
 
+def lost_clips(parts: Iterable[Part]) -> list[str]:
+    """Return the ids of the utterances that these sessions lost, each once."""
+    lost = {utterance.id: None for part in parts for utterance in _lost(part)}
+    return list(lost)
+
+
 def _count(part: Part) -> tuple[int, int]:
-    """Return how many utterances of a session were lost, and how many were sent.
+    """Return how many utterances of a session were lost, and how many were sent."""
+    counted = _counted(part)
+    return len(_lost(part)), len(counted)
+
+
+def _lost(part: Part) -> list[Utterance]:
+    """Return the counted utterances of a session without a final."""
+    return [
+        utterance
+        for item, utterance in _counted(part).items()
+        if part.timeline.item(item).final is None
+    ]
+
+
+def _counted(part: Part) -> dict[int, Utterance]:
+    """Return the utterances of a session that count, by item number.
 
     Two kinds of utterance are not counted: an utterance whose final the client did not
     wait for, and an utterance without audio, which a server may refuse. An utterance is
     lost if its final never came, or if an error came instead.
     """
     ended = part.trace.end.how in _ENDED_BY_CLIENT
-    lost = total = 0
+    found = {}
     for item, utterance in part.spoken.items():
         events = part.timeline.item(item)
         missing = events.final is None
         if not utterance.duration or (missing and ended and not events.refusals):
             continue
-        total += 1
-        lost += missing
-    return lost, total
+        found[item] = utterance
+    return found
 
 
 def _losses(role: str, parts: Iterable[Part]) -> Losses:

@@ -43,8 +43,8 @@ class Reference:
     - ``states`` says what each state of the order means.
     - ``codes`` says what each code of an error means.
     - ``fields`` are the fields that each requirement is about, by the id of the
-      requirement. A requirement on the connection is about no field, one on the fields
-      of every event names none.
+      requirement. A requirement has no fields here if it is about the connection, or
+      about all fields of all events.
     """
 
     about: tuple[str, ...]

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
+from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.text.messages import shortened
-from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.recording import Flaw, Recording
 from pytest_realtime_asr.trace.records import Sender
 
 REAL_TIME = 1.0  # the pace of a proof that depends on the server's clock
@@ -55,7 +56,8 @@ class Violated:
     The records belong to the session at index ``part`` of the evidence. The first
     paragraph of ``message`` is shortened, since it may quote a long text of the server.
     ``by_end`` is true if the way in which the session ended is the violation.
-    ``by_loss`` is true if an utterance without a final is the violation.
+    ``by_loss`` is true if an utterance without a final is the violation. ``flaws`` are
+    the distinct flaws of the frames, if the flaws are the violation.
     """
 
     message: str
@@ -63,6 +65,7 @@ class Violated:
     part: int = 0
     by_end: bool = False
     by_loss: bool = False
+    flaws: tuple[Flaw, ...] = ()
 
     def __post_init__(self) -> None:
         first, gap, rest = self.message.partition("\n\n")
@@ -81,6 +84,18 @@ SessionCheck = Callable[[Recording], Outcome]
 """A check of one session."""
 Check = Callable[[Evidence], Outcome]
 """A check of all evidence from the scenarios of a requirement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A check that demands errors with one of ``codes``, or with any code if empty."""
+
+    check: Check
+    codes: tuple[str, ...]
+
+    def __call__(self, evidence: Evidence) -> Outcome:
+        """Return the outcome of the check."""
+        return self.check(evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,11 @@ class Requirement:
         return not self.until or given < Version(self.until)
 
     @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of errors one of which the check demands; empty for any code."""
+        return self.check.codes if isinstance(self.check, Coded) else ()
+
+    @property
     def interval(self) -> str | None:
         """The versions to which the requirement applies, in words; ``None`` for all."""
         since = f"since {self.since}" if self.since else ""
@@ -153,23 +173,29 @@ class Requirement:
 def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     """Return a check that applies a check of one session to all sessions.
 
-    The outcome is the first violation if there is any; otherwise satisfied if any
-    session satisfies the check, and undecided if none does. If all frames that violate
-    the check have missing or wrong fields, the outcome is a violation if ``of_fields``
-    is true, and undecided if it is false.
+    The outcome is the first violation if there is any, with the flaws of all sessions;
+    otherwise satisfied if any session satisfies the check, and undecided if none does.
+    If all frames that violate the check have missing or wrong fields, the outcome is a
+    violation if ``of_fields`` is true, and undecided if it is false.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
         found: Outcome = Undecided("no session was run")
+        violated: list[Violated] = []
         for place, part in enumerate(evidence.parts):
             outcome = check(part.recording)
             if not of_fields:
                 outcome = _without_flaws(outcome, part.recording)
             if isinstance(outcome, Violated):
-                return replace(outcome, part=place)
-            if isinstance(outcome, Satisfied) or not isinstance(found, Satisfied):
+                violated.append(replace(outcome, part=place))
+                if not outcome.flaws:
+                    break
+            elif isinstance(outcome, Satisfied) or not isinstance(found, Satisfied):
                 found = outcome
-        return found
+        if not violated:
+            return found
+        message = flaws.described([each.flaws for each in violated])
+        return replace(violated[0], message=message or violated[0].message)
 
     return check_all
 
@@ -178,9 +204,9 @@ def _without_flaws(outcome: Outcome, recording: Recording) -> Outcome:
     """Return the outcome, or undecided if each violating frame has wrong fields."""
     if not isinstance(outcome, Violated) or not outcome.records:
         return outcome
-    flaws = [recording.flaws.get(index) for index in outcome.records]
-    if None in flaws:
+    if any(index not in recording.flaws for index in outcome.records):
         return outcome
+    reason = recording.flaws[outcome.records[0]].reason
     return Undecided(
-        f"the frame that seems to violate the requirement has wrong fields ({flaws[0]})"
+        f"the frame that seems to violate the requirement has wrong fields ({reason})"
     )

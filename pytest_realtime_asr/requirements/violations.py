@@ -7,10 +7,11 @@ its clients.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_realtime_asr.requirements.evidence import Evidence, Part, observed_side
 from pytest_realtime_asr.requirements.requirement import Requirement, Violated
+from pytest_realtime_asr.trace.recording import Flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,9 @@ class Violation:
 
     ``record`` is the index of the first record that violates the requirement; ``None``
     if no record does. ``dialect`` is the name of the dialect of the session. ``ours``
-    says that the check itself failed, which is no fault of the server.
+    says that the check itself failed, which is no fault of the server. ``records`` are
+    all records of the ``session`` that violate the requirement, and ``flaws`` the
+    distinct flaws of their frames, if the flaws are the violation.
     """
 
     requirement: Requirement
@@ -28,9 +31,12 @@ class Violation:
     record: int | None
     ours: bool = False
     dialect: str = ""
+    session: Part | None = field(default=None, compare=False, repr=False)
+    records: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    flaws: tuple[Flaw, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
-        times = f" ({self.count} times)" if self.count > 1 else ""
+        times = f" ({self.count} times)" if self.count > 1 and not self.flaws else ""
         kind = "harness error" if self.ours else self.requirement.level.name
         return f"{self.requirement.id} [{kind}]: {self.message}{times}"
 
@@ -60,7 +66,15 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
             first = outcome.records[0] if outcome.records else None
             count = max(1, len(outcome.records))
             message = part.trace.redactor.message(outcome.message)
-            violations.append(
-                Violation(requirement, message, count, first, dialect=dialect)
+            found = Violation(
+                requirement,
+                message,
+                count,
+                first,
+                dialect=dialect,
+                session=part,
+                records=outcome.records,
+                flaws=outcome.flaws,
             )
+            violations.append(found)
     return tuple(violations)

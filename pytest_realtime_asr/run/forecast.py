@@ -1,4 +1,4 @@
-"""How long sessions will take, and how far a call has come."""
+"""The expected duration of sessions, and the progress in sending utterances."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def shortest(corpus: Iterable[Utterance]) -> float:
 
 
 class CallProgress:
-    """How far a call has come that sends utterances.
+    """The progress of a method call or of tests that send utterances.
 
     ``expected`` is the time in s that each utterance is expected to take, ``None`` if
     it is not known; ``at_once`` utterances are sent at the same time. The time left
-    follows the time that the utterances have taken so far. ``what`` names an utterance
-    in the text.
+    is estimated from the time that the utterances have taken so far. ``what`` names an
+    utterance in the text.
     """
 
     def __init__(

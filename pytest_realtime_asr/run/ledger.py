@@ -18,6 +18,7 @@ from pytest_realtime_asr.run.turns import Turn
 from pytest_realtime_asr.verdicts.parity import Parity
 
 CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
+INTERRUPTED = Lost(Loss.CANCELLED, "the run was interrupted before the final came")
 
 
 class Ended(RuntimeError):

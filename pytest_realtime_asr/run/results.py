@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr import metrics
+from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.run.ledger import RandomOrder
 from pytest_realtime_asr.run.statistics import counts_for
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
@@ -39,12 +41,14 @@ Pools = Mapping[Budget, Sequence[Transcription]]
 class BrokenRule:
     """A requirement that was violated.
 
-    ``violation`` is its first violation. ``sessions`` is the number of sessions in
-    which it was violated.
+    ``violation`` is its first violation; its message has the flaws of all sessions.
+    ``sessions`` is the number of sessions in which it was violated. ``trace`` is the
+    file of the trace of the first violation, or "" if it was not written.
     """
 
     violation: Violation
     sessions: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class Results:
     that skip it. ``paths`` maps labels to the trace files that
     were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
     the traces of the test could not be kept. In a ``private`` run no text may be
-    quoted.
+    quoted. ``reported`` says why the test fails for reasons that were reported before:
+    by the exception `Lost`, or before the pools were judged.
     """
 
     test: str
@@ -105,6 +110,7 @@ class Results:
     rerun: str = ""
     unkept: str | None = None
     private: bool = False
+    reported: tuple[Cause, ...] = ()
 
     @property
     def planned(self) -> int:
@@ -118,12 +124,16 @@ class Results:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst of all verdicts; ``None`` if there is no verdict."""
+        """The worst of all verdicts; ``None`` if there is no verdict.
+
+        A broken rule or a lost session that fails the test is a ``FAIL``.
+        """
         found = [each.verdict for each in self.findings]
         found += [each.verdict for each in self.wer]
         found += [each.verdict for each in self.recall]
         found += [each.verdict for each in self.parities]
         found += [each.verdict for each in self.against if each.verdict is not None]
+        found += map(cause_verdict, (*self.reported, *self.failing))
         return worst(found) if found else None
 
     @property
@@ -131,11 +141,14 @@ class Results:
         """Return whether the sample proves the verdict of the test.
 
         A PASS is proven if every verdict is, and a FAIL if one limit is proven to be
-        missed.
+        missed, a rule is broken, or a lost session fails the test.
         """
         every: list[Finding | WerFinding | RecallFinding]
         every = [*self.findings, *self.wer, *self.recall]
         if self.verdict is Verdict.FAIL:
+            causes = (*self.reported, *self.failing)
+            if any(isinstance(each, BrokenRule | UnjudgedLoss) for each in causes):
+                return True
             return any(each.proven for each in every if each.verdict is Verdict.FAIL)
         passed = self.verdict is Verdict.PASS and bool(every)
         return passed and all(each.proven for each in every)
@@ -294,7 +307,17 @@ def broken_rules(
     for violation in violations:
         if violation.requirement.level in wanted:
             by_id.setdefault(violation.requirement.id, []).append(violation)
-    return [BrokenRule(each[0], len(each)) for each in by_id.values()]
+    return [BrokenRule(_merged(each), len(each)) for each in by_id.values()]
+
+
+def _merged(violations: Sequence[Violation]) -> Violation:
+    """Return the first violation of a requirement, with the flaws of all of them."""
+    first = violations[0]
+    if not first.flaws or first.session is None:
+        return first
+    message = flaws.described([each.flaws for each in violations])
+    redactor = first.session.trace.redactor
+    return replace(first, message=redactor.message(shortened(message)))
 
 
 def _levels(weakest: Level | None) -> tuple[Level, ...]:

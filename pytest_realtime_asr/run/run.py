@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
-from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
+from pytest_realtime_asr.run.ledger import CUT_OFF, INTERRUPTED, Ledger
 from pytest_realtime_asr.run.reporters import Reporters
 from pytest_realtime_asr.run.servers import Servers, ignore
-from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.run.turns import Turns
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.redaction import Redactor
@@ -152,10 +153,11 @@ class Run:
         for line in (hidden,) if self.redactor.private else doubts:
             self.warn(line)
 
-    def finish(self) -> Ledger | None:
+    def finish(self, *, interrupted: bool = False) -> Ledger | None:
         """Close the sessions of the running test and return the ledger of the test.
 
-        If no test runs, return ``None``.
+        If no test runs, return ``None``. ``interrupted`` says that an interrupt of the
+        run ends the test; the open utterances then count for no verdict.
         """
         ledger, self._ledger = self._ledger, None
         if ledger is None:
@@ -165,7 +167,10 @@ class Run:
             if ledger.sessions:
                 self.loop.run(_close(ledger.sessions))
             for place in sorted(ledger.open):
-                self.ended(ledger, place, ledger.open[place].ended(CUT_OFF))
+                take = ledger.open[place].ended(INTERRUPTED if interrupted else CUT_OFF)
+                if interrupted:
+                    take = replace(take, purpose=Purpose.INTERRUPTED)
+                self.ended(ledger, place, take)
             self.servers.note_trouble(ledger.test, ledger.sessions)
         finally:
             self.account.publish()
@@ -174,7 +179,7 @@ class Run:
 
     def stop(self) -> None:
         """End the running test and the event loop."""
-        self.finish()
+        self.finish(interrupted=True)
         if self._loop is not None:
             self._loop.stop()
             self._loop = None

@@ -267,7 +267,7 @@ class Sampling:
     def _progress(
         self, utterances: Sequence[Utterance], concurrency: int
     ) -> CallProgress:
-        """Return the progress of a call; the lengths of the audio files are read."""
+        """Return the progress in sending utterances; reads the lengths of the audio."""
         servers = 1 if self._baseline is None else 2
         seconds = expected(utterances, pace=self._plan.pace, servers=servers)
         return CallProgress(len(utterances), seconds, at_once=concurrency)

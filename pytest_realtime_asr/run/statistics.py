@@ -17,6 +17,9 @@ from pytest_realtime_asr.metrics.keywords import recognised
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.stats import quantile
 
+# Metrics that each test with sessions has, even if every session was lost.
+_ALWAYS = ("first_partial_from_speech", "final_from_commit")
+
 
 def word_errors(takes: Iterable[Transcription]) -> Errors:
     """Return the sum of the errors of all transcriptions that are aligned by words."""
@@ -64,6 +67,20 @@ def counts_for(take: Transcription, metric: str) -> bool:
     if metric in metrics.SILENT:
         return not take.utterance.text.strip()
     return take.item == 0 or metric not in metrics.ONCE
+
+
+def all_statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
+    """Return the `statistics`, with those of tests in which no utterance had a final.
+
+    If all sessions were lost, the first text and the final are infinitely late.
+    """
+    found = statistics(takes)
+    for name in _ALWAYS:
+        counted = [take for take in takes if counts_for(take, name)]
+        if name not in found and counted and all(take.lost for take in counted):
+            never = {key: math.inf for key in ("p50", "p95", "max")}
+            found[name] = {**never, "n": len(counted)}
+    return found
 
 
 def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:

@@ -19,8 +19,8 @@ class Terms:
     or only limits on maxima and means. ``rules`` is the weakest level at which a
     violated requirement fails the test; ``None`` means that none does. ``parallel``
     says that other xdist workers may measure at the same time. If ``private`` is true,
-    no message quotes a text. ``of_run`` are those of the limits that the run sets for
-    every test; they are also among the others.
+    no message quotes a text. ``of_run`` are the limits of the run that judge the
+    test; ``budgets`` and ``thresholds`` contain them as well.
     """
 
     dialect: str

@@ -46,13 +46,14 @@ class Purpose(enum.StrEnum):
     `BASELINE`: sent to another server, with which the target is compared. `PARITY`:
     sent for a parity check, whose latencies are not judged. `DISTURBED`: sent in a
     session that the client disturbed; the session was run again, and the first run is
-    kept as evidence only.
+    kept as evidence only. `INTERRUPTED`: an interrupt of the run ended the utterance.
     """
 
     TEST = "test"
     BASELINE = "baseline"
     PARITY = "parity"
     DISTURBED = "disturbed"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
 def silence(plan: Plan, recording: Recording) -> str:
     """Return that the server sent nothing in a session; "" if it sent something.
 
-    The server of some dialects sends nothing until the client has spoken.
+    In some dialects, the server sends nothing until the client has sent a frame.
     """
     trace = recording.trace
     spoke = any(each.sender is Sender.SERVER for each in trace.records)

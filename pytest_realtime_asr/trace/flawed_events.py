@@ -15,6 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from pytest_realtime_asr.text.messages import shortened
+from pytest_realtime_asr.trace.recording import Flaw
 
 _Event = TypeVar("_Event", bound=msgspec.Struct)
 _LONGEST_VALUE = 40  # characters of a wrong value that are quoted
@@ -59,17 +60,17 @@ def value_of(text: str) -> tuple[object, tuple[str, ...]]:
     return value, tuple(found)
 
 
-def read(value: dict[str, Any], kind: type[_Event]) -> tuple[_Event, tuple[str, ...]]:
-    """Read a JSON object as an event; return the event and a sentence for each flaw.
+def read(value: dict[str, Any], kind: type[_Event]) -> tuple[_Event, tuple[Flaw, ...]]:
+    """Read a JSON object as an event; return the event and its flaws.
 
     A field that is missing or wrong has a neutral value in the event.
     """
-    flaws: list[str] = []
+    flaws: list[Flaw] = []
     return _struct(value, kind, "", flaws), tuple(flaws)
 
 
 def _struct(
-    value: dict[str, Any], kind: type[_Event], path: str, flaws: list[str]
+    value: dict[str, Any], kind: type[_Event], path: str, flaws: list[Flaw]
 ) -> _Event:
     found = {}
     for field, annotation, shape in _fields(kind):
@@ -78,13 +79,13 @@ def _struct(
             given = value[field.encode_name]
             found[field.name] = _value(given, annotation, shape, where, flaws)
         elif field.required:
-            flaws.append(f"`{where}` is missing; it must be {named(shape)}")
+            flaws.append(Flaw(f"`{where}`", "is missing", named(shape)))
             found[field.name] = _neutral(shape)
     return kind(**found)
 
 
 def _value(
-    value: object, annotation: Any, shape: inspect.Type, where: str, flaws: list[str]
+    value: object, annotation: Any, shape: inspect.Type, where: str, flaws: list[Flaw]
 ) -> object:
     """Return a value of a field, or a neutral value if the given one is wrong."""
     try:
@@ -96,7 +97,7 @@ def _value(
             return _struct(value, each.cls, f"{where}.", flaws)
     spelled = repr(value) if isinstance(value, NotJson) else _spelled(value)
     shown = shortened(spelled, _LONGEST_VALUE)
-    flaws.append(f"`{where}` is {shown}; it must be {named(shape)}")
+    flaws.append(Flaw(f"`{where}`", f"is {shown}", named(shape)))
     return _neutral(shape)
 
 
@@ -117,7 +118,7 @@ def _fields(
 
 
 def choices(shape: inspect.Type) -> tuple[inspect.Type, ...]:
-    """Return the types that a value of this type may have."""
+    """Return the members of a union type; for any other type, the type alone."""
     return shape.types if isinstance(shape, inspect.UnionType) else (shape,)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Union
 
 import msgspec
@@ -132,7 +133,11 @@ class Shapes:
         If no field is missing or wrong, the description is ``reason``.
         """
         event, flaws = flawed_events.read(value, self._by_type[Sender.SERVER][kind])
-        return Flawed(event, f"{kind}: {', and '.join(flaws) or reason}")
+        texts = [
+            f"{each.subject} {each.fault}; it must be {each.wanted}" for each in flaws
+        ]
+        named = [replace(each, subject=f"{kind}: {each.subject}") for each in flaws]
+        return Flawed(event, f"{kind}: {', and '.join(texts) or reason}", tuple(named))
 
 
 def _whole(text: str) -> str | None:

@@ -19,14 +19,29 @@ class Message(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Flaw:
+    """A missing or wrong field of an event; ``subject`` names both.
+
+    ``fault`` says what is wrong with the field, and ``wanted`` what it must be. Both
+    are empty if ``subject`` says all that is wrong with the frame.
+    """
+
+    subject: str
+    fault: str = ""
+    wanted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Flawed:
     """A message with missing or wrong fields; ``reason`` names these fields.
 
-    ``event`` is the message with neutral values in place of these fields.
+    ``event`` is the message with neutral values in place of these fields. ``flaws`` has
+    an entry for each of the fields.
     """
 
     event: Message
     reason: str
+    flaws: tuple[Flaw, ...] = field(default=(), compare=False)
 
     @property
     def move(self) -> str:
@@ -40,10 +55,10 @@ class Recording:
 
     ``messages`` holds one message for each record of the ``trace``, in the same order.
     A message that is `Flawed` is replaced by its event; ``flaws`` maps the index of the
-    record to the reason.
+    record to the flawed message.
     """
 
     trace: Trace
     messages: tuple[Message, ...]
     timeline: Timeline
-    flaws: Mapping[int, str] = field(default_factory=dict)
+    flaws: Mapping[int, Flawed] = field(default_factory=dict)

@@ -209,7 +209,7 @@ def milliseconds(row: UtteranceRecord, metric: str) -> float:
 
 
 def is_measured(row: UtteranceRecord, metric: str) -> bool:
-    """Return whether a record has a value of a metric that counts."""
+    """Return whether a record has a value of a metric; premature ones do not count."""
     if row.lost:
         return False
     return metric == WER or (

@@ -45,9 +45,9 @@ BESIDE = parse_margins(
     "first_partial_from_speech:5%, final_from_commit:5%, final_from_speech_end:20ms, "
     "wer:1pp"
 )
-"""The metrics that are always compared, and the margins that name their outcomes.
+"""The metrics of every comparison, each with the margin for "worse" and "better".
 
-They never fail a test.
+These margins never fail a test.
 """
 
 
@@ -96,10 +96,15 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict about the test; ``None`` if nothing was judged."""
+        """The verdict about the test; ``None`` if nothing was judged.
+
+        A change that is undecided makes it ``INCONCLUSIVE``, but fails no test.
+        """
         if self.failed:
             return Verdict.INVALID if self.invalid else Verdict.FAIL
-        judged = any(change.gated for change in self.changes)
+        judged = [change for change in self.changes if change.gated]
+        if any(change.outcome is Outcome.UNDECIDED for change in judged):
+            return Verdict.INCONCLUSIVE
         return Verdict.PASS if judged else None
 
     @property

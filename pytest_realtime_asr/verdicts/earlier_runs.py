@@ -39,9 +39,10 @@ class EarlierRun:
 class Baseline:
     """What a metric of this run is compared with.
 
-    ``pairs`` are those with the median run, ``name`` the name of this run, and ``runs``
-    the number of earlier runs. ``spread`` is the range of the differences of the others
-    from the median run, in the unit of the margin; ``None`` if the runs are too few.
+    ``pairs`` are the pairs of this run with the median run, ``name`` is the name of the
+    median run, and ``runs`` the number of earlier runs. ``spread`` is the range of the
+    differences of the other earlier runs from the median run, in the unit of the
+    margin; ``None`` if there are too few runs.
     """
 
     pairs: tuple[Pair, ...]

@@ -49,9 +49,10 @@ class Finding:
     that may be over the limit only because of the client's delay. ``again`` is the
     number of retries of disturbed sessions. ``clips`` is the number of distinct clips
     if a clip was sent more than once, and otherwise 0. ``decided`` is the number of
-    sessions after which a sequential test was decided; 0 if no session could change the
-    verdict. ``beside`` is the mean of the metric that must be read together with this
-    one. ``pooled`` says that sessions of several tests were judged together.
+    sessions after which a sequential test was decided; 0 if it was ``INVALID`` before
+    the first session, and ``None`` if there is no decision or no sequential test.
+    ``beside`` is the mean of the metric that must be read together with this one.
+    ``pooled`` says that sessions of several tests were judged together.
     """
 
     metric: str

@@ -66,11 +66,27 @@ def test_an_application_is_returned_by_a_fixture(
     assert "from my_server.web import app\n" in written["conftest.py"]
     compile(written["conftest.py"], "conftest.py", "exec")
     assert "realtime_target" not in written["pytest.ini"]
+    assert "realtime_dialect = vllm\n" in written["pytest.ini"]
+    said = capsys.readouterr().out
+    assert "the dialect is vllm, since the dialect of an application is not" in said
+    assert said.endswith("next: pytest test_realtime.py\n")
     (folder / "conftest.py").write_text("")
     capsys.readouterr()
     assert main(["init", "--target", "my_server.web:app"]) == 0
     assert "    def realtime_target():" in capsys.readouterr().out.splitlines()
     assert (folder / "conftest.py").read_text() == ""
+
+
+def test_the_dialect_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    words = ["--target", "my_server:app", "--dialect", "openai"]
+    assert main(["init", *words]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "    realtime_dialect = openai" in said
+    assert said[-1] == "next: pytest --realtime-dialect=openai test_realtime.py"
+    assert not any(line.startswith("the dialect is") for line in said)
+    assert main(["init", "--dialect", "nonsense"]) == 2
+    assert "--dialect: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

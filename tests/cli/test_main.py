@@ -10,7 +10,16 @@ import pytest
 
 from pytest_realtime_asr.cli.main import main
 
-COMMANDS = ("init", "fake", "report", "selftest", "calibrate", "doctor", "list")
+COMMANDS = (
+    "init",
+    "fake",
+    "report",
+    "selftest",
+    "calibrate",
+    "doctor",
+    "list",
+    "trace",
+)
 
 
 def test_the_module_runs_the_commands() -> None:

@@ -58,6 +58,9 @@ class Living:
         for event in ("startup", "shutdown"):
             assert (await receive())["type"] == f"lifespan.{event}"
             self._note(event)
+            if self._fails == f"prints at {event}":
+                print("loading the model", flush=True)
+                raise ArithmeticError("no model")
             if self._fails == event:
                 raise ArithmeticError(f"no {event} today")
             if self._fails == f"says {event}":
@@ -128,6 +131,11 @@ def test_lifespan(tmp_path: Path) -> None:
     ("fails", "said"),
     [
         ("startup", "ArithmeticError: no startup today"),
+        (
+            "prints at startup",
+            "ArithmeticError: no model\nthe application printed before:\n"
+            "loading the model",
+        ),
         ("says startup", "ArithmeticError: it is said"),
         ("leaves at startup", "SystemExit: 7"),
         ("dies at startup", "its process ended\nthis ends here"),

@@ -54,7 +54,7 @@ def test_a_failed_corpus_is_reported_without_its_texts(
     words.append(f"--realtime-corpus={clips}")
     result = project.run(*words, target=faulty("close"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
-    said = "2 of 2 utterances have no final; the first failure: *code 1011*"
+    said = "2 of 2 utterances have no final: *, *; the first failure: *code 1011*"
     result.stdout.fnmatch_lines(["*_ test_spoken_corpus _*", said])
     result.stdout.no_fnmatch_line("*Utterance(*")
     result.stdout.no_fnmatch_line("*turn right*")
@@ -322,6 +322,13 @@ def test_items_with_one_cause_are_reported_once(project: Project) -> None:
     refer = "not tried, since the server could not be tested (see "
     assert any(f"{outcomes['skipped']} x {refer}" in line for line in lines)
     assert sum(line.strip().startswith("clause: ") for line in lines) == 0
+
+
+def test_the_skipped_corpus_says_why(project: Project) -> None:
+    result = project.run(ASKED, "-k", "test_spoken_corpus", target="fake")
+    result.assert_outcomes(skipped=1, deselected=TESTS - 1)
+    said = "realtime: test_spoken_corpus was skipped: the fake server knows *"
+    result.stdout.fnmatch_lines([said])
 
 
 def test_another_version_is_skipped_with_the_reason(project: Project) -> None:

@@ -181,7 +181,7 @@ def test_a_lean_file_and_skipped_tests(project: Project) -> None:
         ["SKIPPED * test_it.py:*: INVALID: final_from_commit *"]
     )
     found = project.properties()
-    assert len(found["test_passes"]) < 15
+    assert len(found["test_passes"]) < 16
     assert found["test_passes"]["realtime.word_coverage_ratio.mean.limit"] == "0.0"
     assert found["test_invalid"]["realtime.verdict"] == "INVALID"
 
@@ -226,10 +226,30 @@ def test_it(realtime, corpus):
     )
     project.run(XML, JSONL, target=faulty("close"))
     found = project.properties()["test_it"]
+    assert found["realtime.verdict"] == "FAIL"
     assert found["realtime.final_from_commit_ms.p95"] == "inf"
     assert found["realtime.lost"] == "1"
     rows = {row.get("subject"): row for row in project.lines()}
     assert (rows["budget"]["lost"], rows["budget"]["value"]) == (1, None)
+
+
+def test_a_session_whose_loss_was_raised_fails_the_test(
+    project: Project, faulty: Faking
+) -> None:
+    project.write(
+        """
+@pytest.mark.realtime(rules="off")
+def test_it(realtime, corpus):
+    with realtime.connect() as session:
+        session.transcribe(corpus["turn-right"])
+"""
+    )
+    result = project.run(XML, JSONL, target=faulty("close"))
+    result.assert_outcomes(failed=1)
+    assert project.properties()["test_it"]["realtime.verdict"] == "FAIL"
+    rows = {row.get("subject"): row for row in project.lines()}
+    lost = rows["lost sessions"]
+    assert (lost["lost"], lost["verdict"], lost["fails"]) == (1, "FAIL", True)
 
 
 @pytest.mark.slow
@@ -261,7 +281,8 @@ def test_the_lines_of_the_guide(
 ) -> None:
     pytest.importorskip(module)
     text = (ROOT / "docs/guide/reports.md").read_text()
-    (code,) = re.findall(rf"```python\n(import {module}\n.*?)```", text, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (code,) = (each for each in blocks if f"import {module}\n" in each)
     project.write(OUTCOMES)
     nights = [f"--realtime-report=nightly/{night}.jsonl" for night in (1, 2)]
     for report in (JSONL, *nights):
@@ -273,6 +294,14 @@ def test_the_lines_of_the_guide(
     assert "final_from_commit" in told
     runs = [project.lines(f"nightly/{night}.jsonl")[0]["run"] for night in (1, 2)]
     assert all(run in told for run in runs) == (module == "duckdb")
+    assert "inf" not in told
+    # A night without verdicts, whose sessions were lost.
+    lines = [dict(row, lost="hung") for row in project.rows()]
+    text = "".join(f"{json.dumps(each)}\n" for each in [project.lines()[0], *lines])
+    for name in ("out", "nightly/1", "nightly/2"):
+        (project.path / f"{name}.jsonl").write_text(text)
+    exec(code, {})
+    assert "inf" in capsys.readouterr().out
 
 
 # Traces

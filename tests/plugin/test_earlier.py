@@ -249,14 +249,20 @@ def test_a_termination_keeps_what_was_judged(
     project.write(TERM.format(pid="os.getpid", signal=name))
     words = [f"--realtime-target={project.url}", "-p", "no:xdist"]
     words += [f"--realtime-report={report}"] if report else []
+    words += ["--junitxml=out.xml"]
     result = project.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["test_it[[]0[]] * 1    0 *", f"*{name}*"])
+    assert 'name="realtime.interrupted"' in (project.path / "out.xml").read_text()
     if report:
-        lost = [row["lost"] for row in project.rows()]
-        assert lost[:2] == ["", ""]
+        assert [(row["lost"], row["counted"]) for row in project.rows()[:2]] == [
+            ("", True),
+            ("", True),
+        ]
+        last = project.lines()[-1]
+        assert (last["kind"], last["interrupted"]) == ("run", True)
         assert not list(project.path.glob(".*-lock"))
 
 

@@ -256,6 +256,29 @@ def test_an_interrupt_shows_the_utterances_that_ended(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_termination_says_so(project: Project, workers: tuple[str, ...]) -> None:
+    """The worker ignores SIGINT, with which xdist would interrupt it after 5 s."""
+    words = (*workers, "--realtime-report=out.jsonl", "--junitxml=out.xml")
+    (project.path / "conftest.py").write_text(
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    )
+    process = start(project, *words)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    cut = [row for row in project.rows() if not row["counted"]]
+    assert [(row["test"], row["purpose"], row["lost"]) for row in cut] == [
+        ("test_it.py::test_long", "interrupted", "cancelled")
+    ]
+    assert project.lines()[-1]["interrupted"]
+    suite = ElementTree.parse(project.path / "out.xml").getroot()[0]
+    names = {each.get("name") for each in suite.findall("properties/property")}
+    assert "realtime.interrupted" in names
+    assert all_gone(process.pid)
+
+
+@pytest.mark.slow
 def test_finished_results_survive_a_kill(project: Project) -> None:
     process = start(project, "--realtime-report=out.jsonl")
     process.kill()

@@ -121,18 +121,19 @@ def test_the_run_goes_on_after_an_expected_failure_or_if_asked(
     [
         pytest.param(
             "half-greeting",
-            "session.created: `created` is missing; it must be an integer of 64 bits",
+            "session.created: `created` is missing in * sessions; it must be an "
+            "integer of 64 bits",
             marks=pytest.mark.slow,
         ),
         (
             "half-usage",
-            "transcription.done: `usage.prompt_tokens` is missing; it must be an "
-            "integer of 64 bits",
+            "transcription.done: `usage.prompt_tokens` is missing in * sessions; it "
+            "must be an integer of 64 bits",
         ),
         pytest.param(
             "nan-usage",
-            "transcription.done: `usage.total_tokens` is NaN; it must be an integer of "
-            "64 bits",
+            "transcription.done: `usage.total_tokens` is NaN in * sessions; it must be "
+            "an integer of 64 bits",
             marks=pytest.mark.slow,
         ),
     ],

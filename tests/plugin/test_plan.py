@@ -102,6 +102,9 @@ def test_what_tests_of_the_user_will_send(project: Project) -> None:
         ]
     )
     plain = ("--collect-only", "-q", "test_plain.py")
+    project.write(f"@pytest.mark.realtime(pace=1){SPOKEN}", name="test_slow")
+    told = project.run("--realtime-plan", "test_slow.py", "test_free.py")
+    told.stdout.fnmatch_lines(["realtime: 2 tests choose *: 70.4 s *, about 79 s"])
     for asked in (("test_plain.py",), ("-q", "test_free.py"), plain):
         project.run(PACE, *asked).stdout.no_fnmatch_line("realtime: * utterances*")
 

@@ -405,3 +405,27 @@ def test_own(realtime_session):
     assert "\x1b[2J" not in told
     result = project.run("--color=no")
     assert "\x1b" not in result.stdout.str()
+
+
+def test_a_report_that_is_not_written_is_noted(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime_session):
+    assert realtime_session.id
+
+def test_other(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+    )
+    reports = ("--realtime-report=out.jsonl", "--realtime-report=conformance:out.json")
+    result = project.run(*reports, "-k", "not test_other")
+    result.stdout.fnmatch_lines(
+        [
+            "realtime: *out.jsonl: the report is not written, since no test has *",
+            "realtime: *out.json: the report is not written, since no requirement *",
+        ]
+    )
+    assert not (project.path / "out.jsonl").exists()
+    result = project.run(reports[0])
+    result.stdout.no_fnmatch_line("*is not written*")
+    assert (project.path / "out.jsonl").exists()

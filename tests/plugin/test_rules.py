@@ -25,12 +25,50 @@ def test_a_violated_requirement_fails_the_test(
         [
             "rule deltas-add-up*, in 2 sessions; *; field: delta of "
             "transcription.delta: a string, text of transcription.done: a string; see "
-            "docs/protocols/vllm.md#deltas-add-up"
+            "docs/protocols/vllm.md#deltas-add-up",
+            "  trace: *000-turn-right.jsonl",
+            "  session sess-*",
+            "  >  * server  *transcription.done*",
         ]
     )
     found = project.properties()
     assert found["test_it"]["realtime.violations"] == "deltas-add-up"
     project.run("--realtime-rules=off", target=url).assert_outcomes(passed=2)
+
+
+def test_each_wrong_field_is_named_once_over_the_sessions(
+    project: Project, faulty: Faking
+) -> None:
+    project.write(TEST)
+    url = faulty("half-greeting", "half-usage")
+    result = project.run("--realtime-traces=kept", target=url)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "rule well-formed ?MUST?: session.created: `created` is missing in 2 "
+            "sessions; it must be an integer of 64 bits; transcription.done: "
+            "`usage.prompt_tokens` is missing in 2 sessions; it must be an integer *"
+        ]
+    )
+    result.stdout.no_fnmatch_line("*times), in *")
+
+
+RAW = """
+def test_it(realtime_session):
+    assert realtime_session.id
+"""
+
+
+def test_a_session_without_an_utterance_has_a_trace_too(
+    project: Project, faulty: Faking
+) -> None:
+    project.write(RAW)
+    result = project.run("--realtime-traces=kept", target=faulty("half-greeting"))
+    result.stdout.fnmatch_lines(
+        ["rule well-formed *", "  trace: kept/*.jsonl", "*>     1 *session.created*"]
+    )
+    (kept,) = (project.path / "kept").rglob("*.jsonl")
+    assert "session.created" in kept.read_text()
 
 
 def test_should(project: Project, faulty: Faking) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance import suite_run
+from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.trace.records import Sender
 from tests.support.project import Project, Servers
 
@@ -47,6 +49,29 @@ def test_a_limit_alone_runs_the_spoken_corpus(mixed: Project) -> None:
     assert collected(mixed, WER, "test_own.py") == own
     mixed.ini("realtime_budget = wer <= 12%")
     assert collected(mixed) == [*own, "test_plain.py::test_plain"]
+
+
+@pytest.mark.parametrize(("limits", "counted"), [((), False), ((WER,), True)])
+def test_the_time_left_counts_the_spoken_corpus_if_it_is_sent(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    clips: str,
+    limits: tuple[str, ...],
+    counted: bool,
+) -> None:
+    asked: list[str] = []
+
+    def spoken_seconds(_: object, corpus: Corpus) -> float:
+        asked.append(corpus.name)
+        return 1.0
+
+    monkeypatch.setattr(suite_run, "_spoken_seconds", spoken_seconds)
+    words = ("--realtime-conformance", f"--realtime-corpus={clips}", *limits)
+    result = project.run(*words, "-k", "spoken or plain-http-refused", target="fake")
+    result.assert_outcomes(
+        passed=1 + counted, skipped=1 - counted, deselected=DESELECTED - 1
+    )
+    assert bool(asked) is counted
 
 
 def test_a_comparison_runs_the_spoken_corpus_if_no_test_measures(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 
 from tests.support.project import Project
@@ -109,6 +111,19 @@ def test_a_failure_shows_what_the_server_printed_in_its_test(project: Project) -
     assert "an update sound" not in told  # the test passed
     assert "it starts" not in told
     assert "WebSocketDisconnect" not in told
+
+
+def test_junit_xml_has_the_output_of_the_server(project: Project) -> None:
+    given(project)
+    project.run("--realtime-rules=off", "--junitxml=out.xml", target=None)
+    cases = {
+        case.get("name"): [each.text or "" for each in case.iter("system-out")]
+        for case in ElementTree.parse(project.path / "out.xml").iter("testcase")
+    }
+    (printed,) = cases["test_unsound"]
+    assert "- Captured server output call -" in printed.partition("\n")[0]
+    assert "ArithmeticError: a frame without JSON" in printed
+    assert cases["test_sound"] == cases["test_other"] == []
 
 
 def test_nothing_follows_the_last_line_of_pytest(project: Project) -> None:

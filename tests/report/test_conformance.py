@@ -132,7 +132,8 @@ def test_the_matrix_has_a_row_for_each_requirement_and_a_column_for_each_report(
     )
     assert main(["report", "matrix", *map(str, paths)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].count("vllm 0.33.0 voxtral (2026-11-24)") == 2
+    head = "vllm 0.33.0 voxtral (2026-11-24)"
+    assert f"| {head}, a.json | {head}, b.json |" in lines[0]
     assert lines[2:10] == [
         "| a | MUST | yes | yes |",
         "| one | MUST | **no** |  |",
@@ -144,11 +145,11 @@ def test_the_matrix_has_a_row_for_each_requirement_and_a_column_for_each_report(
         "| **total** | | 2 of 9 | 3 |",
     ]
     assert lines[13:] == [
-        "Not satisfied by vllm 0.33.0 voxtral (2026-11-24):",
+        "Not satisfied by vllm 0.33.0 voxtral (2026-11-24), a.json:",
         "",
         "- violated: `one`: no final of a came: waited 3.2 s; had arr",
         "",
-        "Not satisfied by vllm 0.33.0 voxtral (2026-11-24):",
+        "Not satisfied by vllm 0.33.0 voxtral (2026-11-24), b.json:",
         "",
         r"- violated (known): `c`: \<b\>as ever",
         "- not run: `b`: it is heavy",

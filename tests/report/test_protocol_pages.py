@@ -193,3 +193,17 @@ def test_what_is_unknown_has_no_page(dialect: str, id: str) -> None:
     if dialect != "vllm:no":
         assert protocol_links.page(dialect, id) is None
     assert not protocol_links.fields(dialect, id) or dialect == "vllm"
+
+
+@pytest.mark.parametrize(
+    ("id", "shown"),
+    [
+        (
+            "unknown-event-refused",
+            'code of error: a string or null, here "unknown_event"',
+        ),
+        ("update-without-model-refused", "code of error: a string or null"),
+    ],
+)
+def test_the_field_of_a_code_has_the_demanded_code(id: str, shown: str) -> None:
+    assert protocol_links.fields("vllm", id) == (shown,)

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report import jsonl, junit, terminal, verdict_rows
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, coloured, wrapped
 from pytest_realtime_asr.report.progress import Progress
@@ -105,6 +105,8 @@ def test_properties(good: Transcription, hung: Transcription) -> None:
     assert final is not None
     assert rows["realtime.final_from_commit_ms.p50"] == round(final, 3)
     assert rows["realtime.wer"] == 0.5
+    assert (rows["realtime.wer.n"], rows["realtime.wer.words"]) == (2, 8)
+    assert (rows["realtime.cer.n"], rows["realtime.cer.characters"]) == (2, 32)
     assert rows["realtime.verdict"] == "FAIL"
     assert rows["realtime.proven"] == "yes"  # a lost session proves that max is missed
     assert rows["realtime.violations"] == "one-final"
@@ -112,6 +114,42 @@ def test_properties(good: Transcription, hung: Transcription) -> None:
     assert "realtime.pacing_error_ratio.p50" in rows
     assert rows["realtime.word_coverage_ratio.min"] == "-inf"
     assert rows["realtime.early_text_count.n"] == 2
+
+
+def test_what_fails_a_test_is_its_worst_verdict(
+    good: Transcription, hung: Transcription, sloppy: Transcription
+) -> None:
+    kept = judged(sloppy)
+    limits = [each.verdict for each in kept.findings]
+    assert {*limits, *(each.verdict for each in kept.wer)} == {Verdict.PASS}
+    assert (kept.verdict, kept.proven) == (Verdict.FAIL, True)
+    # The verdict stays when the pools of the test have been judged.
+    later = replace(kept, failing=(), reported=kept.failing)
+    assert dict(junit.properties(later))["realtime.verdict"] == "FAIL"
+    terms = Terms("vllm", "", 1.0, 0.1)
+    lost = judge_test("test_it", [good, hung], terms, pools={})
+    assert (lost.verdict, lost.proven) == (Verdict.FAIL, True)
+    unruled = replace(terms, rules=None)
+    assert judge_test("test_it", [good, hung], unruled, pools={}).verdict is None
+
+
+def test_a_test_whose_sessions_were_all_lost(hung: Transcription) -> None:
+    takes = [replace(hung) for _ in range(20)]
+    terms = Terms("vllm", "", 1.0, 0.1)
+    budget = latency_budget("final_from_commit", p50="10s")
+    found = judge_test(
+        "test_it", takes, terms, pools={budget: takes}, violations=violations(takes)
+    )
+    name = "realtime.final_from_commit_ms.p50"
+    for detail in (junit.Detail.FULL, junit.Detail.LEAN):
+        rows = dict(junit.properties(found, detail=detail))
+        assert (rows[f"{name}.low"], rows[f"{name}.high"]) == ("inf", "inf")
+        assert rows[f"{name}.over"] == 20
+        assert rows["realtime.violations"] == "one-final"
+    (verdict,) = (each for each in verdict_rows.rows(found) if each.subject == "budget")
+    assert (verdict.interval, verdict.beyond) == ((None, None), True)
+    table = terminal.table([row(found)])
+    assert any(re.search(r"test_it +20 +20 .*never +never .*FAIL$", t) for t in table)
 
 
 def test_properties_are_exact_builtins(
@@ -263,7 +301,7 @@ def test_table(good: Transcription, hung: Transcription, sloppy: Transcription) 
     assert first[-2:] == ["0.0%", "PASS"]
     assert second[:3] == ["test_lost", "2", "1"]
     assert second[-3:] == ["never", "50.0%", "FAIL"]
-    assert third[-1] == "PASS"
+    assert third[-1] == "FAIL"  # a violated MUST, although all limits are kept
     assert any("usage-adds-up [MUST]" in line for line in lines)
     assert any("known-events [SHOULD]" in line for line in lines)
     assert terminal.table([]) == []

@@ -229,12 +229,13 @@ def test_lean_properties_are_what_was_judged(good: Transcription) -> None:
     assert set(lean) == {
         *("target", "model", "label.gpu", "lost", "verdict", "proven"),
         *p50,
-        *(f"{FINAL}_ms.p50.{key}" for key in ("lost", "verdict", "proven")),
+        *(f"{FINAL}_ms.p50.{key}" for key in ("over", "lost", "verdict", "proven")),
         f"{FINAL}_ms.p95",
         *(f"wer{end}" for end in ("", ".n", ".limit", ".low", ".high")),
         *(f"wer.{key}" for key in ("lost", "verdict", "proven")),
         *(f"keyword_recall{end}" for end in ("", ".n", ".limit", ".side", ".low")),
-        *(f"keyword_recall.{key}" for key in ("high", "lost", "verdict", "proven")),
+        *(f"keyword_recall.{key}" for key in ("high", "over", "lost")),
+        *(f"keyword_recall.{key}" for key in ("verdict", "proven")),
     }
 
 

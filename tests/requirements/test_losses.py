@@ -261,7 +261,7 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
             ),
             Violated,
             "2 of 11 plain utterances have no final: 18.2 % (95 % confidence "
-            "interval 2.3 to 51.8 %), in b, c",
+            f"interval 2.3 to 51.8 %), in b, c; lost clips: {FIRST.id}, {SECOND.id}",
         ),
     ],
 )

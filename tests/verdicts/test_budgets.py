@@ -489,7 +489,8 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     assert found.verdict is INVALID
     assert headline(found).endswith(
         "; not attributed to the server: a latency at pace 4 is not in real "
-        "time; measure at pace 1"
+        "time; measure at pace 1: mark the test with @pytest.mark.realtime(pace=1), "
+        "which --realtime-pace overrides"
     )
 
 
@@ -842,7 +843,7 @@ def test_the_line_names_all_reasons_of_a_loss() -> None:
     lost = [Sample("x", None, lost=why) for why in ("hung", "refused", "hung\n")]
     line = headline(one(latency_budget(METRIC, p50="1s"), [*samples(1), *lost]))
     assert line == (
-        "final_from_commit p50 > 1000 ms: 3 of 4 never came (95% CI: no bounds with "
+        "final_from_commit p50 > 1000 ms: 3 of 4 never came (no two-sided 95% CI with "
         "n=4; n=4, 3 over, 2 hung, 1 refused; not proven); server, not client "
         "(client delay 0 ms)"
     )

@@ -36,6 +36,7 @@ from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
     shared_test_name,
 )
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.records import START, TEXT, Rows, lost, row, run, slower
 from tests.support.runs import RUN
 from tests.support.servers import CLIP, took
@@ -62,6 +63,7 @@ def outcome(before: Rows, now: Rows, limit: str) -> Outcome:
 
 def test_a_run_is_the_same_as_itself() -> None:
     found = compare(run(), run(), SPEED)
+    assert found.verdict is Verdict.PASS
     change = only(found, "final_from_commit")
     assert (change.effect, change.interval, change.p) == (0, (0, 0), 1)
     assert change.outcome is Outcome.SAME
@@ -100,6 +102,7 @@ def test_clips_that_are_too_few_are_told() -> None:
         found = compare(run(n), run(n, way=slower(0.5)), SPEED)
         change = only(found, "final_from_commit")
         assert change.too_few is (n < 6)
+        assert found.verdict is (Verdict.INCONCLUSIVE if n < 6 else Verdict.FAIL)
         assert (change.outcome is Outcome.WORSE) is (n >= 6)
         assert warnings(found) == [
             f"compared with before.jsonl: {few_clips(change)}"

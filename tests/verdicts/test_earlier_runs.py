@@ -14,6 +14,7 @@ from pytest_realtime_asr.verdicts.comparison import Comparison, compare_runs
 from pytest_realtime_asr.verdicts.earlier_runs import LEAST_RUNS, EarlierRun, baseline
 from pytest_realtime_asr.verdicts.limits import parse_margins
 from pytest_realtime_asr.verdicts.pairing import pair
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.records import Rows, lost, run, slower
 
 FINAL = "final_from_commit"
@@ -74,6 +75,7 @@ def test_an_effect_within_the_range_of_the_nights_is_no_regression() -> None:
     assert final(found).outcome is Outcome.UNDECIDED
     assert final(found).p < 0.01
     assert failures(found) == []
+    assert found.verdict is Verdict.INCONCLUSIVE
     assert change_line(final(found)).endswith("; within the range of the earlier runs")
     # Four nights have no range, and slower than the slowest night is worse.
     assert final(compared(rare[1:], today)).outcome is Outcome.WORSE

@@ -190,8 +190,8 @@ _CODES = {
     "model_not_found": "The server does not have the model.",
     "not_supported": "The server does not have this capability.",
     "input_audio_buffer_commit_empty": "The commit has no audio, or less than 100 ms.",
-    "invalid_state": "The event is not allowed now: some profiles send this code for a "
-    "commit without audio.",
+    "invalid_state": "The event is not allowed in this state of the session: some "
+    "profiles send this code for a commit without audio.",
     "string_above_max_length": "The audio of one event is longer than 15 MiB.",
     "session_expired": "The session has reached its maximum duration. The server then "
     "closes the connection with code 1001.",

@@ -50,8 +50,9 @@ _CODES = {
     "invalid_audio": "The audio is not base64, has no samples, or ends in half a "
     "sample.",
     "invalid_frame": "The frame is a binary frame; vLLM 0.33.0 ends the session.",
-    "processing_error": "The frame is JSON, but no event of the protocol: no object, "
-    "or a field with a wrong type. The code is also sent if the transcription fails.",
+    "processing_error": "The frame is JSON, but not an event of the protocol: it is "
+    "not an object, or a field has a wrong type. The code is also sent if the "
+    "transcription fails.",
 }
 _TEXT = ("transcription.done", "text")
 _DELTA = ("transcription.delta", "delta")

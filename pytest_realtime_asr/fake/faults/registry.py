@@ -120,7 +120,10 @@ class Hooks:
 
 
 class Needs(enum.Enum):
-    """What a fault changes if only some dialects have it; the value names it."""
+    """A thing that a fault changes and that only some dialects have.
+
+    The value is the name of the thing in messages.
+    """
 
     ITEMS = "items"
     TURNS = "turns that the server detects"
@@ -197,9 +200,10 @@ def fault(
 
 
 def lacking(name: str, dialect: Dialect) -> Needs | None:
-    """Return what a fault needs and a dialect lacks, ``None`` if it lacks nothing.
+    """Return what a fault needs and a dialect lacks; ``None`` if nothing is lacking.
 
-    A dialect has what the faults of a requirement of the dialect need.
+    A dialect is taken to have a thing if a requirement of the dialect is proven by a
+    fault that needs the thing. Whether it has a gauge is one of its `operations`.
     """
     needs = FAULTS[name].needs
     if needs is None or needs is Needs.GAUGE:

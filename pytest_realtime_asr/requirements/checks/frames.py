@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.checks.combinators import ENDED_BY_CLIENT
 from pytest_realtime_asr.requirements.requirement import (
     Outcome,
@@ -14,7 +15,7 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
-from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.trace.recording import Flaw, Message, Recording
 from pytest_realtime_asr.trace.records import Sender
 
 
@@ -92,12 +93,20 @@ def well_formed(sender: Sender) -> SessionCheck:
         flawed = (at for at in recording.flaws if frames[at].sender is sender)
         wrong = sorted({*flawed, *records(recording, Malformed, sender)})
         if wrong:
-            first = wrong[0]
-            reason = recording.flaws.get(first) or named(recording.messages[first])
-            return Violated(reason, tuple(wrong))
+            every = (flaw for index in wrong for flaw in _flaws(recording, index))
+            found = flaws.distinct(every)
+            return Violated(flaws.described([found]), tuple(wrong), flaws=found)
         return _sent(recording, sender)
 
     return check
+
+
+def _flaws(recording: Recording, index: int) -> tuple[Flaw, ...]:
+    """Return what is wrong with a frame that is no event with all its fields."""
+    flawed = recording.flaws.get(index)
+    if flawed is None:
+        return (Flaw(named(recording.messages[index])),)
+    return flawed.flaws or (Flaw(flawed.reason),)
 
 
 def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:

@@ -14,9 +14,11 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
 )
 from pytest_realtime_asr.stats import share_interval
+from pytest_realtime_asr.text.name_list import first_names
 
 _LEAST = 2  # roles with a loss; the losses of a single one have a cause of their own
 _NAMED = 4  # roles that a message names
+_CLIPS = 5  # clips that a message names
 
 
 def no_loss(evidence: Evidence) -> Outcome:
@@ -36,8 +38,11 @@ def no_loss(evidence: Evidence) -> Outcome:
             for place, part in enumerate(evidence.parts)
             if part.role in lost and losses.loses(part)
         )
+        clips = losses.lost_clips(each for each in evidence.parts if each.role in lost)
         return Violated(
-            f"{described(*losses.rate(found))}, in {_listed(lost)}",
+            f"{described(*losses.rate(found))}, in {_listed(lost)}; lost "
+            f"{'clip' if len(clips) == 1 else 'clips'}: "
+            f"{first_names(clips, most=_CLIPS)}",
             last(evidence.parts[place]),
             place,
         )
@@ -50,9 +55,7 @@ def no_loss(evidence: Evidence) -> Outcome:
 
 
 def _listed(roles: Iterable[str]) -> str:
-    names = list(roles)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return first_names(list(roles), most=_NAMED)
 
 
 def described(lost: int, total: int) -> str:

@@ -21,6 +21,7 @@ from pytest_realtime_asr.requirements.checks.finals import finals
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
+    Coded,
     Outcome,
     Satisfied,
     Undecided,
@@ -57,7 +58,7 @@ def refused(role: str, what: str, *codes: str) -> Check:
             return Violated(wrong, frames, by_end=by_end)
         return finals(part)
 
-    return beside_plain(check, role)
+    return Coded(beside_plain(check, role), codes)
 
 
 def _wrong(

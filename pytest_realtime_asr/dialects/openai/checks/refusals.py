@@ -34,6 +34,7 @@ from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.losses import loses
 from pytest_realtime_asr.requirements.requirement import (
     Check,
+    Coded,
     Outcome,
     Satisfied,
     Undecided,
@@ -160,7 +161,7 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
             return finishes(role)(evidence)
         return outcome
 
-    return refused_and_finished
+    return Coded(refused_and_finished, codes)
 
 
 def no_error(role: str, what: str) -> Check:

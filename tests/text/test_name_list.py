@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_realtime_asr.report.name_list import first_names
+from pytest_realtime_asr.text.name_list import first_names
 
 
 @pytest.mark.parametrize(
