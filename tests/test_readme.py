@@ -209,13 +209,21 @@ def test_the_example_in_noise_judges_each_snr(project: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(["*wer = * > 0.400 *; noise/1:10dB:seed=1)*"])
 
 
+def test_the_bundled_clips_can_be_written_to_files(project: pytest.Pytester) -> None:
+    project.makepyfile(export=example("def test_export"))
+    project.runpytest("export.py").assert_outcomes(passed=1)
+    written, bundled = load(project.path / "recordings"), load("bundled:english")
+    assert {e.id: e.text for e in written} == {e.id: e.text for e in bundled}
+    assert {e.id: e.audio for e in written} == {e.id: e.audio for e in bundled}
+
+
 def test_every_example_is_run() -> None:
     run = ("subprocess", "my_server", "test_second_utterance")
     verdicts = ("test_until_decided", "test_limits_of_this_machine", "test_parity")
     words = [*run, *verdicts, "test_directions", "def test_short_commands"]
     words += ["def test_in_noise", "import pandas", "import duckdb"]
     words += ["class Session", "FastAPI()", "Starlette(", "fastapi_app", "(chunks"]
-    words += ["from client import transcribe"]
+    words += ["from client import transcribe", "def test_export"]
     # see test_asgi_guide, test_clients_guide
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 

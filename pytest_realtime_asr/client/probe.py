@@ -446,4 +446,4 @@ def _reason(error: str | BaseException) -> str:
 
 def _refusal(access: Access, route: str, status: int) -> str:
     """Return the message for an HTTP status that is an error."""
-    return f"{access.target.http}{route}: {explain(status)}"
+    return f"{access.target.http}{route}: {explain(status, access)}"

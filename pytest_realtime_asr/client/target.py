@@ -23,16 +23,28 @@ class Target:
     """The address of a server.
 
     ``websocket`` is the URL at which sessions open, ``http`` the base URL of the HTTP
-    routes.
+    routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not known.
     """
 
     websocket: str = field(repr=False)
     http: str
+    path: str = field(default="", compare=False)
 
     @property
     def shown(self) -> str:
         """The WebSocket URL without its query; a query may contain an API key."""
         return self.websocket.partition("?")[0]
+
+    @property
+    def origin(self) -> str:
+        """The HTTP URL of the server without a path."""
+        parts = urlsplit(self.http)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def has_usual_path(self) -> bool:
+        """Whether sessions open at the usual path of the dialect."""
+        return not self.path or urlsplit(self.websocket).path == self.path
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -126,6 +138,7 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
     return Target(
         websocket=f"{scheme}://{parts.netloc}{route}{asked and '?'}{asked}",
         http=f"{_http(parts)}://{parts.netloc}{prefix}",
+        path=path,
     )
 
 

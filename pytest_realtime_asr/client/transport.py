@@ -135,7 +135,8 @@ class Access:
     and raises InputError if the key cannot be renewed. ``proxy`` is a URL,
     ``None`` for a direct connection, or ``True`` for the proxy that the environment
     names. ``max_message`` is the client's limit in bytes for an event and for the body
-    of an HTTP response.
+    of an HTTP response. ``key_source`` is the name of the option or of the environment
+    variable that has the key, "" if no key is sent.
     """
 
     target: Target
@@ -145,6 +146,7 @@ class Access:
     server_name: str | None = None
     proxy: str | Literal[True] | None = None
     max_message: int = MAX_MESSAGE
+    key_source: str = ""
 
 
 class _Connection(ClientConnection):
@@ -457,7 +459,7 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
     match error:
         case InvalidStatus(response=response):
             return Unreachable(
-                f"{where}: {explain(response.status_code)}",
+                f"{where}: {explain(response.status_code, access)}",
                 status=response.status_code,
                 retry_after=_seconds(response.headers.get_all("Retry-After")),
             )
@@ -479,14 +481,28 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
     return Unreachable(f"{where}: {what}")
 
 
-def explain(status: int) -> str:
+_ALSO_PATH = "(some servers also send this status if the path is wrong)"
+
+
+def explain(status: int, access: Access) -> str:
     """Return what an HTTP status means for a realtime session, and what to do."""
+    target, source = access.target, access.key_source
     match status:
+        case 401 | 403 if source:
+            what = (
+                f"the server refused the key from {source}; is the key valid for this "
+                f"server? {_ALSO_PATH}"
+            )
         case 401 | 403:
             what = (
-                "the server refused the API key (some servers also send this status if "
-                "the path is wrong); set REALTIME_API_KEY, or name another variable "
-                "with --realtime-api-key-env"
+                "no API key was sent: set REALTIME_API_KEY, or name another variable "
+                f"with --realtime-api-key-env; {_ALSO_PATH}"
+            )
+        case 404 if not target.has_usual_path:
+            what = (
+                "not found; is the path right, and is the model a realtime model? This "
+                f"dialect has the path {target.path}, which the target {target.origin} "
+                "uses"
             )
         case 404:
             what = "not found; is the path right, and is the model a realtime model?"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_realtime_asr.conformance.audio_choice import affordable, beyond
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import BYSTANDER_PACE
 from pytest_realtime_asr.conformance.scenarios.utterances import REPEATS
 from pytest_realtime_asr.conformance.scheduler import Bounds
+from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.forecast import BESIDE_AUDIO
 
 
@@ -37,23 +39,31 @@ class Cost:
 
 
 def cost(
-    scenarios: Sequence[Scenario], clips: Clips, bounds: Bounds, *, pace: float
+    scenarios: Sequence[Scenario],
+    clips: Clips,
+    bounds: Bounds,
+    *,
+    pace: float,
+    requirements: Sequence[Requirement] = (),
+    used: float = 0.0,
 ) -> Cost:
-    """Return the largest cost of these scenarios within the bounds."""
-    not_run: dict[str, str] = {}
-    run: list[Scenario] = []
-    audio = 0.0
-    for each in scenarios:
-        if reason := bounds.why_not(each):
-            not_run[each.name] = reason
-        elif audio + each.audio(clips) > bounds.audio:
-            not_run[each.name] = (
-                "the scenario's audio would exceed --realtime-max-audio; raise this "
-                "limit to run the scenario"
-            )
-        else:
-            audio += each.audio(clips)
-            run.append(each)
+    """Return the largest cost of these scenarios within the bounds.
+
+    ``requirements`` are those of the dialect; they say which scenarios run if the audio
+    of the run is limited. The run has ``used`` s of the audio before.
+    """
+    reasons = {each.name: bounds.why_not(each) for each in scenarios}
+    not_run = {name: reason for name, reason in reasons.items() if reason}
+    allowed = [each for each in scenarios if each.name not in not_run]
+    chosen = affordable(allowed, clips, requirements, bounds.audio - used)
+    enough = used + sum(each.audio(clips) for each in allowed)
+    not_run |= {
+        each.name: beyond(bounds.audio, enough)
+        for each in allowed
+        if each.name not in chosen
+    }
+    run = [each for each in allowed if each.name in chosen]
+    audio = sum(each.audio(clips) for each in run)
     durations = {each.name: _duration(each, clips, pace) for each in run}
     return Cost(
         scenarios=len(run),

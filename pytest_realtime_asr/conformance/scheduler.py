@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance import session_limit
+from pytest_realtime_asr.conformance.audio_choice import affordable, beyond
 from pytest_realtime_asr.conformance.capacity import Capacity
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import (
@@ -218,6 +219,10 @@ class Scheduler:
         self._starts: dict[str, float] = {}  # by scenario
         self._results: dict[str, concurrent.futures.Future[ScenarioResult]] = {}
         self._audio = 0.0  # s sent so far
+        self._left_out: set[str] = set()  # for their audio
+        allowed = (e for e in scenarios.values() if bounds.why_not(e) is None)
+        enough = sum(each.audio(config.clips) for each in allowed)
+        self._too_long = beyond(bounds.audio, self._account.used + enough)
         self._started: set[str] = set()
         self._gauges: list[Gauges] = []
         self._watch = ServerWatch(recover, self._gauges)
@@ -367,6 +372,7 @@ class Scheduler:
 
     async def _run_in_order(self, new: Sequence[Scenario]) -> None:
         """Run these scenarios in the order of `Concurrency`."""
+        self._leave_out(new)
         if not self._gauges:
             self._gauges.append(await read_gauges(self._config, after=_START))
         by: dict[Concurrency, list[Scenario]] = {each: [] for each in Concurrency}
@@ -407,6 +413,17 @@ class Scheduler:
         finally:
             for task in self._long_running:
                 task.cancel()
+
+    def _leave_out(self, new: Sequence[Scenario]) -> None:
+        """Choose those of the new scenarios that fit in the limit of the audio."""
+        allowed = [each for each in new if self._bounds.why_not(each) is None]
+        left = self._bounds.audio - self._audio
+        if self._account.limit is not None:
+            left = min(left, self._account.limit - self._account.used)
+        config = self._config
+        rules = config.plan.dialect.requirements
+        fitting = affordable(allowed, config.clips, rules, left)
+        self._left_out |= {each.name for each in allowed} - fitting
 
     async def _repeat(self) -> None:
         """Repeat each scenario that lost an utterance until it loses none."""
@@ -493,8 +510,9 @@ class Scheduler:
             # A scenario that runs once more may send its audio once more.
             whole = scenario.audio(self._config.clips)
             reserved = self._account.reserve(whole, f"the scenario {scenario.name}")
-        except AudioLimit as error:
-            return ScenarioResult(obstacle=Obstacle(ObstacleKind.NOT_RUN, str(error)))
+        except AudioLimit:
+            obstacle = Obstacle(ObstacleKind.NOT_RUN, self._too_long)
+            return ScenarioResult(obstacle=obstacle)
         self._audio += audio
         self._started.add(scenario.name)
         self._starts[scenario.name] = time.monotonic()
@@ -543,13 +561,9 @@ class Scheduler:
             return _beyond(limit, scenario.streams)
         if message := self._in_vain():
             return Obstacle(ObstacleKind.UNDECIDED, message)
-        if self._audio + audio > self._bounds.audio:
-            message = (
-                f"with the scenario's {audio:.0f} s of audio, the run would exceed "
-                f"--realtime-max-audio={self._bounds.audio:.0f}s; raise this limit to "
-                "run the scenario"
-            )
-            return Obstacle(ObstacleKind.NOT_RUN, message)
+        too_long = self._audio + audio > self._bounds.audio
+        if too_long or scenario.name in self._left_out:
+            return Obstacle(ObstacleKind.NOT_RUN, self._too_long)
         return None
 
     def _in_vain(self) -> str | None:

@@ -235,7 +235,14 @@ def _scheduler(
     early_stop = None
     names = {first_utterance.NAME, *asked}
     chosen_scenarios = [each for name, each in known.items() if name in names]
-    planned = cost(chosen_scenarios, chosen, bounds, pace=realtime.plan.pace)
+    planned = cost(
+        chosen_scenarios,
+        chosen,
+        bounds,
+        pace=realtime.plan.pace,
+        requirements=realtime.plan.dialect.requirements,
+        used=0.0 if run.account.limit is None else run.account.used,
+    )
 
     def left(waiting: Mapping[str, float]) -> float:
         durations = {

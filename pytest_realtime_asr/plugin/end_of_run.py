@@ -100,6 +100,14 @@ class EndOfRun:
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
 
+    def interrupted(self) -> Mapping[str, Row]:
+        """Return the row of the test that an interrupt ended, by the id of the test."""
+        if not self._state.has_judging:
+            return {}
+        rows = self._state.judging.interrupted
+        cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
+        return cleaned
+
     def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None:
         """Add the properties of the whole run to JUnit XML.
 

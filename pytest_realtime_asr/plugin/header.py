@@ -51,7 +51,13 @@ def plan(
     if scenarios == []:
         target = plugin.config.getoption("realtime_target") or state.settings.target
         try:
-            return [planning.spoken(state.settings.run, state.corpus(), target=target)]
+            line = planning.spoken(
+                state.settings.run,
+                state.corpus(),
+                target=target,
+                baseline=state.settings.comparison.target,
+            )
+            return [line]
         except AudioError:  # the test says why
             return []
     settings = state.detect()
@@ -64,6 +70,7 @@ def plan(
             state.corpus(),
             scenarios,
             target=plugin.config.getoption("realtime_target") or settings.target,
+            baseline=settings.comparison.target,
             whole=plugin.options.flag("plan"),
             speaks=speaks,
         )
@@ -103,6 +110,13 @@ def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
     try:
         corpus = state.corpus() if free and uses_corpus else None
         settings = state.settings
-        return planning.own(settings.run, given, free, corpus, target=settings.target)
+        return planning.own(
+            settings.run,
+            given,
+            free,
+            corpus,
+            target=settings.target,
+            baseline=settings.comparison.target,
+        )
     except (pytest.UsageError, AudioError):
         return []

@@ -160,6 +160,7 @@ class RealtimePlugin:
             Tally(
                 "" if self.options.flag("plan") else suite,
                 end=lambda: self._end_of_run,
+                used=lambda: self._active_judge() is not None,
                 notes=self._notes,
                 output=self._rest_of_output,
                 audio=self._sent_audio,
@@ -472,6 +473,10 @@ class RealtimePlugin:
             state.add_server_output(item, call, uses=self.uses(item))
         if state is not None and call.when == "call" and is_suite(item):
             result = self.judge.requirement(item)
+        if state is not None and state.has_judging:
+            from pytest_realtime_asr.plugin import report_redaction
+
+            call.excinfo = report_redaction.only_sentence(call.excinfo)
         report = yield
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))

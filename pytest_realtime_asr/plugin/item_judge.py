@@ -75,7 +75,9 @@ class ItemJudge:
         After an interrupt by Ctrl-C or pytest.exit, nothing more is judged.
         """
         if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
-            self._judging.finish(interrupted=True)
+            kinds = ("jsonl", "csv")
+            files = (self._state.reports.get(kind, ()) for kind in kinds)
+            self._judging.interrupt(file.name for each in files for file in each)
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:

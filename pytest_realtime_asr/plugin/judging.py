@@ -17,10 +17,11 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
@@ -125,6 +126,8 @@ class Judging:
         self._origin = origin
         self._pools: dict[tuple[str, Budget | None], Pool] = {}
         self._asked: set[str] = set()  # the tests that asked to keep a trace
+        # The row of the test that an interrupt ended, by the id of the test.
+        self.interrupted: dict[str, Mapping[str, object]] = {}
 
     def expect(self, test: str, terms: Terms, *, compared: str = "") -> None:
         """Register a test that will run; call this method in the order of the tests.
@@ -161,6 +164,26 @@ class Judging:
         ledger = self.run.finish(interrupted=interrupted)
         self.run.progress("")
         return ledger
+
+    def interrupt(self, reports: Iterable[Path]) -> None:
+        """End the running test after an interrupt, and keep the row of its utterances.
+
+        Only utterances count that have ended before. Nothing is judged. ``reports`` are
+        the reports that have these utterances.
+        """
+        if (ledger := self.finish(interrupted=True)) is None:
+            return
+        test, every = ledger.test, _of(Purpose.TEST, ledger.takes)
+        takes = tuple(take for take in every if take.lost is not Loss.CANCELLED)
+        if not takes:
+            return
+        ended = several(len(takes), "utterance")
+        found = f"interrupted: this is about the {ended} that had ended"
+        if files := [os.path.relpath(each, self._origin) for each in reports]:
+            found += f"; report: {', '.join(files)}"
+        row = self.row(Results(test, takes, private=is_private(takes)))
+        lines = [found, *row["lines"]]
+        self.interrupted[test] = {**row, "verdict": "not judged", "lines": lines}
 
     def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:
         """Judge a test that ends; return ``None`` if there is nothing to judge.
@@ -379,7 +402,7 @@ class Judging:
                 owner = getattr(sink, "__self__", sink)
                 self.run.warn(f"{owner}: {why}; verdicts are missing from this report")
 
-    def row(self, results: Results) -> Mapping[str, object]:
+    def row(self, results: Results) -> Mapping[str, Any]:
         """Return the row of a test for the final table, in builtin types."""
         host = self.run.servers.last_host
         row = terminal.row(
@@ -390,7 +413,7 @@ class Judging:
             listed=self._utterances,
             width=self._width,
         )
-        made: dict[str, object] = msgspec.to_builtins(row)
+        made: dict[str, Any] = msgspec.to_builtins(row)
         return made
 
     def _kept(

@@ -551,8 +551,8 @@ OPTIONS = (
     ),
     Option(
         "utterances",
-        "list all utterances of each test at the end of the run, with their word "
-        "errors and aligned texts",
+        "list the utterances with errors of each test at the end of the run, with "
+        "their word errors and aligned texts, and count the others",
         flag=True,
     ),
     Option(

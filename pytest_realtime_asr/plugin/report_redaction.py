@@ -20,6 +20,7 @@ import pytest
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import OptionsError
 from pytest_realtime_asr.plugin.pytest_internals import junit_properties
+from pytest_realtime_asr.run.audio_account import AudioLimit
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
@@ -74,6 +75,22 @@ def lead(
     crash = getattr(report.longrepr, "reprcrash", None)
     if report.failed and raised is not None and crash is not None and is_ours(raised):
         crash.message = crash.message.removeprefix("Failed: ").partition("\n")[0]
+
+
+def only_sentence(
+    raised: pytest.ExceptionInfo[BaseException] | None,
+) -> pytest.ExceptionInfo[BaseException] | None:
+    """Return a failure without source text for an `AudioLimit`, the exception itself
+    for any other.
+
+    The limit is a setting of the run, so lines of the test explain nothing.
+    """
+    if raised is None or not isinstance(raised.value, AudioLimit):
+        return raised
+    try:
+        pytest.fail(str(raised.value), pytrace=False)
+    except pytest.fail.Exception as error:
+        return pytest.ExceptionInfo.from_exception(error)
 
 
 def shield(report: pytest.TestReport, redactor: Redactor) -> None:

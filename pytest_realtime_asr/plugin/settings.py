@@ -28,6 +28,7 @@ from pytest_realtime_asr.run.config import (
     ServerConfig,
     SessionConfig,
     TlsConfig,
+    is_secret,
 )
 from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
 from pytest_realtime_asr.text import inputs
@@ -286,12 +287,20 @@ def _server(given: _Values) -> ServerConfig:
     client_key = given.file("client-key", inputs.regular)
     ours = given.text("target") in FAKES
     command = given.read("api-key-command", parsing.command)
+    key = "" if command else _key(given)
+    headers = dict(
+        given.each("header", lambda text: parsing.header(text, given.environment))
+    )
+    source = "--realtime-header" if any(map(is_secret, headers)) else ""
+    if command:
+        source = "--realtime-api-key-command"
+    elif key:
+        source = given.text("api-key-env")
     return ServerConfig(
-        key="" if command else _key(given) or (FAKE_KEY if ours else ""),
+        key=key or (FAKE_KEY if ours and not command else ""),
         key_command=command,
-        headers=dict(
-            given.each("header", lambda text: parsing.header(text, given.environment))
-        ),
+        key_source=source,
+        headers=headers,
         tls=TlsConfig(
             ca=given.file("ca", parsing.check_authorities),
             client_cert=given.file(

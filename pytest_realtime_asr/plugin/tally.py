@@ -44,13 +44,15 @@ class End(Protocol):
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
     def write(self, rows: Collection[Row]) -> None: ...
     def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None: ...
+    def interrupted(self) -> Mapping[str, Row]: ...
 
 
 class Tally:
     """The pytest plugin that prints the test results of all workers.
 
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
-    does not run. ``end`` returns the object that makes the tables and reports.
+    does not run. ``end`` returns the object that makes the tables and reports, and
+    ``used`` whether a test of this process used the plugin.
     ``measures`` returns whether the run has begun to run tests that measure.
     ``notes`` returns the lines that this process prints at the end, ``output`` the
     output of the applications under test that belongs to no test, and ``audio`` the
@@ -62,6 +64,7 @@ class Tally:
         suite: str,
         *,
         end: Callable[[], End],
+        used: Callable[[], bool],
         notes: Callable[[], Iterable[str]],
         output: Callable[[], Collection[str]],
         audio: Callable[[], str],
@@ -69,6 +72,7 @@ class Tally:
     ) -> None:
         self._suite = suite
         self._end = end
+        self._used = used
         self._notes = notes
         self._output = output
         self._audio = audio
@@ -100,6 +104,9 @@ class Tally:
     @pytest.hookimpl(tryfirst=True)  # before pytest writes JUnit XML
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the conformance reports, and fail a run in which nothing was judged."""
+        if self._used():
+            rows = self._end().interrupted().items()
+            self._rows |= {(test, ""): row for test, row in rows}
         suite = any(map(is_suite, session.items))
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         if suite and interrupted:

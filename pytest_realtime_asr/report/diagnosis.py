@@ -173,8 +173,13 @@ def _corpus(corpus: Corpus | str) -> _Line:
     if isinstance(corpus, str):
         return _Line("corpus", corpus, wrong=True)
     seconds = sum(each.duration for each in corpus)
-    languages = Counter(each.language or "not stated" for each in corpus)
-    named = ", ".join(f"{name} {count}" for name, count in languages.most_common())
+    languages = Counter(each.language for each in corpus)
+    named = ", ".join(
+        f"{name or 'not stated'} ({several(count, 'utterance')})"
+        for name, count in languages.most_common()
+    )
+    if "" in languages:
+        named += "; state it with --realtime-language"
     length = f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
     text = f"{corpus.name}: {several(len(corpus), 'clip')}, {length}"
     text += f"; language: {named}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr import dialects
@@ -22,8 +22,7 @@ from pytest_realtime_asr.run.forecast import (
 )
 from pytest_realtime_asr.text.number_format import about, length, several
 
-_START = 2.0  # s until a server that the plugin starts is up
-_LOOKED_AT = 1000  # clips of which the shortest is taken
+_UP = 2.0  # s until a server that the plugin starts is up
 _HEAD = f"  {'scenario':26} {'harm':10} {'runs':9} {'conn':>4} {'audio':>7}  what"
 
 
@@ -34,14 +33,16 @@ def plan(
     scenarios_of: Sequence[Sequence[str]] | None,
     *,
     target: str,
+    baseline: str,
     whole: bool,
     speaks: bool,
 ) -> list[str]:
     """Return the plan of a run in one line, with a table below if ``whole`` is true.
 
     ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
-    suite. ``target`` is empty if a fixture sets the target. ``speaks`` says that the
-    run also sends the spoken corpus. Raises ValueError if the configuration is wrong,
+    suite. ``target`` is empty if a fixture sets the target, and ``baseline`` if there
+    is no baseline server. ``speaks`` says that the run also sends the spoken corpus,
+    to both servers. Raises ValueError if the configuration is wrong,
     and LookupError for a dialect that is unknown or has no requirements.
     """
     dialect = dialects.load(run.session.dialect)
@@ -56,11 +57,29 @@ def plan(
     here = not target or target in FAKES or _loopback(target, dialect.path)
     limits = selection.bounds(suite, here=here)
     pace = run.session.pace
-    found = cost(chosen, spoken, limits, pace=pace)
     # Without limits, the spoken corpus skips the fake server, which has its texts.
     speaks = speaks and (target != "fake" or suite.measured)
-    extra = _beside(run, corpus, target=target, speaks=speaks)
-    total = _total(found, extra, len(scenarios_of))
+    servers = [target, baseline] if baseline and speaks else [target]
+    extra = _start(run, corpus, servers)
+    found = cost(
+        chosen,
+        spoken,
+        limits,
+        pace=pace,
+        requirements=dialect.requirements,
+        used=extra.audio if run.max_audio is not None else 0.0,
+    )
+    too_long = ""
+    if speaks:
+        speech = _speech(corpus, len(servers), pace=pace)
+        if _exceeds(run, found.audio + extra.audio + speech.audio):
+            too_long = (
+                f"; the spoken corpus ({length(speech.audio)} of audio) does not fit "
+                f"in --realtime-max-audio={run.max_audio:g}s, so it is not sent"
+            )
+        else:
+            extra += speech
+    total = _total(found, extra, len(scenarios_of)) + too_long
     name = run.pinned.name if run.pinned else f"{dialect.name}, newest"
     fixture = (
         "" if target else " (a fixture sets the target: assumed to be on this machine)"
@@ -79,16 +98,17 @@ def plan(
     return lines
 
 
-def spoken(run: MeasurementConfig, corpus: Corpus, *, target: str) -> str:
+def spoken(
+    run: MeasurementConfig, corpus: Corpus, *, target: str, baseline: str
+) -> str:
     """Return a line about a run that sends only the spoken corpus.
 
     Raises AudioError if the audio of an utterance cannot be read.
     """
     clips = list(corpus)
-    start = _START if target in FAKES else 0.0
     return (
-        f"realtime: the spoken corpus has {several(len(clips), 'utterance')}: "
-        f"{_amount(run, [(each, run.session.pace) for each in corpus], start)}"
+        f"realtime: the spoken corpus has {several(len(clips), 'utterance')}"
+        f"{_amount(run, [(e, run.session.pace) for e in clips], target, baseline)}"
     )
 
 
@@ -108,25 +128,35 @@ class _Extra:
         )
 
 
-def _beside(
-    run: MeasurementConfig, corpus: Corpus, *, target: str, speaks: bool
+def _start(
+    run: MeasurementConfig, corpus: Iterable[Utterance], servers: Iterable[str]
 ) -> _Extra:
-    """Return the cost of the start, of the warm-up and of the spoken corpus.
+    """Return the cost of the start and of the warm-up of each server.
 
     Raises ValueError if the audio of the corpus cannot be read.
     """
-    pace = run.session.pace
-    found = _Extra(seconds=_START if target in FAKES else 0.0)
-    number = warm_ups(run.server.warmup)
-    if number:
-        clip = shortest(corpus)
-        seconds = session_seconds(number * clip, number, pace=pace)
-        found += _Extra(number * clip, seconds, number)
-    if speaks:
-        audio, number = audio_seconds(list(corpus)), len(corpus)
-        seconds = session_seconds(audio, number, pace=pace)
-        found += _Extra(audio, seconds, number)
+    number, found = warm_ups(run.server.warmup), _Extra()
+    clip = shortest(corpus) if number else 0.0
+    seconds = session_seconds(number * clip, number, pace=run.session.pace)
+    for each in servers:
+        up = _UP if each in FAKES else 0.0
+        found += _Extra(number * clip, up + seconds, number)
     return found
+
+
+def _speech(corpus: Iterable[Utterance], servers: int, *, pace: float) -> _Extra:
+    """Return the cost of a corpus that is sent to a number of servers.
+
+    Raises ValueError if the audio of the corpus cannot be read.
+    """
+    clips = list(corpus)
+    audio, number = servers * audio_seconds(clips), servers * len(clips)
+    return _Extra(audio, session_seconds(audio, number, pace=pace), number)
+
+
+def _exceeds(run: MeasurementConfig, audio: float) -> bool:
+    """Return whether ``audio`` s exceed the limit that the user sets for the run."""
+    return run.max_audio is not None and audio > run.max_audio
 
 
 def own(
@@ -136,6 +166,7 @@ def own(
     corpus: Corpus | None,
     *,
     target: str,
+    baseline: str,
 ) -> list[str]:
     """Return lines about what tests of the user will send, as far as this is known.
 
@@ -145,13 +176,11 @@ def own(
     of an utterance cannot be read.
     """
     lines = []
-    start = _START if target in FAKES else 0.0
     if given:
         tests = several(len(given), "test")
         sent = several(len(given), "utterance")
-        lines.append(
-            f"realtime: {tests} will send {sent}: {_amount(run, given, start)}"
-        )
+        amount = _amount(run, given, target, baseline)
+        lines.append(f"realtime: {tests} will send {sent}{amount}")
     if free and corpus:
         tests = several(len(free), "test")
         tests += " chooses" if len(free) == 1 else " choose"
@@ -159,29 +188,35 @@ def own(
         clips = [(each, slowest) for each in corpus]
         lines.append(
             f"realtime: {tests} what to send; the whole corpus has "
-            f"{several(len(corpus), 'utterance')}: {_amount(run, clips, start)}"
+            f"{several(len(corpus), 'utterance')}"
+            f"{_amount(run, clips, target, baseline)}"
         )
     return lines
 
 
 def _amount(
-    run: MeasurementConfig, sent: Sequence[tuple[Utterance, float]], start: float
+    run: MeasurementConfig,
+    sent: Sequence[tuple[Utterance, float]],
+    target: str,
+    baseline: str,
 ) -> str:
     """Return the length of the audio of clips, and the time of a run that sends it.
 
-    ``sent`` has each clip with its pace. ``start`` is the time in s until the server is
-    up.
+    ``sent`` has each clip with its pace. With a ``baseline`` server, the clips are sent
+    to both servers.
     """
-    audio, seconds, pace = 0.0, start, run.session.pace
+    servers = [target, baseline] if baseline else [target]
+    start = _start(run, [clip for clip, _ in sent], servers)
+    audio, seconds = 0.0, start.seconds
     for each in {pace for _, pace in sent}:
         its = [clip for clip, pace in sent if pace == each]
-        audio += (its_audio := audio_seconds(its))
-        seconds += session_seconds(its_audio, len(its), pace=each)
-    clips = [clip for clip, _ in sent]
-    if number := warm_ups(run.server.warmup):
-        warm = number * min((each.duration for each in clips[:_LOOKED_AT]), default=0.0)
-        seconds += session_seconds(warm, number, pace=pace)
-    return f"{length(audio)} of audio, {about(seconds)}"
+        speech = _speech(its, len(servers), pace=each)
+        audio, seconds = audio + speech.audio, seconds + speech.seconds
+    exceeds = ""
+    if _exceeds(run, start.audio + audio):
+        exceeds = f"; more than --realtime-max-audio={run.max_audio:g}s allows"
+    both = ", each for two servers" if baseline else ""
+    return f"{both}: {length(audio)} of audio, {about(seconds)}{exceeds}"
 
 
 def _total(cost: Cost, extra: _Extra, requirements: int) -> str:

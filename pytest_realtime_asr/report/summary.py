@@ -18,7 +18,7 @@ def introduce(
     """Ask the server of a target for its model, and return a line about the server.
 
     The line also names the corpus, and the chain of perturbations if there is one. If
-    the server cannot be reached, the line says why. Raises LookupError for an unknown
+    the server cannot be reached, the line says so. Raises LookupError for an unknown
     dialect.
     """
     spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
@@ -27,7 +27,10 @@ def introduce(
     try:
         dialect, reason = run.servers.dialect(text, run.config.session.dialect)
         where, model = run.servers.ask(text, dialect)
-    except (Unreachable, ValueError) as error:
+    except Unreachable:  # the first test says why
+        where = text.partition("?")[0]
+        return f"{where}: the server cannot be tested, see below; {spoken}"
+    except ValueError as error:
         return f"{error}, {spoken}"
     found = f" ({reason})" if reason else ""
     return f"{where}, {dialect.name}{found}, model {model}, {spoken}"

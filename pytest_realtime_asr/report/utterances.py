@@ -18,6 +18,7 @@ from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
+from pytest_realtime_asr.text.number_format import several
 
 _INDENT = 4
 _TEXTS = ("reference", "text", "aligned_reference", "aligned_text", "aligned_errors")
@@ -32,20 +33,31 @@ def lines(takes: Iterable[Transcription], *, width: int = USUAL) -> list[str]:
     """Return the lines of the table for the terminal, in the order of ``takes``.
 
     The aligned texts of each utterance follow its line, unless the run is private. If
-    an utterance cannot be scored, its error is shown instead.
+    an utterance cannot be scored, its error is shown instead. The utterances without an
+    error are only counted, in the last line.
     """
     found: list[str] = []
+    right = 0
     for take in takes:
         private = take.trace.redactor.private
         parts = Parts(private=private)
         aligned = parts("errors", partial(take.align, None), None)
+        if not take.lost and aligned is not None and _is_right(aligned):
+            right += 1
+            continue
         head = f"{take.utterance.id}: {_summary(take, aligned)}"
         line = "; ".join([head, *parts.lines])
         found += wrapped(line, width, first="  ", then=" " * _INDENT)
         if aligned is not None and not private:
             text = alignments.lines(aligned, width=width - _INDENT)
             found += textwrap.indent(text, " " * _INDENT).splitlines()
+    if right:
+        found.append(f"  {several(right, 'utterance')} without an error")
     return found
+
+
+def _is_right(aligned: Alignment) -> bool:
+    return not (aligned.errors.wrong or aligned.errors.unspoken)
 
 
 def _summary(take: Transcription, aligned: Alignment | None) -> str:

@@ -7,6 +7,7 @@ limit. xdist workers have one account, through a folder that they share.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -69,17 +70,23 @@ class AudioAccount:
         """
         made = Reservation(seconds, Meter(self.meter))
         with self._alone():
-            used = self._others() + self.meter.seconds
-            used += sum(each.left for each in self._open)
+            used = self._used()
             if self.limit is not None and used + seconds > self.limit:
                 raise AudioLimit(
                     f"not sent: with the {length(seconds)} of audio of {what}, the run "
                     f"would exceed --realtime-max-audio={self.limit:g}s, of which "
-                    f"{length(used)} are used; raise this limit, or send less"
+                    f"{length(used)} are used; raise this limit to at least "
+                    f"{math.ceil(used + seconds)}s, or send less"
                 )
             self._open.append(made)
             self._write()
         return made
+
+    @property
+    def used(self) -> float:
+        """The audio in s that was sent or is reserved, by all processes of the run."""
+        with self._alone():
+            return self._used()
 
     def release(self, reservation: Reservation) -> None:
         """End a reservation: what was not sent may be reserved again."""
@@ -122,6 +129,10 @@ class AudioAccount:
     def _own(self) -> Path:
         assert self._shared is not None
         return self._shared / f"{_PREFIX}{os.getpid()}.json"
+
+    def _used(self) -> float:
+        reserved = sum(each.left for each in self._open)
+        return self._others() + self.meter.seconds + reserved
 
     def _others(self) -> float:
         """Return the audio in s that other processes have sent or reserved."""

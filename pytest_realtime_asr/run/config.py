@@ -77,11 +77,13 @@ class ServerConfig:
     server needs. ``version`` replaces the version that the server reports. ``key`` and
     the values of ``headers`` are secret, and the URL of a ``proxy`` may contain a
     password. ``key_command`` are the words of a command that prints the key, in place
-    of ``key``.
+    of ``key``. ``key_source`` names the option or the environment variable that has the
+    key, "" if there is no key.
     """
 
     key: str = field(default="", repr=False)
     key_command: tuple[str, ...] = field(default=(), repr=False)
+    key_source: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: TlsConfig = TlsConfig()
     proxy: str | None = field(default=None, repr=False)
@@ -101,10 +103,15 @@ class ServerConfig:
         parts = [
             part
             for name, value in self.headers.items()
-            if _SECRET_NAME.search(name)
+            if is_secret(name)
             for part in _parts(value)
         ]
         return (self.key, *self.headers.values(), *parts)
+
+
+def is_secret(header: str) -> bool:
+    """Return whether the name of a header suggests that its value is a secret."""
+    return _SECRET_NAME.search(header) is not None
 
 
 def _parts(value: str) -> list[str]:

@@ -64,18 +64,21 @@ def diagnose(run: Run, text: str) -> Diagnosis:
 
     named = session.dialect != AUTO
     way = access(dialects.load(session.dialect)) if named else ways(access)[0]
+    run.progress("asking the server whether it is up")
     began = time.monotonic()
     try:
         probe.health(way, wait=wait, progress=run.progress)
     except Unreachable as error:
         return Diagnosis(way.target, error)
     health = 1e3 * (time.monotonic() - began)
+    run.progress("finding the dialect")
     try:
         dialect, found = servers.dialect(text, session.dialect)
     except Unreachable as error:
         return Diagnosis(way.target, health, error, models=_models(way))
     way = access(dialect)
     met, first = _met(run, dialect, way, wait=wait)
+    run.progress("asking for the models")
     return Diagnosis(
         way.target,
         health,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from pytest_realtime_asr.audio import AudioError
-from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.text.number_format import about, several
 
 # s that a session takes in addition to its audio, measured on two cores
@@ -38,7 +38,7 @@ def warm_ups(sessions: int | None) -> int:
     return WARM_UP if sessions is None else sessions
 
 
-def shortest(corpus: Corpus) -> float:
+def shortest(corpus: Iterable[Utterance]) -> float:
     """Return the length in s of the clip of the warm-up, the shortest one.
 
     Only the first clips of a large corpus are looked at. Raises AudioError.

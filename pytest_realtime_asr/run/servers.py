@@ -392,6 +392,8 @@ class Servers:
             server_name=server.tls.server_name,
             proxy=None if where.loopback else server.proxy or True,
             max_message=server.max_message,
+            key_source=server.key_source
+            or ("the URL of the target" if where.secrets else ""),
         )
 
     def _recover(self, host: Host) -> Host | Unreachable:

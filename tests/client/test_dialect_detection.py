@@ -135,7 +135,7 @@ def test_a_long_first_word_is_cut() -> None:
 def test_a_server_that_refuses_every_session() -> None:
     with serving(answer=lambda request: plain(401)) as url:
         lost = found(url).lost
-    assert lost.count("HTTP 401: the server refused the API key") == 1
+    assert lost.count("HTTP 401: no API key was sent") == 1
     assert NAME_IT not in lost  # no name opens what a key does not
 
 

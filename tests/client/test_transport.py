@@ -112,6 +112,23 @@ def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
     )
 
 
+def test_a_refused_key_is_named_by_its_source() -> None:
+    sent = access("http://h:1", key_source="OUR_KEY")
+    for status in (401, 403):
+        said = explain(status, sent)
+        assert "the server refused the key from OUR_KEY; " in said
+        assert "no API key was sent: set REALTIME_API_KEY" in explain(
+            status, access("http://h:1")
+        )
+
+
+def test_a_wrong_path_is_answered_with_the_right_one() -> None:
+    said = explain(404, access("ws://h:1/v1/wrong"))
+    assert said.endswith(f"the path {PATH}, which the target http://h:1 uses")
+    for right in ("http://h:1", f"ws://h:1{PATH}?model=m", "http://h:1/v1"):
+        assert "which the target" not in explain(404, access(right))
+
+
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
@@ -130,11 +147,10 @@ def test_http_status_is_explained(status: int, advice: str) -> None:
         return plain(status, b"no")
 
     with serving(answer=answer) as url:
-        found = refusal(
-            access(f"{url}/?k=hidden", headers={"Authorization": "Bearer hush"})
-        )
+        asked = access(f"{url}/?k=hidden", headers={"Authorization": "Bearer hush"})
+        found = refusal(asked)
     assert found.status == status
-    assert str(found).endswith(explain(status))
+    assert str(found).endswith(explain(status, asked))
     assert advice in str(found)
     assert "hush" not in str(found)
     assert "hidden" not in str(found)

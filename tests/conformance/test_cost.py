@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
-from pytest_realtime_asr.conformance.cost import cost, total
+from pytest_realtime_asr.conformance.cost import Cost, cost, total
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.requirements.requirement import (
     Harm,
@@ -37,6 +38,25 @@ def test_the_cost_is_of_the_scenarios_that_run() -> None:
     assert cost(EVERYTHING, SPOKEN, here, pace=8.0).seconds < 25
     short = replace(here, audio=30.0)
     assert cost(EVERYTHING, SPOKEN, short, pace=1.0).audio <= 30.0
+
+
+def test_a_small_limit_leaves_the_simplest_scenarios() -> None:
+    small = replace(selection.bounds(SuiteConfig(), here=True), audio=60.0)
+    rules = VLLM.requirements
+
+    def judged(found: Cost) -> set[str]:
+        return {e.id for e in rules if not found.not_run.keys() & set(e.scenarios)}
+
+    found = cost(EVERYTHING, SPOKEN, small, pace=1.0, requirements=rules)
+    assert {"first-utterance", "first-event", "text-of-speech"} <= judged(found)
+    assert len(judged(found)) > len(rules) / 3
+    (reason,) = set(found.not_run.values())  # one sentence for all
+    whole = cost(EVERYTHING, SPOKEN, replace(small, audio=1e9), pace=1.0)
+    limit = re.search(r"=60s; --realtime-max-audio=(\d+)s is enough", reason)
+    assert limit is not None
+    assert 0 <= int(limit[1]) - whole.audio < 1
+    before = cost(EVERYTHING, SPOKEN, small, pace=1.0, requirements=rules, used=50.0)
+    assert before.audio <= 10.0
 
 
 def test_a_limit_that_is_set_holds_for_every_server() -> None:

@@ -48,7 +48,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN = FIXTURES / "audio" / "cut-short.flac"
 LONG = 2**16 * b"x"
 TOO_LATE = f"no complete response within {BRIEF:g} s"
-REFUSED = "HTTP 401: the server refused the API key"
+REFUSED = "HTTP 401: no API key was sent"
 OUR_LIMIT = ("the client's limit of 1 MiB", "--realtime-max-message=SIZE")
 
 Answer = Callable[[bytes], Iterable[bytes]]

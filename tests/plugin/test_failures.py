@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -55,7 +56,7 @@ def test_the_path_is_wrong(project: Project) -> None:
     url = project.url.replace("http://", "ws://") + "/v1/wrong"
     result = project.run("--realtime-model=scripted", target=url)
     result.assert_outcomes(passed=2, failed=1, errors=1)
-    said = "*ws://*/v1/wrong: HTTP 404: not found; is the path right*"
+    said = "*ws://*/v1/wrong: HTTP 404: not found; is the path right*http://127.0.0.1:*"
     result.stdout.fnmatch_lines([said])
 
 
@@ -75,8 +76,20 @@ def test_the_key_is_wrong(
     url = faulty(key="the right one")
     result = project.run(target=url)
     result.assert_outcomes(passed=2, errors=1, skipped=1)
-    said = "realtime target: *HTTP 401: * refused the API key *REALTIME_API_KEY*"
+    said = "realtime target: *HTTP 401: no API key was sent: set REALTIME_API_KEY*"
     result.stdout.fnmatch_lines([said])
+    (head,) = (line for line in result.outlines if line.startswith("realtime: http"))
+    assert head.startswith(f"realtime: {url}: the server cannot be tested, see below; ")
+    for given, source in (
+        ("--realtime-api-key-env=OUR_KEY", "OUR_KEY"),
+        ("--realtime-header=Authorization=OUR_KEY", "--realtime-header"),
+        ("--realtime-api-key-command=echo hush", "--realtime-api-key-command"),
+    ):
+        monkeypatch.setenv("OUR_KEY", "hush")
+        refused = project.run(given, "-k", "first", target=url).stdout
+        said = f"*HTTP 401: the server refused the key from {source}; *"
+        refused.fnmatch_lines([f"realtime target: {said}"])
+        assert "hush" not in refused.str().replace(given, "")
     monkeypatch.setenv("REALTIME_API_KEY", "the right one")
     project.run(target=url).assert_outcomes(passed=4)
 
@@ -213,6 +226,33 @@ def test_an_interrupt_ends_cleanly(project: Project) -> None:
     assert "1 passed" in text
     assert "INTERNALERROR" not in text
     assert all_gone(process.pid)
+
+
+@pytest.mark.slow
+def test_an_interrupt_shows_the_utterances_that_ended(
+    project: Project,
+) -> None:
+    words = [sys.executable, "-m", "pytest", f"--realtime-target={project.url}"]
+    words += ["--realtime-budget=wer <= 12%", "--realtime-report=out.jsonl"]
+    process = subprocess.Popen(
+        [*words, "-p", "no:cacheprovider", "--realtime-pace=1"],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    report, deadline = project.path / "out.jsonl", time.monotonic() + 60
+    while not report.exists() or len(report.read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    (row,) = re.findall("^test_spoken_corpus +([0-9]+) +0 .* not judged$", text, re.M)
+    ended = [each for each in project.rows() if each["lost"] == ""]
+    assert int(row) == len(ended)
+    told = " ".join(text.split())
+    assert f"interrupted: this is about the {len(ended)} utterance" in told
+    assert "had ended; report: out.jsonl" in told
 
 
 @pytest.mark.slow

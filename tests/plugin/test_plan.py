@@ -50,6 +50,39 @@ def test_the_plan_of_the_spoken_corpus_alone_is_that_of_its_audio(
     result.stdout.no_fnmatch_line("*0 requirements*")
 
 
+def test_the_plan_counts_both_servers(project: Project) -> None:
+    asked = ("--realtime-budget=wer <= 12%", "--realtime-pace=1", "--realtime-plan")
+    other = "--realtime-baseline-target=http://127.0.0.1:8"
+    result = project.run(*asked, other, target="http://127.0.0.1:9")
+    line = (
+        "realtime: the spoken corpus has 26 utterances, each for two servers: 2.3 min "
+        "of audio, about 2.6 min"
+    )
+    result.stdout.fnmatch_lines([line])
+    suite = ("--realtime-conformance", "--realtime-plan", "--realtime-pace=1")
+    alone = announced(project.run(*suite))
+    assert 70 < announced(project.run(*suite, other)) - alone < 95
+
+
+def test_the_plan_within_a_limit_says_what_does_not_run(project: Project) -> None:
+    limit = "--realtime-max-audio=2min"
+    plan = project.run("--realtime-conformance", "--realtime-plan", limit)
+    plan.stdout.fnmatch_lines(
+        [
+            "realtime conformance: * scenarios (* not run), at most 2.0 min of audio, "
+            "*; the spoken corpus (70.4 s of audio) does not fit in "
+            "--realtime-max-audio=120s, so it is not sent",
+            "  first-utterance * one plain utterance*",
+            "  utterances * three utterances*",
+            "  cut-clips * NOT RUN: the scenario does not fit in *=120s; *",
+        ]
+    )
+    budget = ("--realtime-budget=wer <= 12%", "--realtime-max-audio=30s")
+    project.run(*budget, "--realtime-plan").stdout.fnmatch_lines(
+        ["realtime: the spoken corpus has *; more than --realtime-max-audio=30s allows"]
+    )
+
+
 SPEECH = "realtime_conformance/test_speech.py"
 
 
@@ -122,11 +155,16 @@ def test_what_exceeds_the_limit_is_not_sent(project: Project) -> None:
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*AudioLimit: not sent: with the 6.7 s of audio of 4 utterances, the run "
-            "would exceed --realtime-max-audio=8s, of which 6.7 s are used; raise *",
-            "realtime: sent 6.7 s of audio, of at most 8.0 s",
+            "not sent: with the 6.7 s of audio of 4 utterances, the run would exceed "
+            "--realtime-max-audio=8s, of which 6.7 s are used; raise this limit to at "
+            "least 14s, or send less",
+            "FAILED test_more.py::test_spoken - not sent: with *",
         ]
     )
+    result.stdout.fnmatch_lines(["realtime: sent 6.7 s of audio, of at most 8.0 s"])
+    shown = result.stdout.str()
+    assert "realtime.transcribe(" not in shown  # only the sentence
+    assert "Corpus(" not in shown
 
 
 @pytest.mark.slow
@@ -137,7 +175,7 @@ def test_the_suite_and_own_tests_have_one_limit(project: Project) -> None:
     result = project.run(PACE, *asked, "--deselect", SPEECH, limit)
     assert result.parseoutcomes()["passed"] == result.parseoutcomes()["skipped"] == 1
     result.stdout.fnmatch_lines(
-        ["*1 x not sent: with the 1.7 s of audio of the scenario first-utterance, *"]
+        ["*1 x the scenario does not fit in --realtime-max-audio=7.5s;*"]
     )
 
 

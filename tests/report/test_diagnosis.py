@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr import corpus
+from pytest_realtime_asr import Corpus, corpus
 from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.contact import Contact
 from pytest_realtime_asr.client.transport import Encryption, Unreachable
@@ -61,7 +61,8 @@ def test_the_screen_of_a_sound_server() -> None:
     assert found["dialect"] == "any (auto: the first event was hello), version 0.33.0"
     assert found["models"] == "the server lists 2 models: a, b; sessions use a"
     assert found["round trip"] == "0.3 ms (median of 3 pings, 0.2 to 6 ms)"
-    assert found["corpus"].startswith("bundled:english: 26 clips, 1.2 min; language: ")
+    said = "bundled:english: 26 clips, 1.2 min; language: en (26 utterances); none is "
+    assert found["corpus"].startswith(said)
     assert found["clock"].startswith("latencies on this machine are exact to 5 ms now")
     assert "pytest-realtime-asr 0." in found["versions"]
     assert found["result"] == "tests can run; next: pytest --realtime-conformance"
@@ -94,6 +95,16 @@ def test_what_prevents_tests_is_marked(
     assert {name for name in found if name.startswith("!")} == {*wrong, "! result"}
     assert not missing & found.keys()
     assert any("HTTP 401: the server refused it" in text for text in found.values())
+
+
+def test_a_language_that_is_not_stated_comes_with_what_to_do() -> None:
+    assert isinstance(EXAMINED.corpus, Corpus)
+    first, *rest = EXAMINED.corpus
+    mixed = Corpus("mixed", (first, *(replace(each, language="") for each in rest)))
+    assert (
+        "language: not stated (25 utterances), en (1 utterance); state it with "
+        "--realtime-language; none is refused"
+    ) in lines(replace(EXAMINED, corpus=mixed))["corpus"]
 
 
 def test_a_corpus_that_is_refused() -> None:

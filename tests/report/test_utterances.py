@@ -36,11 +36,13 @@ def cells(line: bytes) -> dict[str, str]:
 def test_the_lines_of_the_terminal(good: Transcription, hung: Transcription) -> None:
     words = len(CLIP.text.split())
     other = replace(good, utterance=replace(CLIP, text=f"hippopotamus {CLIP.text}"))
-    found = utterances.lines([good, hung, other])
-    assert found[0] == f"  {CLIP.id}: WER 0.0%, 0 wrong of {words} (S=0 D=0 I=0)"
-    assert found[1].startswith("    ref: ")
-    (lost,) = (line for line in found if "hung" in line)
+    found = utterances.lines([good, hung, other, good])
+    lost = found[0]
     assert lost.startswith(f"  {CLIP.id}: hung, WER 100.0%, {words} wrong of {words}")
+    assert found[1].startswith("    ref: ")
+    # The right ones are only counted, below the wrong ones.
+    assert found[-1] == "  2 utterances without an error"
+    assert sum(line.startswith(f"  {CLIP.id}: ") for line in found) == 2
     assert any("D=1" in line for line in found)
     assert all(len(line) <= 80 for line in found)
     silent = replace(good, utterance=replace(CLIP, text=""))

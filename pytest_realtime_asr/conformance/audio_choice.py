@@ -1,0 +1,51 @@
+"""Chooses the scenarios of a run whose audio is limited."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from pytest_realtime_asr.conformance.clips import Clips
+from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
+from pytest_realtime_asr.requirements.requirement import Requirement
+
+_BEFORE = (Concurrency.GATE, Concurrency.FIRST)
+
+
+def affordable(
+    scenarios: Iterable[Scenario],
+    clips: Clips,
+    requirements: Iterable[Requirement],
+    audio: float,
+) -> set[str]:
+    """Return the names of the scenarios that run within ``audio`` s, simple ones first.
+
+    GATE and FIRST scenarios are chosen first, since other scenarios are judged by their
+    evidence. The others are chosen by the audio that they send for each requirement
+    that needs them, so that as many requirements as possible are judged.
+    """
+    needs = Counter(name for each in requirements for name in each.scenarios)
+
+    def order(scenario: Scenario) -> tuple[bool, float]:
+        share = scenario.audio(clips) / max(1, needs[scenario.name])
+        return scenario.concurrency not in _BEFORE, share
+
+    found = set()
+    for each in sorted(scenarios, key=order):
+        if each.audio(clips) <= audio:
+            audio -= each.audio(clips)
+            found.add(each.name)
+    return found
+
+
+def beyond(limit: float, enough: float) -> str:
+    """Return why a scenario does not run that does not fit in the ``limit`` in s.
+
+    The message is the same for each scenario. ``enough`` is the length in s of the
+    audio of a run with all scenarios.
+    """
+    return (
+        f"the scenario does not fit in --realtime-max-audio={limit:g}s; "
+        f"--realtime-max-audio={math.ceil(enough)}s is enough for all scenarios"
+    )
