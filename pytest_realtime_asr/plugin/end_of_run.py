@@ -67,19 +67,26 @@ class EndOfRun:
             return ""
         return summary.audio(seconds, state.settings.run.max_audio)
 
-    def unwritten(self, folder: Path | None) -> list[str]:
-        """Return a line for each report that was asked for and is not written.
+    def unwritten(self, folder: Path | None, notes: Collection[str]) -> list[str]:
+        """Return a line for each report if the run has written none of its reports.
 
-        ``folder`` is the folder that the workers of xdist share, if there are any.
+        ``folder`` is the folder that the workers of xdist share, if there are any. A
+        report about which one of the ``notes`` says why it is not written has no line.
         """
         if not self._state.has_reports:
+            return []
+        asked = [
+            (kind, file)
+            for kind, files in self._state.reports.items()
+            for file in files
+        ]
+        if any(file.is_begun(folder) for _, file in asked):
             return []
         return [
             f"{file}: the report is not written, since "
             + ("no requirement was judged" if kind == "conformance" else _UNMEASURED)
-            for kind, files in self._state.reports.items()
-            for file in files
-            if not file.is_begun(folder)
+            for kind, file in asked
+            if not any(note.startswith(f"{file}: ") for note in notes)
         ]
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
@@ -111,10 +118,9 @@ class EndOfRun:
     def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None:
         """Add the properties of the whole run to JUnit XML.
 
-        ``interrupted`` says that the run did not end by itself.
-
         If the file must be valid against the schema of xunit2, the properties of the
-        tests become JSON in ``system-out``.
+        tests become JSON in ``system-out``. ``interrupted`` says that the run did not
+        end by itself.
         """
         state = self._state
         properties = junit_properties(state.config)

@@ -204,7 +204,7 @@ class RealtimePlugin:
         if self.options.flag("plan") or self.config.getoption("collectonly"):
             return found
         folder = None if self._controller is None else self._controller.used_folder
-        return [*found, *self._end_of_run.unwritten(folder)]
+        return [*found, *self._end_of_run.unwritten(folder, found)]
 
     def _sent_audio(self) -> str:
         """Return a line about the audio that the run has sent, "" if it sent none."""
