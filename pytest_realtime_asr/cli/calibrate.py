@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-import pytest
-
+from pytest_realtime_asr.cli import pytest_process
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 
 HELP = (
@@ -28,4 +27,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     # The result is kept in pytest's cache, and only pytest knows where the cache is.
     words = ["--realtime-calibrate", f"--realtime-dialect={options.dialect}"]
-    return int(pytest.main(["-p", "realtime_asr", *words]))
+    return pytest_process.run(words)

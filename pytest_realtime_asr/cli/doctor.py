@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-import pytest
+from pytest_realtime_asr.cli import pytest_process
 
 HELP = (
     "say what is known about a server, its models, the corpus and this machine before "
@@ -32,4 +32,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     # Only pytest reads the ini file, and the options that it sets.
     words = ["--realtime-doctor", f"--realtime-target={options.target}"]
-    return int(pytest.main(["-p", "realtime_asr", *words, *options.options]))
+    return pytest_process.run([*words, *options.options])

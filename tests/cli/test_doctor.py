@@ -23,6 +23,7 @@ def test_a_target_is_needed(project: Project) -> None:
 def test_a_server_that_can_be_tested(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (project.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     monkeypatch.setenv("THE_KEY", "a-secret-of-ours")
     options = ("--realtime-api-key-env=THE_KEY", "--realtime-dialect=auto")
     with faking(key="a-secret-of-ours") as (url, _):

@@ -1,0 +1,20 @@
+"""Runs pytest for a command whose settings only pytest can read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+
+
+def run(words: Iterable[str]) -> int:
+    """Run pytest with the plugin and these arguments; return its exit code.
+
+    It is a process of its own, since pytest warns of a plugin that was imported before,
+    and a project may treat warnings as errors.
+    """
+    command = [sys.executable, "-m", "pytest", "-p", "realtime_asr", *words]
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:  # pytest has got it too, and has ended
+        return 2
