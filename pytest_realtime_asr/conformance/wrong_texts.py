@@ -40,9 +40,9 @@ Texts = Sequence[tuple[Utterance, str]]
 
 
 def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
-    """Return the utterance in the form that a server with this misreading expects.
+    """Return the utterance with its audio changed so that the misreading is undone.
 
-    ``rate`` is the rate in Hz of the audio that is sent.
+    A server that misreads audio in this way hears the right speech in it.
     """
     match how:
         case Misreading.FASTER:
