@@ -47,11 +47,13 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment() -> Iterator[None]:
-    """Remove the options of the plugin from the environment."""
+    """Remove from the environment what changes the output of the plugin and pytest."""
     with pytest.MonkeyPatch.context() as patch:
         for option in OPTIONS:
             patch.delenv(option.env, raising=False)
         patch.delenv("REALTIME_API_KEY", raising=False)
+        for name in ("CI", "BUILD_NUMBER"):  # with them, pytest shortens no summary
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -42,7 +42,8 @@ Texts = Sequence[tuple[Utterance, str]]
 def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
     """Return the utterance with its audio changed so that the misreading is undone.
 
-    A server that misreads audio in this way hears the right speech in it.
+    A server that misreads audio in this way hears the right speech in it. ``rate`` is
+    the rate in Hz of the audio that is sent.
     """
     match how:
         case Misreading.FASTER:

@@ -92,7 +92,8 @@ def first_partial_from_audio(item: Emissions) -> float | None:
 @metric(
     group=Group.START,
     unit=Unit.MS,
-    needs="the start of speech (word times) and a hypothesis with a letter or digit",
+    needs="the start of speech, from word times, and a hypothesis with a letter or "
+    "digit",
     causality=causality.text_after_speech,
 )
 def first_partial_from_speech(item: Emissions) -> float | None:
@@ -144,7 +145,7 @@ def final_from_commit(item: Emissions) -> float | None:
 @metric(
     group=Group.END,
     unit=Unit.MS,
-    needs="the end of speech (word times) and a final",
+    needs="the end of speech, from word times, and a final",
     causality=causality.final,
 )
 def final_from_speech_end(item: Emissions) -> float | None:

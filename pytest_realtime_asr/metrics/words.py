@@ -55,7 +55,11 @@ def first_correct_word(item: Emissions) -> float | None:
     return None
 
 
-@metric(group=Group.START, unit=Unit.COUNT, needs="the start of speech (word times)")
+@metric(
+    group=Group.START,
+    unit=Unit.COUNT,
+    needs="the start of speech, from word times",
+)
 def early_text(item: Emissions) -> float | None:
     """Count the hypotheses with text that came before the speech.
 
@@ -269,7 +273,7 @@ def partial_interval(item: Emissions) -> float | None:
 @metric(
     group=Group.END,
     unit=Unit.MS,
-    needs="the end of speech (word times) and a final",
+    needs="the end of speech, from word times, and a final",
     causality=causality.whole_text,
 )
 def text_complete_from_speech_end(item: Emissions) -> float | None:

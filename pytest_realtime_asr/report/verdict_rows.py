@@ -2,7 +2,7 @@
 
 Rows hold numbers in the unit that they name. A number that is infinite or unknown is
 ``None`` in a row: JSON has no infinity. So a statistic is ``None`` if too many sessions
-were lost, and the upper bound of an interval is ``None`` if the sample has none.
+were lost, and the upper bound of an interval is ``None`` if there is no such bound.
 """
 
 from __future__ import annotations

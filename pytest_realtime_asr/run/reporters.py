@@ -23,7 +23,7 @@ class Reporters:
         self._tests: dict[str, str] = {}
 
     def of(self, cause: str, test: str) -> str:
-        """Return the test that reports a cause: ``test`` of the first call with it."""
+        """Return the test that reports ``cause``: the first test with this cause."""
         if cause not in self._tests:
             self._tests[cause] = self._first(cause, test)
         return self._tests[cause]

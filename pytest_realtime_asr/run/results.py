@@ -87,11 +87,11 @@ class Results:
     maps labels to all transcriptions that the budgets judge, including those of other
     tests. ``failing`` says why the test fails, the worst verdicts first. ``undecided``
     has the results that are undecided and do not fail the test, and ``skipping`` those
-    that skip it. ``paths`` maps labels to the trace files that
-    were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
-    the traces of the test could not be kept. In a ``private`` run no text may be
-    quoted. ``reported`` says why the test fails for reasons that were reported before:
-    by the exception `Lost`, or before the pools were judged.
+    that skip it. ``paths`` maps labels to the trace files that were written. ``rerun``
+    is the command that runs the test again. ``unkept`` says why the traces of the test
+    could not be kept. In a ``private`` run no text may be quoted. ``reported`` has the
+    reasons for the failure that the user has seen already: those in the exception
+    `Lost`, and those found before the pools were judged.
     """
 
     test: str

@@ -280,8 +280,8 @@ def _duration(
 def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
     """Return the change of the pooled error rates, by the matched-pairs test.
 
-    In a lost session of the other run, every word counts as wrong or, if ``best`` is
-    true, as right.
+    If the run that this run is compared with has lost a session, every word of the
+    session counts as wrong or, if ``best`` is true, as right.
     """
     errors = [
         Errors(hits=row.errors.reference) if best and row.lost else row.errors

@@ -236,7 +236,7 @@ ITEMS: tuple[Declared, ...] = (
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
-            "logprobs can be enabled by configuring the session with include",
+            "logprobs are enabled by the field `include` of the session",
         ),
         usage.texts_have_logprobs("logprobs"),
         scenarios=("logprobs",),
