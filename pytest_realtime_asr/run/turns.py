@@ -14,7 +14,10 @@ from filelock import FileLock
 
 
 class Turn:
-    """The turn of one test; the test takes it once and keeps it until the test ends."""
+    """The right of one test to run sessions; no test of another worker has it too.
+
+    The test takes it once and keeps it until the test ends.
+    """
 
     def __init__(self) -> None:
         self.taken = False
@@ -22,10 +25,10 @@ class Turn:
 
 
 class Turns:
-    """The turns of this process among the workers that share a folder.
+    """The part of one worker in running sessions one worker after the other.
 
     ``shared`` is a folder that all workers can access, ``None`` for a single process.
-    If ``parallel`` is true, workers take no turns.
+    If ``parallel`` is true, no worker waits for another.
     """
 
     def __init__(self, shared: Path | None, *, parallel: bool) -> None:

@@ -75,10 +75,11 @@ def judge_in_order(
 
 
 def unprovable(budget: Budget, most: int, *, in_order: bool = False) -> str | None:
-    """Return why ``most`` sessions can never prove a budget, and how many can.
+    """Return why at most ``most`` sessions can never prove a budget.
 
-    Returns ``None`` if they can prove the budget, or if nothing has to be proven: a
-    budget without a confidence needs a proof only in a sequential test (``in_order``).
+    The text also says how many sessions would be enough. Returns ``None`` if ``most``
+    sessions can prove the budget, or if nothing has to be proven: a budget without a
+    confidence needs a proof only in a sequential test (``in_order``).
     """
     if budget.confidence is None and not in_order:
         return None

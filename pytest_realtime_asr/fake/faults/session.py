@@ -303,7 +303,10 @@ class StallsOfReset(_SilentSometimes):
 
 @fault("waits-for-all", "sends no text while another client has stopped sending")
 class WaitsForAll(_SilentSometimes, UtteranceTracker):
-    """Sends no text while a client has paused for 1 s in the middle of its audio."""
+    """Sends no text while another client is silent in the middle of its audio.
+
+    That client is silent from 1 s after its last audio until its next audio.
+    """
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)

@@ -194,12 +194,12 @@ class _Alignment:
 
     @property
     def mean(self) -> float:
-        """The mean likeness of all looks, 0 if no look has a likeness."""
+        """The mean likeness (see `fingerprint`) of all looks; 0 if none has a likeness."""
         return self._sum / self.count if self.count else 0.0
 
     @property
     def recent(self) -> float:
-        """The mean likeness of the latest looks, NaN if too few have a likeness."""
+        """The mean likeness of the latest looks; NaN if too few have a likeness."""
         known = [like for like in self.likes if not math.isnan(like)]
         return sum(known) / len(known) if len(known) >= _FEWEST else math.nan
 

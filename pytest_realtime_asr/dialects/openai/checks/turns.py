@@ -57,7 +57,10 @@ def turns_in_order(recording: Recording) -> Outcome:
                     tuple(item.committed),
                 )
         if not item.started[0] < item.stopped[0] < item.committed[0]:
-            wrong = f"the turn {name!r} was not started, stopped and then committed"
+            wrong = (
+                f"the events of the turn {name!r} are not in the order started, "
+                "stopped, committed"
+            )
             return Violated(wrong, tuple(item.committed))
     return Satisfied() if committed else Undecided("no turn was detected")
 
