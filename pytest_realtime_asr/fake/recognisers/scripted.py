@@ -194,7 +194,7 @@ class _Alignment:
 
     @property
     def mean(self) -> float:
-        """The mean likeness (see `fingerprint`) of all looks; 0 if none has a likeness."""
+        """The mean likeness (see `fingerprint`) of all looks; 0 if there is none."""
         return self._sum / self.count if self.count else 0.0
 
     @property
