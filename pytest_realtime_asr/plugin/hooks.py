@@ -209,7 +209,9 @@ class RealtimePlugin:
     def _sent_audio(self) -> str:
         """Return a line about the audio that the run has sent, "" if it sent none."""
         folder = None if self._controller is None else self._controller.used_folder
-        if self.used_state is None and folder is None:
+        # The settings are not read for a run that does not use the plugin: they may
+        # be wrong, and reading them is expensive.
+        if self.used_state is None and not (folder and any(folder.glob("audio-*"))):
             return ""
         return self._end_of_run.audio(folder)
 

@@ -538,7 +538,7 @@ def again(
 
 
 def _shown(option: Option, text: str) -> str:
-    if option.name == "session-options":
+    if option.name in ("session-options", "api-key-command"):
         return "..."
     if option.name in ("target", "baseline-target"):
         text = text.partition("?")[0]  # the query may contain a key

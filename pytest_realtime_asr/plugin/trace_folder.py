@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from pytest_realtime_asr.plugin.pytest_internals import cache_folder
 from pytest_realtime_asr.plugin.settings import Settings
 
 NAME = "realtime-traces"
+# The end of the name of a test's folder: a part of a hash; traces that a test asked for
+# have a folder of their own.
+_OF_A_TEST = re.compile(r"-[0-9a-f]{8}(-asked)?$")
 # This file marks a folder as made by the plugin, and keeps it out of git.
 _MARK = ".gitignore"
 _CONTENT = (
@@ -42,8 +46,13 @@ class TraceFolder:
             )
 
     def clear(self) -> None:
-        """Remove the folder with the traces of an earlier run."""
-        if self._is_ours:
+        """Remove the traces of earlier runs; other files in the folder are kept."""
+        if not self._is_ours or not self.path.is_dir():
+            return
+        for each in self.path.iterdir():
+            if each.is_dir() and _OF_A_TEST.search(each.name):
+                shutil.rmtree(each, ignore_errors=True)
+        if [each.name for each in self.path.iterdir()] == [_MARK]:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def make(self) -> Path:

@@ -342,6 +342,17 @@ def test_a_folder_for_traces_that_the_user_names(project: Project) -> None:
     assert not (project.path / "realtime-traces").exists()
 
 
+def test_a_file_of_the_user_beside_the_traces_is_kept(project: Project) -> None:
+    project.write(OUTCOMES)
+    kept = project.path / "realtime-traces"
+    project.run(JSONL, "-k", "invalid")
+    (kept / "notes.txt").write_text("seen by me")
+    (kept / "mine").mkdir()
+    project.run(JSONL, "-k", "passes")
+    left = {path.name for path in kept.iterdir()}
+    assert left == {".gitignore", "mine", "notes.txt"}
+
+
 def test_a_folder_of_others_is_refused(project: Project) -> None:
     project.write(OUTCOMES)
     project.path.joinpath("mine").mkdir()

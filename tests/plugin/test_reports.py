@@ -209,6 +209,7 @@ def test_the_rerun_command_shows_no_secret() -> None:
         "proxy": "http://bob:hun@ter2/hunter2@proxy:3128",
         "baseline-target": "http://bob:hunter2@other:1?key=hunter2",
         "session-options": '{"prompt": "hunter2"}',
+        "api-key-command": "key --token=hunter2",
         "header": ["X-A=TOKEN", "X-B=correct-horse"],
         "insecure": True,
         "report": ["out.jsonl"],
@@ -222,6 +223,7 @@ def test_the_rerun_command_shows_no_secret() -> None:
     )
     assert found == (
         "pytest --realtime-target=http://host:1 --realtime-session-options=... "
+        "--realtime-api-key-command=... "
         "--realtime-header=X-A=TOKEN '--realtime-header=X-B=[removed]' "
         "--realtime-insecure --realtime-proxy=http://proxy:3128 "
         "--realtime-baseline-target=http://other:1 "
