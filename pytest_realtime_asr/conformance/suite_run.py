@@ -75,7 +75,8 @@ class SuiteRun:
         whole run.
         """
         result = self._judged(requirement, wait=wait)
-        if (loss := self.scheduler.loss) is not None:
+        loss = self.scheduler.loss
+        if loss and (is_hindered(result, loss) or is_fatal(result, loss)):
             result = lost(result, loss, self.loss_reporter(requirement.id))
         return self.findings.add(result)
 
@@ -83,8 +84,8 @@ class SuiteRun:
         """Return the name of the test that reports the loss of the server.
 
         It is the first requirement of the scenario in which the server was lost that
-        could not be satisfied; the first ``test`` that asks if there is none, or if
-        this process does not run all tests.
+        could not be satisfied. If there is none, or if this process does not run all
+        tests, it is the first ``test`` that asks; its own result must not be satisfied.
         """
         loss = self.scheduler.loss
         run = self.realtime.run
