@@ -19,6 +19,7 @@ import msgspec
 from filelock import FileLock
 
 from pytest_realtime_asr.client.meter import Meter
+from pytest_realtime_asr.run.shared_answers import write_whole
 from pytest_realtime_asr.text.number_format import length
 
 _PREFIX = "audio-"
@@ -123,7 +124,7 @@ class AudioAccount:
         if self._shared is not None:
             left = sum(each.left for each in self._open)
             entry = _Entry(self.meter.seconds, left)
-            self._own.write_bytes(msgspec.json.encode(entry))
+            write_whole(self._own, msgspec.json.encode(entry))
 
     @property
     def _own(self) -> Path:

@@ -51,8 +51,9 @@ class _TestSession:
 
     async def transcribe(self, utterance: Utterance) -> Transcription:
         audio = await self.live.audio(utterance)
-        # The meter of the plan counts what is sent while the audio is reserved.
-        with self.run.account.reserved(audio.seconds, "1 utterance"):
+        with self.run.account.reserved(audio.seconds, "1 utterance") as meter:
+            # What is sent leaves the reservation, so that it does not count twice.
+            self.live.plan = replace(self.live.plan, meter=meter)
             return await self._transcribe(utterance, audio)
 
     async def _transcribe(self, utterance: Utterance, audio: Audio) -> Transcription:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,8 +24,7 @@ class SharedAnswers:
     def keep(self, answer: msgspec.Struct, *words: str) -> None:
         """Store an answer under these words; it replaces an earlier answer."""
         if self._folder is not None:
-            path = self._folder / key(*words)
-            path.write_bytes(msgspec.json.encode(answer))
+            write_whole(self._folder / key(*words), msgspec.json.encode(answer))
 
     def find(self, kind: type[T], *words: str) -> T | None:
         """Return the answer that a worker stored under these words, or ``None``."""
@@ -34,6 +34,13 @@ class SharedAnswers:
         if not path.exists():
             return None
         return msgspec.json.decode(path.read_bytes(), type=kind)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that other workers may read at any time: they never see a part."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside.write_bytes(content)
+    os.replace(beside, path)
 
 
 def key(*words: str) -> str:
