@@ -57,6 +57,24 @@ def test_workers_have_one_account(
     assert audio_account.total(tmp_path) == 4.0
 
 
+def test_a_worker_that_dies_while_it_writes_leaves_its_last_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = AudioAccount(10.0, tmp_path)
+    account.meter.add(3.0)
+    account.publish()
+
+    def die(path: Path, _: bytes) -> None:
+        path.open("wb").close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", die)
+    account.meter.add(1.0)
+    with pytest.raises(KeyboardInterrupt):
+        account.publish()
+    assert audio_account.total(tmp_path) == 3.0
+
+
 def each(server: Realtime) -> None:
     server.transcribe([CLIP] * 2)
 
@@ -99,6 +117,17 @@ def test_all_that_a_test_sends_is_counted_and_bounded(
                     send(server)
                 assert run.account.meter.seconds <= limit
         assert fake.traces()
+
+
+def test_a_session_takes_what_it_sends_from_its_reservation(start: Start) -> None:
+    with faking() as (url, _):
+        run = start(replace(options(pace="0"), max_audio=3 * LENGTH))
+        used: list[float] = []
+        # A sink is called while the audio of the utterance is still reserved.
+        run.sinks.append(lambda *_: used.append(run.account.used))
+        run.begin("test")
+        session(realtime(run, url))
+    assert used == pytest.approx([LENGTH, 2 * LENGTH])
 
 
 def test_the_warm_up_and_the_baseline_are_counted(start: Start) -> None:
