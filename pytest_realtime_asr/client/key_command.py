@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import threading
 import time
@@ -20,6 +21,7 @@ class KeyCommand:
 
     ``words`` are the command and its arguments; no shell is involved. ``learned`` is
     called with each key, which is a secret. Nothing that the command prints is shown.
+    After a failure, the same error is raised until the command may run again.
     """
 
     def __init__(
@@ -34,29 +36,49 @@ class KeyCommand:
         self._clock = clock
         self._running = threading.Lock()
         self._key = ""
-        self._last = 0.0
+        self._last = -math.inf
+        self._failure = ""  # why the last run failed
 
     @property
     def key(self) -> str:
-        """The current key; the first access runs the command. Raises `InputError`."""
-        with self._running:
-            if not self._key:
-                self._run()
-            return self._key
+        """The current key; the first access runs the command. Raises `InputError`.
+
+        Once there is a key, no access waits, not even while the command runs again.
+        """
+        if not self._key:
+            with self._running:
+                if not self._key:
+                    self._run()
+        return self._key
 
     def renew(self, used: str) -> bool:
         """Return whether there is another key than ``used``, which a server refused.
 
         The command is run if the key is still ``used``, and if the last run was at
-        least `PAUSE` s ago. Raises `InputError` if the command fails.
+        least `PAUSE` s ago. Raises `InputError` if the last run failed.
         """
         with self._running:
-            if self._key == used and self._clock() - self._last >= PAUSE:
+            if self._key == used:
                 self._run()
             return self._key != used
 
     def _run(self) -> None:
-        self._last = self._clock()
+        """Run the command if it may run again. Raises `InputError`."""
+        if self._clock() - self._last >= PAUSE:
+            self._last = self._clock()
+            self._failure = ""
+            try:
+                key = self._printed()
+            except InputError as error:
+                self._failure = str(error)
+            else:
+                self._learned(key)  # before any thread can use the key
+                self._key = key
+        if self._failure:
+            raise InputError(self._failure)
+
+    def _printed(self) -> str:
+        """Run the command and return the key that it prints. Raises `InputError`."""
         name = PurePath(self._words[0]).name
         where = f"{OPTION}: the command {name}"
         try:
@@ -83,8 +105,7 @@ class KeyCommand:
                 f"{where} must print the key and nothing else: one word of printable "
                 "ASCII characters"
             )
-        self._key = printed.decode()
-        self._learned(self._key)
+        return printed.decode()
 
 
 class KeyHeaders(Mapping[str, str]):
@@ -109,7 +130,7 @@ class KeyHeaders(Mapping[str, str]):
     def renew(self, used: Mapping[str, str]) -> bool:
         """Return whether the headers now differ from ``used``, which a server refused.
 
-        Raises `InputError` if the command fails.
+        Raises `InputError` if the last run of the command failed.
         """
         key = self._used.get(frozenset(used.items()))
         return key is not None and self._command.renew(key)

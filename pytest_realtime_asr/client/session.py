@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 from pytest_realtime_asr import dialects
@@ -128,17 +129,19 @@ class Live:
         self._reading = asyncio.create_task(self._read())
         if self._pings:
             self._pinging = asyncio.create_task(self._ping_each_second(self._wire))
-        await self._await(
-            lambda: self._inbox.ready and not self.misfit,
-            "the server to be ready",
-            idle=limits.ready,
-            total=limits.ready,
-        )
+        async with self._renewing():
+            await self._await(
+                lambda: self._inbox.ready and not self.misfit,
+                "the server to be ready",
+                idle=limits.ready,
+                total=limits.ready,
+            )
 
     async def configure(self) -> None:
         """Send the model and the options of the plan. Raises `Lost`."""
-        for frame in self._caller.configure():
-            await self._send(frame)
+        async with self._renewing():
+            for frame in self._caller.configure():
+                await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
         """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary.
@@ -192,7 +195,8 @@ class Live:
         is the name of the audio in the trace. Raises `Lost`.
         """
         try:
-            return await self._transcribe(audio, asset)
+            async with self._renewing():
+                return await self._transcribe(audio, asset)
         except asyncio.CancelledError:
             # The server would take the next audio as part of this utterance.
             self._recorder.end(
@@ -334,8 +338,7 @@ class Live:
                 self._loop.unwatch()
         self._recorder.end(Ending.CLOSED_BY_US)
         self._until = self._until or time.monotonic_ns()
-        if not self.key_renewed and self._key_was_refused:
-            self.key_renewed = await asyncio.to_thread(self._renew_key)
+        await self._renew_key()
 
     # The results so far; may be read at any time and from any thread
 
@@ -385,11 +388,25 @@ class Live:
             return False
         return any(each.code in _KEY_CODES for each in self.timeline.refusals)
 
-    def _renew_key(self) -> bool:
+    async def _renew_key(self) -> str:
+        """Renew the key if the server refused it; return why this failed, or ""."""
+        if not self.key_renewed and self._key_was_refused:
+            renew = self.plan.access.renew
+            try:
+                self.key_renewed = await asyncio.to_thread(renew, self._headers)
+            except InputError as error:
+                return str(error)
+        return ""
+
+    @asynccontextmanager
+    async def _renewing(self) -> AsyncIterator[None]:
+        """Renew a refused key after a loss; the loss says why if this fails."""
         try:
-            return self.plan.access.renew(self._headers)
-        except InputError:  # the next session is refused and says why
-            return False
+            yield
+        except Lost as lost:
+            if why := await self._renew_key():
+                raise self._loss(lost.how, f"{lost}; {why}") from lost.__cause__
+            raise
 
     def _freeze(self) -> Trace:
         until = self._until or time.monotonic_ns()

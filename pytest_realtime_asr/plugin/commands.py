@@ -31,6 +31,7 @@ from pytest_realtime_asr.report.progress import show_status
 from pytest_realtime_asr.run import calibration, diagnosis
 from pytest_realtime_asr.run.calibration import Calibration
 from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import printable
 
 
@@ -118,6 +119,8 @@ def _doctor(state: State) -> int:
         clock = _clock(run)
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None
+    except InputError as error:  # for example of the command that prints the key
+        raise pytest.UsageError(str(error)) from None
     finally:
         run.stop()
         state.stop()

@@ -56,3 +56,15 @@ def test_a_server_that_cannot_be_tested(project: Project) -> None:
     result.stdout.fnmatch_lines(
         ["! health *: no server was there: *", "! result      tests cannot run: *"]
     )
+
+
+def test_a_key_command_that_fails(project: Project) -> None:
+    asked = "--realtime-api-key-command=sh -c 'echo hush-hush; exit 7'"
+    result = project.run("--realtime-doctor", asked, target="ws://127.0.0.1:9")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["ERROR: --realtime-api-key-command: the command sh ended with exit code 7; *"]
+    )
+    for output in (result.stdout, result.stderr):
+        output.no_fnmatch_line("*Traceback*")
+        output.no_fnmatch_line("*hush-hush*")

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -37,6 +37,7 @@ from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.run.transcription import Transcription, run_utterance
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import (
     End,
@@ -1713,6 +1714,35 @@ def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
         with pytest.raises(Lost, match=r"did not accept a frame within 0\.5 s"):
             loop.run(live.send_fragments("x" * 50_000_000, parts=3))
         loop.run(live.close())
+
+
+# A key that expires
+
+
+def test_a_failed_renewal_is_told_and_does_not_block_the_loop(loop: Loop) -> None:
+    async def refusing(connection: ServerConnection) -> None:
+        error = {"type": "error", "error": "expired", "code": "invalid_api_key"}
+        await connection.send(CREATED)
+        await connection.send(json.dumps(error))
+        await connection.wait_closed()
+
+    ran = threading.Event()
+
+    def renew(used: Mapping[str, str]) -> bool:
+        ran.clear()
+        loop.submit(asyncio.to_thread(ran.set))
+        assert ran.wait(10)  # the loop runs other tasks in the meantime
+        raise InputError("the command ended with exit code 3")
+
+    with serving(refusing) as url:
+        held = plan(url)
+        held = replace(held, access=replace(held.access, renew=renew))
+        live = Live(loop, held)
+        take = loop.run(run_utterance(live, CLIP))
+    assert take.lost == "refused"
+    assert "expired" in take.reason
+    assert take.reason.endswith("; the command ended with exit code 3")
+    assert not live.key_renewed
 
 
 # What is a flood

@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from pytest_realtime_asr.client import key_command
-from tests.client.test_key_command import counting
+from tests.client.test_key_command import counting, failing
 from tests.support.project import Project
 from tests.support.servers import plain, serving
 
@@ -108,3 +108,35 @@ def test_a_command_that_fails_is_one_error(project: Project) -> None:
         ["realtime target: --realtime-api-key-command: the command sh ended with *"]
     )
     result.stdout.no_fnmatch_line("*hush-hush*exit code*")
+
+
+def test_a_command_that_fails_runs_once(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("key")
+    project.write(SENT)
+    asked = f"--realtime-api-key-command={shlex.join(failing(folder))}"
+    with serving(answer=lambda request: plain(200, MODELS)) as url:
+        result = project.run("--realtime-dialect=vllm", asked, target=url)
+    result.assert_outcomes(errors=1, skipped=2)
+    assert (folder / "count").read_text() == "1"
+
+
+@pytest.mark.parametrize("by_event", [False, True])
+def test_a_session_says_why_the_key_was_not_renewed(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    by_event: bool,
+) -> None:
+    monkeypatch.setattr(key_command, "PAUSE", 0.0)
+    folder = tmp_path_factory.mktemp("key")
+    project.write(SENT)
+    server = Expiring(sessions=1, by_event=by_event)
+    asked = f"--realtime-api-key-command={shlex.join(failing(folder, later=True))}"
+    with serving(server.talk, answer=server.answer) as url:
+        options = ("--realtime-dialect=vllm", "--realtime-rules=off", asked)
+        result = project.run(*options, target=url)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*the command python* ended with exit code 3*"])
+    result.stdout.no_fnmatch_line("*key-number-[12]*")
