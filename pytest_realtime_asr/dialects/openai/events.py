@@ -1,13 +1,6 @@
 """OpenAI's realtime transcription, as of its general release (November 2026).
 
-    server  session.created
-    client  session.update {session: {type: transcription, audio: {input: ...}}}
-    server  session.updated                       the session as it is now, or an error
-    client  input_audio_buffer.append {audio} ... PCM16 mono 24 kHz (or G.711), base64
-    client  input_audio_buffer.commit             if the server does not detect turns
-    server  input_audio_buffer.committed          the audio is now an item, with an id
-    server  conversation.item.input_audio_transcription.delta {item_id, delta} ...
-    server  conversation.item.input_audio_transcription.completed {item_id, transcript}
+The module `reference` has an outline of a session.
 
 Several items may be transcribed at a time and completed in any order. A server that
 detects turns commits them itself, after ``speech_started`` and ``speech_stopped``.

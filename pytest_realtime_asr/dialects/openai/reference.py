@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_realtime_asr.dialects.openai import events
 from pytest_realtime_asr.dialects.openai.events import (
     COMPLETED,
     DELTA,
@@ -301,7 +300,16 @@ def _kinds(*left_out: type) -> Kinds:
     }
 
 
-_OUTLINE = (events.__doc__ or "").split("\n\n")[1]
+_OUTLINE = """\
+    server  session.created
+    client  session.update {session: {type: transcription, audio: {input: ...}}}
+    server  session.updated                       the session as it is now, or an error
+    client  input_audio_buffer.append {audio} ... PCM16 mono 24 kHz (or G.711), base64
+    client  input_audio_buffer.commit             if the server does not detect turns
+    server  input_audio_buffer.committed          the audio is now an item, with an id
+    server  conversation.item.input_audio_transcription.delta {item_id, delta} ...
+    server  conversation.item.input_audio_transcription.completed {item_id, transcript}
+""".rstrip()
 
 GENERAL = Reference(
     about=_GENERAL,

@@ -1,12 +1,6 @@
 """vLLM's own protocol on ``/v1/realtime``, as of release 0.33 (November 2026).
 
-    server  session.created
-    client  session.update {model}                  (answered only if it is refused)
-    client  input_audio_buffer.commit               the utterance begins
-    client  input_audio_buffer.append {audio} ...   PCM16 mono 16 kHz, base64
-    server  transcription.delta {delta} ...
-    client  input_audio_buffer.commit {final: true} its audio is complete
-    server  transcription.done {text, usage}
+The module `reference` has an outline of a session.
 
 After ``transcription.done``, the next commit begins the next utterance. An error leaves
 the connection open. No event has the id of an utterance, so that utterances are

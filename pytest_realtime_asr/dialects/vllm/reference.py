@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.dialects.vllm import events
 from pytest_realtime_asr.dialects.vllm.events import SHAPES
 from pytest_realtime_asr.requirements.reference import Reference, fields_by_requirement
 
@@ -114,9 +113,19 @@ _FIELDS = {
     ),
 }
 
+_OUTLINE = """\
+    server  session.created
+    client  session.update {model}                  (answered only if it is refused)
+    client  input_audio_buffer.commit               the utterance begins
+    client  input_audio_buffer.append {audio} ...   PCM16 mono 16 kHz, base64
+    server  transcription.delta {delta} ...
+    client  input_audio_buffer.commit {final: true} its audio is complete
+    server  transcription.done {text, usage}
+""".rstrip()
+
 REFERENCE = Reference(
     about=_ABOUT,
-    outline=(events.__doc__ or "").split("\n\n")[1],
+    outline=_OUTLINE,
     kinds=SHAPES.kinds,
     examples=_EXAMPLES,
     states=_STATES,
