@@ -21,7 +21,7 @@ from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.report import conformance, junit, layout, summary
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.run import audio_account
-from pytest_realtime_asr.text.messages import error_text
+from pytest_realtime_asr.text.messages import error_text, printable
 
 Row = Mapping[str, Any]
 _UNMEASURED = "no test has measured an utterance"
@@ -133,7 +133,9 @@ class EndOfRun:
             models=[str(row["model"]) for row in found],
             interrupted=interrupted,
         )
-        properties += [(name, state.redactor.clean(text)) for name, text in made]
+        properties += [
+            (name, printable(state.redactor.clean(text))) for name, text in made
+        ]
         if state.settings.junit is junit.Detail.STRICT:
             properties_to_output(state.config)
 

@@ -148,7 +148,7 @@ def test_runs_under_different_conditions_are_not_compared(
     assert said in " ".join(" ".join(shown.outlines).split())
     gated = project.run(corpus, COMPARE, GATE)
     gated.assert_outcomes(failed=1)
-    gated.stdout.fnmatch_lines(f"compared with before.jsonl: {said}")
+    gated.stdout.fnmatch_lines(f"INVALID: compared with before.jsonl: {said}")
 
 
 EACH = """

@@ -158,7 +158,10 @@ def test_the_server_dies(
     result = project.run(*workers, fake, target="fake", apart=bool(workers))
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] == 2
-    assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 6
+    red = outcomes.get("failed", 0) + outcomes["errors"]
+    # Two workers may use the server when it dies; the other tests refer to a failure.
+    assert 2 <= red <= 3
+    assert red + outcomes["skipped"] == 6
     result.stdout.fnmatch_lines(["*Lost: *; events received: 1 session.created*"])
     said = "*the server was lost at ??:??:?? UTC in test_it.py::test_*: *"
     result.stdout.fnmatch_lines([said])

@@ -99,6 +99,7 @@ def run(project: Project, faulty: Faking) -> Run:
             *project.path.glob("*.log"),
             *project.path.glob("*.json*"),
             *project.path.glob(".pytest_cache/**/*.jsonl"),
+            *project.path.glob("realtime-traces/**/*.jsonl"),
             *project.path.glob(".pytest_cache/**/lastfailed"),
         ]
         texts = [path.read_text() for path in files] + [str(path) for path in files]
@@ -132,7 +133,7 @@ def test_no_output_has_a_text_or_a_file_name(project: Project, run: Run) -> None
     assert {row["utterance"] for row in rows} == {"clip-1", "clip-2"}
     assert {row["reference"] for row in rows} == {"[private]"}
     assert rows[0]["errors"]["hits"] == 4
-    (path, *_) = project.path.glob(".pytest_cache/**/realtime-traces/**/*.jsonl")
+    (path, *_) = project.path.glob("realtime-traces/**/*.jsonl")
     texts = [record.text or "" for record in read(path).records if not record.span]
     deltas = [json.loads(text).get("delta", "") for text in texts]
     assert any(delta.startswith("[private: ") for delta in deltas)

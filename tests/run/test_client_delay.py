@@ -292,7 +292,7 @@ def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
     room.run.sinks.append(lambda test, take: rows.append((take.purpose, take.again)))
     with blocking(room, 1) as url:
         found = judged(room, url, p50("300ms"))
-    assert found.verdict is PASS, messages.lines(found)
+    assert found.findings[0].verdict is PASS, messages.lines(found)
     assert rows == [(Purpose.DISTURBED, False), (Purpose.TEST, True)]
     assert found.planned == 1
     assert "n=1, 1 retried, 0 over" in messages.lines(found)[0]
@@ -302,7 +302,7 @@ def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
 def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> None:
     with blocking(room, 9) as url:
         found = judged(room, url, p50("300ms"))
-    assert found.verdict is INVALID, messages.lines(found)
+    assert found.findings[0].verdict is INVALID, messages.lines(found)
     (line,) = messages.lines(found)
     assert "n=1, 1 retried, 1 over" in line
     assert "not attributed to the server: the client was delayed in 1 of 1" in line
@@ -316,7 +316,7 @@ def test_at_most_a_tenth_of_the_sessions_is_retried(room: Judging) -> None:
     with blocking(room, 9) as url:
         found = judged(room, url, p50("300ms"), clips=[BIT] * 3, concurrency=3)
     assert sorted(takes) == [Purpose.DISTURBED, *[Purpose.TEST] * 3]
-    assert found.verdict is INVALID, messages.lines(found)
+    assert found.findings[0].verdict is INVALID, messages.lines(found)
     assert "n=3" in messages.lines(found)[0]
     assert ", 1 retried" in messages.lines(found)[0]
 
