@@ -2,8 +2,8 @@
 
 In the child process, each part of the output follows a tag with the port of the client
 whose session printed it. The parent reads the tags. Output that belongs to no session,
-such as that of the startup, has an empty tag. Output that bypasses Python's streams is
-counted to the session that printed last.
+such as the output of the startup, has an empty tag. Output that bypasses Python's
+streams is attributed to the session that printed last.
 """
 
 from __future__ import annotations

@@ -86,7 +86,8 @@ def _word(token: re.Match[str]) -> str:
 def without_notes(reference: str) -> str:
     """Return a reference without its notes in brackets, such as ``[laughter]``.
 
-    Notes in the text of a server are not removed: they are words that nobody said.
+    Notes in the text of a server stay and count as errors, since the speaker did not
+    say them.
     """
     return _NOTE.sub(" ", reference)
 

@@ -28,7 +28,8 @@ class Targets:
 
     Each server is started once. ``shared`` maps targets to the URLs of the servers that
     xdist's controller started. ``corpus`` returns the corpus of the run, and raises
-    UsageError if the corpus cannot be loaded. ``output`` is that of the applications.
+    UsageError if the corpus cannot be loaded. ``output`` collects what
+    the applications under test print.
     """
 
     def __init__(
