@@ -232,3 +232,13 @@ def test_a_frame_that_does_not_come_any_more_is_noticed() -> None:
     assert exchanges.unseen(kept, VLLM, "order", bare, wrong) == [
         kept.right.frames[0].text
     ]
+
+
+def test_a_frame_that_crosses_the_close_of_the_server_may_be_missing() -> None:
+    closed = End(Ending.CLOSED_BY_PEER, 10**9, 1008)
+    right = seen(session(*OPENING, BEGIN))
+    kept = cut("order", right, seen(session(*OPENING, BEGIN, end=closed), records=(1,)))
+    early = seen(session(*OPENING, end=closed), records=(1,))
+    assert exchanges.unseen(kept, VLLM, "order", right, early) == []
+    never = seen(session(*OPENING))
+    assert exchanges.unseen(kept, VLLM, "order", never, early) == [BEGIN, BEGIN]
