@@ -25,11 +25,11 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.target import parse
+from pytest_realtime_asr.client.transcription import run_utterance
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import client_state
-from pytest_realtime_asr.run.transcription import run_utterance
 
 ROUNDS = 7
 DIALECT = dialects.load("vllm")

@@ -21,11 +21,11 @@ from math import log2
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.run.results import judge_test
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_realtime_asr.audio import Audio as Audio
     from pytest_realtime_asr.client.loss import Lost as Lost
+    from pytest_realtime_asr.client.transcription import Transcription as Transcription
     from pytest_realtime_asr.corpus import Corpus as Corpus
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.run.realtime import Realtime as Realtime
     from pytest_realtime_asr.run.realtime import Session as Session
     from pytest_realtime_asr.run.statistics import keyword_recall as keyword_recall
-    from pytest_realtime_asr.run.transcription import Transcription as Transcription
     from pytest_realtime_asr.trace.records import Trace as Trace
     from pytest_realtime_asr.trace.timeline import Timeline as Timeline
     from pytest_realtime_asr.verdicts.parity import Parity as Parity
@@ -54,7 +54,7 @@ _HOMES = {
     "StubRecogniser": "fake.recognisers.stub.StubRecogniser",
     "Timeline": "trace.timeline.Timeline",
     "Trace": "trace.records.Trace",
-    "Transcription": "run.transcription.Transcription",
+    "Transcription": "client.transcription.Transcription",
     "UndecidedWarning": "verdicts.verdict.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.conformance import wrong_texts
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import after_loss, after_stop
@@ -22,7 +23,6 @@ from pytest_realtime_asr.conformance.suite_run import suite_run
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.outage import outage
 from pytest_realtime_asr.run.realtime import Realtime
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.text.name_list import first_names
 
 WER = 0.12

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
@@ -37,7 +38,6 @@ from pytest_realtime_asr.run.results import (
 )
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor

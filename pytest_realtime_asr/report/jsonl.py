@@ -17,8 +17,7 @@ from typing import Any
 
 import msgspec
 
-from pytest_realtime_asr.audio import AudioError
-from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.metrics.accuracy import (
     head_deletions,
     tail_deletions,
@@ -32,7 +31,6 @@ from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.results import Results
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.text.name_list import first_names
 from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
@@ -60,7 +58,7 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
         "started": lambda: take.trace.started,
         "dialect": lambda: take.trace.dialect,
         "utterance": lambda: take.utterance.id,
-        "audio": lambda: _digest(take.utterance),
+        "audio": lambda: take.audio,
         "language": lambda: take.utterance.language,
         "synthetic": lambda: take.utterance.synthetic,
         "lost": lambda: take.lost,
@@ -281,14 +279,6 @@ def _basis(take: Transcription) -> str:
     """Return how the language of the reference is known."""
     found = take.alignment.language
     return "" if found is None else found.basis.value
-
-
-def _digest(utterance: Utterance) -> str:
-    """Return the digest of the audio, or "" if the audio cannot be decoded."""
-    try:
-        return utterance.audio.digest
-    except AudioError:
-        return ""
 
 
 class Appender:

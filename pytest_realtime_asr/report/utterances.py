@@ -12,12 +12,12 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.metrics.alignment import Alignment, TextUnit, kind
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.text.number_format import several
 
 _INDENT = 4

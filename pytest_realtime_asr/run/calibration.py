@@ -22,12 +22,12 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.target import parse
+from pytest_realtime_asr.client.transcription import run_utterance
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import Utterance, load
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics import CATALOGUE, ONCE, Group, Unit, measure
-from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.trace.timeline import Event, Final, Partial, Timeline
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Begun, Purpose, Transcription
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.run.transcription import Begun, Purpose, Transcription
 from pytest_realtime_asr.run.turns import Turn
 from pytest_realtime_asr.verdicts.parity import Parity
 

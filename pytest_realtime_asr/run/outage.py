@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pytest_realtime_asr.client.absence import absent, is_cut_off
-from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.text.number_format import several
 
 

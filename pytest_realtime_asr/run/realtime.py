@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, overload
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.transcription import Begun, Transcription
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
@@ -24,7 +25,6 @@ from pytest_realtime_asr.run.ledger import Ended, Ledger
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Begun, Transcription
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_realtime_asr import metrics
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.run.ledger import RandomOrder
 from pytest_realtime_asr.run.outage import Outage, outage, unserved
-from pytest_realtime_asr.run.statistics import counts_for
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
@@ -286,24 +284,7 @@ def _sequential(budget: Budget) -> bool:
 
 
 def _samples(takes: Iterable[Transcription], metric: str) -> list[Sample]:
-    return [_sample(take, metric) for take in takes if counts_for(take, metric)]
-
-
-def _sample(take: Transcription, metric: str) -> Sample:
-    beside = metrics.CATALOGUE[metric].beside
-    return Sample(
-        label=take.label,
-        value=take.metrics[metric],
-        lost=take.lost,
-        late_ms=take.scheduling_delay,
-        clip=take.utterance.clip,
-        own=take.client_state,
-        blocked_ms=take.metrics["send_blocked"] or 0.0,
-        path_ms=take.metrics["path_round_trip"],
-        again=take.again,
-        beside=None if beside is None else take.metrics[beside],
-        premature=take.premature.get(metric),
-    )
+    return [take.sample(metric) for take in takes if take.counts_for(metric)]
 
 
 def broken_rules(

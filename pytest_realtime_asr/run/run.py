@@ -12,13 +12,13 @@ from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, INTERRUPTED, Ledger
 from pytest_realtime_asr.run.reporters import Reporters
 from pytest_realtime_asr.run.servers import Servers, ignore
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.run.turns import Turns
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.redaction import Redactor

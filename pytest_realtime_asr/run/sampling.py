@@ -18,6 +18,12 @@ from typing import Any, TypeVar
 
 from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.transcription import (
+    Begun,
+    Purpose,
+    Transcription,
+    run_session,
+)
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.run.audio_account import AudioLimit
 from pytest_realtime_asr.run.forecast import CallProgress, expected, reporting
@@ -25,12 +31,6 @@ from pytest_realtime_asr.run.ledger import Ledger, RandomOrder
 from pytest_realtime_asr.run.results import decided, sequential_budgets
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import (
-    Begun,
-    Purpose,
-    Transcription,
-    run_session,
-)
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts import parity
 from pytest_realtime_asr.verdicts.client_delay import tolerance

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr import metrics
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.metrics import Better
 from pytest_realtime_asr.metrics.accuracy import (
     pooled,
@@ -14,7 +15,6 @@ from pytest_realtime_asr.metrics.accuracy import (
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
 from pytest_realtime_asr.metrics.keywords import recognised
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.stats import quantile
 
 # Metrics that each test with sessions has, even if every session was lost.
@@ -58,17 +58,6 @@ def unspoken(takes: Iterable[Transcription]) -> float | None:
     return unspoken_rate((take.alignment, take.counts.seconds) for take in takes)
 
 
-def counts_for(take: Transcription, metric: str) -> bool:
-    """Return whether a transcription counts for a metric.
-
-    For metrics of the connection, only the first utterance of a session counts. For
-    metrics of silence, only utterances with an empty reference count.
-    """
-    if metric in metrics.SILENT:
-        return not take.utterance.text.strip()
-    return take.item == 0 or metric not in metrics.ONCE
-
-
 def all_statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
     """Return the `statistics`, with those of tests in which no utterance had a final.
 
@@ -76,7 +65,7 @@ def all_statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]
     """
     found = statistics(takes)
     for name in _ALWAYS:
-        counted = [take for take in takes if counts_for(take, name)]
+        counted = [take for take in takes if take.counts_for(name)]
         if name not in found and counted and all(take.lost for take in counted):
             never = {key: math.inf for key in ("p50", "p95", "max")}
             found[name] = {**never, "n": len(counted)}
@@ -98,7 +87,7 @@ def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
         turned, measured = [], False
         for take in takes:
             value = take.metrics[name]
-            if not counts_for(take, name):
+            if not take.counts_for(name):
                 continue
             if take.lost and metric.gated:
                 turned.append(math.inf)

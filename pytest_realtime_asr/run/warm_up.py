@@ -15,11 +15,11 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.probe import PATIENCE, sent_nothing
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Transcription, run_utterance
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.run.config import time_limits
-from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending, Sender

@@ -32,11 +32,11 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Limits, Plan
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Transcription, run_utterance
 from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
-from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import (

@@ -14,6 +14,7 @@ import pytest
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import run_utterance
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.legal_variation import (
     CHANGED,
@@ -25,7 +26,6 @@ from pytest_realtime_asr.fake.legal_variation import (
     _ulid,
 )
 from pytest_realtime_asr.fake.server_state import ServerState
-from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.trace.records import Record, Sender
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import CLIP, SOUND, VLLM, faking, plan

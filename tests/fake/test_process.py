@@ -16,10 +16,10 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import run_utterance
 from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.run.fakes import FakeServers
-from pytest_realtime_asr.run.transcription import run_utterance
 from tests.support.servers import CLIP, plan
 
 ENGLISH = ("--corpus", "bundled:english")

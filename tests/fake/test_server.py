@@ -26,11 +26,11 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Transcription, run_utterance
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.requirements.violations import observe
-from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import BRIEF, CLIP, SOUND, VLLM, faking, plan

@@ -18,6 +18,7 @@ from unittest import mock
 import msgspec
 
 from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.plugin import termination
@@ -30,7 +31,6 @@ from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.run import Run
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace import records
 from tests.hostile import Case, message
 from tests.support.paths import FIXTURES

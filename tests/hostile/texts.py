@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.client.inbox import flooded
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.metrics import measure
@@ -17,7 +18,6 @@ from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.requirements.checks import wordless
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Violated
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 from tests.hostile import Case

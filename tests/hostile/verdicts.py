@@ -11,6 +11,7 @@ from pathlib import Path
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl, junit, messages, terminal
 from pytest_realtime_asr.report.comparison import change_line
@@ -19,7 +20,6 @@ from pytest_realtime_asr.requirements.requirement import Undecided
 from pytest_realtime_asr.run.ledger import RandomOrder
 from pytest_realtime_asr.run.results import Results, judge_test
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.trace.timeline import (

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal, verdict_rows
 from pytest_realtime_asr.report.files import ReportFile
@@ -32,7 +33,6 @@ from pytest_realtime_asr.report.transcript import FULL, transcript
 from pytest_realtime_asr.report.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
 from pytest_realtime_asr.run.results import Results, judge_test
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,

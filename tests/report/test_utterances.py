@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.metrics.accuracy import Languages
 from pytest_realtime_asr.report import languages, utterances
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.utterances import COLUMNS, Appender
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from tests.support.servers import CLIP, took
 
 

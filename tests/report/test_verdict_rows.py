@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.report import jsonl, junit, messages
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.run.results import Results, judge_test
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     budget,

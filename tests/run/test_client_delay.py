@@ -20,6 +20,11 @@ from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.client import session
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import (
+    Purpose,
+    Transcription,
+    run_utterance,
+)
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import ClientState
@@ -31,7 +36,6 @@ from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Purpose, Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Ping
 from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
 from pytest_realtime_asr.verdicts.client_delay import tolerance

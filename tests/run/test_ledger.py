@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import messages
 from pytest_realtime_asr.report.messages import headline
@@ -29,7 +30,6 @@ from pytest_realtime_asr.run.statistics import (
     word_errors,
 )
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts.budgets import budget, latency_budget, wer_threshold
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy, Verdict
 from tests.support.servers import CLIP, VLLM, took, violations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.trace.records import Ending
 from tests.support.runs import (
     Start,

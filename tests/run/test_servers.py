@@ -17,6 +17,7 @@ from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.dialect_detection import Discovery
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import OptionsError, Plan
+from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.evidence import Evidence
@@ -25,7 +26,6 @@ from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
-from pytest_realtime_asr.run.transcription import Purpose
 from pytest_realtime_asr.trace.records import Sender
 from tests.support.runs import (
     Site,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.run.transcription import Transcription
 from tests.support.sessions import CREATED, SPEAK, UPDATE, done, part
 
 RULES = tuple(each for each in VLLM.requirements if each.id == "no-vocabulary-tokens")

@@ -24,13 +24,13 @@ from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Limits, Plan
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import Transcription, run_utterance
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Trace
 
 Talk = Callable[[ServerConnection], Awaitable[None]]

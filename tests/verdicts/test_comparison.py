@@ -15,6 +15,7 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl
@@ -26,7 +27,6 @@ from pytest_realtime_asr.report.comparison import (
     warnings,
 )
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.change import Change, Outcome
 from pytest_realtime_asr.verdicts.comparison import BESIDE, Comparison

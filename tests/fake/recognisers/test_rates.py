@@ -15,6 +15,7 @@ from pytest_realtime_asr import FakeServer, Utterance
 from pytest_realtime_asr.audio import read
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.transcription import run_utterance
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
 from pytest_realtime_asr.metrics.accuracy import (
@@ -22,7 +23,6 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.metrics.alignment import Errors
-from pytest_realtime_asr.run.transcription import run_utterance
 from tests.support.servers import plan
 
 CLIPS = ("turn-right", "go-forward", "digits-five")

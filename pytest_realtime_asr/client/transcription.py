@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_realtime_asr import metrics
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
@@ -35,6 +36,7 @@ from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
+from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 _LONGEST_LABEL = 120  # characters of a session id
@@ -47,6 +49,10 @@ class Purpose(enum.StrEnum):
     sent for a parity check, whose latencies are not judged. `DISTURBED`: sent in a
     session that the client disturbed; the session was run again, and the first run is
     kept as evidence only. `INTERRUPTED`: an interrupt of the run ended the utterance.
+    `ALONE`: sent without load, to be compared with the same clip under load. `RAMP` and
+    `DRAIN`: sent under load before and after its steady part. `SEARCH`: sent under a
+    load that only steers the search for the capacity. `WITNESS`: sent by a stream of
+    its own beside the load.
     """
 
     TEST = "test"
@@ -54,6 +60,31 @@ class Purpose(enum.StrEnum):
     PARITY = "parity"
     DISTURBED = "disturbed"
     INTERRUPTED = "interrupted"
+    ALONE = "alone"
+    RAMP = "ramp"
+    DRAIN = "drain"
+    SEARCH = "search"
+    WITNESS = "witness"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of one utterance, without its recording.
+
+    The fields have the meaning of the properties of `Transcription` with the same
+    name. ``audio`` is the digest of the samples that were sent.
+    """
+
+    session: str
+    text: str
+    metrics: Mapping[str, float | None]
+    premature: Mapping[str, Premature]
+    counts: Counts
+    usage: Usage | None
+    client_state: ClientState
+    scheduling_delay: float
+    violations: tuple[Violation, ...] = ()
+    audio: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +97,8 @@ class Transcription:
     `Lost` was raised in the test. The utterance was sent under ``conditions``.
     ``again`` says that the session is the retry of a session that the client disturbed.
     ``found`` says how the dialect was detected, and is empty if the user named the
-    dialect.
+    dialect. ``kept`` is what was measured if the frames of the recording were dropped;
+    ``None`` if the recording is complete.
     """
 
     utterance: Utterance
@@ -81,6 +113,7 @@ class Transcription:
     conditions: Conditions = field(default=Conditions(), repr=False)
     purpose: Purpose = Purpose.TEST
     again: bool = False
+    kept: Measured | None = field(default=None, repr=False)
 
     @property
     def trace(self) -> Trace:
@@ -95,7 +128,7 @@ class Transcription:
     @cached_property
     def text(self) -> str:
         """The text of the final, or of the last partial if there is no final."""
-        return self.timeline.text
+        return self.timeline.text if self.kept is None else self.kept.text
 
     @property
     def hypothesis(self) -> str | None:
@@ -110,10 +143,14 @@ class Transcription:
     @property
     def usage(self) -> Usage | None:
         """The audio or tokens that the server counted, as the final reports them."""
+        if self.kept is not None:
+            return self.kept.usage
         return self.timeline.final.usage if self.timeline.final else None
 
     @cached_property
     def _measures(self) -> Measures:
+        if self.kept is not None:
+            return Measures(self.kept.metrics, self.kept.premature)
         return metrics.measures(self.timeline, self.utterance)
 
     @property
@@ -132,16 +169,20 @@ class Transcription:
     @cached_property
     def counts(self) -> Counts:
         """The amount of audio that was sent, and the number of tokens."""
-        return counts(self.timeline)
+        return counts(self.timeline) if self.kept is None else self.kept.counts
 
     @cached_property
     def client_state(self) -> ClientState:
         """How busy the client was during the session."""
+        if self.kept is not None:
+            return self.kept.client_state
         return client_state(self.timeline)
 
     @cached_property
     def scheduling_delay(self) -> float:
         """The largest scheduling delay of the client in ms, 0 if none is known."""
+        if self.kept is not None:
+            return self.kept.scheduling_delay
         return scheduling_delay(self.timeline) or 0.0
 
     @cached_property
@@ -196,13 +237,68 @@ class Transcription:
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """The server's violations in the session, up to the end of the utterance."""
+        if self.kept is not None:
+            return self.kept.violations
         spoken = {self.item: self.utterance}
         return observe(self.rules, Part("", self.recording, spoken))
 
     @property
     def session(self) -> str:
         """The id that the server gave the session, "" if it gave none."""
-        return self.timeline.session
+        return self.timeline.session if self.kept is None else self.kept.session
+
+    @property
+    def audio(self) -> str:
+        """The digest of the samples, or "" if the audio cannot be decoded."""
+        if self.kept is not None:
+            return self.kept.audio
+        try:
+            return self.utterance.audio.digest
+        except AudioError:
+            return ""
+
+    @property
+    def measured(self) -> Measured:
+        """All that was measured, for a transcription without its recording."""
+        return Measured(
+            session=self.session,
+            text=self.text,
+            metrics=self.metrics,
+            premature=self.premature,
+            counts=self.counts,
+            usage=self.usage,
+            client_state=self.client_state,
+            scheduling_delay=self.scheduling_delay,
+            violations=self.violations,
+            audio=self.audio,
+        )
+
+    def counts_for(self, metric: str) -> bool:
+        """Return whether the transcription counts for a metric.
+
+        For metrics of the connection, only the first utterance of a session counts. For
+        metrics of silence, only utterances with an empty reference count.
+        """
+        if metric in metrics.SILENT:
+            return not self.utterance.text.strip()
+        return self.item == 0 or metric not in metrics.ONCE
+
+    def sample(self, metric: str) -> Sample:
+        """Return the sample that a budget for a metric judges."""
+        beside = metrics.CATALOGUE[metric].beside
+        return Sample(
+            label=self.label,
+            value=self.metrics[metric],
+            lost=self.lost,
+            late_ms=self.scheduling_delay,
+            clip=self.utterance.clip,
+            own=self.client_state,
+            blocked_ms=self.metrics["send_blocked"] or 0.0,
+            path_ms=self.metrics["path_round_trip"],
+            again=self.again,
+            beside=None if beside is None else self.metrics[beside],
+            premature=self.premature.get(metric),
+        )
 
     @property
     def label(self) -> str:
