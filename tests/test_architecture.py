@@ -32,6 +32,7 @@ LAYERS = (
     ("verdicts",),
     ("client",),
     ("fake",),
+    ("load",),
     ("run",),
     ("conformance",),
     ("report",),

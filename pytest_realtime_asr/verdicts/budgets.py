@@ -111,7 +111,7 @@ class WerThreshold:
 
 @dataclass(frozen=True, slots=True)
 class RecallThreshold:
-    """The lower limit of a recall of keywords, as returned by `keyword_recall`.
+    """The lower limit of a keyword recall; `keyword_recall` makes this limit.
 
     ``normalizer`` has the same meaning as in `WerThreshold`.
     """
