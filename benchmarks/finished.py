@@ -63,8 +63,7 @@ class Replayed(Live):
         self._recorder.begin()
         self._recorder.open()
         for record in self.source.records:
-            self._recorder.records.append(record)
-            self._add(record)
+            self._recorder.add(record)
         self._recorder.end(Ending.CLOSED_BY_US)
         self.source.spent += time.process_time() - begun
 

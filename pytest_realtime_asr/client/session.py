@@ -30,12 +30,12 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
+from pytest_realtime_asr.trace.recorder import Recorder
 from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
     TAIL,
     Ending,
     Record,
-    Recorder,
     Sender,
     Span,
     Trace,

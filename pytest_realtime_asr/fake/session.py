@@ -17,7 +17,8 @@ from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
-from pytest_realtime_asr.trace.records import Recorder, Sender, Span
+from pytest_realtime_asr.trace.recorder import Recorder
+from pytest_realtime_asr.trace.records import Sender, Span
 
 _DIED = 70  # the exit code of a server that crashes because of a fault
 
