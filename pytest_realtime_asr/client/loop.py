@@ -41,6 +41,7 @@ class Loop:
         )
         self._thread.start()
         self._process = os.getpid()
+        self.reading = asyncio.Lock()  # held by the session that reads its frames
         self._watchers = 0
         self._ticker: asyncio.Task[None] | None = None
         self._late: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (due, lateness)

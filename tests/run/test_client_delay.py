@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.audio import silence
-from pytest_realtime_asr.client import session
+from pytest_realtime_asr.client import pings
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import (
@@ -177,7 +177,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
 ) -> None:
     with faking("no-pong") as (url, _):
         brief = pinged(loop, url, pace=8)
-        monkeypatch.setattr(session, "PONG_TIMEOUT", 0.2)
+        monkeypatch.setattr(pings, "PONG_TIMEOUT", 0.2)
         longer = pinged(loop, url)
     for take in (brief, longer):
         assert (take.lost, take.trace.end.how) == ("", Ending.CLOSED_BY_US)
