@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -259,6 +260,7 @@ class Blocking:
         self._loop = room.run.loop
         self._left = times
         self._closes = closes
+        self._begun = threading.Event()  # set while the loop is blocked
 
     async def __call__(self, connection: ServerConnection) -> None:
         await connection.send(CREATED)
@@ -268,12 +270,15 @@ class Blocking:
             if self._left:
                 self._left -= 1
                 self._loop.submit(self._block())
+                await asyncio.to_thread(self._begun.wait, 10)
+                self._begun.clear()
             if self._closes:
                 await connection.close(1011, "no memory")
                 return
             await connection.send('{"type":"transcription.done","text":"x"}')
 
     async def _block(self) -> None:
+        self._begun.set()
         time.sleep(BLOCKED)
 
 
