@@ -29,11 +29,14 @@ class Processes:
         self.slots = slots
         self._messages: queue.Queue[Message] = queue.Queue()
         self._workers: dict[int, _Process] = {}
+        self._stopped = False
         self._changing = threading.Lock()
 
     def start(self, shard: Shard) -> None:
         """Start a shard; it begins at its time."""
         with self._changing:
+            if self._stopped:  # late messages of stopped shards belong to no level
+                self._messages, self._stopped = queue.Queue(), False
             self._worker(shard.worker).start(shard)
 
     def next(self, timeout: float) -> Message | None:
@@ -50,6 +53,7 @@ class Processes:
         """
         with self._changing:
             stopped, self._workers = self._workers, {}
+            self._stopped = True
         for worker in stopped.values():
             worker.stop()
 
@@ -76,9 +80,10 @@ class _Process:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # Ctrl-C is for the parent, which stops the worker
         )
-        threading.Thread(
+        self._reading = threading.Thread(
             target=self._read, name=f"realtime-asr-worker-{number}", daemon=True
-        ).start()
+        )
+        self._reading.start()
 
     @property
     def alive(self) -> bool:
@@ -97,10 +102,12 @@ class _Process:
     def stop(self) -> None:
         """Tell the process to end, and kill it if it does not end in time."""
         self._write(None)
-        killer = threading.Thread(target=self._end, daemon=True)
-        killer.start()
-        if self._shard is None:
-            killer.join()
+        self._close()
+        ending = threading.Thread(target=self._end, daemon=True)
+        ending.start()
+        if self._shard is None:  # an idle process ends at once
+            ending.join()
+            self._reading.join()
 
     def _end(self) -> None:
         try:
@@ -110,9 +117,14 @@ class _Process:
 
     def _write(self, command: Shard | None) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # its end is reported by the thread that reads
+        with suppress(OSError, ValueError):  # the thread that reads reports the end
             pickle.dump(command, self._process.stdin, pickle.HIGHEST_PROTOCOL)
             self._process.stdin.flush()
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # of what could not be written to a dead process
+            self._process.stdin.close()
 
     def _read(self) -> None:
         """Pass on the messages of the process until its end."""
@@ -127,6 +139,7 @@ class _Process:
                     self._shard = None
                 self._messages.put(message)
         code = self._process.wait()
+        self._close()
         shard = self._shard
         if shard is not None:
             why = self._reason(code)

@@ -6,12 +6,14 @@ thread of the caller, while the witnesses run on the event loop of the run.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
@@ -92,6 +94,8 @@ class Runner:
         rate = plan.caller.rate
         self.clips = tuple(_decoded(each, rate) for each in clips)
         self._alone: tuple[Row, ...] | None = None
+        self._interrupted = threading.Event()
+        self._outside: Future[tuple[Row, ...]] | None = None
         self._started = 0  # workers that have run a shard and were not stopped
 
     def alone(self) -> tuple[Row, ...]:
@@ -101,7 +105,7 @@ class Runner:
         sent, with `ALONE` s of audio in total.
         """
         if self._alone is None:
-            self._alone = self._loop.run(self._send_alone())
+            self._alone = self._wait(self._send_alone())
         return self._alone
 
     async def _send_alone(self) -> tuple[Row, ...]:
@@ -141,7 +145,7 @@ class Runner:
         alone = self.alone()
         seen: list[Row] = []
         witnesses = Witnesses(self._lone(Purpose.WITNESS, seen), load, self.clips)
-        before = self._loop.run(witnesses.before())
+        before = self._wait(witnesses.before())
         seen.clear()
         count = self._workers(load)
         started = time.time() + LEAD + (STARTING if count > self._started else 0.0)
@@ -162,7 +166,7 @@ class Runner:
             through.cancel()
             self._cut_off(found, purpose)
             raise
-        after = self._loop.run(witnesses.after(clock, before))
+        after = self._wait(witnesses.after(clock, before))
         not_begun: Counter[str] = Counter()
         for end in found.ends:
             not_begun.update(end.not_begun)
@@ -179,6 +183,21 @@ class Runner:
             not_begun=dict(not_begun),
             aborted=found.aborted,
         )
+
+    def interrupt(self) -> None:
+        """End the call that is running; it raises CancelledError in its thread."""
+        self._interrupted.set()
+        if self._outside is not None:
+            self._outside.cancel()
+
+    def _wait(self, work: Coroutine[Any, Any, tuple[Row, ...]]) -> tuple[Row, ...]:
+        """Run sessions outside the load, and return their rows."""
+        self._outside = self._loop.submit(work)
+        try:
+            return self._outside.result()
+        except BaseException:
+            self._outside.cancel()
+            raise
 
     def stop(self) -> None:
         """End the workers; a later level starts new ones."""
@@ -223,6 +242,8 @@ class Runner:
         told = 0.0
         while found.pending and clock.now < deadline:
             self._take(self._executor.next(_POLL), found, purpose)
+            if self._interrupted.is_set():
+                raise CancelledError
             if not found.aborted and (why := _too_many_errors(load, found.rows)):
                 found.aborted = why
                 self.stop()

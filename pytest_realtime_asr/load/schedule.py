@@ -117,6 +117,25 @@ def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
             expected += 1.0
 
 
+def most_audio(load: Load, lengths: Sequence[float]) -> float:
+    """Return the audio in s that a level sends if the server answers at once."""
+    if load.arrivals is not None:
+        return sum(turn.seconds for turn in arrivals(load, lengths))
+    return sum(
+        turn.seconds
+        for number in range(load.streams)
+        for turn in _unhindered(Stream(load, number, lengths, 0.0))
+    )
+
+
+def _unhindered(stream: Stream) -> Iterator[Turn]:
+    """Yield the sessions of a stream if each ends with its audio."""
+    turn = stream.next(stream.start)
+    while turn is not None:
+        yield turn
+        turn = stream.next(stream.after(turn, turn.planned))
+
+
 def _reached(load: Load, expected: float) -> float:
     """Return the time by which this number of sessions is expected to have arrived."""
     in_ramp = load.rate * load.ramp / 2
