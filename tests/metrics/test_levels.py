@@ -348,14 +348,15 @@ def test_recovery_at_once() -> None:
 
 def test_recovery_after_ten_seconds() -> None:
     finals = [900.0, 700.0, 500.0, 300.0, 150.0, 108.0, 100.0]
-    found = estimate("recovery", after(*finals))
-    assert (found.value, found.interval) == (12_000.0, (10_000.0, 12_000.0))
+    for seen in (finals, finals[:-1]):  # the witness may end at the first early final
+        found = estimate("recovery", after(*seen))
+        assert (found.value, found.interval) == (12_000.0, (10_000.0, 12_000.0))
 
 
 def test_a_single_early_final_is_no_recovery() -> None:
     found = estimate("recovery", after(900.0, 100.0, 900.0, 100.0, 100.0))
     assert found.value == 8000.0
-    assert LEVELS["recovery"](after(900.0, 800.0, 100.0)) is None
+    assert LEVELS["recovery"](after(900.0, 800.0)) is None
     assert LEVELS["recovery"](after(900.0, LOST, 800.0, LOST)) is None
 
 
@@ -367,7 +368,7 @@ def test_recovery_compares_a_clip_with_itself() -> None:
 
 
 def test_the_scatter_of_short_finals_is_no_lack_of_recovery() -> None:
-    values = after(13.0, 12.0)
+    values = after(18.0, 19.0)
     short = (answer("one", -9.0, 9.0),)
     found = replace(values, witness=replace(values.witness, before=short))
     assert estimate("recovery", found).value == 2000.0
