@@ -28,7 +28,8 @@ class Pacer:
     accepts. ``begin`` is the time in ns at which the first sample is spoken. ``put``
     sends a frame and waits until the socket has accepted it. ``after`` is called with
     the number of samples of each frame that was sent; the audio ends early if it
-    returns true.
+    returns true. ``path_delay`` returns the seconds by which the network path delays
+    the next frame, after the frame is due.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Pacer:
         begin: int,
         put: Callable[[bytes], Awaitable[None]],
         after: Callable[[int], bool],
+        path_delay: Callable[[], float] | None = None,
     ) -> None:
         self.due = begin  # of the last frame, in ns
         self._pcm = memoryview(audio.pcm)
@@ -57,6 +59,8 @@ class Pacer:
         self._begin = begin
         self._put = put
         self._after = after
+        self._path_delay = path_delay
+        self._delayed = False  # whether the next frame has had this delay
         self._next = 0  # the first sample of the next frame
         self._woke = 0  # when the pacer came to send the next frame, in ns
         self._over = not audio.samples
@@ -104,16 +108,10 @@ class Pacer:
         recorder, wire = self._recorder, self._wire
         while not self._over:
             stop = min(self._next + self._step, self._samples)
-            self._woke = recorder.now()
-            if self._pace:
-                spoken = round(stop / self._rate / self._pace * 1e9)
-                self.due = self._begin + spoken
-            else:
-                self.due = self._woke
-            # On some event loops a timer may fire early, so the time is compared again.
-            if (left := self.due - self._woke) > 0:
-                self._timer = self._loop.call_later(left / 1e9, self._advance)
+            if (wait := self._wait(stop)) > 0:
+                self._timer = self._loop.call_later(wait, self._advance)
                 return None
+            self._delayed = False
             frame = self._append(bytes(self._pcm[2 * self._next : 2 * stop]))
             if recorder.ended is not None or not wire.ready:
                 return partial(self._put, frame)
@@ -121,3 +119,21 @@ class Pacer:
                 return wire.accepted
             self.accepted()
         return None
+
+    def _wait(self, stop: int) -> float:
+        """Return the seconds to wait before the frame that ends at ``stop`` is sent."""
+        if self._delayed:
+            return 0.0
+        self._woke = self._recorder.now()
+        if self._pace:
+            spoken = round(stop / self._rate / self._pace * 1e9)
+            self.due = self._begin + spoken
+        else:
+            self.due = self._woke
+        # On some event loops a timer may fire early, so the time is compared again.
+        if (left := self.due - self._woke) > 0:
+            return left / 1e9
+        if self._path_delay is None:
+            return 0.0
+        self._delayed = True
+        return self._path_delay()

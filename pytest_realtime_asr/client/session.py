@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 
 from pytest_realtime_asr.audio import Audio, silence
@@ -88,6 +90,10 @@ class Live:
         self._wire: Wire | None = None
         self._pinging: asyncio.Task[None] | None = None
         self._due: int | None = None  # when the last audio was due
+        self._path_delay: Callable[[], float] | None = None
+        if plan.jitter:
+            uniform = random.Random(plan.seed).uniform
+            self._path_delay = partial(uniform, 0, plan.jitter)
         carrier = self._caller.append(b"")
         self._carrier = carrier if self._caller.binary else carrier.decode()
 
@@ -482,6 +488,7 @@ class Live:
             begin=begin,
             put=self._put_audio,
             after=after,
+            path_delay=self._path_delay,
         )
         try:
             while (blocked := await pacer.run(self._connected())) is not None:

@@ -50,6 +50,7 @@ class Paced:
         pace: float = 10.0,
         append: Callable[[bytes], bytes] | None = None,
         after: Callable[[int], bool] = lambda samples: False,
+        path_delay: Callable[[], float] | None = None,
     ) -> None:
         self.socket = socket
         self.recorder = Recorder(
@@ -70,6 +71,7 @@ class Paced:
             begin=self.begin,
             put=self._put,
             after=after,
+            path_delay=path_delay,
         )
 
     async def _put(self, frame: bytes) -> None:
@@ -173,6 +175,17 @@ def test_the_audio_ends_early_when_it_is_told_to() -> None:
     it = paced(silence(1.0, rate=RATE), Socket(), after=after)
     assert counted == [RATE // 10] * 2
     assert len(it.socket.frames) == 2
+
+
+def test_a_delay_of_the_path_is_no_delay_of_the_client() -> None:
+    """A frame that the path delays was due and woke in time, and is sent later."""
+    delays = iter([0.03, 0.0, 0.02])
+    it = paced(silence(0.3, rate=RATE), Socket(), path_delay=delays.__next__)
+    sent = [record.at - record.times[1] for record in it.recorder.records]
+    assert sent[0] >= 30 * MS
+    assert sent[2] >= 20 * MS
+    assert sent[1] < sent[0]
+    assert len(it.socket.frames) == 3
 
 
 def test_an_exception_of_the_dialect_reaches_the_task() -> None:
