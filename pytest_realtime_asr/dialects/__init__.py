@@ -129,12 +129,17 @@ class Operations:
     ``version`` is the version that the fake server stands for, and that ``GET
     /version`` returns; it is empty if the servers have no such route. ``gauge`` is the
     name of the number of open sessions in ``GET /metrics``, ``counter`` that of all
-    sessions so far; each is empty if the servers do not show it.
+    sessions so far. ``running`` and ``waiting`` are the names of the numbers of
+    utterances that are recognised and that wait, and ``cache`` that of the used share
+    of the cache, from 0 to 1. Each is empty if the servers do not show it.
     """
 
     version: str = ""
     gauge: str = ""
     counter: str = ""
+    running: str = ""
+    waiting: str = ""
+    cache: str = ""
 
 
 class Dialect(Protocol):

@@ -43,7 +43,9 @@ class Fake:
     def __init__(self, config: FakeConfig, recogniser: Recogniser) -> None:
         self._config = config
         self._recogniser = recogniser
-        self._state = ServerState(config.dialect, config.models, key=config.key)
+        self._state = ServerState(
+            config.dialect, config.models, key=config.key, capacity=config.capacity
+        )
         self._faults = Faults(config.faults, self._state)
         self._routes = HttpRoutes(config, self._state, self._faults, self.traces)
         self._ids = random.Random(config.seed)
@@ -92,6 +94,7 @@ class Fake:
             connection,
             recorder,
             self._faults,
+            state.workload,
             word_delay,
         )
         try:

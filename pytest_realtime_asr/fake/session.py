@@ -13,13 +13,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.capacity import Workload
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
 from pytest_realtime_asr.trace.records import Recorder, Sender, Span
 
-_DIED = 70  # the exit code of a server that crashes because of a fault
+_DIED = 70  # the exit code of a server that crashes by a fault or beyond its capacity
 
 
 class FakeSession:
@@ -36,6 +37,7 @@ class FakeSession:
         connection: ServerConnection,
         recorder: Recorder,
         faults: Faults,
+        workload: Workload,
         word_delay: Callable[[], float],
     ) -> None:
         self._limit = config.limit
@@ -56,6 +58,7 @@ class FakeSession:
             server=server,
             recogniser=recogniser,
             faults=faults,
+            workload=workload,
             now=recorder.now,
             send=self._send,
             fail=self._fail,
@@ -157,6 +160,8 @@ class FakeSession:
         """Start an utterance with the audio that came before the start."""
         if (interrupted := self._hearing) is not None:
             await interrupted.close()
+        if self._speaking.workload.is_deadly:
+            os._exit(_DIED)
         begun = FakeUtterance(len(self._utterances), self._speaking)
         self._utterances.append(begun)
         for pcm, earlier in self._early:

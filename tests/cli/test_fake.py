@@ -36,6 +36,11 @@ NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva")
             "turns that the server detects; omit the fault, or name another --dialect",
         ),
         (
+            ["--capacity-mode", "slow"],
+            "--capacity-mode: has no effect without --capacity; add --capacity N, or "
+            "omit the mode",
+        ),
+        (
             ["--dialect", "openai", "--fault", "leaks"],
             "--fault leaks: has no effect, since the dialect openai has no gauge of "
             "open sessions; omit the fault, or name another --dialect",

@@ -64,6 +64,10 @@ class Hooks:
         """Return how many sessions the metrics page shows as active."""
         return number
 
+    def resident_memory(self, size: int) -> int:
+        """Return the memory in bytes that the metrics page shows."""
+        return size
+
     def listed_models(self, models: Sequence[str]) -> Sequence[str]:
         """Return the names of the models that the server lists."""
         return models
@@ -256,6 +260,11 @@ class Faults(Hooks):
         for each in self._hooks:
             number = each.active_sessions(number)
         return number
+
+    def resident_memory(self, size: int) -> int:
+        for each in self._hooks:
+            size = each.resident_memory(size)
+        return size
 
     def listed_models(self, models: Sequence[str]) -> Sequence[str]:
         for each in self._hooks:
