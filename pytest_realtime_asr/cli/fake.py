@@ -17,6 +17,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.capacity import Capacity, CapacityMode
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS, lacking
+from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
@@ -282,6 +283,11 @@ def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> Non
             "omit the mode"
         )
     for name in options.fault:
+        if FAULTS[name].needs is Needs.CAPACITY and options.capacity is None:
+            raise ValueError(
+                f"--fault {name}: has no effect without --capacity; add --capacity N, "
+                "or omit the fault"
+            )
         if (needs := lacking(name, dialect)) is not None:
             raise ValueError(
                 f"--fault {name}: has no effect, since the dialect {dialect.name} has "

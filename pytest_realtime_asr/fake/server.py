@@ -96,6 +96,7 @@ class Fake:
             self._faults,
             state.workload,
             word_delay,
+            number,
         )
         try:
             await session.run(str(uuid.UUID(int=self._ids.getrandbits(128), version=4)))

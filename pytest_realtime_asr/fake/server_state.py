@@ -34,6 +34,7 @@ class ServerState:
         self.sessions = 0
         self.open_sessions: set[int] = set()
         self.finals = 0  # finals that were due
+        self.joined = 0  # utterances that began while another session had one
         self.vanished = 0  # clients that left without a close frame
         self.closed_mid_utterance = 0  # clients that closed while an utterance was open
         # Time of the last audio (monotonic s), by session, until the audio is complete.

@@ -26,7 +26,8 @@ _DIED = 70  # the exit code of a server that crashes by a fault or beyond its ca
 class FakeSession:
     """A session with one client, controlled by the dialect's server side.
 
-    ``was_dropped`` says whether this server ended the connection without a close frame.
+    ``number`` counts the sessions of the fake server from 1. ``was_dropped`` says
+    whether this server ended the connection without a close frame.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class FakeSession:
         faults: Faults,
         workload: Workload,
         word_delay: Callable[[], float],
+        number: int,
     ) -> None:
         self._limit = config.limit
         self._server = server
@@ -55,6 +57,7 @@ class FakeSession:
         self._refusal = faults.refusal()
         self.was_dropped = False
         self._speaking = Speaking(
+            session=number,
             server=server,
             recogniser=recogniser,
             faults=faults,

@@ -32,12 +32,14 @@ _TOKENS_PER_SECOND = 12.5  # of audio, as a prompt
 class Speaking:
     """The parts of a session that its utterances use.
 
+    ``session`` is the number of the session among the sessions of the fake server.
     ``server`` is the dialect's server side and ``now`` the clock of the session in ns.
     ``send`` sends frames. ``fail`` closes the session after a failure of the
     recogniser. ``word_delay`` returns the delay of the next word, and ``final_delay``
     is a delay, both in seconds.
     """
 
+    session: int
     server: Server
     recogniser: Recogniser
     faults: Faults
@@ -85,7 +87,11 @@ class FakeUtterance:
 
     def finish(self, at: int) -> None:
         """End the audio at ``at`` (ns), from which the time of the final is counted."""
-        self._final_due = at + self._delay(self._speaking.final_delay)
+        speaking = self._speaking
+        seconds = speaking.faults.final_delay(
+            speaking.final_delay, session=speaking.session
+        )
+        self._final_due = at + self._delay(seconds)
         self._wake()  # the final may be due earlier than the next word
         self._audio.put_nowait(None)
 
@@ -131,7 +137,9 @@ class FakeUtterance:
         while (word := await self._words.get()) is not None:
             sample = self._sample(word)
             seconds = speaking.faults.word_delay(
-                speaking.word_delay(), position=sample / self._rate
+                speaking.word_delay(),
+                position=sample / self._rate,
+                session=speaking.session,
             )
             await self._until(self._arrival(sample) + self._delay(seconds))
             if not speaking.workload.keeps_word(self._place):

@@ -41,6 +41,11 @@ NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva")
             "omit the mode",
         ),
         (
+            ["--fault", "slow-recovery"],
+            "--fault slow-recovery: has no effect without --capacity; add --capacity "
+            "N, or omit the fault",
+        ),
+        (
             ["--dialect", "openai", "--fault", "leaks"],
             "--fault leaks: has no effect, since the dialect openai has no gauge of "
             "open sessions; omit the fault, or name another --dialect",

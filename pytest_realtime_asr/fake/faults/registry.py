@@ -115,18 +115,27 @@ class Hooks:
         """
         return kept
 
-    def word_delay(self, seconds: float, *, position: float) -> float:
+    def word_delay(self, seconds: float, *, position: float, session: int) -> float:
         """Return the delay in s with which the partial of a word is sent.
 
-        The word ended ``position`` seconds after the start of the audio.
+        The word ended ``position`` seconds after the start of the audio. ``session`` is
+        the number of the session.
+        """
+        return seconds
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        """Return the delay in s with which a final is sent after the end of the audio.
+
+        ``session`` is the number of the session.
         """
         return seconds
 
 
 class Needs(enum.Enum):
-    """A thing that a fault changes and that only some dialects have.
+    """A thing that a fault changes and that only some servers have.
 
-    The value is the name of the thing in messages.
+    The value is the name of the thing in messages. All but ``CAPACITY`` depend on the
+    dialect.
     """
 
     ITEMS = "items"
@@ -136,6 +145,7 @@ class Needs(enum.Enum):
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    CAPACITY = "capacity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class Fault:
     """One way in which the fake server breaks its protocol.
 
     ``about`` completes the sentence "a server that ...". ``hooks`` returns the hooks of
-    the fault for one fake server. ``needs`` is what a dialect must have, so that the
+    the fault for one fake server. ``needs`` is what a server must have, so that the
     fault has an effect.
     """
 
@@ -207,11 +217,14 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return what a fault needs and a dialect lacks; ``None`` if nothing is lacking.
 
     A dialect is taken to have a thing if a requirement of the dialect is proven by a
-    fault that needs the thing. Whether it has a gauge is one of its `operations`.
+    fault that needs the thing. Whether it has a gauge is one of its `operations`. No
+    dialect lacks a capacity, which is an option of a server.
     """
     needs = FAULTS[name].needs
-    if needs is None or needs is Needs.GAUGE:
-        return needs if needs and not operations(dialect).gauge else None
+    if needs is None or needs is Needs.CAPACITY:
+        return None
+    if needs is Needs.GAUGE:
+        return None if operations(dialect).gauge else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
     return None if needs in having else needs
@@ -308,7 +321,12 @@ class Faults(Hooks):
             kept = each.keeps_word(kept, age=age)
         return kept
 
-    def word_delay(self, seconds: float, *, position: float) -> float:
+    def word_delay(self, seconds: float, *, position: float, session: int) -> float:
         for each in self._hooks:
-            seconds = each.word_delay(seconds, position=position)
+            seconds = each.word_delay(seconds, position=position, session=session)
+        return seconds
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        for each in self._hooks:
+            seconds = each.final_delay(seconds, session=session)
         return seconds

@@ -22,6 +22,8 @@ from pytest_realtime_asr.fake.faults import FAULTS, network
 from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.fake.process import FakeServer
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
+from tests.fake.faults.test_lateness import NAMES as OF_LATENESS
+from tests.fake.faults.test_memory import NAMES as OF_MEMORY
 from tests.fake.faults.test_misreading import NAMES as MISREADING
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.letters import (
@@ -418,6 +420,32 @@ async def mixes_texts(place: Place) -> bool:
     return final == "c d"
 
 
+async def mixes_a_tenth_text(place: Place) -> bool:
+    one, two = [await place.open() for _ in range(2)]
+    assert await two.utter("a b") == "a b"  # alone
+    await one.send(COMMIT)
+    await one.send_audio(audio_of("c d"))
+    await one.hear("transcription.delta")
+    texts = [await two.utter("a b") for _ in range(11)]
+    assert texts[:9] == ["a b"] * 9
+    assert texts[10] == "a b"
+    assert await one.finish() == "c d"
+    return texts[9] == "c d"
+
+
+async def fails_its_50th_session(place: Place) -> bool:
+    finals: list[str | None] = []
+    for _ in range(51):
+        talk = await place.open()
+        finals.append(await talk.utter("a b"))
+        code = talk.closed
+        await talk.link.close()
+        assert code == (None if finals[-1] else 1011)
+    assert finals[:49] == ["a b"] * 49
+    assert finals[50] == "a b"
+    return finals[49] is None
+
+
 async def silences_the_third(place: Place) -> bool:
     one, _, three = [await place.open() for _ in range(3)]
     assert await one.utter("a b") == "a b"
@@ -664,6 +692,8 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "no-final-after-pause": withholds_after_pause,
     "no-final-after-silence": withholds("a " + "_ " * 31, "a " + "_ " * 29 + "a " * 20),
     "cross-talk": mixes_texts,
+    "mixes-one-in-ten": mixes_a_tenth_text,
+    "fails-50th-session": fails_its_50th_session,
     "third-is-silent": silences_the_third,
     "stalls-of-reset": stalls_after_reset,
     "slow-reader-stalls": waits_for_the_slowest,
@@ -785,6 +815,7 @@ def test_every_fault_is_shown() -> None:
         for fault in requirement.proof.faults
     }
     shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
+    shown |= {*OF_LATENESS, *OF_MEMORY}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 
