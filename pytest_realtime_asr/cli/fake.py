@@ -1,4 +1,8 @@
-"""The command ``fake``: runs a fake server until a signal ends it."""
+"""The command ``fake``: runs a fake server until a signal ends it.
+
+The first SIGINT or SIGTERM lets open utterances finish; the second ends the server at
+once, as the end of the lifeline does.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ import socket
 import ssl
 import sys
 from contextlib import AsyncExitStack
+
+from websockets.asyncio.server import Server
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.dialects import Dialect
@@ -229,10 +235,14 @@ async def _serve(options: argparse.Namespace) -> int:
         capacity=capacity,
     )
     tls = _tls(options.tls_cert, options.tls_key)
-    over = asyncio.Event()
+    draining, over = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        (over if draining.is_set() else draining).set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, over.set)
+        loop.add_signal_handler(number, told)
     if options.lifeline:
         if sys.stdin is None:
             raise ValueError(
@@ -266,8 +276,26 @@ async def _serve(options: argparse.Namespace) -> int:
         scheme = "http" if tls is None else "https"
         host = _bracketed(_REACHED.get(options.host, options.host))
         print(f"{scheme}://{host}:{port}", flush=True)
-        await over.wait()
+        await _ended(fake, server, draining, over)
     return 0
+
+
+async def _ended(
+    fake: Fake, server: Server, draining: asyncio.Event, over: asyncio.Event
+) -> None:
+    """Return when the server has drained after ``draining``, or at once at ``over``."""
+
+    async def drained() -> None:
+        await draining.wait()
+        await fake.drain(server)
+
+    ends = {asyncio.create_task(drained()), asyncio.create_task(over.wait())}
+    done, others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> None:

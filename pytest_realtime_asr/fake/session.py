@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.capacity import Workload
 from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
@@ -89,6 +90,15 @@ class FakeSession:
                 await self._read()
         except TimeoutError:
             await self._react(self._server.expire(), self._recorder.now())
+
+    async def drain(self, drain: Drain) -> None:
+        """Let the open utterances finish, and close the connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain.grace):
+                for utterance in list(self._utterances):
+                    await utterance.ended()
+        await asyncio.sleep(drain.linger)
+        await self._connection.close(drain.code)
 
     async def close(self) -> None:
         """Drop all utterances."""

@@ -95,6 +95,10 @@ class FakeUtterance:
         self._wake()  # the final may be due earlier than the next word
         self._audio.put_nowait(None)
 
+    async def ended(self) -> None:
+        """Wait until the final was sent or the utterance was dropped."""
+        await asyncio.wait([self._task])
+
     async def close(self) -> None:
         """Drop the utterance, which then sends nothing more."""
         self.is_over = True

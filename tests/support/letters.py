@@ -11,7 +11,7 @@ import base64
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -171,10 +171,16 @@ class Talk:
 
 
 class Place:
-    """A fake server that listens on a port."""
+    """A fake server that listens on a port.
 
-    def __init__(self, port: int) -> None:
+    `stop` tells the server to stop, and waits until its sessions have ended.
+    """
+
+    def __init__(
+        self, port: int, stop: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.port = port
+        self._stop = stop
         self._links: list[ClientConnection] = []
 
     async def open(
@@ -223,6 +229,10 @@ class Place:
         (line,) = [row for row in body.splitlines() if row.startswith(f"{name} ")]
         return float(line.split()[1])
 
+    async def stop(self) -> None:
+        assert self._stop is not None, "only `place` can stop its server"
+        await self._stop()
+
     async def leave(self) -> None:
         for link in self._links:
             link.transport.abort()
@@ -240,9 +250,10 @@ def reset(talk: Talk) -> None:
 async def place(*faults: str, **given: Any) -> AsyncIterator[Place]:
     defaults: dict[str, Any] = {"word_delay": 0.0, "final_delay": 0.03}
     behaviour = FakeConfig(VLLM, faults=faults, **{**defaults, **given})
-    async with Fake(behaviour, Alphabet()).listen(port=0) as listening:
+    fake = Fake(behaviour, Alphabet())
+    async with fake.listen(port=0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
-        it = Place(port)
+        it = Place(port, lambda: fake.drain(listening))
         try:
             yield it
         finally:

@@ -6,6 +6,7 @@ Importing this package declares all faults.
 from pytest_realtime_asr.fake.faults import (
     audio,
     counts,
+    drain,
     errors,
     http,
     items,
@@ -27,6 +28,7 @@ __all__ = [
     "Faults",
     "audio",
     "counts",
+    "drain",
     "errors",
     "http",
     "items",

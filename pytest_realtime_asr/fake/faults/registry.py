@@ -23,6 +23,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server, operations
+from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
 
@@ -105,6 +106,10 @@ class Hooks:
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         """React to a client that left without a close frame."""
+
+    def drain(self, drain: Drain) -> Drain:
+        """Return how the server ends its sessions when it is told to stop."""
+        return drain
 
     # Text
 
@@ -315,6 +320,11 @@ class Faults(Hooks):
     def client_vanished(self, *, mid_utterance: bool) -> None:
         for each in self._hooks:
             each.client_vanished(mid_utterance=mid_utterance)
+
+    def drain(self, drain: Drain) -> Drain:
+        for each in self._hooks:
+            drain = each.drain(drain)
+        return drain
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         for each in self._hooks:

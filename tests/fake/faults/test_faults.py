@@ -21,6 +21,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.faults import FAULTS, network
 from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.fake.process import FakeServer
+from tests.fake.faults.test_drain import NAMES as OF_DRAIN
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.faults.test_lateness import NAMES as OF_LATENESS
 from tests.fake.faults.test_memory import NAMES as OF_MEMORY
@@ -815,7 +816,7 @@ def test_every_fault_is_shown() -> None:
         for fault in requirement.proof.faults
     }
     shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
-    shown |= {*OF_LATENESS, *OF_MEMORY}
+    shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 
