@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from benchmarks.streams import Kind, Level, client
 
 PARTS = ("appends", "start-up", "sessions", "streams", "capacity")
 LEVELS = (1, 50, 100, 200, 400)
+SHARING = 50  # streams from which on the cost of the process itself is a small part
 KINDS: tuple[Kind, ...] = ("own", "bare")
 
 
@@ -41,9 +42,8 @@ def main() -> None:
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; {', '.join(PARTS)}")
     begun = time.monotonic()
-    print(
-        f"{_machine()}\n{'median of the rounds':58}{'own':>10}{'plain':>10}{'ratio':>8}"
-    )
+    print(f"{_machine()}; {_load()}")
+    print(f"{'median of the rounds':58}{'own':>10}{'plain':>10}{'ratio':>8}")
     figures: dict[str, list[object]] = {}
     for part, found in _run(parts, quick=options.quick):
         if isinstance(found, Comparison):
@@ -57,7 +57,7 @@ def main() -> None:
         options.json.write_text(json.dumps(written, indent=1) + "\n")
 
 
-def _run(parts: list[str], *, quick: bool) -> Iterator[tuple[str, object]]:
+def _run(parts: Sequence[str], *, quick: bool) -> Iterator[tuple[str, object]]:
     rounds = 3 if quick else 7
     if "appends" in parts:
         yield "appends", appends.compare(rounds=rounds)
@@ -99,13 +99,17 @@ def _streams(
             yield "streams", level
         own, bare = found["own"], found["bare"]
         name = f"{streams} streams, {loop}"
-        for unit, ours, theirs, limit in (
-            ("ms late p99", own.late_p99, bare.late_p99, None),
-            ("% of a core each", own.cpu, bare.cpu, "at most 1.5"),
-            ("KiB each", own.memory, bare.memory, "at most 2"),
-        ):
-            limit = limit if streams >= 100 else None  # few streams share the rest
-            yield "streams", Comparison(name, unit, [ours], [max(theirs, 0.01)], limit)
+        shared = streams >= SHARING
+        yield from (
+            ("streams", Comparison(name, unit, [ours], [theirs], limit))
+            for unit, ours, theirs, limit, shown in (
+                ("ms late p99", own.late_p99, bare.late_p99, None, True),
+                ("% of a core each", own.cpu, bare.cpu, None, not shared),
+                ("% of a core each", own.cpu, bare.cpu, "at most 1.5", shared),
+                ("KiB each", own.memory, bare.memory, "at most 2", shared),
+            )
+            if shown
+        )
 
 
 def _machine() -> str:
@@ -117,9 +121,8 @@ def _machine() -> str:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             found.append(f"no {name}")
-    return (
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {', '.join(found)}"
-    )
+    python = f"Python {platform.python_version()}, {os.cpu_count()} CPUs"
+    return f"{python}, {', '.join(found)}"
 
 
 def _load() -> str:

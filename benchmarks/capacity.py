@@ -27,7 +27,7 @@ def search(
         while low == high:
             if low >= MOST:
                 return low
-            number = round(low * factor)
+            number = max(low + 1, round(low * factor))
             low, high = (number, number) if (yield number) else (low, number)
     else:
         while low == high:
@@ -35,7 +35,7 @@ def search(
             if not number:
                 return 0
             low, high = (number, high) if (yield number) else (number, number)
-    while high / low > near:
+    while high - low > 1 and high / low > near:
         middle = round(sqrt(low * high))
         low, high = (middle, high) if (yield middle) else (low, middle)
     return low

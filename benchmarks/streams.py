@@ -77,8 +77,10 @@ async def hold(streams: Sequence[Stream], seconds: float) -> Level:
     await asyncio.gather(*map(opened, streams))
     with quiet_gc():
         spent = time.process_time()
-        after, *_ = await asyncio.gather(memory(), *map(begun, streams))
+        measuring = asyncio.create_task(memory())
+        await asyncio.gather(*map(begun, streams))
         spent = time.process_time() - spent
+        after = await measuring
     await asyncio.gather(*(stream.close() for stream in streams))
     late = sorted(ns for stream in streams for ns in list(stream.late)[1:-1])
     return Level(
