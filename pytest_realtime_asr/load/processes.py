@@ -16,6 +16,7 @@ from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLos
 from pytest_realtime_asr.text.messages import one_line
 
 _ENDING = 10.0  # s that a stopped worker may take to cut off its sessions
+_REST = 1.0  # s that a worker may take to end after its last message
 _SHOWN = 300  # characters of the standard error of a worker that ended
 
 
@@ -109,9 +110,10 @@ class _Process:
             ending.join()
             self._reading.join()
 
-    def _end(self) -> None:
+    def _end(self, patience: float = _ENDING) -> None:
+        """Wait for the end of the process, and kill it after ``patience`` s."""
         try:
-            self._process.wait(_ENDING)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
@@ -138,6 +140,7 @@ class _Process:
                 if isinstance(message, ShardEnd | ShardLost):
                     self._shard = None
                 self._messages.put(message)
+        self._end(_REST)  # nothing that it still does could be reported
         code = self._process.wait()
         self._close()
         shard = self._shard
