@@ -29,7 +29,7 @@ class Processes:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._messages: queue.Queue[Message] = queue.Queue()
-        self._workers: dict[int, _Process] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._stopped = False
         self._changing = threading.Lock()
 
@@ -58,14 +58,21 @@ class Processes:
         for worker in stopped.values():
             worker.stop()
 
-    def _worker(self, number: int) -> _Process:
+    @property
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The processes that can take a shard, in the order of their numbers."""
+        with self._changing:
+            known = sorted(self._workers.items())
+        return tuple(each for _, each in known if each.alive)
+
+    def _worker(self, number: int) -> WorkerProcess:
         found = self._workers.get(number)
         if found is None or not found.alive:
-            found = self._workers[number] = _Process(number, self._messages)
+            found = self._workers[number] = WorkerProcess(number, self._messages)
         return found
 
 
-class _Process:
+class WorkerProcess:
     """One worker process, with a thread that reads its messages."""
 
     def __init__(self, number: int, messages: queue.Queue[Message]) -> None:
@@ -97,6 +104,7 @@ class _Process:
         return self._process.pid
 
     def start(self, shard: Shard) -> None:
+        """Send a shard to the process."""
         self._shard = shard
         self._write(shard)
 

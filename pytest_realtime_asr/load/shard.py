@@ -11,7 +11,7 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ from pytest_realtime_asr.load.executor import (
     ShardEnd,
     ShardLost,
 )
-from pytest_realtime_asr.load.judge_process import JudgeProcess
+from pytest_realtime_asr.load.judge import Judged
 from pytest_realtime_asr.load.schedule import Stream, Turn
 from pytest_realtime_asr.load.session import Sent
 from pytest_realtime_asr.metrics.pacing import tick_delay
@@ -39,14 +39,17 @@ _LONG = 30.0  # s of audio from which a clip is varied on another thread
 class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
-    ``judge`` gets the shard, what its sessions have sent, and its end.
+    ``send`` is awaited with the shard, then with each of its sessions, and at last with
+    its end or its loss, as `JudgeProcess.send`. It should not wait.
     """
 
-    def __init__(self, loop: Loop, shard: Shard, judge: JudgeProcess) -> None:
+    def __init__(
+        self, loop: Loop, shard: Shard, send: Callable[[Judged], Awaitable[None]]
+    ) -> None:
         self._loop = loop
         self._shard = shard
         self._load = shard.load
-        self._judge = judge
+        self._send = send
         self._plan = plan(shard.connection)
         self._clock = Clock.at(shard.start)
         self._not_begun: Counter[str] = Counter()
@@ -62,13 +65,11 @@ class ShardRun:
 
     async def run(self) -> None:
         """Run all sessions of the shard; the last message is its end or its loss."""
-        await self._judge.send(self._shard)
+        await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:
             why = f"it was ready {ready:.1f} s after the start of the level"
-            await self._judge.send(
-                ShardLost(self._shard.worker, why, self._shard.streams)
-            )
+            await self._send(ShardLost(self._shard.worker, why, self._shard.streams))
             return
         self._loop.watch()
         began = time.monotonic_ns()
@@ -80,7 +81,7 @@ class ShardRun:
             ended = time.monotonic_ns()
             lag = self._loop.lag(began, ended)
             self._loop.unwatch()
-        await self._judge.send(
+        await self._send(
             ShardEnd(
                 worker=self._shard.worker,
                 lag=tick_delay(lag) or 0.0,
@@ -189,7 +190,7 @@ class ShardRun:
             clock=self._clock,
             stopped=lambda: self._stopped,
         )
-        await self._judge.send(sent)
+        await self._send(sent)
         return sent
 
 

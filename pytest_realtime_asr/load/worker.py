@@ -51,7 +51,7 @@ class Worker:
 
     async def _run(self, shard: Shard) -> None:
         try:
-            self._running = ShardRun(self._loop, shard, self._judge)
+            self._running = ShardRun(self._loop, shard, self._judge.send)
             await self._running.run()
         except Exception as error:
             first = error
