@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.load.executor import ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Load, Phase
@@ -28,10 +29,11 @@ class Witness:
 class Sampled:
     """The server's own metrics during a level: the values of each by time.
 
-    The times are in seconds since the start of the level. The names are those of the
-    plugin, such as ``running``, ``waiting``, ``kv_cache``, ``sessions`` and ``memory``;
-    ``source`` maps each to its name at the server. ``failed`` is the reason if the
-    metrics could not be read.
+    The times are in seconds since the start of the level; those of the readings before
+    it are negative. The names are the values of `Gauge`, such as ``running``,
+    ``sessions`` and ``memory``. ``source`` maps each metric that was looked for to its
+    name at the server; one without values was never shown. ``failed`` says how many
+    readings failed, and why; it is empty if none did.
     """
 
     values: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -47,7 +49,8 @@ class Level:
     same clips without load. ``number`` counts the levels of a test from 1. ``aborted``
     says why the level ended early; "" if it did not. ``seconds`` is the time from the
     start of the level to the end of its last session. ``not_begun`` counts, by reason,
-    the sessions that were due and could not begin.
+    the sessions that were due and could not begin. The limits of the test judge the
+    level only if its ``purpose`` is `Purpose.TEST`.
     """
 
     load: Load
@@ -62,6 +65,7 @@ class Level:
     not_begun: Mapping[str, int] = field(default_factory=dict)
     aborted: str = ""
     server: Sampled | None = field(default=None, repr=False)
+    purpose: Purpose = Purpose.TEST
 
     @property
     def streams(self) -> int:
