@@ -15,14 +15,16 @@ from scipy import signal
 
 from pytest_realtime_asr.load.correlation import windows
 from pytest_realtime_asr.load.decision import Risk, decide_share, decided
-from pytest_realtime_asr.load.search import Schedule, Trial, following
+from pytest_realtime_asr.load.search import following
+from pytest_realtime_asr.load.search_plan import SearchPlan
+from pytest_realtime_asr.load.trials import Trial
 from pytest_realtime_asr.verdicts.budgets import Limit, Stat
 from pytest_realtime_asr.verdicts.sample import Oriented
 
 Array = npt.NDArray[Any]
 LIMIT = 800.0  # ms
 CLIP = 8.0  # s, the mean
-SCHEDULE = Schedule(
+PLAN = SearchPlan(
     low=1,
     high=500,
     hold=60,
@@ -96,18 +98,16 @@ class Queue:
         return ends[steady], 1000 * (finals - ends)[steady]
 
 
-def search(
-    service: Service, seed: int, schedule: Schedule = SCHEDULE
-) -> tuple[Trial, ...]:
+def search(service: Service, seed: int, plan: SearchPlan = PLAN) -> tuple[Trial, ...]:
     """Run a whole search on a virtual clock; return its levels."""
     rng = np.random.default_rng(seed)
     trials: list[Trial] = []
     spent = 0.0
-    while (task := following(schedule, trials, spent)) is not None:
+    while (task := following(plan, trials, spent)) is not None:
         ends, latencies = service.level(task.streams, task.hold, rng)
         trials.append(Trial(task, judged(task.streams, ends, latencies, task.risk)))
-        spent += schedule.seconds(task.hold)
-        assert spent <= schedule.max_time
+        spent += plan.seconds(task.hold)
+        assert spent <= plan.max_time
     return tuple(trials)
 
 
