@@ -230,6 +230,10 @@ class Sampler:
         self._thread.start()
         self._began.wait(READING)
 
+    def cancel(self) -> None:
+        """Stop without a result; a reading that has begun is not waited for."""
+        self._over.set()
+
     def stop(self, start: float) -> Sampled:
         """Stop; return the metrics by the time since ``start``.
 
