@@ -113,7 +113,14 @@ def test_a_wanted_line_that_is_broken(line: str) -> None:
 
 
 LONG = "99" * 2**11
-MANY = "busy 1\n" * 2**16
+MANY = "busy 1\n" * 2**14
+
+
+def test_a_message_quotes_little_of_the_server() -> None:
+    with pytest.raises(ValueError, match="not in Prometheus's text format") as caught:
+        parse(b'busy{a="1",a="\x1b[31m' + b"x" * 4000 + b'"} 1', NAMES)
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [f"busy {LONG}", MANY], ids=["line", "lines"])
