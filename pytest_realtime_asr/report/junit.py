@@ -147,6 +147,8 @@ def _limited(row: VerdictRow) -> str:
             return f"change.{row.metric}"
         case "parity":
             return f"parity.{row.metric}"
+        case "drain":
+            return row.metric
         case _:
             return ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
@@ -15,6 +16,7 @@ from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import (
     comparison,
+    drain,
     languages,
     parity,
     protocol_links,
@@ -124,6 +126,7 @@ def lines(results: Results) -> list[str]:
             f"decided or {several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
+    found += map(drain.summary, results.load_findings)
     return found + [
         line for each in results.against for line in comparison.summary(each)
     ]
@@ -165,6 +168,8 @@ def _failure(cause: Cause, results: Results) -> list[str]:
         case Parity():
             text = parity.summary if results.private else parity.details
             return [text(cause)]
+        case Drain():
+            return [drain.details(cause)]
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
@@ -181,6 +186,8 @@ def _warning(cause: Cause) -> list[str]:
             return [verdict(cause)]
         case Parity():
             return [parity.summary(cause)]
+        case Drain():
+            return [drain.summary(cause)]
         case Comparison():
             return comparison.warnings(cause)
         case _:

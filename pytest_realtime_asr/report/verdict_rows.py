@@ -13,8 +13,10 @@ from typing import TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.load.drain import Drain, Fault
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import comparison as comparisons
+from pytest_realtime_asr.report import drain as drains
 from pytest_realtime_asr.report import parity as parities
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.results import BrokenRule, Results, UnjudgedLoss
@@ -45,13 +47,13 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     """One limit or requirement of a test, with what was measured and decided.
 
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
-    between two runs, parity, a requirement, lost sessions or an error. ``verdict`` is
-    ``None`` if the value was compared but not judged. ``fails`` says that it fails the
-    test. ``beyond`` says that the whole ``interval`` is beyond every limit, since so
-    many sessions were lost; its bounds are ``None`` then. ``over`` counts the samples
-    beyond the limit. ``pooled`` says that sessions of several tests were judged
-    together. For a change, ``against`` names the other run, and ``before`` and ``now``
-    are the values of both runs.
+    between two runs, parity, a drain, a requirement, lost sessions or an error.
+    ``verdict`` is ``None`` if the value was compared but not judged. ``fails`` says
+    that it fails the test. ``beyond`` says that the whole ``interval`` is beyond every
+    limit, since so many sessions were lost; its bounds are ``None`` then. ``over``
+    counts the samples beyond the limit. ``pooled`` says that sessions of several tests
+    were judged together. For a change, ``against`` names the other run, and ``before``
+    and ``now`` are the values of both runs.
     """
 
     subject: str
@@ -87,6 +89,7 @@ def rows(results: Results) -> list[VerdictRow]:
     found += [(each, _wer(each)) for each in results.wer]
     found += [(each, _recall(each)) for each in results.recall]
     found += [(each, _parity(each)) for each in results.parities]
+    found += [(each, _drain(each)) for each in results.load_findings]
     made = [
         msgspec.structs.replace(row, fails=id(each) in failing) for each, row in found
     ]
@@ -197,6 +200,23 @@ def _parity(found: Parity) -> VerdictRow:
         lost=found.lost,
         verdict=found.verdict.value,
         reason=parities.summary(found),
+    )
+
+
+def _drain(found: Drain) -> VerdictRow:
+    wrong = sum(found.faults.values())
+    return VerdictRow(
+        subject="drain",
+        metric="drain",
+        statistic="faults",
+        unit="count",
+        value=wrong,
+        limit=0,
+        n=len(found.sessions),
+        over=wrong,
+        lost=found.faults.get(Fault.LOST_FINAL, 0),
+        verdict=found.verdict.value,
+        reason=drains.summary(found),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Begun, Purpose, Transcription
+from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.turns import Turn
@@ -19,6 +20,10 @@ from pytest_realtime_asr.verdicts.parity import Parity
 
 CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 INTERRUPTED = Lost(Loss.CANCELLED, "the run was interrupted before the final came")
+
+
+LoadFinding = Drain
+"""A result of a load that has a verdict of its own."""
 
 
 class Ended(RuntimeError):
@@ -54,6 +59,7 @@ class Ledger:
     ended: dict[int, Transcription] = field(default_factory=dict)
     order: RandomOrder | None = None
     parities: list[Parity] = field(default_factory=list)
+    load_findings: list[LoadFinding] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     closed: bool = False
 

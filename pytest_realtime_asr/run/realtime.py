@@ -8,8 +8,9 @@ cases the session itself runs on the event loop of the run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -18,9 +19,11 @@ from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Begun, Transcription
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.drain import drain
 from pytest_realtime_asr.run.ledger import Ended, Ledger
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
@@ -281,6 +284,22 @@ class AsyncRealtime:
         work = self._realtime._parity(what, over)
         return await _await(self._realtime._run, work)
 
+    async def drain(
+        self,
+        what: Iterable[Utterance],
+        *,
+        stop: Callable[[], object],
+        streams: int = 8,
+        grace: str | timedelta = "30s",
+        seed: int = 0,
+    ) -> Drain:
+        """Do the same as `Realtime.drain`, without blocking the test."""
+        __tracebackhide__ = True
+        work = self._realtime._drain(
+            what, stop=stop, streams=streams, grace=grace, seed=seed
+        )
+        return await _await(self._realtime._run, work)
+
 
 class Realtime:
     """The server under test, with methods that open sessions and send utterances.
@@ -404,6 +423,33 @@ class Realtime:
         __tracebackhide__ = True
         return _block(self._run, self._parity(what, over))
 
+    def drain(
+        self,
+        what: Iterable[Utterance],
+        *,
+        stop: Callable[[], object],
+        streams: int = 8,
+        grace: str | timedelta = "30s",
+        seed: int = 0,
+    ) -> Drain:
+        """Tell the server to stop while ``streams`` sessions are open.
+
+        ``stop`` is called once, in a thread of its own; for example, it sends SIGTERM
+        to the server. At this time, half of the streams have just sent all of their
+        audio, and the others are speaking. Each session then goes on until the server
+        closes it. New connections are tried as well.
+
+        The verdict is applied at the end of the test, like the verdict of a budget. It
+        is ``FAIL`` if an utterance whose audio was complete gets no final, if a
+        connection ends without a close frame or with a code that is not for a stop
+        (such as 1011), or if one is still open after ``grace``. Budgets do not count
+        these sessions. ``seed`` determines the order of the clips and the positions of
+        the streams. Afterwards the server has usually ended: later tests need another.
+        """
+        __tracebackhide__ = True
+        work = self._drain(what, stop=stop, streams=streams, grace=grace, seed=seed)
+        return _block(self._run, work)
+
     def _transcribe(
         self,
         what: Utterance | Iterable[Utterance],
@@ -451,6 +497,31 @@ class Realtime:
         if not clips:
             raise ValueError("parity has no utterances to compare; give one or more")
         return self._sampling.parity(clips, Condition(over))
+
+    def _drain(
+        self,
+        what: Iterable[Utterance],
+        *,
+        stop: Callable[[], object],
+        streams: int,
+        grace: str | timedelta,
+        seed: int,
+    ) -> Coroutine[Any, Any, Drain]:
+        """Return the coroutine of `drain`.
+
+        Raises ValueError for wrong arguments, before the coroutine is awaited.
+        """
+        __tracebackhide__ = True
+        return drain(
+            self._run,
+            self._ledger,
+            self._plan,
+            what,
+            streams=streams,
+            stop=stop,
+            grace=grace,
+            seed=seed,
+        )
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
