@@ -490,20 +490,6 @@ def student_interval(
     return mean - half, mean + half
 
 
-def theil_sen(xs: Sequence[float], ys: Sequence[float]) -> float | None:
-    """Return the median slope over all pairs of points with different ``xs``.
-
-    ``None`` if there is no such pair. Up to 29 % of outliers do not change it much.
-    """
-    x, y = _finite(xs), _finite(ys)
-    if len(x) != len(y):
-        raise ValueError("xs and ys must have the same length")
-    one, other = np.triu_indices(len(x), 1)
-    run, rise = x[other] - x[one], y[other] - y[one]
-    apart = run != 0
-    return float(np.median(rise[apart] / run[apart])) if apart.any() else None
-
-
 def _studentised(
     top: _Array, bottom: _Array, confidence: float, resamples: int, seed: int
 ) -> tuple[float, float]:

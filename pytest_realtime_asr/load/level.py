@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.load.executor import ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Load, Phase
@@ -47,7 +48,8 @@ class Level:
     same clips without load. ``number`` counts the levels of a test from 1. ``aborted``
     says why the level ended early; "" if it did not. ``seconds`` is the time from the
     start of the level to the end of its last session. ``not_begun`` counts, by reason,
-    the sessions that were due and could not begin.
+    the sessions that were due and could not begin. The limits of the test judge the
+    level only if its ``purpose`` is `Purpose.TEST`.
     """
 
     load: Load
@@ -62,6 +64,7 @@ class Level:
     not_begun: Mapping[str, int] = field(default_factory=dict)
     aborted: str = ""
     server: Sampled | None = field(default=None, repr=False)
+    purpose: Purpose = Purpose.TEST
 
     @property
     def streams(self) -> int:

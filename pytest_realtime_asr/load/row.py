@@ -21,7 +21,7 @@ from pytest_realtime_asr.load.workload import Phase
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import End, Trace, Vantage
-from pytest_realtime_asr.trace.timeline import Timeline
+from pytest_realtime_asr.trace.timeline import Refusal, Timeline
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 
@@ -57,7 +57,8 @@ class Row:
     ``speech`` when its audio was planned to start, ``planned`` when its audio was
     planned to end, and ``ended`` when the session was over. ``measured`` has no
     violations; ``found`` has them. ``partials`` is the number of texts before the
-    final. ``trace`` is the trace as JSON Lines; ``None`` if it was dropped.
+    final. ``refusal`` is the code of the last error that the server sent; ``None`` if
+    it sent none. ``trace`` is the trace as JSON Lines; ``None`` if it was dropped.
     """
 
     stream: int
@@ -75,6 +76,7 @@ class Row:
     lost: Loss = Loss.NONE
     reason: str = ""
     partials: int = 0
+    refusal: str | None = None
     found: tuple[Found, ...] = ()
     worker: int = 0
     trace: bytes | None = field(default=None, repr=False)
@@ -143,6 +145,12 @@ class Row:
             )
             for each in self.found
         )
+
+
+def refusal_code(timeline: Timeline) -> str | None:
+    """Return the code of the last error that the server sent; ``None`` without one."""
+    codes = [event.code for event in timeline.events if isinstance(event, Refusal)]
+    return codes[-1] if codes else None
 
 
 def _varied(utterance: Utterance, perturbation: str) -> Utterance:

@@ -13,6 +13,7 @@ from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Begun, Purpose, Transcription
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.turns import Turn
@@ -49,7 +50,8 @@ class Ledger:
     utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
     sent in random order until the verdicts are decided. While the test has its
-    ``turn``, other workers run no sessions. ``closed`` says that the test has ended.
+    ``turn``, other workers run no sessions. ``levels`` are the levels of load that have
+    ended. ``closed`` says that the test has ended.
     """
 
     test: str
@@ -60,6 +62,7 @@ class Ledger:
     order: RandomOrder | None = None
     parities: list[Parity] = field(default_factory=list)
     load_findings: list[LoadFinding] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     closed: bool = False
 
