@@ -42,7 +42,9 @@ class Plan:
     ``chunk`` is in seconds. ``redactor`` removes secrets from everything that is
     written. ``rules`` are the requirements by which the server is judged. ``version``
     is the version that the server reports. ``found`` says how the dialect was detected;
-    it is "" if the user named the dialect. ``meter`` counts the audio that is sent.
+    it is "" if the user named the dialect. ``jitter`` is the largest random delay in
+    seconds with which the network path takes a frame of audio, as a mobile network
+    does; ``seed`` determines the delays. ``meter`` counts the audio that is sent.
     """
 
     dialect: Dialect
@@ -56,6 +58,8 @@ class Plan:
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
     version: str = ""
     found: str = ""
+    jitter: float = 0.0
+    seed: int = 0
     meter: Meter = field(default_factory=Meter, repr=False, compare=False)
 
     @property

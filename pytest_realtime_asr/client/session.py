@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -97,6 +98,7 @@ class Live:
         self._failure: Exception | None = None  # of the client itself, while reading
         self._handed = 0.0  # s of audio that were sent
         self._due: int | None = None  # when the last audio was due
+        self._jitter = random.Random(plan.seed) if plan.jitter else None
         carrier = self._caller.append(b"")
         self._carrier = carrier if self._caller.binary else carrier.decode()
 
@@ -471,6 +473,8 @@ class Live:
             else:
                 self._due = self._recorder.now()
             woke = self._recorder.now()
+            if self._jitter is not None:  # a delay of the path: after the frame is due
+                await asyncio.sleep(self._jitter.uniform(0, self.plan.jitter))
             await self._put_audio(append(bytes(pcm[2 * start : 2 * stop])))
             record = self._recorder.sent(
                 Sender.CLIENT,

@@ -7,10 +7,11 @@ processes of this machine and a cluster can serve it.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client.plan import Limits
@@ -45,7 +46,7 @@ class Connection:
     key: str = field(default="", repr=False)
     insecure: bool = False
     server_name: str | None = None
-    proxy: str | bool | None = field(default=None, repr=False)
+    proxy: str | Literal[True] | None = field(default=None, repr=False)
     max_message: int = 2**20
     chunk: float = 0.1
     limits: Limits = NO_LIMITS
@@ -108,6 +109,14 @@ class ShardLost:
     reason: str
     streams: tuple[int, ...] = ()
     when: datetime | None = None
+
+
+class NotBegun(enum.StrEnum):
+    """Why a session that was due did not begin."""
+
+    FULL = "too many sessions were open"
+    LATE = "the worker was late"
+    ENDED = "the level ended"
 
 
 Message = Row | ShardEnd | ShardLost

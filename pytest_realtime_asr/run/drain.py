@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.load import drain_run
+from pytest_realtime_asr.load import arguments, drain_run
+from pytest_realtime_asr.load.arguments import Duration
 from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.load_sessions import LoadSessions
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.verdicts.limits import parse_duration
 
 
 def drain(
@@ -28,7 +27,7 @@ def drain(
     *,
     streams: int,
     stop: Callable[[], object],
-    grace: str | timedelta,
+    grace: Duration,
     seed: int,
 ) -> Coroutine[Any, Any, Drain]:
     """Return the coroutine of `Realtime.drain`.
@@ -38,17 +37,21 @@ def drain(
     clips = list(what)
     if not clips:
         raise ValueError("drain has no utterances to send; give one or more")
-    if streams < 1:
-        raise ValueError(f"streams={streams} is below 1; give 1 or more")
     if not callable(stop):
         raise ValueError(
             f"stop={stop!r} cannot be called; give a function that tells the server to "
             "stop, such as one that sends SIGTERM to its process"
         )
-    seconds = parse_duration(grace) / 1000
-    if not seconds:
-        raise ValueError(f"grace={grace!r} is no time; give a duration such as '30s'")
-    return _drain(run, ledger, plan, clips, streams, stop, seconds, seed)
+    return _drain(
+        run,
+        ledger,
+        plan,
+        clips,
+        arguments.whole("streams", streams, 1, arguments.MOST_STREAMS),
+        stop,
+        arguments.seconds("grace", grace, least=0.1),
+        arguments.whole("seed", seed, 0, arguments.MOST_SEED),
+    )
 
 
 async def _drain(

@@ -77,8 +77,13 @@ class Ledger:
         Raises `Ended` if the test has ended.
         """
         self.refuse_closed()
-        place = self.begun
+        place = self.add()
         self.open[place] = begun
+        return place
+
+    def add(self) -> int:
+        """Return the place of an utterance whose session runs in another process."""
+        place = self.begun
         self.begun += 1
         return place
 
@@ -128,4 +133,7 @@ class Ledger:
                 if take is None
                 else take.violations
             )
+        for take in self.takes:
+            if take.kept is not None:  # of a session that ran in another process
+                found += take.violations
         return tuple(found)
