@@ -29,10 +29,11 @@ class Witness:
 class Sampled:
     """The server's own metrics during a level: the values of each by time.
 
-    The times are in seconds since the start of the level. The names are those of the
-    plugin, such as ``running``, ``waiting``, ``kv_cache``, ``sessions`` and ``memory``;
-    ``source`` maps each to its name at the server. ``failed`` is the reason if the
-    metrics could not be read.
+    The times are in seconds since the start of the level; those of the readings before
+    it are negative. The names are the values of `Gauge`, such as ``running``,
+    ``sessions`` and ``memory``. ``source`` maps each metric that was looked for to its
+    name at the server; one without values was never shown. ``failed`` says how many
+    readings failed, and why; it is empty if none did.
     """
 
     values: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)

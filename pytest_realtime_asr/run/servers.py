@@ -25,6 +25,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.load.server_metrics import Source, source
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run import model_choice
@@ -230,6 +231,15 @@ class Servers:
             version=host.version,
             found=found,
             meter=self._meter,
+        )
+
+    def metrics(self, plan: Plan) -> Source:
+        """Return where the server of these sessions shows its own metrics."""
+        server = self._config.server
+        # The metrics may be encrypted even if the sessions are not.
+        access = replace(plan.access, tls=server.tls.context())
+        return source(
+            plan.dialect, access, url=server.metrics_url, names=server.metrics_names
         )
 
     def rules(

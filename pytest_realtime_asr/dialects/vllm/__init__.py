@@ -43,6 +43,9 @@ class _VLLM:
         version="0.33.0",
         gauge="vllm:websocket_connections_active",
         counter="vllm:websocket_connections_total",
+        running="vllm:num_requests_running",
+        waiting="vllm:num_requests_waiting",
+        kv_cache="vllm:kv_cache_usage_perc",
     )
 
     def parse(self, record: Record) -> Message:
