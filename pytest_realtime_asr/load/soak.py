@@ -126,19 +126,14 @@ class Soak:
         return tuple(sorted(found, key=lambda each: -order.index(each.verdict)))
 
 
-def judge(level: Level, beside: Beside, sampled: Sampled | None) -> Soak:
-    """Judge a soak by its level, by what ran beside it and by the server's metrics.
-
-    ``sampled`` has the metrics by the time since the start of the level; ``None`` if
-    nothing was sampled.
-    """
+def judge(level: Level, beside: Beside, sampled: Sampled) -> Soak:
+    """Judge a soak by its level, by what ran beside it and by the server's metrics."""
     start, stop = level.load.ramp, min(level.load.planned, level.seconds)
     rows = level.steady
     growths = [latency(rows, start, stop)]
     growths.append(failures([*_outcomes(rows), *_silent(beside)], start, stop))
     unmeasured: dict[Quantity, str] = {}
-    values = {} if sampled is None else sampled.values
-    why = "the server shows no metrics" if sampled is None else sampled.failed
+    values, why = sampled.values, sampled.failed
     memory, sessions = values.get("memory", ()), values.get("sessions", ())
     if memory:
         growths.append(trend(Quantity.MEMORY, memory, start, stop))

@@ -149,6 +149,8 @@ def _limited(row: VerdictRow) -> str:
             return f"parity.{row.metric}"
         case "drain":
             return row.metric
+        case "soak":
+            return f"soak.{row.metric}"
         case _:
             return ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
@@ -21,10 +22,12 @@ from pytest_realtime_asr.report import (
     parity,
     protocol_links,
     recall,
+    soak,
 )
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.report.transcript import transcript
+from pytest_realtime_asr.run.ledger import LoadFinding
 from pytest_realtime_asr.run.results import (
     BrokenRule,
     Cause,
@@ -126,10 +129,14 @@ def lines(results: Results) -> list[str]:
             f"decided or {several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
-    found += map(drain.summary, results.load_findings)
+    found += map(_load_summary, results.load_findings)
     return found + [
         line for each in results.against for line in comparison.summary(each)
     ]
+
+
+def _load_summary(found: LoadFinding) -> str:
+    return drain.summary(found) if isinstance(found, Drain) else soak.summary(found)
 
 
 def rule(broken: BrokenRule) -> str:
@@ -170,6 +177,8 @@ def _failure(cause: Cause, results: Results) -> list[str]:
             return [text(cause)]
         case Drain():
             return [drain.details(cause)]
+        case Soak():
+            return [soak.details(cause)]
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
@@ -186,8 +195,8 @@ def _warning(cause: Cause) -> list[str]:
             return [verdict(cause)]
         case Parity():
             return [parity.summary(cause)]
-        case Drain():
-            return [drain.summary(cause)]
+        case Drain() | Soak():
+            return [_load_summary(cause)]
         case Comparison():
             return comparison.warnings(cause)
         case _:

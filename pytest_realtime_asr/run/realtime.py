@@ -23,6 +23,7 @@ from pytest_realtime_asr.load import arguments
 from pytest_realtime_asr.load.arguments import Duration, seconds
 from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
@@ -32,6 +33,7 @@ from pytest_realtime_asr.run.ledger import Ended, Ledger
 from pytest_realtime_asr.run.load_generator import LoadGenerator
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
+from pytest_realtime_asr.run.soak import SoakTest
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
@@ -291,6 +293,22 @@ class AsyncRealtime:
         work = self._realtime._parity(what, over)
         return await _await(self._realtime._run, work)
 
+    async def soak(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        streams: int = 8,
+        duration: Duration = "1h",
+        talk: float = 0.6,
+        seed: int = 0,
+    ) -> Soak:
+        """Do the same as `Realtime.soak`, without blocking the test."""
+        __tracebackhide__ = True
+        soak = self._realtime._soak(
+            corpus, streams=streams, duration=duration, talk=talk, seed=seed
+        )
+        return await _blocking(soak.run, soak.interrupt)
+
     async def drain(
         self,
         what: Iterable[Utterance],
@@ -337,13 +355,7 @@ class AsyncRealtime:
             seed=seed,
             witnesses=witnesses,
         )
-        work = asyncio.ensure_future(asyncio.to_thread(generator.level, wanted))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            generator.interrupt()
-            await asyncio.wait([work])
-            raise
+        return await _blocking(lambda: generator.level(wanted), generator.interrupt)
 
 
 class Realtime:
@@ -467,6 +479,47 @@ class Realtime:
         """
         __tracebackhide__ = True
         return _block(self._run, self._parity(what, over))
+
+    def soak(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        streams: int = 8,
+        duration: Duration = "1h",
+        talk: float = 0.6,
+        seed: int = 0,
+    ) -> Soak:
+        """Put a small load on the server for a long time, and judge what grows.
+
+        Each stream runs one session per utterance, in real time, and speaks for the
+        share ``talk`` of the time. Beside them run one long session (up to 20 minutes
+        of audio), sessions that open and close without audio, and one idle session that
+        stays open. If the server shows its metrics, nothing is sent for a short time
+        before and after the load.
+
+        The verdict is applied at the end of the test, like the verdict of a budget. It
+        is ``FAIL`` if something grew, for certain and by more than is tolerated: the
+        latency of the finals, the share of lost sessions, the memory of the server, the
+        sessions that it does not free, or the memory that an idle session holds. It is
+        also ``FAIL`` if the long session was lost or fell behind. The sessions of the
+        steady part are judged by the markers of the test too. ``duration`` is a string
+        such as ``"1h"`` or a timedelta. ``seed`` determines all random numbers.
+
+        Raises ValueError for a wrong argument, before anything is sent.
+        """
+        __tracebackhide__ = True
+        soak = self._soak(
+            corpus, streams=streams, duration=duration, talk=talk, seed=seed
+        )
+        try:
+            return soak.run()
+        except (Ended, AudioLimit) as error:
+            raise error.with_traceback(None) from None
+
+    def _soak(self, corpus: Iterable[Utterance], **properties: Any) -> SoakTest:
+        """Return the soak with these properties. Raises ValueError."""
+        __tracebackhide__ = True
+        return SoakTest(self._run, self._ledger, self._plan, corpus, **properties)
 
     def drain(
         self,
@@ -642,6 +695,18 @@ class Realtime:
             grace=grace,
             seed=seed,
         )
+
+
+async def _blocking(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+    """Run a function that blocks in a thread; ``interrupt`` ends it early."""
+    __tracebackhide__ = True
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        interrupt()
+        await asyncio.wait([running])
+        raise
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
@@ -225,7 +226,9 @@ def judge_test(
 def cause_verdict(cause: Cause) -> Verdict:
     """Return the verdict of a cause; a cause without one of its own is a ``FAIL``."""
     match cause:
-        case Finding() | WerFinding() | RecallFinding() | Parity() | Drain():
+        case Finding() | WerFinding() | RecallFinding() | Parity():
+            return cause.verdict
+        case Drain() | Soak():
             return cause.verdict
         case Comparison() if cause.invalid:
             return Verdict.INVALID
