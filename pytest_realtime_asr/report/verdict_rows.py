@@ -16,7 +16,7 @@ import msgspec
 from pytest_realtime_asr.load.drain import Drain, Fault
 from pytest_realtime_asr.load.growth import CONFIDENCE, Growth, Quantity
 from pytest_realtime_asr.load.soak import MOST_DRIFT, Soak
-from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics import DECLARED
 from pytest_realtime_asr.report import comparison as comparisons
 from pytest_realtime_asr.report import drain as drains
 from pytest_realtime_asr.report import parity as parities
@@ -141,7 +141,7 @@ def _finding(found: Finding) -> VerdictRow:
         subject="budget",
         metric=found.metric,
         statistic=limit_name(found.limit),
-        unit=CATALOGUE[found.metric].unit.value,
+        unit=DECLARED[found.metric].unit.value,
         value=_finite(found.observed),
         side=found.limit.side.value,
         limit=found.limit.value,
