@@ -1,4 +1,8 @@
-"""The command ``fake``: runs a fake server until a signal ends it."""
+"""The command ``fake``: runs a fake server until a signal ends it.
+
+The first SIGINT or SIGTERM lets open utterances finish; the second ends the server at
+once, as the end of the lifeline does.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,14 @@ import ssl
 import sys
 from contextlib import AsyncExitStack
 
+from websockets.asyncio.server import Server
+
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake.capacity import Capacity, CapacityMode
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS, lacking
+from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
@@ -25,6 +33,8 @@ from pytest_realtime_asr.verdicts.limits import parse_duration
 
 # Addresses on which a server listens on all networks, and one at which it is reached
 _REACHED = {"0.0.0.0": HOST, "::": "::1"}
+
+_MOST = 1_000_000  # the highest capacity that can be asked for
 
 HELP = "run a fake server for realtime speech recognition, with or without faults"
 
@@ -98,6 +108,21 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"a fault of the server (repeatable): {', '.join(FAULTS)}",
     )
+    add(
+        "--capacity",
+        type=_capacity,
+        metavar="N",
+        help="the number of utterances that the server recognises at the same time as "
+        "it should (default: any number)",
+    )
+    add(
+        "--capacity-mode",
+        choices=[mode.value for mode in CapacityMode],
+        help="what happens beyond the capacity: an utterance waits (queue, the "
+        "default), a further session is refused with HTTP 503 (refuse), all utterances "
+        "become slow (slow), the server exits (die), words are lost (text), or fewer "
+        "partials are sent (less)",
+    )
     add("--seed", type=int, help="the seed of the random session ids")
     add(
         "--server-version",
@@ -151,6 +176,13 @@ def _port(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _capacity(text: str) -> int:
+    try:
+        return inputs.whole(text, 1, _MOST)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _seconds(text: str) -> float:
     try:
         return parse_duration(text) / 1e3
@@ -185,6 +217,10 @@ async def _serve(options: argparse.Namespace) -> int:
     real = options.recogniser == "pocketsphinx"
     dialect = dialects.load(options.dialect)
     _refuse_without_effect(options, dialect)
+    capacity = None
+    if options.capacity is not None:
+        mode = CapacityMode(options.capacity_mode or CapacityMode.QUEUE)
+        capacity = Capacity(options.capacity, mode)
     config = FakeConfig(
         dialect=dialect,
         models=tuple(options.model or [options.recogniser]),
@@ -196,12 +232,17 @@ async def _serve(options: argparse.Namespace) -> int:
         version=options.server_version,
         variety=options.variety,
         limit=options.session_limit,
+        capacity=capacity,
     )
     tls = _tls(options.tls_cert, options.tls_key)
-    over = asyncio.Event()
+    draining, over = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        (over if draining.is_set() else draining).set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, over.set)
+        loop.add_signal_handler(number, told)
     if options.lifeline:
         if sys.stdin is None:
             raise ValueError(
@@ -235,8 +276,26 @@ async def _serve(options: argparse.Namespace) -> int:
         scheme = "http" if tls is None else "https"
         host = _bracketed(_REACHED.get(options.host, options.host))
         print(f"{scheme}://{host}:{port}", flush=True)
-        await over.wait()
+        await _ended(fake, server, draining, over)
     return 0
+
+
+async def _ended(
+    fake: Fake, server: Server, draining: asyncio.Event, over: asyncio.Event
+) -> None:
+    """Return when the server has drained after ``draining``, or at once at ``over``."""
+
+    async def drained() -> None:
+        await draining.wait()
+        await fake.drain(server)
+
+    ends = {asyncio.create_task(drained()), asyncio.create_task(over.wait())}
+    done, others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> None:
@@ -246,7 +305,17 @@ def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> Non
             "--corpus: has no effect with --recogniser pocketsphinx, which recognises "
             "any speech; omit --corpus"
         )
+    if options.capacity_mode is not None and options.capacity is None:
+        raise ValueError(
+            "--capacity-mode: has no effect without --capacity; add --capacity N, or "
+            "omit the mode"
+        )
     for name in options.fault:
+        if FAULTS[name].needs is Needs.CAPACITY and options.capacity is None:
+            raise ValueError(
+                f"--fault {name}: has no effect without --capacity; add --capacity N, "
+                "or omit the fault"
+            )
         if (needs := lacking(name, dialect)) is not None:
             raise ValueError(
                 f"--fault {name}: has no effect, since the dialect {dialect.name} has "

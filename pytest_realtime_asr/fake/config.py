@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import Dialect, operations
+from pytest_realtime_asr.fake.capacity import Capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class FakeConfig:
     empty. ``seed`` is the seed of the session ids. ``version`` is the version that
     ``/version`` shows; if it is "" there is no such path, and ``None`` stands for the
     version of the dialect. ``variety`` is the seed of the legal variation (``None``: no
-    variation).
+    variation). Without a ``capacity``, the server serves any number of utterances.
     """
 
     dialect: Dialect
@@ -28,6 +29,7 @@ class FakeConfig:
     version: str | None = None
     variety: int | None = None
     limit: float = 3600.0
+    capacity: Capacity | None = None
 
     @property
     def shown_version(self) -> str:

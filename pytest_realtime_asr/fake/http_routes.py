@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -19,6 +19,10 @@ from pytest_realtime_asr.trace.records import Trace
 TRACES = "/fake/traces"
 
 _GUARDED = "/v1"  # the prefix of HTTP paths that need the key
+# What the server reports as its memory, in bytes. It is made up, so that it depends on
+# the sessions alone: the real memory also holds the traces of the latest sessions.
+_MEMORY = 256 * 2**20
+_SESSION_MEMORY = 2**20  # of each open session
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -63,7 +67,13 @@ class HttpRoutes:
         served = path == config.dialect.path
         if not self._faults.serves_path(served, upgrade=upgrade):
             return connection.respond(HTTPStatus.NOT_FOUND, '{"detail":"Not Found"}')
-        return self._faults.response(connection, upgrade=upgrade)
+        response = self._faults.response(connection, upgrade=upgrade)
+        if response is None and upgrade and self._refuses(connection):
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+        return response
+
+    def _refuses(self, connection: ServerConnection) -> bool:
+        return self._state.workload.refuses(len(connection.server.connections))
 
     def _has_key(self, request: Request) -> bool:
         """Return whether a request has the key; true if the server needs no key."""
@@ -78,22 +88,35 @@ class HttpRoutes:
 
     def _metrics(self) -> str:
         """Return the metrics page in the text format of Prometheus."""
-        state, shown = self._state, operations(self._config.dialect)
-        active = self._faults.active_sessions(len(state.open_sessions))
         return "".join(
             f"# HELP {name} {about}\n# TYPE {name} {kind}\n{name} {float(value)!r}\n"
-            for name, kind, value, about in (
-                (
-                    "process_start_time_seconds",
-                    "gauge",
-                    state.started,
-                    "Start time of the process since unix epoch in seconds.",
-                ),
-                (shown.gauge, "gauge", active, "Number of open sessions."),
-                (shown.counter, "counter", state.sessions, "Number of all sessions."),
-            )
+            for name, kind, value, about in self._metric_rows()
             if name
         )
+
+    def _metric_rows(self) -> Iterator[tuple[str, str, float, str]]:
+        """Yield the name, the type, the value and the meaning of each metric.
+
+        The name is empty if the servers of the dialect do not show the metric.
+        """
+        state, shown = self._state, operations(self._config.dialect)
+        number = len(state.open_sessions)
+        about = "Start time of the process since unix epoch in seconds."
+        yield "process_start_time_seconds", "gauge", state.started, about
+        memory = self._faults.resident_memory(_MEMORY + number * _SESSION_MEMORY)
+        about = "Resident memory size in bytes."
+        yield "process_resident_memory_bytes", "gauge", memory, about
+        active = self._faults.active_sessions(number)
+        yield shown.gauge, "gauge", active, "Number of open sessions."
+        yield shown.counter, "counter", state.sessions, "Number of all sessions."
+        load = state.workload
+        if load.capacity is not None:
+            about = "Number of requests that are running."
+            yield shown.running, "gauge", load.running, about
+            about = "Number of requests that wait."
+            yield shown.waiting, "gauge", load.waiting, about
+            about = "Used share of the KV cache, from 0 to 1."
+            yield shown.kv_cache, "gauge", load.usage, about
 
 
 def _json(connection: ServerConnection, value: object) -> Response:

@@ -6,6 +6,7 @@ the fake server can be compared with these delays.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import ssl
 import uuid
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr.dialects import Server
 from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.http_routes import HttpRoutes
 from pytest_realtime_asr.fake.legal_variation import VariedServer
@@ -43,10 +45,13 @@ class Fake:
     def __init__(self, config: FakeConfig, recogniser: Recogniser) -> None:
         self._config = config
         self._recogniser = recogniser
-        self._state = ServerState(config.dialect, config.models, key=config.key)
+        self._state = ServerState(
+            config.dialect, config.models, key=config.key, capacity=config.capacity
+        )
         self._faults = Faults(config.faults, self._state)
         self._routes = HttpRoutes(config, self._state, self._faults, self.traces)
         self._ids = random.Random(config.seed)
+        self._sessions: set[FakeSession] = set()  # that are open
         self._recorders: deque[Recorder] = deque(maxlen=KEPT)
 
     @asynccontextmanager
@@ -67,6 +72,17 @@ class Fake:
             create_connection=self._faults.connection_class(ServerConnection),
         ) as server:
             yield server
+
+    async def drain(self, server: ListeningServer) -> None:
+        """Accept no more connections; let open utterances finish, and end all sessions.
+
+        ``server`` is the result of `listen`.
+        """
+        server.server.close()
+        drain = self._faults.drain(Drain())
+        async with asyncio.TaskGroup() as tasks:
+            for session in self._sessions:
+                tasks.create_task(session.drain(drain))
 
     def traces(self) -> tuple[Trace, ...]:
         """Return the traces of the latest sessions, the latest last."""
@@ -92,8 +108,11 @@ class Fake:
             connection,
             recorder,
             self._faults,
+            state.workload,
             word_delay,
+            number,
         )
+        self._sessions.add(session)
         try:
             await session.run(str(uuid.UUID(int=self._ids.getrandbits(128), version=4)))
         except ConnectionClosed as error:
@@ -107,6 +126,7 @@ class Fake:
                 self._faults.client_vanished(mid_utterance=session.is_mid_utterance)
         finally:
             recorder.end(Ending.CLOSED_BY_US)
+            self._sessions.discard(session)
             state.close_session(number)
             await session.close()
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake.capacity import Capacity, Workload
 from pytest_realtime_asr.fake.correct_server import CorrectServer
 
 
@@ -14,6 +15,7 @@ class ServerState:
 
     Sessions are numbered from 1 in the order in which they open. ``started`` is the
     start of the server in unix seconds. ``key`` is the key that a client must send.
+    ``workload`` shares the capacity of the server among the open utterances.
     """
 
     def __init__(
@@ -22,14 +24,17 @@ class ServerState:
         models: Sequence[str] = (),
         *,
         key: str = "",
+        capacity: Capacity | None = None,
     ) -> None:
         self.correct = CorrectServer(dialect, models)
         self.models = tuple(models)
         self.key = key
+        self.workload = Workload(capacity)
         self.started = time.time()
         self.sessions = 0
         self.open_sessions: set[int] = set()
         self.finals = 0  # finals that were due
+        self.joined = 0  # utterances that began while another session had one
         self.vanished = 0  # clients that left without a close frame
         self.closed_mid_utterance = 0  # clients that closed while an utterance was open
         # Time of the last audio (monotonic s), by session, until the audio is complete.

@@ -13,19 +13,22 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.capacity import Workload
 from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
 from pytest_realtime_asr.trace.records import Recorder, Sender, Span
 
-_DIED = 70  # the exit code of a server that crashes because of a fault
+_DIED = 70  # the exit code of a server that crashes by a fault or beyond its capacity
 
 
 class FakeSession:
     """A session with one client, controlled by the dialect's server side.
 
-    ``was_dropped`` says whether this server ended the connection without a close frame.
+    ``number`` counts the sessions of the fake server from 1. ``was_dropped`` says
+    whether this server ended the connection without a close frame.
     """
 
     def __init__(
@@ -36,7 +39,9 @@ class FakeSession:
         connection: ServerConnection,
         recorder: Recorder,
         faults: Faults,
+        workload: Workload,
         word_delay: Callable[[], float],
+        number: int,
     ) -> None:
         self._limit = config.limit
         self._server = server
@@ -53,9 +58,11 @@ class FakeSession:
         self._refusal = faults.refusal()
         self.was_dropped = False
         self._speaking = Speaking(
+            session=number,
             server=server,
             recogniser=recogniser,
             faults=faults,
+            workload=workload,
             now=recorder.now,
             send=self._send,
             fail=self._fail,
@@ -83,6 +90,15 @@ class FakeSession:
                 await self._read()
         except TimeoutError:
             await self._react(self._server.expire(), self._recorder.now())
+
+    async def drain(self, drain: Drain) -> None:
+        """Let the open utterances finish, and close the connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain.grace):
+                for utterance in list(self._utterances):
+                    await utterance.ended()
+        await asyncio.sleep(drain.linger)
+        await self._connection.close(drain.code)
 
     async def close(self) -> None:
         """Drop all utterances."""
@@ -157,6 +173,8 @@ class FakeSession:
         """Start an utterance with the audio that came before the start."""
         if (interrupted := self._hearing) is not None:
             await interrupted.close()
+        if self._speaking.workload.is_deadly:
+            os._exit(_DIED)
         begun = FakeUtterance(len(self._utterances), self._speaking)
         self._utterances.append(begun)
         for pcm, earlier in self._early:

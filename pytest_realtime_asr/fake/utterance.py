@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr.audio import Resampler
 from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.fake.capacity import Workload
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import (
     Listener,
@@ -31,15 +32,18 @@ _TOKENS_PER_SECOND = 12.5  # of audio, as a prompt
 class Speaking:
     """The parts of a session that its utterances use.
 
+    ``session`` is the number of the session among the sessions of the fake server.
     ``server`` is the dialect's server side and ``now`` the clock of the session in ns.
     ``send`` sends frames. ``fail`` closes the session after a failure of the
     recogniser. ``word_delay`` returns the delay of the next word, and ``final_delay``
     is a delay, both in seconds.
     """
 
+    session: int
     server: Server
     recogniser: Recogniser
     faults: Faults
+    workload: Workload
     now: Callable[[], int]
     send: Callable[[Iterable[str]], Awaitable[None]]
     fail: Callable[[BaseException], Awaitable[None]]
@@ -57,14 +61,16 @@ class FakeUtterance:
     def __init__(self, item: int, speaking: Speaking) -> None:
         self._item = item
         self._speaking = speaking
-        self._final_delay = round(speaking.final_delay * 1e9)
+        self._place = speaking.workload.begin()
+        self._clock = self._place.clock
+        self._zero = self._clock.now() - speaking.now()  # of the session's clock, in ns
         self._rate = speaking.server.rate
         self._audio: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._words: asyncio.Queue[RecognisedWord | None] = asyncio.Queue()
         self._arrivals: list[tuple[int, int]] = []  # (samples so far, arrival in ns)
         self._samples = 0
         self._final_due: int | None = None
-        self._finished = asyncio.Event()
+        self._sleep: asyncio.Future[None] | None = None  # while it waits in `_until`
         self.is_over = False
         self._task = asyncio.create_task(self._run())
 
@@ -81,15 +87,24 @@ class FakeUtterance:
 
     def finish(self, at: int) -> None:
         """End the audio at ``at`` (ns), from which the time of the final is counted."""
-        self._final_due = at + self._final_delay
-        self._finished.set()
+        speaking = self._speaking
+        seconds = speaking.faults.final_delay(
+            speaking.final_delay, session=speaking.session
+        )
+        self._final_due = at + self._delay(seconds)
+        self._wake()  # the final may be due earlier than the next word
         self._audio.put_nowait(None)
+
+    async def ended(self) -> None:
+        """Wait until the final was sent or the utterance was dropped."""
+        await asyncio.wait([self._task])
 
     async def close(self) -> None:
         """Drop the utterance, which then sends nothing more."""
         self.is_over = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._speaking.workload.end(self._place)  # a task that never began ends nothing
 
     async def _run(self) -> None:
         try:
@@ -100,6 +115,8 @@ class FakeUtterance:
             pass  # the task that reads frames records how the connection ended
         except* Exception as failure:
             await self._speaking.fail(failure)
+        finally:
+            self._speaking.workload.end(self._place)
 
     async def _recognise(self) -> None:
         recogniser = self._speaking.recogniser
@@ -120,15 +137,24 @@ class FakeUtterance:
     async def _send_words(self) -> None:
         speaking = self._speaking
         words: list[RecognisedWord] = []
+        unsent = ""
         while (word := await self._words.get()) is not None:
             sample = self._sample(word)
             seconds = speaking.faults.word_delay(
-                speaking.word_delay(), position=sample / self._rate
+                speaking.word_delay(),
+                position=sample / self._rate,
+                session=speaking.session,
             )
-            await self._until(self._arrival(sample) + round(seconds * 1e9))
-            added = f" {word.text}" if words else word.text
+            await self._until(self._arrival(sample) + self._delay(seconds))
+            if not speaking.workload.keeps_word(self._place):
+                continue
+            unsent += f" {word.text}" if words else word.text
             words.append(word)
-            await speaking.send(speaking.server.partial(added, self._item))
+            if len(words) % self._place.words_per_partial == 0:
+                await speaking.send(speaking.server.partial(unsent, self._item))
+                unsent = ""
+        if unsent:
+            await speaking.send(speaking.server.partial(unsent, self._item))
         assert self._final_due is not None
         await self._until(self._final_due)
         words = [word for word in words if self._keeps(word)]
@@ -137,6 +163,7 @@ class FakeUtterance:
         usage = Usage(round(seconds * _TOKENS_PER_SECOND), len(words), seconds=seconds)
         final = tuple(speaking.server.final(text, usage, self._item))
         self.is_over = bool(final)  # an utterance without its final is still open
+        speaking.workload.end(self._place)  # before the client can begin the next one
         await speaking.send(final)
 
     def _keeps(self, word: RecognisedWord) -> bool:
@@ -151,18 +178,23 @@ class FakeUtterance:
         index = bisect_left(self._arrivals, (sample, 0))
         return self._arrivals[min(index, len(self._arrivals) - 1)][1]
 
+    def _delay(self, seconds: float) -> int:
+        """Return a delay of this utterance in ns."""
+        return round(seconds * self._place.delay_factor * 1e9)
+
     async def _until(self, due: int) -> None:
         """Sleep until ``due``, or until the final is due if the final is earlier."""
         while True:
             end = due if self._final_due is None else min(due, self._final_due)
-            left = end - self._speaking.now()
-            if left <= 0:
+            if self._clock.now() >= (end := end + self._zero):
                 return
-            if self._finished.is_set():
-                await asyncio.sleep(left / 1e9)
-            else:
-                try:
-                    async with asyncio.timeout(left / 1e9):
-                        await self._finished.wait()
-                except TimeoutError:
-                    return
+            self._sleep = asyncio.get_running_loop().create_future()
+            timer = self._clock.call_at(end, self._wake)
+            try:
+                await self._sleep
+            finally:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)

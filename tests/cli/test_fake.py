@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,6 +18,7 @@ from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.fake.faults import FAULTS, lacking
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from tests.support.letters import COMMIT, FINAL, LONG, UPDATE, Place
 
 NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva")
 
@@ -34,6 +40,16 @@ NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva")
             ["--dialect", "openai:sglang", "--fault", "turn-loses"],
             "--fault turn-loses: has no effect, since the dialect openai:sglang has no "
             "turns that the server detects; omit the fault, or name another --dialect",
+        ),
+        (
+            ["--capacity-mode", "slow"],
+            "--capacity-mode: has no effect without --capacity; add --capacity N, or "
+            "omit the mode",
+        ),
+        (
+            ["--fault", "slow-recovery"],
+            "--fault slow-recovery: has no effect without --capacity; add --capacity "
+            "N, or omit the fault",
         ),
         (
             ["--dialect", "openai", "--fault", "leaks"],
@@ -97,6 +113,78 @@ def test_the_url_of_a_host_can_be_reached(host: str, shown: str) -> None:
     with FakeServer(["--corpus", "bundled:odd", "--host", host]) as server:
         assert server.url.startswith(f"http://{shown}:")
         assert server.traces() == ()
+
+
+# The end by a signal
+
+_UPDATE = {**UPDATE, "model": "scripted"}
+
+
+@contextmanager
+def speaking(*arguments: str) -> Iterator[tuple[FakeServer, Place]]:
+    with FakeServer(["--corpus", "bundled:odd", *arguments]) as server:
+        yield server, Place(int(server.url.rpartition(":")[2]))
+
+
+@pytest.mark.slow
+def test_a_signal_lets_utterances_finish() -> None:
+    with speaking("--final-delay", "1s") as (server, place):
+
+        async def run() -> None:
+            idle = await place.open(configured=False)
+            busy = await place.open(configured=False)
+            await busy.send(_UPDATE, COMMIT, FINAL)
+            await busy.rest()
+            os.kill(server.pid, signal.SIGTERM)
+            assert await idle.hear("no such event") is None
+            assert idle.closed == 1001
+            with pytest.raises(ConnectionRefusedError):
+                await place.open()
+            assert await busy.hear("transcription.done")
+            await busy.hear("no such event")
+            assert busy.closed == 1001
+
+        asyncio.run(run())
+        assert server._process.wait(LONG) == 0
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_the_server_at_once() -> None:
+    with speaking() as (server, place):
+
+        async def run() -> None:
+            idle = await place.open(configured=False)
+            busy = await place.open(configured=False)
+            await busy.send(_UPDATE, COMMIT)
+            await busy.rest()
+            os.kill(server.pid, signal.SIGTERM)
+            await idle.hear("no such event")
+            assert idle.closed == 1001
+            assert server._process.poll() is None  # it waits for the utterance
+            os.kill(server.pid, signal.SIGTERM)
+            await busy.hear("no such event")
+            assert busy.closed == 1001
+            assert not busy.all("transcription.done")
+
+        asyncio.run(run())
+        assert server._process.wait(LONG) == 0
+
+
+@pytest.mark.slow
+def test_the_end_of_the_lifeline_does_not_wait_for_an_utterance() -> None:
+    with speaking() as (server, place):
+
+        async def run() -> None:
+            busy = await place.open(configured=False)
+            await busy.send(_UPDATE, COMMIT)
+            await busy.rest()
+            assert server._process.stdin is not None
+            server._process.stdin.close()
+            await busy.hear("no such event")
+            assert busy.closed == 1001
+
+        asyncio.run(run())
+        assert server._process.wait(LONG) == 0
 
 
 @pytest.mark.slow

@@ -244,7 +244,8 @@ def test_metrics_have_the_names_of_the_dialect(dialect: str, names: list[str]) -
     with faking(dialect=dialects.load(dialect)) as (url, _):
         lines = get(f"{url}/metrics")[1].decode().splitlines()
     found = [line.split()[0] for line in lines if not line.startswith("#")]
-    assert found == ["process_start_time_seconds", *names]
+    process = ["process_start_time_seconds", "process_resident_memory_bytes"]
+    assert found == [*process, *names]
 
 
 def test_metrics(loop: Loop) -> None:
@@ -270,6 +271,8 @@ def test_metrics(loop: Loop) -> None:
         at_last = metrics(url)
         loop.run(lives[1].close())
     start = at_first.pop("process_start_time_seconds")
+    memory = "process_resident_memory_bytes"
+    assert at_last.pop(memory) - at_first.pop(memory) == 2**20  # of one open session
     assert before <= start <= time.time()
     active, total = (
         "vllm:websocket_connections_active",
@@ -557,6 +560,8 @@ def test_command_that_cannot_be(
         (["--port", "65536"], "--port: '65536' is not a whole number from 0 to 65535"),
         (["--port=-1"], "--port: '-1' is not a whole number from 0"),
         (["--recogniser", "ear"], "invalid choice"),
+        (["--capacity", "0"], "--capacity: '0' is not a whole number from 1 to"),
+        (["--capacity", "1", "--capacity-mode", "stop"], "invalid choice: 'stop'"),
     ],
 )
 def test_option_that_cannot_be(

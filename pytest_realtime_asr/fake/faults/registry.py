@@ -23,6 +23,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server, operations
+from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
 
@@ -64,6 +65,10 @@ class Hooks:
         """Return how many sessions the metrics page shows as active."""
         return number
 
+    def resident_memory(self, size: int) -> int:
+        """Return the memory in bytes that the metrics page shows."""
+        return size
+
     def listed_models(self, models: Sequence[str]) -> Sequence[str]:
         """Return the names of the models that the server lists."""
         return models
@@ -102,6 +107,10 @@ class Hooks:
     def client_vanished(self, *, mid_utterance: bool) -> None:
         """React to a client that left without a close frame."""
 
+    def drain(self, drain: Drain) -> Drain:
+        """Return how the server ends its sessions when it is told to stop."""
+        return drain
+
     # Text
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
@@ -111,18 +120,27 @@ class Hooks:
         """
         return kept
 
-    def word_delay(self, seconds: float, *, position: float) -> float:
+    def word_delay(self, seconds: float, *, position: float, session: int) -> float:
         """Return the delay in s with which the partial of a word is sent.
 
-        The word ended ``position`` seconds after the start of the audio.
+        The word ended ``position`` seconds after the start of the audio. ``session`` is
+        the number of the session.
+        """
+        return seconds
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        """Return the delay in s with which a final is sent after the end of the audio.
+
+        ``session`` is the number of the session.
         """
         return seconds
 
 
 class Needs(enum.Enum):
-    """A thing that a fault changes and that only some dialects have.
+    """A thing that a fault changes and that only some servers have.
 
-    The value is the name of the thing in messages.
+    The value is the name of the thing in messages. All but ``CAPACITY`` depend on the
+    dialect.
     """
 
     ITEMS = "items"
@@ -132,6 +150,7 @@ class Needs(enum.Enum):
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    CAPACITY = "capacity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +158,7 @@ class Fault:
     """One way in which the fake server breaks its protocol.
 
     ``about`` completes the sentence "a server that ...". ``hooks`` returns the hooks of
-    the fault for one fake server. ``needs`` is what a dialect must have, so that the
+    the fault for one fake server. ``needs`` is what a server must have, so that the
     fault has an effect.
     """
 
@@ -203,11 +222,14 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return what a fault needs and a dialect lacks; ``None`` if nothing is lacking.
 
     A dialect is taken to have a thing if a requirement of the dialect is proven by a
-    fault that needs the thing. Whether it has a gauge is one of its `operations`.
+    fault that needs the thing. Whether it has a gauge is one of its `operations`. No
+    dialect lacks a capacity, which is an option of a server.
     """
     needs = FAULTS[name].needs
-    if needs is None or needs is Needs.GAUGE:
-        return needs if needs and not operations(dialect).gauge else None
+    if needs is None or needs is Needs.CAPACITY:
+        return None
+    if needs is Needs.GAUGE:
+        return None if operations(dialect).gauge else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
     return None if needs in having else needs
@@ -257,6 +279,11 @@ class Faults(Hooks):
             number = each.active_sessions(number)
         return number
 
+    def resident_memory(self, size: int) -> int:
+        for each in self._hooks:
+            size = each.resident_memory(size)
+        return size
+
     def listed_models(self, models: Sequence[str]) -> Sequence[str]:
         for each in self._hooks:
             models = each.listed_models(models)
@@ -294,12 +321,22 @@ class Faults(Hooks):
         for each in self._hooks:
             each.client_vanished(mid_utterance=mid_utterance)
 
+    def drain(self, drain: Drain) -> Drain:
+        for each in self._hooks:
+            drain = each.drain(drain)
+        return drain
+
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         for each in self._hooks:
             kept = each.keeps_word(kept, age=age)
         return kept
 
-    def word_delay(self, seconds: float, *, position: float) -> float:
+    def word_delay(self, seconds: float, *, position: float, session: int) -> float:
         for each in self._hooks:
-            seconds = each.word_delay(seconds, position=position)
+            seconds = each.word_delay(seconds, position=position, session=session)
+        return seconds
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        for each in self._hooks:
+            seconds = each.final_delay(seconds, session=session)
         return seconds

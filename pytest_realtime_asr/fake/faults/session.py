@@ -22,6 +22,8 @@ from pytest_realtime_asr.trace.timeline import Usage
 _ANSWERS = {"error", "session.updated"}
 COLD = 2.0  # s by which a server that is not warm is late
 _GERMAN = "und"
+_FAILING = 50  # the number of the session that `fails-50th-session` fails
+_TENTH = 10
 _WAITS = 1.0  # s without a frame after which `waits-for-all` waits for a client
 
 
@@ -256,6 +258,16 @@ class Dies(_AtFifthChunk):
         return replace(reaction, die=True)
 
 
+@fault("fails-50th-session", "sends no final in its 50th session, but closes it")
+class FailsFiftiethSession(ServerWrapper):
+    """Closes its 50th session with 1011 at the end of the audio."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        fails = reaction.finish and self.session == _FAILING
+        return replace(reaction, close=1011) if fails else reaction
+
+
 # What sessions do to each other
 
 
@@ -354,6 +366,20 @@ class CrossTalk(UtteranceTracker):
         frames = self.partial("", item)
         counted = replace(usage, completion=len(self._sent.split()))
         return [*frames, *super().final(self._sent, counted, item)]
+
+
+@fault("mixes-one-in-ten", "sends one text in ten in a session of another client")
+class MixesOneInTen(CrossTalk):
+    """Sends the words of the oldest open utterance in every tenth later utterance.
+
+    Only utterances that begin while another session has an open utterance are counted.
+    """
+
+    def reset(self) -> None:
+        super().reset()
+        self._state.joined += self._other is not None
+        if self._state.joined % _TENTH:
+            self._other = None
 
 
 @fault("shares-setup", "applies the set-up of a session to the other sessions too")

@@ -355,7 +355,7 @@ class ForgetsOld(Hooks):
 class FallsBehind(Hooks):
     """Delays each word by a fifth of its position in the audio, but not the final."""
 
-    def word_delay(self, seconds: float, *, position: float) -> float:
+    def word_delay(self, seconds: float, *, position: float, session: int) -> float:
         return seconds + _SLOW * position
 
 

@@ -1,0 +1,21 @@
+"""How a fake server ends its sessions when it is told to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GOING_AWAY = 1001  # a close code
+SERVICE_RESTART = 1012  # a close code
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The end of all sessions of a server; times are in seconds.
+
+    Each session may finish its open utterances, for at most ``grace``. It stays open
+    for ``linger`` more, and then the server closes it with ``code``.
+    """
+
+    grace: float = 10.0
+    linger: float = 0.0
+    code: int = GOING_AWAY

@@ -1,0 +1,34 @@
+"""Faults of the end of the sessions when the server is told to stop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_realtime_asr.fake.drain import SERVICE_RESTART, Drain
+from pytest_realtime_asr.fake.faults.registry import Hooks, fault
+
+HANGING = 5.0  # s that `drain-hangs` waits after the last final
+
+
+@fault("drain-drops-finals", "sends no open final when it is told to stop")
+class DrainDropsFinals(Hooks):
+    """Closes all sessions at once, without the finals of their open utterances."""
+
+    def drain(self, drain: Drain) -> Drain:
+        return replace(drain, grace=0.0)
+
+
+@fault("drain-hangs", "closes sessions 5 s late when it is told to stop")
+class DrainHangs(Hooks):
+    """Closes each session ``HANGING`` seconds after its last final."""
+
+    def drain(self, drain: Drain) -> Drain:
+        return replace(drain, linger=HANGING)
+
+
+@fault("drain-1012", "closes with 1012 (service restart) when it is told to stop")
+class DrainRestarts(Hooks):
+    """Closes with 1012, which is a lawful code for a server that will come back."""
+
+    def drain(self, drain: Drain) -> Drain:
+        return replace(drain, code=SERVICE_RESTART)

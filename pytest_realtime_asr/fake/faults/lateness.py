@@ -1,0 +1,78 @@
+"""Faults that make words or finals late, for some sessions or at some times."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.fake.faults.registry import Hooks, Needs, fault
+from pytest_realtime_asr.fake.server_state import ServerState
+
+STARVED = 2.0  # s by which the starved session of `starves-one` is late
+RECOVERY = 10.0  # s that `slow-recovery` needs after an overload
+UNRECOVERED = 1.0  # s by which finals are late until then
+GROWTH = 0.001  # s by which finals are later for each second of `latency-grows`
+
+_LINE = 20  # sessions, of which one is starved
+_LAST = 7  # its place among them, counted from 0
+
+
+@fault("starves-one", "serves one of 20 open sessions last")
+class StarvesOne(Hooks):
+    """Sends the words and the finals of one session ``STARVED`` seconds late.
+
+    A new session takes the lowest free place of the server, and one place of 20 is
+    starved. So a client that opens one session after another may keep the starved
+    place, and fewer than 8 open sessions are all served in time.
+    """
+
+    def __init__(self, state: ServerState) -> None:
+        super().__init__(state)
+        self._places: dict[int, int] = {}  # by the number of the session
+
+    def wrap(self, server: Server) -> Server:
+        still = self._state.open_sessions
+        self._places = {s: place for s, place in self._places.items() if s in still}
+        taken = set(self._places.values())
+        free = next(place for place in count() if place not in taken)
+        self._places[self._state.sessions] = free
+        return server
+
+    def word_delay(self, seconds: float, *, position: float, session: int) -> float:
+        return self._delay(seconds, session)
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        return self._delay(seconds, session)
+
+    def _delay(self, seconds: float, session: int) -> float:
+        starved = self._places[session] % _LINE == _LAST
+        return seconds + STARVED if starved else seconds
+
+
+@fault(
+    "slow-recovery",
+    "sends late finals until 10 s after an overload",
+    needs=Needs.CAPACITY,
+)
+class SlowRecovery(Hooks):
+    """Sends finals late from the start of an overload to ``RECOVERY`` s after its end.
+
+    An overload is more than the capacity of the server.
+    """
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        late = self._state.workload.since_overload < RECOVERY
+        return seconds + UNRECOVERED if late else seconds
+
+
+@fault("latency-grows", "sends finals 1 ms later for each second since its start")
+class LatencyGrows(Hooks):
+    """Sends finals later by ``GROWTH`` times the time since the start of the server."""
+
+    def __init__(self, state: ServerState) -> None:
+        super().__init__(state)
+        self._started = time.monotonic()
+
+    def final_delay(self, seconds: float, *, session: int) -> float:
+        return seconds + GROWTH * (time.monotonic() - self._started)
