@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.load.drain import (
     Closing,
     Drain,
@@ -24,7 +27,7 @@ from pytest_realtime_asr.load.drain import (
     drained,
 )
 from pytest_realtime_asr.report import drain as wording
-from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import (
     Commit,
@@ -220,36 +223,13 @@ class Stopping:
 @contextmanager
 def drain_of(
     start: Start, server: Stopping, *, grace: str = "20s", streams: int = 4
-) -> Iterator[tuple[Drain, Run]]:
+) -> Iterator[Drain]:
     run = start(options(pace="1"))
     with serving(server, answer=Site()) as url:
         run.begin("test")
-        yield (
-            realtime(run, url).drain(
-                CLIPS, stop=server.stopped.set, streams=streams, grace=grace
-            ),
-            run,
+        yield realtime(run, url).drain(
+            CLIPS, stop=server.stopped.set, streams=streams, grace=grace
         )
-
-
-@pytest.mark.slow
-def test_a_sound_drain(start: Start) -> None:
-    with drain_of(start, Stopping()) as (found, run):
-        ledger = run.finish()
-    assert found.verdict is Verdict.PASS, found
-    complete, speaking = found.of(Moment.COMPLETE), found.of(Moment.SPEAKING)
-    assert len(complete) + len(speaking) == len(found.sessions) == 4
-    assert complete
-    assert speaking
-    assert all(each.final is not None for each in found.sessions)
-    assert found.codes == {1001: 4}
-    assert found.seconds is not None
-    assert found.failed == ()
-    assert found.stop_seconds is not None
-    assert ledger is not None
-    assert ledger.load_findings == [found]
-    assert {take.purpose.value for take in ledger.takes} == {"drain"}
-    assert not any(take.lost for take in ledger.takes)
 
 
 @pytest.mark.slow
@@ -262,19 +242,14 @@ def test_a_sound_drain(start: Start) -> None:
     ],
 )
 def test_an_unsound_drain(start: Start, server: Stopping, fault: Fault) -> None:
-    with drain_of(start, server) as (found, _):
+    with drain_of(start, server) as found:
         assert list(found.faults) == [fault]
         assert found.verdict is Verdict.FAIL
 
 
 @pytest.mark.slow
-def test_a_restart_and_a_wait_are_lawful_within_the_grace(start: Start) -> None:
-    with drain_of(start, Stopping(code=1012, wait=1.0)) as (found, _):
-        assert found.verdict is Verdict.PASS, found
-        assert found.codes == {1012: 4}
-        late = [e.closed - e.final for e in found.sessions if e.closed and e.final]
-        assert min(late) >= 1.0
-    with drain_of(start, Stopping(wait=3.0), grace="500ms", streams=2) as (found, _):
+def test_the_grace_is_kept(start: Start) -> None:
+    with drain_of(start, Stopping(wait=3.0), grace="500ms", streams=2) as found:
         assert Fault.STILL_OPEN in found.faults
         assert found.seconds is None
 
@@ -309,3 +284,66 @@ def test_an_error_of_stop_reaches_the_test(start: Start) -> None:
         run.begin("test")
         with pytest.raises(ProcessLookupError, match="no such process"):
             realtime(run, url).drain(CLIPS, stop=stop, streams=1, grace="10s")
+
+
+@contextmanager
+def drained_fake(
+    start: Start, *faults: str, grace: str = "20s"
+) -> Iterator[tuple[Drain, Ledger]]:
+    """Drain a fake server in a process of its own, which gets SIGTERM."""
+    named = [word for fault in faults for word in ("--fault", fault)]
+    with FakeServer(("--final-delay", "300ms", *named)) as fake:
+        run = start(options(pace="1"))
+        run.begin("test")
+        found = realtime(run, fake.url).drain(
+            CLIPS,
+            stop=lambda: os.kill(fake.pid, signal.SIGTERM),
+            streams=4,
+            grace=grace,
+        )
+        ledger = run.finish()
+        assert ledger is not None
+        yield found, ledger
+
+
+@pytest.mark.slow
+def test_a_sound_drain(start: Start) -> None:
+    with drained_fake(start) as (found, ledger):
+        assert found.verdict is Verdict.PASS, wording.details(found)
+        complete, speaking = found.of(Moment.COMPLETE), found.of(Moment.SPEAKING)
+        assert len(found.sessions) == 4
+        assert complete
+        assert speaking
+        assert all(each.final is not None for each in found.sessions)
+        assert found.codes == {1001: 4}
+        assert found.seconds is not None
+        assert found.stop_seconds is not None
+        assert found.refused_after is not None
+        assert found.failed == ()
+        assert ledger.load_findings == [found]
+        assert {take.purpose.value for take in ledger.takes} == {"drain"}
+        assert not any(take.lost for take in ledger.takes)
+        assert ledger.violations == ()
+
+
+@pytest.mark.slow
+def test_a_fake_server_that_drops_finals(start: Start) -> None:
+    with drained_fake(start, "drain-drops-finals") as (found, _):
+        assert list(found.faults) == [Fault.LOST_FINAL], wording.details(found)
+        assert found.codes == {1001: 4}
+
+
+@pytest.mark.slow
+def test_a_fake_server_that_hangs_for_five_seconds(start: Start) -> None:
+    with drained_fake(start, "drain-hangs") as (found, _):
+        assert found.verdict is Verdict.PASS, wording.details(found)
+        late = [e.closed - e.final for e in found.sessions if e.closed and e.final]
+        assert len(late) == 4
+        assert min(late) >= 5
+
+
+@pytest.mark.slow
+def test_a_fake_server_that_restarts(start: Start) -> None:
+    with drained_fake(start, "drain-1012") as (found, _):
+        assert found.verdict is Verdict.PASS, wording.details(found)
+        assert found.codes == {1012: 4}

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.transcription import Measured
+from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.load import soak_run
 from pytest_realtime_asr.load.growth import Growth, Quantity
 from pytest_realtime_asr.load.level import Level, Sampled
@@ -28,9 +29,10 @@ from pytest_realtime_asr.metrics.pacing import ClientState, Counts
 from pytest_realtime_asr.report import soak as wording
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.verdicts.verdict import Verdict
-from tests.support.runs import ENGLISH, Start, realtime
+from tests.support.runs import ENGLISH, Start, options, realtime
 
 LOAD = Load(streams=8, hold=180, ramp=10, talk=0.6, witnesses=0)
+PAIR = [ENGLISH["turn-right"], ENGLISH["open-door"]]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 CLIPS = {"short": 150.0, "long": 400.0}  # each with its own latency in ms
 MEASURED = Measured(
@@ -305,3 +307,50 @@ def test_wrong_arguments(start: Start, url: str) -> None:
         server.soak(clips, streams=0)
     with pytest.raises(ValueError, match="talk=2"):
         server.soak(clips, talk=2)
+
+
+@pytest.mark.slow
+def test_a_soak_of_a_sound_server(start: Start) -> None:
+    with FakeServer(("--final-delay", "50ms")) as fake:
+        run = start(options(pace="1"))
+        run.begin("test")
+        found = realtime(run, fake.url).soak(PAIR, duration="12s", streams=4)
+        ledger = run.finish()
+    grown = by_quantity(found)
+    for quantity in (Quantity.MEMORY, Quantity.OPEN_SESSIONS):
+        assert grown[quantity].verdict is Verdict.PASS, wording.details(found)
+        assert grown[quantity].n >= 12
+    assert grown[Quantity.IDLE_MEMORY].verdict is not Verdict.FAIL
+    assert set(grown) == set(Quantity)
+    assert found.left_open == 0
+    beside = found.beside
+    assert beside.long is not None
+    assert not beside.long.lost, beside.long
+    assert beside.long.seconds > 7
+    assert len(beside.short) > 10
+    assert [each.lost for each in beside.idle] == [""]
+    assert len(beside.alone) == len(beside.empty) == 2
+    assert ledger is not None
+    assert ledger.load_findings == [found]
+    assert ledger.levels == [found.level]
+    purposes = [take.purpose.value for take in ledger.takes]
+    assert purposes.count("test") == len(found.level.steady) > 0
+    assert purposes.count("witness") == 1
+    assert "alone" not in purposes
+    assert not any(take.lost for take in ledger.takes)
+    assert ledger.violations == ()
+
+
+@pytest.mark.slow
+def test_a_soak_finds_what_grows(start: Start) -> None:
+    faults = ("--fault", "memory-grows", "--fault", "leaks")
+    with FakeServer(("--final-delay", "50ms", *faults)) as fake:
+        run = start(options(pace="1"))
+        run.begin("test")
+        found = realtime(run, fake.url).soak(PAIR, duration="12s", streams=4)
+    grown = by_quantity(found)
+    for quantity in (Quantity.MEMORY, Quantity.OPEN_SESSIONS):
+        assert grown[quantity].verdict is Verdict.FAIL, wording.details(found)
+    assert grown[Quantity.IDLE_MEMORY].verdict is not Verdict.FAIL
+    assert found.verdict is Verdict.FAIL
+    assert found.left_open == len(found.level.rows) + len(found.beside.short) + 2
