@@ -85,7 +85,7 @@ class SoakTest:
                 sessions,
                 long,
                 lambda: generator.level(plan.load, compared=False),
-                sampled and Sampler(sampled, interval=plan.interval),
+                None if sampled is None else Sampler(sampled, interval=plan.interval),
                 unread,
                 run.progress,
             )
