@@ -8,13 +8,12 @@ to a thread would cost.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 
+from pytest_realtime_asr.client.garbage_collection import quiet_gc
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.load import schedule, session
 from pytest_realtime_asr.load.clock import Clock
@@ -93,7 +92,7 @@ class ShardRun:
 
     async def _without_garbage_collection(self) -> None:
         await self._clock.until(self._load.ramp)
-        with _frozen():
+        with quiet_gc():
             await asyncio.Event().wait()
 
     async def _run_streams(self) -> None:
@@ -192,15 +191,3 @@ class ShardRun:
         )
         await self._send(sent)
         return sent
-
-
-@contextmanager
-def _frozen() -> Iterator[None]:
-    """Turn the garbage collector off, and exempt what exists from it."""
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
