@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr.load import worker
-from pytest_realtime_asr.load.executor import Connection, Message, Shard, ShardLost
+from pytest_realtime_asr.load.executor import Connection, Shard, ShardLost
+from pytest_realtime_asr.load.judge_process import JudgeProcess
 from pytest_realtime_asr.load.machine import raise_descriptors, this_machine
 from pytest_realtime_asr.load.preflight import DESCRIPTORS
 from pytest_realtime_asr.load.workload import Load
@@ -104,6 +105,19 @@ def test_the_soft_limit_is_raised_up_to_the_hard_one(needed: str, soft: str) -> 
     assert done.stdout.split() == [soft, "128"]
 
 
+class Told(JudgeProcess):
+    """Collects what a worker sends to the process that judges its sessions."""
+
+    def __init__(self) -> None:
+        self.values: list[object] = []
+
+    async def send(self, value: object) -> None:
+        self.values.append(value)
+
+    async def close(self) -> None:
+        """There is no process to end."""
+
+
 def test_a_worker_raises_the_limit_for_its_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -117,13 +131,13 @@ def test_a_worker_raises_the_limit_for_its_streams(
         clips=(),
         start=0.0,
     )
-    sent: list[Message] = []
-    made = worker.Worker(sent.append)
+    judge = Told()
+    made = worker.Worker(judge)
     made.start(shard)
     made.stop()
     made._loop.stop()
     assert raised == [3 + DESCRIPTORS]
-    assert [type(each) for each in sent] == [ShardLost]
+    assert [type(each) for each in judge.values] == [ShardLost]
 
 
 def test_a_limit_that_the_system_does_not_allow_stays(
