@@ -105,19 +105,6 @@ def test_the_soft_limit_is_raised_up_to_the_hard_one(needed: str, soft: str) -> 
     assert done.stdout.split() == [soft, "128"]
 
 
-class Told(JudgeProcess):
-    """Collects what a worker sends to the process that judges its sessions."""
-
-    def __init__(self) -> None:
-        self.values: list[object] = []
-
-    async def send(self, value: object) -> None:
-        self.values.append(value)
-
-    async def close(self) -> None:
-        """There is no process to end."""
-
-
 def test_a_worker_raises_the_limit_for_its_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -131,13 +118,13 @@ def test_a_worker_raises_the_limit_for_its_streams(
         clips=(),
         start=0.0,
     )
-    judge = Told()
+    judge = JudgeProcess()
     made = worker.Worker(judge)
     made.start(shard)
     made.stop()
     made._loop.stop()
     assert raised == [3 + DESCRIPTORS]
-    assert [type(each) for each in judge.values] == [ShardLost]
+    assert [type(each) for each in judge.messages()] == [ShardLost]
 
 
 def test_a_limit_that_the_system_does_not_allow_stays(
