@@ -21,8 +21,10 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.level_values import level_values
+from pytest_realtime_asr.load.outcome import Outcome, lost_outcome
 from pytest_realtime_asr.load.row import Row
-from pytest_realtime_asr.trace.records import Ending
+from pytest_realtime_asr.metrics.levels import recovery
 
 _FINAL = "final_from_commit"
 _FIRST = "first_partial_from_speech"
@@ -32,8 +34,6 @@ _LATER = 1.5  # of the latency of a final at the level that held
 _NOTICED = 50.0  # ms; a smaller delay of a final is nothing
 _WHOLE = 0.5  # of the delay of the final: that of the first text in a queue
 _FEWER = 0.8  # of the partials per second of audio, or of the words per final
-_TRY_AGAIN = frozenset({429, 503})  # HTTP: RFC 6585, section 4; RFC 9110, 15.6.4
-_TRY_AGAIN_LATER = 1013  # close code: registered with IANA by RFC 6455
 
 
 class Behaviour(enum.StrEnum):
@@ -64,9 +64,8 @@ class Beyond:
     relative to the level with ``held`` streams: ``later`` is the median delay of the
     finals in ms, ``first_later`` that of the first texts, ``partials`` the ratio of the
     partials per second of audio, and ``words`` that of the words per final; ``None`` if
-    no clip has a final at both levels. ``recovery`` is the time in s from the end of
-    the load until the witnesses were as fast as before it; ``None`` if they were not,
-    or if there were none.
+    no clip has a final at both levels. ``recovery`` is the metric of the level with
+    this name, in ms; ``None`` without witnesses.
     """
 
     streams: int
@@ -81,9 +80,7 @@ class Beyond:
     recovery: float | None = None
 
 
-def compare(
-    level: Level, held: Level, *, recovery: float | None = None
-) -> Beyond | None:
+def compare(level: Level, held: Level) -> Beyond | None:
     """Return what the server did at a level; ``None`` if no session ended there.
 
     ``held`` is a level that held. All sessions but those of the ramp are compared, also
@@ -103,6 +100,7 @@ def compare(
         before, after, lambda row: row.partials / row.seconds if row.seconds else None
     )
     words = _ratio(before, after, lambda row: float(len(row.measured.text.split())))
+    recovered = recovery(level_values(level, (), {}))
     found = []
     if _dies(rows, broken):
         found.append(Behaviour.DIES)
@@ -126,20 +124,12 @@ def compare(
         first_later=first,
         partials=partials,
         words=words,
-        recovery=recovery,
+        recovery=None if recovered is None else recovered.value,
     )
 
 
 def _is_refused(row: Row) -> bool:
-    """Return whether the server refused a session, in answer to its request."""
-    if not row.lost:
-        return False
-    end = row.opened.end
-    if end.how is Ending.REFUSED:
-        return end.code in _TRY_AGAIN
-    if end.how is Ending.CLOSED_BY_PEER and end.code == _TRY_AGAIN_LATER:
-        return True
-    return row.lost is Loss.REFUSED and row.refusal is not None
+    return lost_outcome(row) is Outcome.REFUSED
 
 
 def _dies(rows: Sequence[Row], broken: float) -> bool:
