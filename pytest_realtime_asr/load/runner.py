@@ -138,15 +138,21 @@ class Runner:
         return LoneSessions(self._loop, self._plan, sink)
 
     def run(
-        self, load: Load, *, number: int = 1, purpose: Purpose = Purpose.TEST
+        self,
+        load: Load,
+        *,
+        number: int = 1,
+        purpose: Purpose = Purpose.TEST,
+        compared: bool = True,
     ) -> Level:
         """Run a level and return its result.
 
         ``number`` counts the levels of the test, and ``purpose`` is that of the steady
-        sessions. If the caller is interrupted, the shards are stopped, and all rows
+        sessions. Unless the level is ``compared`` with them, the clips are not sent
+        alone before. If the caller is interrupted, the shards are stopped, and all rows
         that had ended have reached the sink.
         """
-        alone = self.alone()
+        alone = self.alone() if compared else ()
         if self._metrics is None:
             return self._level(load, number, purpose, alone)
         sampler = Sampler(self._metrics)
