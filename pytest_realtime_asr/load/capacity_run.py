@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.load.behaviour import Beyond, compare
 from pytest_realtime_asr.load.capacity import Capacity, Setting, Tried, capacity
 from pytest_realtime_asr.load.decision import Held, Proof, decide
@@ -147,7 +146,7 @@ class CapacityRun:
             seed=self.load.seed * _SEEDS + number,
             witnesses=0 if task.step in _UNWITNESSED else self.load.witnesses,
         )
-        level = replace(self.server.run(load, number=number), purpose=Purpose.SEARCH)
+        level = self.server.run(load, number=number)
         decision = decide(level, self.held, task.risk)
         tried = Tried(Trial(task, decision), level)
         self.levels.append(tried)
@@ -156,9 +155,9 @@ class CapacityRun:
     def _level(self, step: Step, streams: int) -> Level | None:
         """Return the last level of a step that is proven to hold."""
         for each in reversed(self.levels):
-            if each.step is step and each.streams == streams:
-                if each.decision.proof is Proof.HOLDS:
-                    return each.level
+            proven = each.decision.proof is Proof.HOLDS
+            if proven and each.step is step and each.streams == streams:
+                return each.level
         return None
 
     def _beyond(self) -> Beyond | None:
