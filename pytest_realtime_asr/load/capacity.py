@@ -278,14 +278,14 @@ def _edge(trials: Sequence[Trial]) -> Edge | None:
     """Return how the server leaves its limits; ``None`` if it was not seen to.
 
     The neighbouring levels of the final bracket are compared: those that were run from
-    the largest proven to hold to the smallest proven not to. Several levels with the
-    same number of streams are pooled.
+    the largest proven to hold to the smallest proven not to, or observed not to. Levels
+    with the same number of streams are pooled.
     """
     proven = bounds(trials)
-    if proven.high is None:
+    high = bracket(trials).high if proven.high is None else proven.high
+    if high is None:
         return None
-    final = [each for each in rising(trials) if proven.low <= each.streams]
-    final = [each for each in final if each.streams <= (proven.high or 0)]
+    final = [each for each in rising(trials) if proven.low <= each.streams <= high]
     below, above = _CLIFF
     for one, other in itertools.pairwise(final):
         if one.share < below and other.share > above:
