@@ -240,6 +240,7 @@ class Judging:
                 against=self._against(name, compared),
                 parities=ledger.parities,
                 levels=ledger.levels,
+                load_findings=ledger.load_findings,
             )
 
         results = _attempt(judged, test, takes)
