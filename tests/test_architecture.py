@@ -23,7 +23,7 @@ DOORS = {"__init__", "plugin", "plugin.hooks", "plugin.fixtures"}
 # layers below it; the packages of one layer do not import each other.
 LAYERS = (
     ("text",),
-    ("audio", "stats"),
+    ("audio", "stats", "slope"),
     ("trace", "corpus"),
     ("perturb",),
     ("metrics",),
@@ -32,6 +32,7 @@ LAYERS = (
     ("verdicts",),
     ("client",),
     ("fake",),
+    ("load",),
     ("run",),
     ("conformance",),
     ("report",),

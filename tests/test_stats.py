@@ -38,7 +38,6 @@ from pytest_realtime_asr.stats import (
     sign_test,
     student_interval,
     tail_of_sum,
-    theil_sen,
 )
 
 VALUES = st.lists(st.floats(allow_nan=False, min_value=-1e9), min_size=1, max_size=80)
@@ -609,26 +608,6 @@ def test_students_interval_of_a_mean() -> None:
     assert student_interval([2]) == (-math.inf, math.inf)
 
 
-def test_the_slope_of_theil_and_sen() -> None:
-    xs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    ys = [2 * x + 1 for x in xs]
-    assert theil_sen(xs, ys) == 2
-    assert theil_sen(xs, [*ys[:8], 90.0, -90.0]) == 2  # two outliers
-    assert theil_sen([1, 1, 2], [0, 9, 1]) == -3.5  # equal xs have no slope
-    assert theil_sen([1, 1], [0, 1]) is None
-    assert theil_sen([], []) is None
-
-
-@given(
-    st.lists(
-        st.tuples(FINITE, FINITE), min_size=2, max_size=30, unique_by=lambda p: p[0]
-    )
-)
-def test_the_slope_is_that_of_scipy(points: list[tuple[float, float]]) -> None:
-    xs, ys = zip(*points, strict=True)
-    assert theil_sen(xs, ys) == pytest.approx(reference.theilslopes(ys, xs).slope)
-
-
 @given(st.lists(FINITE, min_size=2, max_size=10), st.sampled_from((0.5, 0.9, 0.95)))
 def test_students_interval_is_that_of_scipy(values: list[float], level: float) -> None:
     spread = reference.sem(values)
@@ -687,8 +666,6 @@ def test_students_interval_is_that_of_scipy(values: list[float], level: float) -
         lambda: mean_interval([math.nan]),
         lambda: student_interval([1, math.nan]),
         lambda: student_interval([1, 2], confidence=1),
-        lambda: theil_sen([1], [1, 2]),
-        lambda: theil_sen([1, 2], [1, math.inf]),
         lambda: matched_pairs([], []),
         lambda: matched_pairs([1], [1, 2]),
         lambda: matched_pairs([1, math.inf], [1, 2]),

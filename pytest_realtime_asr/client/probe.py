@@ -240,29 +240,39 @@ def _sample(line: bytes) -> tuple[str, float] | None:
     return fields[0].decode(), float(fields[1])
 
 
-def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes]:
+def get(
+    access: Access, route: str, *, errors: bool = False, within: float | None = None
+) -> tuple[int, bytes]:
     """Return the status and the body of a route.
 
     The body of an error response is empty, unless ``errors`` is true. The whole request
-    ends within `ANSWER` seconds, redirects included. At most ``access.max_message``
-    bytes of a body are read. Redirects are followed without the API key. If the server
-    refuses the key, the key is renewed once, if possible. Raises `Unreachable`.
+    ends within ``within`` seconds (default `ANSWER`), redirects included. At most
+    ``access.max_message`` bytes of a body are read. Redirects are followed without the
+    API key. If the server refuses the key, the key is renewed once, if possible. Raises
+    `Unreachable`.
     """
+    most = ANSWER if within is None else within
     used = dict(access.headers)
-    status, body = _get(access, route, used, errors=errors)
+    status, body = _get(access, route, used, errors=errors, within=most)
     if status in KEY_REFUSED:
         refusal = Unreachable(_refusal(access, route, status), status=status)
         if renewed(access, used, refusal):
-            return _get(access, route, dict(access.headers), errors=errors)
+            new = dict(access.headers)
+            return _get(access, route, new, errors=errors, within=most)
     return status, body
 
 
 def _get(
-    access: Access, route: str, headers: Mapping[str, str], *, errors: bool
+    access: Access,
+    route: str,
+    headers: Mapping[str, str],
+    *,
+    errors: bool,
+    within: float,
 ) -> tuple[int, bytes]:
     """Do what `get` does, with these headers."""
     where = access.target.http + route
-    deadline, redirects = _Deadline(ANSWER), _Redirects()
+    deadline, redirects = _Deadline(within), _Redirects()
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(_proxies(access)),
@@ -292,7 +302,8 @@ def _get(
     try:
         return deadline.within(ask)
     except (_Incomplete, OSError, http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"{where}{redirects.shown}: {_reason(error)}") from error
+        why = _reason(error, within)
+        raise Unreachable(f"{where}{redirects.shown}: {why}") from error
 
 
 class _Incomplete(Exception):
@@ -426,15 +437,15 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     return bytes(body)
 
 
-def _reason(error: str | BaseException) -> str:
-    """Return why an HTTP request failed, and what to do."""
+def _reason(error: str | BaseException, within: float) -> str:
+    """Return why an HTTP request of at most ``within`` s failed, and what to do."""
     match error:
         case urllib.error.URLError():
-            return _reason(error.reason)
+            return _reason(error.reason, within)
         case ssl.SSLCertVerificationError():
             return untrusted(error)
         case TimeoutError():
-            return f"no complete response within {ANSWER:g} s"
+            return f"no complete response within {within:g} s"
         case OSError():
             return unreachable(error)
         case http.client.BadStatusLine():  # the error quotes the server

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_realtime_asr import metrics
-from pytest_realtime_asr.audio import AudioError
+from pytest_realtime_asr.audio import Audio, AudioError
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
@@ -352,10 +352,19 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
     """
     # Decode the audio first: a server may count the time from the session's opening.
     audio = await live.audio(utterance)
+    return await run_decoded(live, audio, utterance.id)
+
+
+async def run_decoded(live: Live, audio: Audio, asset: str) -> Lost | None:
+    """Open a session, send audio and close the session.
+
+    ``audio`` has the rate of the session, and ``asset`` is its name in the trace.
+    Return the loss, or ``None`` if there is a final.
+    """
     try:
         await live.open()
         await live.configure()
-        await live.transcribe(audio, utterance.id)
+        await live.transcribe(audio, asset)
     except Lost as error:
         return error
     finally:

@@ -18,14 +18,16 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.session_refusal import (
+    CODES,
+    STATUSES,
+    TRY_AGAIN_LATER,
+)
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.trace.records import Ending
 
 TRIES = 3  # attempts to open a session that the server refuses
-CODES = ("too_many_sessions", "rate_limit_exceeded")  # of errors
-STATUSES = (429, 503)  # of HTTP: too many requests, service unavailable
-TRY_AGAIN_LATER = 1013  # a close code
 RETRY = 1.0  # s between two attempts, if the server names no time
 _LONGEST_RETRY = 30.0  # s, the longest wait for a Retry-After
 

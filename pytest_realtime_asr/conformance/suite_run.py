@@ -129,7 +129,7 @@ def suite_run(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> SuiteRun:
-    """Return the run of this process; the first test makes the run."""
+    """Return the run of the suite in this process; the first call creates it."""
     stash = request.config.stash
     if _RUN not in stash:
         try:

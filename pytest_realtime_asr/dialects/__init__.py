@@ -127,11 +127,11 @@ class Operations:
     """What the servers of a dialect show to their operators, over plain HTTP.
 
     ``version`` is the version that the fake server stands for, and that ``GET
-    /version`` returns; it is empty if the servers have no such route. ``gauge`` is the
-    name of the number of open sessions in ``GET /metrics``, ``counter`` that of all
-    sessions so far. ``running`` and ``waiting`` are the names of the numbers of
-    utterances that are recognised and that wait, and ``cache`` that of the used share
-    of the cache, from 0 to 1. Each is empty if the servers do not show it.
+    /version`` returns; it is empty if the servers have no such route. The others are
+    names in ``GET /metrics``, each empty if the servers do not show it: ``gauge`` is
+    the number of open sessions, ``counter`` that of all sessions so far, ``running``
+    and ``waiting`` are the numbers of requests that are computed and that wait, and
+    ``kv_cache`` is the used share of the KV cache, where 1 is all of it.
     """
 
     version: str = ""
@@ -139,7 +139,7 @@ class Operations:
     counter: str = ""
     running: str = ""
     waiting: str = ""
-    cache: str = ""
+    kv_cache: str = ""
 
 
 class Dialect(Protocol):

@@ -116,7 +116,7 @@ class HttpRoutes:
             about = "Number of requests that wait."
             yield shown.waiting, "gauge", load.waiting, about
             about = "Used share of the KV cache, from 0 to 1."
-            yield shown.cache, "gauge", load.usage, about
+            yield shown.kv_cache, "gauge", load.usage, about
 
 
 def _json(connection: ServerConnection, value: object) -> Response:

@@ -1,8 +1,9 @@
-"""Metrics: pure functions of the timeline of one utterance, by name in `CATALOGUE`.
+"""Metrics by name: those of one utterance in `CATALOGUE`, those of a level in `LEVELS`.
 
-Each metric declares its unit, its direction and what it needs
-(`pytest_realtime_asr.metrics.declaration`). Accuracy is not in the catalogue, since it
-is computed from texts, not from a timeline, and is pooled over many utterances
+The metrics of an utterance are pure functions of its timeline, those of a level of load
+pure functions of the values of the level. Each metric declares its unit, its direction
+and what it needs (`pytest_realtime_asr.metrics.declaration`). Accuracy is in neither
+catalogue, since it is computed from texts and is pooled over many utterances
 (`pytest_realtime_asr.metrics.accuracy`).
 """
 
@@ -16,21 +17,31 @@ from pytest_realtime_asr.metrics import (
     endpoint,
     lag_drift,
     latency,
+    levels,
     pacing,
     stability,
     words,
 )
 from pytest_realtime_asr.metrics.causality import Premature
-from pytest_realtime_asr.metrics.declaration import Better, Group, Metric, Unit
+from pytest_realtime_asr.metrics.declaration import (
+    Better,
+    Group,
+    LevelMetric,
+    Metric,
+    Unit,
+)
 from pytest_realtime_asr.metrics.emission import Script, emissions
 from pytest_realtime_asr.trace.timeline import Timeline
 
 __all__ = [
     "CATALOGUE",
+    "DECLARED",
+    "LEVELS",
     "ONCE",
     "SILENT",
     "Better",
     "Group",
+    "LevelMetric",
     "Measures",
     "Metric",
     "Unit",
@@ -79,6 +90,13 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
         )
     }
 )
+
+LEVELS: Mapping[str, LevelMetric] = MappingProxyType(
+    {metric.name: metric for metric in levels.LEVEL_METRICS}
+)
+
+DECLARED: Mapping[str, Metric | LevelMetric] = MappingProxyType({**CATALOGUE, **LEVELS})
+"""All metrics that can have a budget or say why they cannot."""
 
 SILENT = frozenset({"unspoken_rate"})
 """The metrics that have a value only for utterances without words."""

@@ -1,9 +1,10 @@
 """What a metric declares: unit, direction, needs, and whether it can have a budget.
 
-A metric is a function of the `Emissions` of one item, declared by the decorator
-`metric`. All properties that influence a verdict are arguments of this decorator. The
-docstring of the function (formula, start and end instant, source) is only for readers,
-and may be stripped (``python -OO``).
+A metric of an utterance is a function of the `Emissions` of one item, declared by the
+decorator `metric`. A metric of a level of load is a function of the `LevelValues` of
+the level, declared by `level_metric`. All properties that influence a verdict are
+arguments of these decorators. The docstring of the function (formula, start and end
+instant, source) is only for readers, and may be stripped (``python -OO``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.emission import Emissions
+from pytest_realtime_asr.metrics.level_values import Estimate, LevelValues
 
 
 class Unit(enum.StrEnum):
@@ -24,6 +26,7 @@ class Unit(enum.StrEnum):
     RATIO = "ratio"
     COUNT = "count"
     PER_MINUTE = "per_minute"
+    MS_PER_MINUTE = "ms_per_minute"
 
 
 class Better(enum.StrEnum):
@@ -41,36 +44,32 @@ class Group(enum.StrEnum):
     END = "end of the utterance"
     STABILITY = "stability"
     CLIENT = "client and network path"
+    LOAD = "a level of load"
 
 
 Function = Callable[[Emissions], float | None]
+LevelFunction = Callable[[LevelValues], Estimate | None]
 CausalityRule = Callable[[Emissions, float], Premature | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """The declaration of one metric, as in the catalogue.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What every metric declares.
 
-    ``needs`` names what a session must have for the metric to have a value.
-    ``no_budget`` says why the metric cannot have a budget; ``None`` if it can have one.
-    ``beside`` names another metric that must be read together with this metric;
-    ``None`` if there is no such metric.
-    ``causality`` is the rule that finds values whose event came before its cause.
+    ``needs`` names what must be there for the metric to have a value. ``no_budget``
+    says why the metric cannot have a budget; ``None`` if it can have one. ``beside``
+    names another metric that must be read together with this metric; ``None`` if there
+    is no such metric.
     """
 
     name: str
-    function: Function
+    function: Callable[..., object]
     group: Group
     unit: Unit
     better: Better
     needs: str
     no_budget: str | None = None
     beside: str | None = None
-    causality: CausalityRule | None = None
-
-    def __call__(self, item: Emissions) -> float | None:
-        """Return the value for one item; ``None`` if it cannot be measured."""
-        return self.function(item)
 
     @property
     def gated(self) -> bool:
@@ -88,9 +87,46 @@ class Metric:
         doc = inspect.getdoc(self.function)
         return None if doc is None else doc.partition("\n")[0]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric(Declaration):
+    """The declaration of a metric of one utterance, as in the catalogue.
+
+    ``causality`` is the rule that finds values whose event came before its cause.
+    """
+
+    function: Function
+    causality: CausalityRule | None = None
+
+    def __call__(self, item: Emissions) -> float | None:
+        """Return the value for one item; ``None`` if it cannot be measured."""
+        return self.function(item)
+
+    @property
+    def paced(self) -> bool:
+        """Return whether the value can be judged only if audio is sent in real time."""
+        return self.timed
+
     def premature(self, item: Emissions, value: float) -> Premature | None:
         """Return why the event of ``item`` is premature; ``None`` if it is not."""
         return None if self.causality is None else self.causality(item, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelMetric(Declaration):
+    """The declaration of a metric of a level of load, as in the catalogue of levels.
+
+    ``paced`` says whether the value can be judged only if audio is sent in real time.
+    ``counts_lost`` says whether a lost session makes the value worse.
+    """
+
+    function: LevelFunction
+    paced: bool = True
+    counts_lost: bool = True
+
+    def __call__(self, values: LevelValues) -> Estimate | None:
+        """Return the value of a level; ``None`` if it cannot be measured."""
+        return self.function(values)
 
 
 def metric(
@@ -116,6 +152,31 @@ def metric(
             no_budget=no_budget,
             beside=beside,
             causality=causality,
+        )
+
+    return declare
+
+
+def level_metric(
+    *,
+    unit: Unit,
+    needs: str,
+    better: Better = Better.LOWER,
+    paced: bool = True,
+    counts_lost: bool = True,
+) -> Callable[[LevelFunction], LevelMetric]:
+    """Return a decorator that declares a function as the level metric of that name."""
+
+    def declare(function: LevelFunction) -> LevelMetric:
+        return LevelMetric(
+            name=function.__name__,
+            function=function,
+            group=Group.LOAD,
+            unit=unit,
+            better=better,
+            needs=needs,
+            paced=paced,
+            counts_lost=counts_lost,
         )
 
     return declare

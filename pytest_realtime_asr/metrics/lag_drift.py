@@ -6,7 +6,7 @@ import numpy as np
 
 from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
-from pytest_realtime_asr.stats import theil_sen
+from pytest_realtime_asr.slope import theil_sen
 
 MOST_POINTS = 200  # words of an utterance, evenly chosen; all pairs of them are used
 LEAST_AUDIO = 8.0  # s; in less audio, a lag has no time to grow beyond its scatter

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
 from pytest_realtime_asr.stats import quantile
+from pytest_realtime_asr.trace.records import Lag
 from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Timeline
 
 _NS_PER_MS = 1_000_000
@@ -71,8 +72,8 @@ class ClientState:
 def client_state(timeline: Timeline) -> ClientState:
     """Return the delays and the load of the client during a session."""
     return ClientState(
-        send=_percentile(_audio_delays(timeline)) or 0.0,
-        loop=_loop_lag(timeline) or 0.0,
+        send=_percentile(audio_delays(timeline)) or 0.0,
+        loop=tick_delay(timeline.lag) or 0.0,
         pause=_gc_pause(timeline) or 0.0,
         cpu=timeline.lag.load or 0.0,
     )
@@ -126,7 +127,7 @@ def sender_lateness(item: Emissions) -> float | None:
         10 s of 20 ms chunks, a client paced by sleep(chunk) was measured 160 ms late,
         and a client paced by an absolute schedule about 1 ms
     """
-    return _percentile(_audio_delays(item.timeline))
+    return _percentile(audio_delays(item.timeline))
 
 
 @metric(group=Group.CLIENT, unit=Unit.MS, needs="audio", no_budget=_CLIENT)
@@ -142,7 +143,7 @@ def sender_lateness_max(item: Emissions) -> float | None:
     Source: as sender_lateness; a long pause of the client delays only a few frames,
         which a p99 hides
     """
-    own = _audio_delays(item.timeline)
+    own = audio_delays(item.timeline)
     return max(own) / _NS_PER_MS if own else None
 
 
@@ -181,7 +182,7 @@ def loop_lag(item: Emissions) -> float | None:
     Source: the usual probe of an event loop: schedule a tick, and measure how late the
         tick comes
     """
-    return _loop_lag(item.timeline)
+    return tick_delay(item.timeline.lag)
 
 
 @metric(group=Group.CLIENT, unit=Unit.MS, needs=_TICKS, no_budget=_CLIENT)
@@ -276,9 +277,10 @@ def _percentile(delays: list[int]) -> float | None:
     return quantile(delays, _TAIL) / _NS_PER_MS if delays else None
 
 
-def _loop_lag(timeline: Timeline) -> float | None:
-    late = timeline.lag.late
-    punctual = max(timeline.lag.ticks - len(late), 0)
+def tick_delay(lag: Lag) -> float | None:
+    """Return the p99 of the delays of the clock ticks in ms; ``None`` without ticks."""
+    late = lag.late
+    punctual = max(lag.ticks - len(late), 0)
     return _percentile([*late, *(0,) * punctual])
 
 
@@ -286,7 +288,8 @@ def _gc_pause(timeline: Timeline) -> float | None:
     return timeline.lag.paused / _NS_PER_MS if timeline.lag.ticks else None
 
 
-def _audio_delays(timeline: Timeline) -> list[int]:
+def audio_delays(timeline: Timeline) -> list[int]:
+    """Return the client's own delay in ns in sending each frame of audio."""
     return [own for event, own in _delays(timeline) if isinstance(event, Heard)]
 
 

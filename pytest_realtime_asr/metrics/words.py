@@ -166,10 +166,10 @@ def lag_laal(item: Emissions) -> float | None:
     This metric needs no word times: the words of the reference are spread evenly over
     the speech, or over the audio if the position of the speech is not known.
 
-    Formula: 1/T sum over i = 1..T of d(i) - (i - 1) X / max(Y, H), with d(i) the time
-        at which the i-th word was first shown, X the length of the speech, Y and H the
-        numbers of words of the reference and of the hypothesis, and T the first i with
-        d(i) >= X, or H if there is none
+    Formula: (1 / T) * sum of (d(i) - (i - 1) * X / max(Y, H)) for i from 1 to T.
+        d(i) is the time at which the i-th word was first shown. X is the length of the
+        speech. Y is the number of words of the reference, H that of the hypothesis. T
+        is the first i with d(i) >= X, or H if there is none
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
     End: the arrival of the first hypothesis with the word, for each word

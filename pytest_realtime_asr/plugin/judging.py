@@ -207,7 +207,13 @@ class Judging:
         }
         for pool in due.values():
             pool.judged = True
-        if not (ledger.sessions or terms.budgets or terms.thresholds or terms.recalls):
+        if not (
+            every
+            or ledger.sessions
+            or terms.budgets
+            or terms.thresholds
+            or terms.recalls
+        ):
             return None
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:

@@ -259,16 +259,18 @@ OPTIONS = (
     ),
     Option(
         "allow",
-        "the kinds of scenarios that may run against a server that is not on this "
-        "machine: heavy (four or more sessions, or a flood), disruptive "
-        "(scenarios that have crashed servers), or both",
+        "what may be done to a server that is not on this machine: heavy (a load test, "
+        "and scenarios with four or more sessions or a flood), disruptive (load beyond "
+        "the capacity that was found, and scenarios that have crashed servers), or "
+        "both",
         metavar="HARM[,HARM]",
     ),
     Option(
         "max-audio",
         "the most audio that the whole run may send: the suite, tests of your own, the "
         "warm-up and the baseline server together (default: 10min for the scenarios of "
-        "the suite on a server that is not on this machine)",
+        "the suite on a server that is not on this machine; a load test of such a "
+        "server has no default and needs this option)",
         "",
         "TIME",
     ),
@@ -319,6 +321,20 @@ OPTIONS = (
         "say what is known about the server, its models, the corpus and this machine "
         "before audio is sent, and exit; the exit code is 1 if tests cannot run",
         flag=True,
+    ),
+    Option(
+        "metrics-url",
+        "where the server shows its own metrics in Prometheus's text format, which a "
+        "load test samples (default: /metrics of the target)",
+        metavar="URL",
+    ),
+    Option(
+        "metrics-name",
+        "the name that the server gives to one of its metrics: running, waiting, "
+        "kv_cache, sessions, all_sessions or memory; default: the names of the dialect "
+        "(repeatable)",
+        metavar="NAME=METRIC",
+        many=True,
     ),
     Option(
         "dialect",

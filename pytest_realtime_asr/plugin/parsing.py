@@ -20,6 +20,8 @@ from packaging.version import Version
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
 from pytest_realtime_asr.corpus import language as languages
+from pytest_realtime_asr.load import server_metrics
+from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.perturb import chain
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements.requirement import Harm, Level
@@ -41,6 +43,7 @@ _UNITS = {
 }
 _SIGNS = frozenset("<>=≤≥")  # a list of limits has one of these
 _FILE_NAME = re.compile(r".*/.*|[^\s,]*\.(toml|json|txt|ini|yaml)", re.IGNORECASE)
+_METRIC = re.compile(r"[a-z_:][a-z0-9_:]*", re.IGNORECASE | re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # The handshake and the HTTP client set these headers; setting one twice breaks them.
 _RESERVED = re.compile(
@@ -97,6 +100,50 @@ def proxy(text: str) -> str:
             "the value is not the URL of a proxy; write one such as http://HOST:PORT"
         )
     return text
+
+
+def metrics_url(text: str) -> str:
+    """Check the URL of a server's metrics and return it.
+
+    A URL without a path gets the path ``/metrics``. No message quotes the URL, which
+    may contain a password.
+    """
+    _check_metrics_library()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.port != 0
+        usable = usable and targets.is_host(parts.hostname or "")
+        usable = usable and all("!" <= sign <= "~" for sign in text)
+    except ValueError:  # the port or the brackets are wrong
+        usable = False
+    if not usable or "@" in text or "?" in text or "#" in text:
+        raise ValueError(
+            "the value is not the URL of metrics; write one such as "
+            "http://HOST:PORT/metrics, without a user, a password and a query"
+        )
+    return text if parts.path.strip("/") else f"{text.rstrip('/')}/metrics"
+
+
+def metrics_name(text: str) -> tuple[Gauge, str]:
+    """Parse ``NAME=METRIC``; return the metric and its name at the server."""
+    _check_metrics_library()
+    name, _, metric = (part.strip() for part in text.partition("="))
+    if name not in list(Gauge):
+        raise ValueError(
+            f"{name!r} is not a metric of a load test; choose from {', '.join(Gauge)}, "
+            "and write the option as in waiting=my_queue_length"
+        )
+    if not _METRIC.fullmatch(metric):
+        raise ValueError(
+            f"{metric!r} is not a metric in Prometheus's text format; write its name "
+            "without labels, as in waiting=my_queue_length"
+        )
+    return Gauge(name), metric
+
+
+def _check_metrics_library() -> None:
+    if not server_metrics.is_installed():
+        raise ValueError(server_metrics.MISSING)
 
 
 def command(text: str) -> tuple[str, ...]:
@@ -404,7 +451,7 @@ def _harm(name: str) -> Harm:
         return Harm(name)
     except ValueError:
         raise ValueError(
-            f"{name!r} is not a kind of scenario; choose heavy or disruptive, or "
+            f"{name!r} is not a kind of harm; choose heavy or disruptive, or "
             "write both as heavy,disruptive"
         ) from None
 

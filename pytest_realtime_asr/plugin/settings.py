@@ -317,6 +317,8 @@ def _server(given: _Values) -> ServerConfig:
         recover=given.read("recover", parsing.seconds),
         warmup=_warmup(given),
         version=given.read("server-version", parsing.version),
+        metrics_url=given.optional("metrics-url", parsing.metrics_url),
+        metrics_names=dict(given.each("metrics-name", parsing.metrics_name)),
     )
 
 

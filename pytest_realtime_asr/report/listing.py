@@ -71,7 +71,7 @@ def installed_dialects() -> list[str]:
 def metrics() -> list[str]:
     """Return the lines that list the metrics with their units."""
     lines = []
-    for name, metric in catalogue.CATALOGUE.items():
+    for name, metric in catalogue.DECLARED.items():
         lines.append(f"{name}  in {metric.unit.value}")
         lines += _indented(metric.summary or f"needs {metric.needs}")
     return lines

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 
-from pytest_realtime_asr.metrics import CATALOGUE, Metric
+from pytest_realtime_asr.metrics import CATALOGUE, DECLARED, LEVELS
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
+from pytest_realtime_asr.metrics.declaration import Declaration
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import (
     comparison,
@@ -282,6 +283,8 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
         return _wer_line(finding, proof=proof)
     if isinstance(finding, RecallFinding):
         return recall.headline(finding, proof=proof)
+    if finding.metric in LEVELS:
+        return _level_line(finding, proof=proof)
     limit, metric = finding.limit, CATALOGUE[finding.metric]
     timed = metric.unit is Measured.MS
     show, unit = (ms if timed else plain), _unit(metric)
@@ -316,6 +319,32 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
         tail = f"; {reason_text(finding.reason)}"
     tail += _counting(finding, f"as {beyond} the limit")
     return f"{name} {sides} ({'; '.join(parts)}){tail}"
+
+
+def _level_line(finding: Finding, *, proof: bool) -> str:
+    """Return one line about the value of a metric at a level of load."""
+    limit, metric = finding.limit, DECLARED[finding.metric]
+    show, unit, level = (ms if metric.timed else plain), _unit(metric), finding.of_level
+    name = finding.metric
+    if level is not None:
+        name += f" at {several(level.streams, 'stream')}"
+    if finding.observed is None or level is None:
+        wanted = f"{limit.side.value} {show(limit.value)}{unit}"
+        return f"{name} {wanted}: {reason_text(finding.reason)}"
+    n = several(finding.n, level.units)
+    parts = [_counted([n], finding.lost)]
+    if finding.interval is not None:
+        parts.insert(0, interval(finding.interval, finding.level, show, size=n))
+    if proof and finding.verdict is not Verdict.INVALID:
+        parts.append("proven" if finding.proven else "not proven")
+    tail = ""
+    if finding.verdict is Verdict.INVALID:
+        tail = f"; not attributed to the server: {reason_text(finding.reason)}"
+    elif finding.verdict is Verdict.FAIL and finding.late_ms:
+        delay = ms(finding.late_ms)
+        tail = f"; server, not client (FAIL also without its delay of up to {delay} ms)"
+    sides = compared(finding.observed, limit.value, show, unit, limit.side)
+    return f"{name} = {sides} ({'; '.join(parts)}){tail}"
 
 
 def _sides(finding: Finding) -> str:
@@ -457,7 +486,7 @@ def _counted(counts: list[str], lost: tuple[tuple[str, int], ...]) -> str:
     return ", ".join([*counts, *(f"{count} {reason}" for reason, count in lost)])
 
 
-def _unit(metric: Metric) -> str:
+def _unit(metric: Declaration) -> str:
     """Return a space and the unit of a metric; "" for a ratio or a count."""
     if metric.unit in ("ratio", "count"):
         return ""

@@ -12,6 +12,7 @@ from pytest_realtime_asr.verdicts.reasons import (
     NotDecided,
     NotGood,
     NotMeasured,
+    NotMeasuredOfLevel,
     NotRealTime,
     Reason,
     Simple,
@@ -27,6 +28,9 @@ _SIMPLE = {
         "the interval includes the limit; more utterances narrow the interval"
     ),
     Simple.NO_KEYWORD: "no reference contains one of the keywords",
+    Simple.NO_LEVEL: (
+        "no level of load was run: nothing was measured; call realtime.load in the test"
+    ),
 }
 
 
@@ -39,6 +43,8 @@ def reason_text(reason: Reason | None) -> str:
             return _SIMPLE[reason]
         case NotMeasured(missing, of, needs):
             return f"cannot be measured in {missing} of {of} sessions: needs {needs}"
+        case NotMeasuredOfLevel(needs):
+            return f"cannot be measured: needs {needs}"
         case MoreSessions(count):
             more = several(count, "more session")
             return f"{more} within the limit would prove that the limit is met"

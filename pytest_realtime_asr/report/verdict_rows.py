@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics import DECLARED
 from pytest_realtime_asr.report import comparison as comparisons
 from pytest_realtime_asr.report import parity as parities
 from pytest_realtime_asr.report.reasons import reason_text
@@ -124,7 +124,7 @@ def _finding(found: Finding) -> VerdictRow:
         subject="budget",
         metric=found.metric,
         statistic=limit_name(found.limit),
-        unit=CATALOGUE[found.metric].unit.value,
+        unit=DECLARED[found.metric].unit.value,
         value=_finite(found.observed),
         side=found.limit.side.value,
         limit=found.limit.value,

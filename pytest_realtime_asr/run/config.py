@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.requirements.known_failures import Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.text.inputs import InputError
@@ -78,7 +79,9 @@ class ServerConfig:
     the values of ``headers`` are secret, and the URL of a ``proxy`` may contain a
     password. ``key_command`` are the words of a command that prints the key, in place
     of ``key``. ``key_source`` names the option or the environment variable that has the
-    key, "" if there is no key.
+    key, "" if there is no key. ``metrics_url`` is where the server shows its own
+    metrics; if it is ``None``, they are at ``/metrics``. ``metrics_names`` replace the
+    names that the dialect states for them.
     """
 
     key: str = field(default="", repr=False)
@@ -92,6 +95,8 @@ class ServerConfig:
     recover: float = 60.0
     warmup: int | None = None
     version: str = ""
+    metrics_url: str | None = None
+    metrics_names: Mapping[Gauge, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Begun, Purpose, Transcription
+from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.turns import Turn
@@ -44,7 +45,8 @@ class Ledger:
     utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
     sent in random order until the verdicts are decided. While the test has its
-    ``turn``, other workers run no sessions. ``closed`` says that the test has ended.
+    ``turn``, other workers run no sessions. ``levels`` are the levels of load that have
+    ended. ``closed`` says that the test has ended.
     """
 
     test: str
@@ -54,6 +56,7 @@ class Ledger:
     ended: dict[int, Transcription] = field(default_factory=dict)
     order: RandomOrder | None = None
     parities: list[Parity] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     closed: bool = False
 
@@ -68,8 +71,13 @@ class Ledger:
         Raises `Ended` if the test has ended.
         """
         self.refuse_closed()
-        place = self.begun
+        place = self.add()
         self.open[place] = begun
+        return place
+
+    def add(self) -> int:
+        """Return the place of an utterance whose session runs in another process."""
+        place = self.begun
         self.begun += 1
         return place
 
@@ -119,4 +127,7 @@ class Ledger:
                 if take is None
                 else take.violations
             )
+        for take in self.takes:
+            if take.kept is not None:  # of a session that ran in another process
+                found += take.violations
         return tuple(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -18,10 +19,15 @@ from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Begun, Transcription
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load import arguments
+from pytest_realtime_asr.load.arguments import Duration, seconds
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.audio_account import AudioLimit
 from pytest_realtime_asr.run.ledger import Ended, Ledger
+from pytest_realtime_asr.run.load_generator import LoadGenerator
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
 from pytest_realtime_asr.run.terms import Terms
@@ -30,6 +36,8 @@ from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts.parity import Condition, Parity
 from pytest_realtime_asr.verdicts.sequential import MOST_SESSIONS
+
+_RAMP = 6  # the part of ``hold`` that the ramp of a load lasts: a sixth
 
 T = TypeVar("T")
 
@@ -281,6 +289,44 @@ class AsyncRealtime:
         work = self._realtime._parity(what, over)
         return await _await(self._realtime._run, work)
 
+    async def load(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        streams: int,
+        hold: Duration,
+        ramp: Duration | None = None,
+        talk: float = 1.0,
+        arrivals: str | None = None,
+        rate: str | None = None,
+        jitter: Duration = "0ms",
+        varied: bool = True,
+        seed: int = 0,
+        witnesses: int = 1,
+    ) -> Level:
+        """Do the same as `Realtime.load`, without blocking the test."""
+        __tracebackhide__ = True
+        generator, wanted = self._realtime._load(
+            corpus,
+            streams=streams,
+            hold=hold,
+            ramp=ramp,
+            talk=talk,
+            arrivals=arrivals,
+            rate=rate,
+            jitter=jitter,
+            varied=varied,
+            seed=seed,
+            witnesses=witnesses,
+        )
+        work = asyncio.ensure_future(asyncio.to_thread(generator.level, wanted))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            generator.interrupt()
+            await asyncio.wait([work])
+            raise
+
 
 class Realtime:
     """The server under test, with methods that open sessions and send utterances.
@@ -403,6 +449,81 @@ class Realtime:
         """
         __tracebackhide__ = True
         return _block(self._run, self._parity(what, over))
+
+    def load(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        streams: int,
+        hold: Duration,
+        ramp: Duration | None = None,
+        talk: float = 1.0,
+        arrivals: str | None = None,
+        rate: str | None = None,
+        jitter: Duration = "0ms",
+        varied: bool = True,
+        seed: int = 0,
+        witnesses: int = 1,
+    ) -> Level:
+        """Put load on the server for a time and return the level.
+
+        The budgets of the test judge the sessions of the steady part: from the end of
+        the ``ramp``, for ``hold``. Each stream runs one session per utterance, in real
+        time whatever the pace of the test. Durations are strings such as ``"60s"`` or
+        timedeltas. The ramp lasts a sixth of ``hold`` unless it is given.
+
+        - A closed load keeps ``streams`` streams busy, each of which speaks for the
+          share ``talk`` of the time.
+        - An open load begins sessions at a ``rate`` such as ``"2/s"``, with
+          ``arrivals`` ``"constant"`` or ``"poisson"``, whether or not the server has
+          answered. Then ``streams`` is the largest number of open sessions.
+
+        ``jitter`` delays each frame by a random time, as a mobile network does. With
+        ``varied``, each session has a lead silence and a dither of its own, so that the
+        server cannot answer from a cache. ``seed`` determines all random numbers.
+        ``witnesses`` streams run beside the load, and also before and after it. Before
+        the load, each clip is sent once alone.
+
+        Raises ValueError for a wrong argument, before anything is sent.
+        """
+        __tracebackhide__ = True
+        generator, wanted = self._load(
+            corpus,
+            streams=streams,
+            hold=hold,
+            ramp=ramp,
+            talk=talk,
+            arrivals=arrivals,
+            rate=rate,
+            jitter=jitter,
+            varied=varied,
+            seed=seed,
+            witnesses=witnesses,
+        )
+        try:
+            return generator.level(wanted)
+        except (Ended, AudioLimit) as error:
+            raise error.with_traceback(None) from None
+
+    def _load(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        hold: Duration,
+        ramp: Duration | None,
+        seed: int,
+        **properties: Any,
+    ) -> tuple[LoadGenerator, Load]:
+        """Return what puts load on the server, and the level. Raises ValueError."""
+        __tracebackhide__ = True
+        if ramp is None:
+            ramp = timedelta(seconds=seconds("hold", hold) / _RAMP)
+        wanted = arguments.load(hold=hold, ramp=ramp, seed=seed, **properties)
+        self._ledger.refuse_closed()
+        generator = LoadGenerator(
+            self._run, self._ledger, self._plan, corpus, seed=seed
+        )
+        return generator, wanted
 
     def _transcribe(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +15,8 @@ from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.load.executor import Executor
+from pytest_realtime_asr.load.processes import Processes
 from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, INTERRUPTED, Ledger
@@ -66,6 +69,7 @@ class Run:
         self._warm = warm
         self._doubted: set[str] = set()
         self._loop: Loop | None = None
+        self._executor: Executor | None = None
         self._ledger: Ledger | None = None
 
     @property
@@ -74,6 +78,13 @@ class Run:
         if self._loop is None:
             self._loop = Loop()
         return self._loop
+
+    @property
+    def executor(self) -> Executor:
+        """Where load runs: worker processes, which start when they are first used."""
+        if self._executor is None:
+            self._executor = Processes(os.cpu_count() or 1)
+        return self._executor
 
     @property
     def redactor(self) -> Redactor:
@@ -180,6 +191,9 @@ class Run:
     def stop(self) -> None:
         """End the running test and the event loop."""
         self.finish(interrupted=True)
+        if self._executor is not None:
+            self._executor.stop()
+            self._executor = None
         if self._loop is not None:
             self._loop.stop()
             self._loop = None

@@ -48,6 +48,11 @@ class Redactor:
         """Return whether there is a secret to remove."""
         return bool(self._secrets or self._learned)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets that are known so far; they must not be shown."""
+        return tuple(sorted(self._secrets | self._learned))
+
     def also(self, secrets: Iterable[str]) -> Redactor:
         """Return a redactor that also removes ``secrets``."""
         found = Redactor((*self._secrets, *secrets), private=self.private)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics import DECLARED, LEVELS
 from pytest_realtime_asr.metrics.normalizers import Normalizer, normalizer_named
 from pytest_realtime_asr.text.inputs import shown, within
 from pytest_realtime_asr.verdicts.limits import (
@@ -66,7 +66,9 @@ class Limit:
     """The upper or lower limit of a statistic, in the unit of its metric.
 
     For a lower limit, quantiles are counted from above: 95 % of the sessions reach or
-    exceed p95. `Stat.MAX` then means the worst value, which is the smallest.
+    exceed p95. `Stat.MAX` then means the worst value, which is the smallest. A metric
+    of a level of load has one value for each level, so its limit is always that of the
+    worst level.
     """
 
     stat: Stat
@@ -111,7 +113,7 @@ class WerThreshold:
 
 @dataclass(frozen=True, slots=True)
 class RecallThreshold:
-    """The lower limit of a recall of keywords, as returned by `keyword_recall`.
+    """The lower limit of a keyword recall; `keyword_recall` makes this limit.
 
     ``normalizer`` has the same meaning as in `WerThreshold`.
     """
@@ -132,7 +134,8 @@ def latency_budget(
     """Return a budget of a duration: ``latency_budget("final_from_commit", p95="1s")``.
 
     The limits are ``p50``, ``p90``, ``p95``, ``p99``, ``max`` and ``mean``; at least
-    one is needed. Raises `BudgetError`, which says what to write, if the metric is not
+    one is needed. A metric of a level of load has only ``max``, which limits the value
+    of each level. Raises `BudgetError`, which says what to write, if the metric is not
     a duration or cannot have a budget (`Metric.gated`), or if a maximum or a mean has a
     confidence.
     """
@@ -151,6 +154,11 @@ def latency_budget(
     ]
     if not made:
         raise BudgetError(f"a budget needs a limit; choose from {listed(Stat)}")
+    if metric in LEVELS and [limit.stat for limit in made] != [Stat.MAX]:
+        raise BudgetError(
+            f"{metric} is a single value of each level, so it has no statistic; write "
+            f'latency_budget("{metric}", max="10s")'
+        )
     return _budget(metric, made, confidence, over)
 
 
@@ -170,13 +178,21 @@ def budget(
     of a count is the count per session; it is 0 only if every count is 0. In the mean
     of a ratio, each session has the same weight, whatever its length. If ``stat`` is
     given, the limits apply to this quantile or to the maximum instead (`Limit`). Only a
-    quantile can have a confidence. Raises `BudgetError`, which says what to write, if
-    an argument is wrong, or if the metric is a duration or cannot have a budget
-    (`Metric.gated`).
+    quantile can have a confidence. A metric of a level of load has no statistic: its
+    limits apply to the value of each level. Raises `BudgetError`, which says what to
+    write, if an argument is wrong, or if the metric is a duration or cannot have a
+    budget (`Metric.gated`).
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
         raise BudgetError(f"there is no stat={shown(stat)}; choose from {listed(Stat)}")
+    if metric in LEVELS:
+        if stat not in (Stat.MEAN, Stat.MAX):
+            raise BudgetError(
+                f"{metric} is a single value of each level, so it has no statistic; "
+                "remove stat="
+            )
+        stat = Stat.MAX
     given = {Side.AT_MOST: at_most, Side.AT_LEAST: at_least}
     made = []
     for side, value in given.items():
@@ -271,9 +287,9 @@ def _normalizer(given: str | Normalizer | None) -> Normalizer | None:
 def _metric(name: str, *, timed: bool) -> None:
     """Raise `BudgetError` for a metric that cannot have this kind of budget."""
     fit = [
-        each.name for each in CATALOGUE.values() if each.gated and each.timed is timed
+        each.name for each in DECLARED.values() if each.gated and each.timed is timed
     ]
-    entry = CATALOGUE.get(name)
+    entry = DECLARED.get(name)
     if entry is None:
         raise BudgetError(
             f"there is no metric {shown(name)}; choose from {listed(fit)}"
@@ -282,13 +298,14 @@ def _metric(name: str, *, timed: bool) -> None:
         raise BudgetError(
             f"{name} cannot have a budget: {entry.no_budget}; choose from {listed(fit)}"
         )
+    shown_limit = 'max="10s"' if name in LEVELS else 'p95="800ms"'
     if timed and not entry.timed:
         raise BudgetError(
             f'{name} is not a duration: write budget("{name}", at_most=...)'
         )
     if not timed and entry.timed:
         raise BudgetError(
-            f'{name} is a duration: write latency_budget("{name}", p95="800ms")'
+            f'{name} is a duration: write latency_budget("{name}", {shown_limit})'
         )
 
 
@@ -300,6 +317,10 @@ def _budget(
         raise BudgetError(
             "confidence= is possible only for quantiles, not for a maximum or a mean; "
             "limit quantiles, or remove confidence="
+        )
+    if over is not None and metric in LEVELS:
+        raise BudgetError(
+            f"{metric} is judged for each level of load by itself; remove over="
         )
     if over not in (None, *PoolScope):
         raise BudgetError(

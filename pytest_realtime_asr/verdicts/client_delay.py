@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics import CATALOGUE, DECLARED
 from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.reasons import NotRealTime, Reason, Simple
@@ -60,7 +60,8 @@ def tolerance(
     limits = [
         limit.value
         for budget in budgets
-        if CATALOGUE[budget.metric].timed
+        if budget.metric in CATALOGUE
+        and CATALOGUE[budget.metric].timed
         and not_real_time(budget, pace, parallel) is None
         for limit in budget.limits
     ]
@@ -71,9 +72,9 @@ def not_real_time(budget: Budget, pace: float, parallel: bool) -> Reason | None:
     """Return why the latencies of a run cannot be judged; ``None`` if they can.
 
     They can be judged only at a pace of 1.0 and without other test processes. Metrics
-    that are not durations can always be judged.
+    that do not depend on times can always be judged.
     """
-    if not CATALOGUE[budget.metric].timed:
+    if not DECLARED[budget.metric].paced:
         return None
     if pace != 1.0:
         return NotRealTime(pace)

@@ -31,6 +31,18 @@ WORST = 3  # number of worst sessions that a finding names
 
 
 @dataclass(frozen=True, slots=True)
+class OfLevel:
+    """The level of load of a finding, and the ``units`` that its ``n`` counts.
+
+    ``number`` counts the levels of the test from 1.
+    """
+
+    streams: int
+    number: int
+    units: str = "session"
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The result of judging one limit, from ``n`` sessions.
 
@@ -54,6 +66,9 @@ class Finding:
     ``beside`` is the mean of the metric that must be read together with this one.
     ``pooled`` says that sessions of several tests were judged together. ``unserved`` is
     the number of lost sessions for which no server was there.
+
+    For a metric of a level of load, ``of_level`` says which level; ``None`` for all
+    other metrics. ``over`` is then 1 if the value of the level is beyond the limit.
     """
 
     metric: str
@@ -80,6 +95,7 @@ class Finding:
     beside: float | None = None
     pooled: bool = False
     unserved: int = 0
+    of_level: OfLevel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Simple(enum.Enum):
     OTHER_WORKERS = enum.auto()  # sessions of other processes ran at the same time
     INTERVAL_INCLUDES_LIMIT = enum.auto()
     NO_KEYWORD = enum.auto()  # no reference contains a keyword
+    NO_LEVEL = enum.auto()  # the test ran no level of load
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,13 @@ class NotMeasured:
 
     missing: int
     of: int
+    needs: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotMeasuredOfLevel:
+    """A metric of a level of load has no value, since the level lacks its needs."""
+
     needs: str
 
 
@@ -102,6 +110,7 @@ class TooFew:
 Reason = (
     Simple
     | NotMeasured
+    | NotMeasuredOfLevel
     | MoreSessions
     | MoreKeywords
     | NotRealTime

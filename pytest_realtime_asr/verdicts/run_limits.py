@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from pytest_realtime_asr.metrics import CATALOGUE, Metric, Unit
+from pytest_realtime_asr.metrics import DECLARED, LEVELS, LevelMetric, Metric, Unit
 from pytest_realtime_asr.verdicts import budgets
 from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Stat, WerThreshold
 from pytest_realtime_asr.verdicts.limit_grammar import (
@@ -94,9 +94,9 @@ def _limit(clause: Clause) -> Budget | WerThreshold:
     return _number(clause, metric)
 
 
-def _metric(clause: Clause) -> Metric:
-    known = [each.name for each in CATALOGUE.values() if each.gated]
-    metric = CATALOGUE.get(clause.metric)
+def _metric(clause: Clause) -> Metric | LevelMetric:
+    known = [each.name for each in DECLARED.values() if each.gated]
+    metric = DECLARED.get(clause.metric)
     if metric is None:
         near = nearest(clause.metric, [WER, *known])
         raise clause.error(
@@ -127,22 +127,27 @@ def _error_rate(clause: Clause) -> WerThreshold:
 def _duration(clause: Clause) -> Budget:
     if clause.relation is Relation.AT_LEAST:
         raise clause.error("is a lower limit of a duration; write <=")
-    if not clause.statistic:
+    stat = clause.statistic
+    if clause.metric in LEVELS:
+        if stat not in ("", Stat.MAX):
+            raise clause.error(
+                f"limits a single value of each level; write {clause.metric} <= 10s"
+            )
+        stat = Stat.MAX
+    if not stat:
         raise clause.error(f"names no statistic; write {clause.metric} p95 <= 800ms")
     if clause.unit not in _DURATIONS:
         raise clause.error(
             f"limits a duration: write a time with its unit, such as "
-            f"{clause.metric} {clause.statistic} <= 800ms"
+            f"{clause.metric} {stat} <= 800ms"
         )
     if clause.number > _LARGEST:
         raise clause.error("is longer than a week; write a time such as 800ms")
-    limit = Limit(
-        Stat(clause.statistic), parse_duration(f"{clause.number:.15g}{clause.unit}")
-    )
+    limit = Limit(Stat(stat), parse_duration(f"{clause.number:.15g}{clause.unit}"))
     return Budget(clause.metric, (limit,))
 
 
-def _number(clause: Clause, metric: Metric) -> Budget:
+def _number(clause: Clause, metric: Metric | LevelMetric) -> Budget:
     shared = metric.unit is Unit.RATIO
     if clause.unit not in ("", *(["%"] if shared else [])):
         wanted = "0.2 or 20%" if shared else "a number without a unit"

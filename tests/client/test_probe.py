@@ -162,6 +162,14 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         probe.health(access(f"http://127.0.0.1:{mute.getsockname()[1]}"))
 
 
+def test_a_request_may_have_a_limit_of_its_own() -> None:
+    expected = r"/metrics: no complete response within 0\.1 s"
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        where = access(f"http://127.0.0.1:{mute.getsockname()[1]}")
+        with pytest.raises(Unreachable, match=expected):
+            probe.get(where, "/metrics", within=0.1)
+
+
 def test_no_http_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 

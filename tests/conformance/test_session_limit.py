@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.session_refusal import TRY_AGAIN_LATER
 from pytest_realtime_asr.conformance import session_limit
 from pytest_realtime_asr.conformance.results import Findings, Status, judge
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
@@ -194,7 +195,7 @@ def test_a_named_limit_of_one_session_is_no_violation(loop: Loop) -> None:
 
 def test_a_server_that_is_full_stops_the_run(project: Project) -> None:
     async def talk(connection: ServerConnection) -> None:
-        await connection.close(session_limit.TRY_AGAIN_LATER, "come back later")
+        await connection.close(TRY_AGAIN_LATER, "come back later")
 
     asked = ("--realtime-conformance", "-k", "first-utterance or created-now")
     with serving(talk) as url:

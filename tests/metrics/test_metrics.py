@@ -21,7 +21,6 @@ from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.metrics import (
     CATALOGUE,
     Better,
-    Metric,
     Unit,
     measure,
     measures,
@@ -33,6 +32,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, Pair, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.declaration import Declaration
 from pytest_realtime_asr.metrics.normalizers import (
     BASIC,
     ENGLISH,
@@ -134,7 +134,7 @@ SILENT = timeline()
 DOCUMENTED = ("Formula", "Unit", "Better", "Source")
 
 
-def documented(metric: Metric) -> dict[str, str]:
+def documented(metric: Declaration) -> dict[str, str]:
     """Return the fields of a metric's docstring, each with its text in one line."""
     doc = inspect.getdoc(metric.function) or ""
     found = re.findall(r"^([A-Z]\w+): (.+(?:\n .+)*)", doc, re.MULTILINE)

@@ -102,7 +102,7 @@ def realtime_session_options(): return {value}
         ("server-version=new", "*--realtime-server-version: 'new' is not a version*"),
         (
             "allow=all",
-            "*--realtime-allow: 'all' is not a kind of scenario; choose "
+            "*--realtime-allow: 'all' is not a kind of harm; choose "
             "heavy or disruptive*",
         ),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),

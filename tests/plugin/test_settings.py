@@ -13,6 +13,8 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from pytest_realtime_asr.load import server_metrics
+from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
@@ -229,6 +231,15 @@ CASES = {
         "suite.max_audio", None, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
     ),
     "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
+    "metrics-url": Case(
+        "run.server.metrics_url",
+        None,
+        (
+            ("http://gpu-7:9090/own/metrics", "http://gpu-7:9090/own/metrics"),
+            ("https://gpu-7", "https://gpu-7/metrics"),
+            ("http://[::1]:8000/", "http://[::1]:8000/metrics"),
+        ),
+    ),
     "fuzz": Case("suite.fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
     "fuzz-seed": Case(
         "suite.fuzz_seed", 1, (("0", 0), ("random", None), ("4294967295", 2**32 - 1))
@@ -238,6 +249,18 @@ CASES = {
     ),
 }
 MANY = {
+    "metrics-name": Case(
+        "run.server.metrics_names",
+        {},
+        (
+            ("running=busy", {Gauge.RUNNING: "busy"}),
+            (
+                " waiting = a:queue_2 \n memory=rss",
+                {Gauge.WAITING: "a:queue_2", Gauge.MEMORY: "rss"},
+            ),
+            ("kv_cache=c", {Gauge.KV_CACHE: "c"}),
+        ),
+    ),
     "label": Case(
         "run.labels",
         {},
@@ -616,12 +639,12 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "allow": (
         (
             "heavy,everything",
-            "'everything' is not a kind of scenario; choose heavy or disruptive, or "
+            "'everything' is not a kind of harm; choose heavy or disruptive, or "
             "write both as heavy,disruptive",
         ),
         (
             "heavy disruptive",
-            "'heavy disruptive' is not a kind of scenario; choose heavy or disruptive",
+            "'heavy disruptive' is not a kind of harm; choose heavy or disruptive",
         ),
     ),
     "api-key-command": (
@@ -631,6 +654,22 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("much", "'much' is not a duration: .*'10min'"),
         ("-1", "-1 is not a time from 0s to a week; write one such as 30s"),
         ("inf", "'inf' is not a duration"),
+    ),
+    "metrics-url": tuple(
+        (text, "the value is not the URL of metrics; write one such as http://HOST")
+        for text in (
+            "gpu-7:9090/metrics",
+            "ftp://gpu-7/metrics",
+            "http:///metrics",
+            "http://gpu-7:99999/metrics",
+            "http://gpu-7:0/metrics",
+            "http://gpu 7/metrics",
+            "http://gpu-7/the metrics",
+            "http://me:pass@gpu-7/metrics",
+            "http://gpu-7/metrics?key=hush",
+            "http://gpu-7/metrics#top",
+            "http://[::1/metrics",
+        )
     ),
     "max-streams": (
         ("0", "'0' is not a whole number from 1"),
@@ -649,6 +688,13 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "fake": (("'a", "No closing quotation"),),
 }
 WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "metrics-name": (
+        ("busy", "'busy' is not a metric of a load test; choose from running, waiting"),
+        ("gpu=busy", "'gpu' is not a metric of a load test; choose from running, "),
+        ("running=", "'' is not a metric in Prometheus's text format; write its name"),
+        ("running=a{b}", "'a{b}' is not a metric in Prometheus's text format"),
+        ("running=my-queue", "'my-queue' is not a metric in Prometheus's text"),
+    ),
     "header": (
         ("X-A", "the name of the header or of its variable is missing; write"),
         ("X-A=", "the name of the header or of its variable is missing; write"),
@@ -712,6 +758,26 @@ def test_a_wrong_value_names_its_place_and_a_valid_value(
     place = f"the environment variable {option.env}"
     with pytest.raises(SettingError, match=f"^{place}: {message}"):
         made(None, None, {option.env: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("metrics-url", "http://gpu-7/metrics"), ("metrics-name", ["running=busy"])],
+)
+def test_metrics_need_their_library(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_metrics, "is_installed", lambda: False)
+    expected = rf'^--realtime-{name}: .*pip install "pytest-realtime-asr\[load\]"'
+    with pytest.raises(SettingError, match=expected):
+        made({name: value})
+
+
+@pytest.mark.parametrize("url", ["http://me:hush@gpu-7/m", "http://gpu-7/m?key=hush"])
+def test_a_secret_in_the_url_of_the_metrics_is_not_shown(url: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        made({"metrics-url": url})
+    assert "hush" not in str(caught.value)
 
 
 def test_a_secret_that_was_written_in_place_of_its_variable_is_not_shown() -> None:

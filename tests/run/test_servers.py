@@ -20,6 +20,7 @@ from pytest_realtime_asr.client.plan import OptionsError, Plan
 from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.load.server_metrics import Gauge, read
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
@@ -103,6 +104,38 @@ def test_an_unreachable_server_is_not_probed_again(start: Start) -> None:
             with pytest.raises(Unreachable, match="HTTP 500"):
                 run.servers.host(url, VLLM, "")
     assert site.asked == ["/health"]
+
+
+def test_the_metrics_of_a_server_are_found_at_the_server(start: Start) -> None:
+    with faking() as (url, _):
+        run = start()
+        found = run.servers.metrics(run.servers.plan(url, terms(run), {}))
+        assert found is not None
+        seen = read(found)
+    assert found.access.target.http == f"{url}/metrics"
+    assert found.names[Gauge.SESSIONS] == "vllm:websocket_connections_active"
+    assert seen[Gauge.SESSIONS] == 0.0
+
+
+def test_metrics_are_not_read_without_their_library(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_realtime_asr.run.servers.is_installed", lambda: False)
+    with serving(answer=Site()) as url:
+        run = start()
+        assert run.servers.metrics(run.servers.plan(url, terms(run), {})) is None
+
+
+def test_the_metrics_of_a_server_are_found_elsewhere(start: Start) -> None:
+    site = Site()
+    given = options(metrics_url="http://gpu-7:9/m", metrics_name=["memory=rss"])
+    with serving(answer=site) as url:
+        run = start(given)
+        found = run.servers.metrics(run.servers.plan(url, terms(run), {}))
+    assert found is not None
+    assert found.access.target.http == "http://gpu-7:9/m"
+    assert found.access.headers == {}
+    assert found.names[Gauge.MEMORY] == "rss"
 
 
 def test_access(start: Start) -> None:

@@ -28,6 +28,10 @@ EXAMPLE = "final_from_commit p95 <= 800ms"
         ("normalized_erasure <= 20%", budget("normalized_erasure", at_most=0.2)),
         ("false_endpoints max <= 0", budget("false_endpoints", at_most=0, stat="max")),
         ("word_coverage >= 0.9", budget("word_coverage", at_least=0.9)),
+        ("goodput >= 99%", budget("goodput", at_least=0.99)),
+        ("latency_drift <= 50", budget("latency_drift", at_most=50)),
+        ("recovery <= 10s", latency_budget("recovery", max="10s")),
+        ("recovery max <= 10s", latency_budget("recovery", max="10s")),
     ],
 )
 def test_a_limit_is_that_of_the_marker(text: str, made: object) -> None:
@@ -53,6 +57,9 @@ def test_limits_are_those_of_all_lists() -> None:
         ("wer", r"'wer' is not a limit; write one such as .* \(character 1\)"),
         (f"{FINAL} p95", "is not a limit; write one"),
         (f"{FINAL} p95 upper <= 1s", "is not a limit; write one"),
+        ("recovery p95 <= 10s", "limits a single value of each level; write recovery"),
+        ("recovery <= 10", "limits a duration: write a time with its unit"),
+        ("goodput p95 >= 0.9", "goodput is a single value of each level"),
         (f"{FINAL} p95 < 1s", r"has the sign '<'; write <= or >= \(character 23\)"),
         (f"{FINAL} p95 ≤ 1s", r"has the sign '≤'; write <= or >="),
         (f"{FINAL} p95 <= fast", r"the amount is not a number .* \(character 26\)"),

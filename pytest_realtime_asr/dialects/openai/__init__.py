@@ -36,9 +36,16 @@ from pytest_realtime_asr.dialects.openai.server import Server
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
 
-# The number of running requests in `GET /metrics`, by profile. SGLang documents it; the
-# hosted services show no metrics.
-_GAUGES = {"sglang": "sglang:num_running_reqs"}
+# What `GET /metrics` shows, by profile. SGLang documents it, and each session is one
+# running request; the hosted services show no metrics.
+_OPERATIONS = {
+    "sglang": Operations(
+        gauge="sglang:num_running_reqs",
+        running="sglang:num_running_reqs",
+        waiting="sglang:num_queue_reqs",
+        kv_cache="sglang:token_usage",
+    )
+}
 
 
 class _OpenAI:
@@ -58,7 +65,7 @@ class _OpenAI:
             for each in PROFILES.values()
             if each.beta == profile.beta
         }
-        self.operations = Operations(gauge=_GAUGES.get(profile.name, ""))
+        self.operations = _OPERATIONS.get(profile.name, Operations())
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:

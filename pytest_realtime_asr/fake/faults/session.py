@@ -147,7 +147,7 @@ class Nameless(ServerWrapper):
 
 @fault("created-twice", "creates the session twice")
 class CreatedTwice(ServerWrapper):
-    """Sends the event that opens a session twice."""
+    """Sends two events that open a session, instead of one."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
         yield from self._server.open(session, created)

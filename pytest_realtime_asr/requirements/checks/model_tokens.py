@@ -119,4 +119,4 @@ def _find(kinds: Sequence[TokenKind]) -> Find:
 no_control_tokens = in_no_text(_find(CONTROL))
 """A check that no text has a control token of the model."""
 no_vocabulary_tokens = in_no_text(_find(VOCABULARY))
-"""A check that no text has another token of the model, or a label of a sound."""
+"""A check that no text has a token of `VOCABULARY`, such as <|en|> or [Music]."""

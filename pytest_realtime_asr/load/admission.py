@@ -1,0 +1,77 @@
+"""Admission limits: a server or its proxy that accepts only a few sessions.
+
+A limit per address, key or proxy cannot be seen before a load. It shows in a load as
+refusals while few sessions are open, and is easily taken for the server's capacity.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from pytest_realtime_asr.client.session_refusal import (
+    CODES,
+    STATUSES,
+    TRY_AGAIN_LATER,
+)
+from pytest_realtime_asr.load.preflight import Finding, Subject
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.trace.records import Ending
+
+FEW = 16  # sessions; a server that accepts more is limited by more than admission
+LEAST = 3  # refusals
+# While one session ends and the next begins, the client may count both.
+_UNCERTAIN = 2  # sessions
+
+
+def admission(rows: Sequence[Row]) -> Finding | None:
+    """Return a finding if the server seems to limit the number of sessions.
+
+    ``rows`` are all sessions of this client, the witnesses among them. There is a limit
+    if at least `LEAST` sessions were refused, if about the same number of sessions was
+    open at each refusal and never more, and if this number is at most `FEW`.
+    """
+    refused = [row for row in rows if _is_refused(row)]
+    accepted = [row for row in rows if not _is_refused(row)]
+    if len(refused) < LEAST or not accepted:
+        return None
+    began = sorted(row.began for row in accepted)
+    ended = sorted(row.ended for row in accepted)
+
+    def open_at(time: float) -> int:
+        return bisect_right(began, time) - bisect_right(ended, time)
+
+    least = min(open_at(row.ended) for row in refused)
+    largest = max(map(open_at, began))
+    if largest > FEW or least < largest - _UNCERTAIN:
+        return None
+    return Finding(
+        Subject.ADMISSION,
+        f"the server refused {len(refused)} of {several(len(rows), 'session')} "
+        f"({_how(refused[0])}) while {least} or more were open, and never held more "
+        f"than {largest}",
+        "a load needs a server that accepts every session",
+        "a limit on the sessions of an address or of a key looks like this; raise the "
+        "limit of the server or of its proxy, or take it for the capacity",
+    )
+
+
+def _is_refused(row: Row) -> bool:
+    """Return whether the server refused a session because it has too many."""
+    end = row.opened.end
+    if end.how is Ending.REFUSED:
+        return end.code in STATUSES
+    if not row.lost:
+        return False
+    return end.code == TRY_AGAIN_LATER or row.refusal in CODES
+
+
+def _how(row: Row) -> str:
+    """Return how a session was refused."""
+    end = row.opened.end
+    if end.how is Ending.REFUSED:
+        return f"HTTP {end.code}"
+    if end.code == TRY_AGAIN_LATER:
+        return f"close code {end.code}"
+    return f"the error {row.refusal}"

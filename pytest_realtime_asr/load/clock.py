@@ -1,0 +1,33 @@
+"""The clock of a level: seconds since its start, on the monotonic clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time since the level started at ``start``, in s on the monotonic clock."""
+
+    start: float
+
+    @classmethod
+    def at(cls, started: float) -> Self:
+        """Return the clock of a level that starts at this time of the system clock.
+
+        The system clock is read once, so that later steps of it have no effect.
+        """
+        return cls(time.monotonic() + (started - time.time()))
+
+    @property
+    def now(self) -> float:
+        """The time in s; negative before the start."""
+        return time.monotonic() - self.start
+
+    async def until(self, at: float) -> None:
+        """Wait until the time is ``at``; return at once if it is past."""
+        while (left := at - self.now) > 0:  # a timer may fire early
+            await asyncio.sleep(left)

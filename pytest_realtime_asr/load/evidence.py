@@ -1,0 +1,62 @@
+"""Which traces of a level are kept: of failed, drawn and slow sessions.
+
+A trace is 100 times as large as the row of its session, so most are dropped.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.workload import Phase
+from pytest_realtime_asr.trace.records import Trace
+
+WORST = 20  # traces of the sessions with the latest finals
+_LOST = 100  # traces of lost sessions that a worker keeps
+_BROKEN = 3  # traces that a worker keeps for each requirement that was violated
+_LATENCY = "final_from_commit"
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Chooses the traces that the worker of a shard keeps."""
+
+    _slowest: list[tuple[float, int, Row, Trace]] = field(default_factory=list)
+    _seen: int = 0
+    _lost: int = 0
+    _broken: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row, trace: Trace, *, drawn: bool) -> Row:
+        """Return the row, with its trace if this is known to be kept.
+
+        The trace of a slow session is kept until it is known which are the slowest.
+        """
+        self._seen += 1
+        if self._failed(row) or drawn:
+            row = replace(row, trace=trace.dumps())
+        latency = row.measured.metrics.get(_LATENCY)
+        if latency is not None and row.phase is Phase.STEADY:
+            keep = heapq.heappush if len(self._slowest) < WORST else heapq.heappushpop
+            keep(self._slowest, (latency, self._seen, row, trace))
+        return row
+
+    def _failed(self, row: Row) -> bool:
+        """Return whether a session failed in a way that few others have shown."""
+        if row.lost and row.lost is not Loss.CANCELLED:
+            self._lost += 1
+            return self._lost <= _LOST
+        ids = {each.requirement for each in row.found}
+        self._broken.update(ids)
+        return any(self._broken[each] <= _BROKEN for each in ids)
+
+    @property
+    def worst(self) -> tuple[Row, ...]:
+        """The rows of the steady sessions with the latest finals, the latest first."""
+        latest = sorted(self._slowest, reverse=True)
+        return tuple(
+            replace(row, trace=row.trace or trace.dumps())
+            for _, _, row, trace in latest
+        )

@@ -1,0 +1,141 @@
+"""Executors: where the shards of a level run.
+
+A level is cut into shards, one for each worker. Each shard has an event loop of its own
+and sends back what its sessions measured. The interface has three calls, so that
+processes of this machine and a cluster can serve it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pytest_realtime_asr.audio import Audio
+from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.workload import Load
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the sessions of a shard reach the server; can be pickled.
+
+    ``dialect`` is the name of the dialect. ``target`` is the URL of a session and
+    ``http`` that of the HTTP routes; the URL and the ``headers`` may contain secrets.
+    ``ca``, ``certificate`` and ``key`` are the contents of files in PEM; ``insecure``
+    turns the verification off. The other fields have the meaning that they have in
+    `Access` and `Plan`.
+    """
+
+    dialect: str
+    target: str = field(repr=False)
+    http: str
+    model: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    private: bool = False
+    ca: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    insecure: bool = False
+    server_name: str | None = None
+    proxy: str | Literal[True] | None = field(default=None, repr=False)
+    max_message: int = 2**20
+    chunk: float = 0.1
+    limits: Limits = NO_LIMITS
+    rules: tuple[str, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An utterance with its decoded audio, at the sample rate of the session."""
+
+    utterance: Utterance
+    audio: Audio
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The streams of a level that one worker runs.
+
+    ``streams`` are the numbers of its streams in the level. The level starts at
+    ``start``, in s on the system clock, the same for all shards. A worker that is ready
+    later than ``deadline`` s after it does not begin. ``worker`` numbers the workers
+    from 0.
+    """
+
+    worker: int
+    load: Load
+    streams: tuple[int, ...]
+    connection: Connection
+    clips: tuple[Clip, ...]
+    start: float
+    deadline: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEnd:
+    """The report of a worker when its last session has ended.
+
+    ``late`` is the p99 delay in ms of the audio frames by the client itself, ``lag``
+    the p99 delay of the clock ticks of the loop, and ``cpu`` the share of a core that
+    the loop used. ``not_begun`` counts, by reason, the sessions that were due and could
+    not begin. ``worst`` are the rows, with their traces, of the sessions with the
+    latest finals. ``seconds`` is the audio that was sent.
+    """
+
+    worker: int
+    late: float = 0.0
+    lag: float = 0.0
+    cpu: float = 0.0
+    not_begun: Mapping[str, int] = field(default_factory=dict)
+    worst: tuple[Row, ...] = field(default=(), repr=False)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLost:
+    """A worker that ended without its report; ``streams`` are the streams it had."""
+
+    worker: int
+    reason: str
+    streams: tuple[int, ...] = ()
+    when: datetime | None = None
+
+
+class NotBegun(enum.StrEnum):
+    """Why a session that was due did not begin."""
+
+    FULL = "too many sessions were open"
+    LATE = "the worker was late"
+    ENDED = "the level ended"
+
+
+Message = Row | ShardEnd | ShardLost
+
+
+class Executor(Protocol):
+    """Runs shards; each call may be made from any thread.
+
+    ``slots`` is the number of shards that can run at a time; a load with more shards is
+    refused.
+    """
+
+    slots: int
+
+    def start(self, shard: Shard) -> None:
+        """Start a shard; it begins at its time."""
+
+    def next(self, timeout: float) -> Message | None:
+        """Return the next message of any shard; ``None`` after ``timeout`` s."""
+
+    def stop(self) -> None:
+        """End all shards; the sessions that are open are cut off."""

@@ -1,0 +1,77 @@
+"""The progress of a level while it runs, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.workload import Load, Phase
+from pytest_realtime_asr.stats import quantile
+from pytest_realtime_asr.text.number_format import about
+
+LATENCY = "final_from_commit"
+_TAIL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a level is.
+
+    ``number`` counts the levels of a test from 1. ``begun`` is the number of streams
+    that have begun, ``done`` that of the sessions that have ended, and ``failed`` that
+    of those without a final. ``p95`` and ``witness`` are the p95 of `LATENCY` in ms of
+    the steady sessions so far and of the witnesses; ``None`` if none has ended.
+    ``late`` is the largest delay in ms of the client itself so far. ``left`` is the
+    time in s until the end of the steady part.
+    """
+
+    number: int
+    streams: int
+    begun: int
+    done: int
+    failed: int
+    p95: float | None
+    witness: float | None
+    late: float
+    left: float
+
+    def __str__(self) -> str:
+        words = [
+            f"level {self.number}: {self.begun} of {self.streams} streams",
+            f"{self.done} sessions done",
+            f"{self.failed} failed",
+        ]
+        if self.p95 is not None:
+            words.append(f"p95 {self.p95:.0f} ms")
+        if self.witness is not None:
+            words.append(f"witness {self.witness:.0f} ms")
+        words += [f"own delay {self.late:.0f} ms", f"{about(self.left)} left"]
+        return ", ".join(words)
+
+
+def progress(
+    load: Load, number: int, now: float, rows: Sequence[Row], beside: Sequence[Row]
+) -> Progress:
+    """Return the progress of a level at ``now``, in s since its start.
+
+    ``rows`` are the sessions that have ended, ``beside`` those of the witnesses.
+    """
+    started = 1.0 if not load.ramp else min(1.0, max(0.0, now / load.ramp))
+    return Progress(
+        number=number,
+        streams=load.streams,
+        begun=round(started * load.streams),
+        done=len(rows),
+        failed=sum(bool(row.lost) for row in rows),
+        p95=_p95([row for row in rows if row.phase is Phase.STEADY]),
+        witness=_p95(beside),
+        late=max((row.measured.client_state.send for row in rows), default=0.0),
+        left=max(0.0, load.planned - now),
+    )
+
+
+def _p95(rows: Sequence[Row]) -> float | None:
+    values = [row.measured.metrics.get(LATENCY) for row in rows]
+    known = [value for value in values if value is not None]
+    return quantile(known, _TAIL) if known else None

@@ -1,0 +1,165 @@
+"""The row of a session under load: plain values, without the frames.
+
+A worker process makes the row when the session ends. Everything in it can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.transcription import (
+    Measured,
+    Purpose,
+    Transcription,
+)
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load.workload import Phase
+from pytest_realtime_asr.requirements.violations import Violation
+from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.records import End, Trace, Vantage
+from pytest_realtime_asr.trace.timeline import Refusal, Timeline
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A violation of a requirement, by the id of the requirement."""
+
+    requirement: str
+    message: str
+    count: int
+    record: int | None
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """When and where a session started, and how it ended."""
+
+    started: datetime
+    opened: int | None
+    end: End
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A session that has ended.
+
+    ``stream`` numbers the streams of the level from 0, ``number`` the sessions of the
+    stream. ``clip`` is the id of the utterance before its variation, which
+    ``perturbation`` names. The times are in seconds since the start of the level:
+    ``due`` is when the session should begin, ``began`` when the client began it,
+    ``speech`` when its audio was planned to start, ``planned`` when its audio was
+    planned to end, and ``ended`` when the session was over. ``measured`` has no
+    violations; ``found`` has them. ``partials`` is the number of texts before the
+    final. ``refusal`` is the code of the last error that the server sent; ``None`` if
+    it sent none. ``trace`` is the trace as JSON Lines; ``None`` if it was dropped.
+    """
+
+    stream: int
+    number: int
+    clip: str
+    perturbation: str
+    phase: Phase
+    due: float
+    began: float
+    speech: float
+    planned: float
+    ended: float
+    opened: Opened
+    measured: Measured
+    lost: Loss = Loss.NONE
+    reason: str = ""
+    partials: int = 0
+    refusal: str | None = None
+    found: tuple[Found, ...] = ()
+    worker: int = 0
+    trace: bytes | None = field(default=None, repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """The length in seconds of the audio that was sent."""
+        return self.measured.counts.seconds
+
+    def take(
+        self,
+        plan: Plan,
+        clips: Mapping[str, Utterance],
+        *,
+        purpose: Purpose,
+        conditions: Conditions,
+    ) -> Transcription:
+        """Return the transcription of the session, for verdicts and reports.
+
+        ``plan`` is the plan of the session, and ``clips`` has its utterance by id.
+        """
+        return Transcription(
+            utterance=_varied(clips[self.clip], self.perturbation),
+            recording=self._recording(plan),
+            dialect=plan.dialect,
+            rules=plan.rules,
+            found=plan.found,
+            lost=self.lost,
+            reason=self.reason,
+            conditions=replace(conditions, perturbation=self.perturbation),
+            purpose=purpose,
+            kept=replace(self.measured, violations=self._violations(plan)),
+        )
+
+    def _recording(self, plan: Plan) -> Recording:
+        """Return the recording of the session without its frames."""
+        known = self.opened
+        rate = plan.dialect.rate
+        trace = Trace(
+            vantage=Vantage.CLIENT,
+            dialect=plan.dialect.name,
+            rate=rate,
+            target=plan.access.target.shown,
+            started=known.started,
+            opened=known.opened,
+            records=(),
+            end=known.end,
+            version=plan.version,
+            redactor=plan.redactor,
+            port=known.port,
+        )
+        session = self.measured.session
+        timeline = Timeline(rate, known.opened, None, (), known.end, session=session)
+        return Recording(trace, (), timeline)
+
+    def _violations(self, plan: Plan) -> tuple[Violation, ...]:
+        by_id = {each.id: each for each in plan.rules}
+        return tuple(
+            Violation(
+                by_id[each.requirement],
+                each.message,
+                each.count,
+                each.record,
+                ours=each.ours,
+                dialect=plan.dialect.name,
+            )
+            for each in self.found
+        )
+
+
+def refusal_code(timeline: Timeline) -> str | None:
+    """Return the code of the last error that the server sent; ``None`` without one."""
+    codes = [event.code for event in timeline.events if isinstance(event, Refusal)]
+    return codes[-1] if codes else None
+
+
+def _varied(utterance: Utterance, perturbation: str) -> Utterance:
+    """Return an utterance under the id of its variation; its audio is not varied."""
+    if not perturbation:
+        return utterance
+    return replace(
+        utterance,
+        id=f"{perturbation}+{utterance.clip}",
+        perturbation=perturbation,
+        original=utterance.original or utterance,
+    )

@@ -1,0 +1,339 @@
+"""Runs levels of load against one server.
+
+A level is cut into shards that start at one time. Their rows are collected in the
+thread of the caller, while the witnesses run on the event loop of the run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.transcription import Purpose
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load.clock import Clock
+from pytest_realtime_asr.load.evidence import WORST
+from pytest_realtime_asr.load.executor import (
+    Clip,
+    Connection,
+    Executor,
+    Message,
+    Shard,
+    ShardEnd,
+    ShardLost,
+)
+from pytest_realtime_asr.load.level import Level, Witness
+from pytest_realtime_asr.load.progress import LATENCY, Progress, progress
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.schedule import Turn
+from pytest_realtime_asr.load.server_metrics import Sampler, Source
+from pytest_realtime_asr.load.witnesses import LoneSessions, Witnesses
+from pytest_realtime_asr.load.workload import Load, Phase
+from pytest_realtime_asr.text.number_format import several
+
+PER_WORKER = 50  # streams for which a further worker is used
+ALONE = 120.0  # s of audio that are sent without load at most
+LEAD = 0.5  # s from the dealing of the shards to the start of the level
+STARTING = 2.5  # s in addition for workers that have not run a shard yet
+_JUDGED = 10  # sessions that must have ended before a level is aborted
+_TICK = 1.0  # s between two reports of progress
+_POLL = 0.25  # s for which one call waits for a message
+_CUT = 15.0  # s that shards may take to cut off their sessions
+_JUDGING = 30.0  # s that a worker may take to judge its last sessions
+
+_PURPOSES = {Phase.RAMP: Purpose.RAMP, Phase.DRAIN: Purpose.DRAIN}
+
+Sink = Callable[[Row, Purpose], None]
+
+
+@dataclass(slots=True)
+class _Collected:
+    """The messages of a level so far; ``pending`` are the shards that still run."""
+
+    pending: dict[int, Shard]
+    rows: list[Row] = field(default_factory=list)
+    ends: list[ShardEnd] = field(default_factory=list)
+    lost: list[ShardLost] = field(default_factory=list)
+    aborted: str = ""
+
+
+class Runner:
+    """Runs levels of load with the sessions of ``plan``; its methods block.
+
+    ``connection`` is the plan in the form for other processes. The load sends
+    ``clips``. Each row is passed to ``sink`` with its purpose, in the thread that
+    called, or on a thread of ``loop`` for sessions outside the load. ``report`` gets
+    the progress each second. ``metrics`` says where the server shows its own metrics,
+    which are read through each level. Raises `AudioError` if a clip cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        plan: Plan,
+        connection: Connection,
+        clips: Sequence[Utterance],
+        executor: Executor,
+        *,
+        sink: Sink = lambda row, purpose: None,
+        report: Callable[[Progress], None] = lambda progress: None,
+        metrics: Source | None = None,
+    ) -> None:
+        self._loop = loop
+        self._plan = replace(plan, pace=1.0)
+        self._connection = connection
+        self._executor = executor
+        self._sink = sink
+        self._report = report
+        self._metrics = metrics
+        rate = plan.caller.rate
+        self.clips = tuple(_decoded(each, rate) for each in clips)
+        self._alone: tuple[Row, ...] | None = None
+        self._interrupted = threading.Event()
+        self._outside: Future[tuple[Row, ...]] | None = None
+        self._started = 0  # workers that have run a shard and were not stopped
+
+    def alone(self) -> tuple[Row, ...]:
+        """Return the rows of clips that were sent without load, one after the other.
+
+        They are sent at the first call. Of a long corpus, only the first clips are
+        sent, with `ALONE` s of audio in total.
+        """
+        if self._alone is None:
+            self._alone = self._wait(self._send_alone())
+        return self._alone
+
+    async def _send_alone(self) -> tuple[Row, ...]:
+        lone = self._lone(Purpose.ALONE)
+        clock, sent = Clock(time.monotonic()), 0.0
+        rows: list[Row] = []
+        for index, clip in enumerate(self.clips):
+            sent += clip.audio.seconds
+            if rows and sent > ALONE:
+                break
+            turn = Turn(0, index, clock.now, index, clip.audio.seconds)
+            rows.append(await lone.run(turn, clip, phase=Phase.STEADY, clock=clock))
+        return tuple(rows)
+
+    def _lone(self, purpose: Purpose, seen: list[Row] | None = None) -> LoneSessions:
+        """Return how sessions outside the load run; their rows are added to ``seen``.
+
+        Each row is also passed to the sink.
+        """
+
+        def sink(row: Row) -> None:
+            if seen is not None:
+                seen.append(row)
+            self._sink(row, purpose)
+
+        return LoneSessions(self._loop, self._plan, sink)
+
+    def run(
+        self, load: Load, *, number: int = 1, purpose: Purpose = Purpose.TEST
+    ) -> Level:
+        """Run a level and return its result.
+
+        ``number`` counts the levels of the test, and ``purpose`` is that of the steady
+        sessions. If the caller is interrupted, the shards are stopped, and all rows
+        that had ended have reached the sink.
+        """
+        alone = self.alone()
+        if self._metrics is None:
+            return self._level(load, number, purpose, alone)
+        sampler = Sampler(self._metrics)
+        sampler.start()
+        try:
+            level = self._level(load, number, purpose, alone)
+        except BaseException:
+            sampler.cancel()
+            raise
+        start = Clock.at(level.started.timestamp()).start
+        return replace(level, server=sampler.stop(start))
+
+    def _level(
+        self, load: Load, number: int, purpose: Purpose, alone: tuple[Row, ...]
+    ) -> Level:
+        """Run a level, with the witnesses before and after it."""
+        seen: list[Row] = []
+        witnesses = Witnesses(self._lone(Purpose.WITNESS, seen), load, self.clips)
+        before = self._wait(witnesses.before())
+        seen.clear()
+        count = self._workers(load)
+        started = time.time() + LEAD + (STARTING if count > self._started else 0.0)
+        self._started = max(count, self._started)
+        clock = Clock.at(started)
+        shards = self._shards(load, count, started)
+        found = _Collected({shard.worker: shard for shard in shards})
+        through = self._loop.submit(witnesses.through(clock))
+        try:
+            for shard in shards:
+                self._executor.start(shard)
+            self._collect(load, number, purpose, clock, found, seen)
+            seconds = max((row.ended for row in found.rows), default=clock.now)
+            if found.aborted:
+                through.cancel()
+            beside = _result(through)
+        except BaseException:
+            through.cancel()
+            self._cut_off(found, purpose)
+            raise
+        after = self._wait(witnesses.after(clock, before))
+        not_begun: Counter[str] = Counter()
+        for end in found.ends:
+            not_begun.update(end.not_begun)
+        return Level(
+            load=load,
+            number=number,
+            started=datetime.fromtimestamp(started, UTC),
+            seconds=seconds,
+            rows=_with_traces(found.rows, found.ends),
+            alone=alone,
+            witness=Witness(before, beside, after),
+            workers=tuple(found.ends),
+            lost_workers=tuple(found.lost),
+            not_begun=dict(not_begun),
+            aborted=found.aborted,
+        )
+
+    def interrupt(self) -> None:
+        """End the call that is running; it raises CancelledError in its thread."""
+        self._interrupted.set()
+        if self._outside is not None:
+            self._outside.cancel()
+
+    def _wait(self, work: Coroutine[Any, Any, tuple[Row, ...]]) -> tuple[Row, ...]:
+        """Run sessions outside the load, and return their rows."""
+        self._outside = self._loop.submit(work)
+        try:
+            return self._outside.result()
+        except BaseException:
+            self._outside.cancel()
+            raise
+
+    def stop(self) -> None:
+        """End the workers; a later level starts new ones."""
+        self._executor.stop()
+        self._started = 0
+
+    def _workers(self, load: Load) -> int:
+        """Return how many workers run a level. Raises ValueError if there are none."""
+        count = min(self._executor.slots, -(-load.streams // PER_WORKER))
+        if count < 1:
+            raise ValueError("the executor has no slots; start at least one worker")
+        return count
+
+    def _shards(self, load: Load, count: int, started: float) -> list[Shard]:
+        """Deal the streams of a level to ``count`` workers, in turn."""
+        return [
+            Shard(
+                worker=worker,
+                load=load,
+                streams=tuple(range(worker, load.streams, count)),
+                connection=self._connection,
+                clips=self.clips,
+                start=started,
+            )
+            for worker in range(count)
+        ]
+
+    def _collect(
+        self,
+        load: Load,
+        number: int,
+        purpose: Purpose,
+        clock: Clock,
+        found: _Collected,
+        beside: Sequence[Row],
+    ) -> None:
+        """Take messages until all shards have ended, or are cut off."""
+        limits = self._plan.limits
+        longest = max(clip.audio.seconds for clip in self.clips)
+        waits = limits.connect + limits.ready + limits.beyond + limits.silence
+        deadline = load.planned + longest + waits + _JUDGING
+        told = 0.0
+        while found.pending and clock.now < deadline:
+            self._take(self._executor.next(_POLL), found, purpose)
+            if self._interrupted.is_set():
+                raise CancelledError
+            if not found.aborted and (why := _too_many_errors(load, found.rows)):
+                found.aborted = why
+                self.stop()
+                deadline = min(deadline, clock.now + _CUT)
+            if clock.now >= told:
+                self._report(progress(load, number, clock.now, found.rows, beside))
+                told = clock.now + _TICK
+        if found.pending:
+            self._cut_off(found, purpose)
+
+    def _cut_off(self, found: _Collected, purpose: Purpose) -> None:
+        """Stop all shards, and take what their sessions have measured."""
+        self.stop()
+        deadline = time.monotonic() + _CUT
+        while found.pending and time.monotonic() < deadline:
+            self._take(self._executor.next(_POLL), found, purpose)
+        for worker, shard in found.pending.items():
+            why = f"it did not end within {_CUT:g} s"
+            now = datetime.now(UTC)
+            found.lost.append(ShardLost(worker, why, shard.streams, now))
+        found.pending.clear()
+
+    def _take(
+        self, message: Message | None, found: _Collected, purpose: Purpose
+    ) -> None:
+        match message:
+            case Row():
+                found.rows.append(message)
+                self._sink(message, _PURPOSES.get(message.phase, purpose))
+            case ShardEnd():
+                found.ends.append(message)
+                found.pending.pop(message.worker, None)
+            case ShardLost():
+                found.lost.append(message)
+                found.pending.pop(message.worker, None)
+
+
+def _result(rows: Future[tuple[Row, ...]]) -> tuple[Row, ...]:
+    """Return the rows of a call that may have been cancelled."""
+    return () if rows.cancelled() else rows.result()
+
+
+def _decoded(utterance: Utterance, rate: int) -> Clip:
+    """Return an utterance with its audio, so that a worker needs no file."""
+    audio = utterance.audio.resample(rate)
+    return Clip(replace(utterance, source=audio, located=utterance.sound), audio)
+
+
+def _too_many_errors(load: Load, rows: Sequence[Row]) -> str:
+    """Return why a level is aborted, or "".
+
+    Sessions that were cut off by the client do not count. At least ten sessions must
+    have ended; with up to ten streams, one of each.
+    """
+    ended = [row for row in rows if row.lost is not Loss.CANCELLED]
+    streams = {row.stream for row in ended}
+    if len(ended) < _JUDGED or len(streams) < min(load.streams, _JUDGED):
+        return ""
+    lost = sum(bool(row.lost) for row in ended)
+    if lost <= load.most_errors * len(ended):
+        return ""
+    return (
+        f"{lost} of {several(len(ended), 'session')} had no final, more than "
+        f"{load.most_errors:.0%}"
+    )
+
+
+def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
+    """Return the rows, those with the latest finals of all shards with their traces."""
+    worst = [row for end in ends for row in end.worst]
+    worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
+    kept = {(row.stream, row.number): row for row in worst[:WORST]}
+    return tuple(kept.get((row.stream, row.number), row) for row in rows)

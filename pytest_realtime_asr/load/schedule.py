@@ -1,0 +1,177 @@
+"""Schedules: when each session of a level is due, and what it says.
+
+Nothing here reads a clock or opens a session. All times are in seconds since the start
+of the level. The same load has the same schedule on every machine, however many workers
+share its streams.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from pytest_realtime_asr.load.variation import MOST_LEAD, Variation
+from pytest_realtime_asr.load.workload import Arrivals, Load, Phase
+
+_LEAST_PAUSE, _MOST_PAUSE = 0.5, 1.5  # of the mean pause
+_DRAWN = 0.01  # the share of sessions whose trace is kept in any case
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A session that a stream is to begin.
+
+    ``number`` numbers the sessions of the stream from 0. The session is due at ``due``.
+    It sends the clip with the index ``clip``. ``variation`` is ``None`` if the clip is
+    sent unchanged. ``pause`` is the time from the planned end of the audio to the next
+    session of the stream. ``seed`` determines the jitter of the session. ``drawn`` says
+    that the trace is kept in any case.
+    """
+
+    stream: int
+    number: int
+    due: float
+    clip: int
+    seconds: float
+    variation: Variation | None = None
+    pause: float = 0.0
+    seed: int = 0
+    drawn: bool = False
+
+    @property
+    def planned(self) -> float:
+        """When the audio is planned to end."""
+        return self.due + self.seconds
+
+    def phase(self, load: Load) -> Phase:
+        """Return the part of the level to which the session belongs."""
+        return load.phase(self.due, self.planned)
+
+
+@dataclass(slots=True)
+class Stream:
+    """The sessions of one stream of a closed load, one after the other.
+
+    ``lengths`` are the lengths of the clips in s, and ``chunk`` that of a frame of
+    audio. The streams begin in the ramp one after the other, each at a random time
+    within a chunk, so that they do not send in step. Each stream sends all clips in a
+    random order before it repeats one.
+    """
+
+    load: Load
+    number: int
+    lengths: Sequence[float]
+    chunk: float
+    _turns: Iterator[Turn] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._turns = _turns(self.load, self.number, self.lengths)
+
+    @property
+    def start(self) -> float:
+        """When the first session of the stream is due."""
+        load = self.load
+        phase = _source(load, self.number, "phase").uniform(0, self.chunk)
+        return load.ramp * self.number / load.streams + phase
+
+    def next(self, earliest: float) -> Turn | None:
+        """Return the next session, which begins at ``earliest`` or, late, after it.
+
+        Return ``None`` if it would begin after the end of the steady part.
+        """
+        if earliest >= self.load.planned:
+            return None
+        return replace(next(self._turns), due=earliest)
+
+    @staticmethod
+    def after(turn: Turn, ended: float) -> float:
+        """Return the earliest time of the session after one that ended at ``ended``.
+
+        The pause counts from the planned end of the audio, so that the stream keeps its
+        share of talk whether the server answers in 50 ms or in 500 ms.
+        """
+        return max(ended, turn.planned + turn.pause)
+
+
+def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
+    """Yield the sessions of an open load in the order in which they are due.
+
+    In the ramp, the rate grows in proportion to the time. The n-th session is one of
+    the stream n modulo the number of streams.
+    """
+    assert load.arrivals is not None
+    gaps = _source(load, 0, "arrivals")
+    streams = [_turns(load, stream, lengths) for stream in range(load.streams)]
+    expected = gaps.random() if load.arrivals is Arrivals.CONSTANT else 0.0
+    for number in count():
+        if load.arrivals is Arrivals.POISSON:
+            expected += gaps.expovariate(1.0)
+        due = _reached(load, expected)
+        if due >= load.planned:
+            return
+        yield replace(next(streams[number % load.streams]), due=due)
+        if load.arrivals is Arrivals.CONSTANT:
+            expected += 1.0
+
+
+def most_audio(load: Load, lengths: Sequence[float]) -> float:
+    """Return the audio in s that a level sends if the server answers at once."""
+    if load.arrivals is not None:
+        return sum(turn.seconds for turn in arrivals(load, lengths))
+    return sum(
+        turn.seconds
+        for number in range(load.streams)
+        for turn in _unhindered(Stream(load, number, lengths, 0.0))
+    )
+
+
+def _unhindered(stream: Stream) -> Iterator[Turn]:
+    """Yield the sessions of a stream if each ends with its audio."""
+    turn = stream.next(stream.start)
+    while turn is not None:
+        yield turn
+        turn = stream.next(stream.after(turn, turn.planned))
+
+
+def _reached(load: Load, expected: float) -> float:
+    """Return the time by which this number of sessions is expected to have arrived."""
+    in_ramp = load.rate * load.ramp / 2
+    if expected < in_ramp:
+        return math.sqrt(2 * load.ramp * expected / load.rate)
+    return load.ramp + (expected - in_ramp) / load.rate
+
+
+def _turns(load: Load, stream: int, lengths: Sequence[float]) -> Iterator[Turn]:
+    """Yield the sessions of a stream without end, all of them due at 0."""
+    order = _source(load, stream, "order")
+    others = _source(load, stream, "sessions")
+    mean = (1 - load.talk) / load.talk
+    clips: list[int] = []
+    for number in count():
+        clips = clips or order.sample(range(len(lengths)), len(lengths))
+        clip = clips.pop()
+        seed = others.getrandbits(32)
+        lead = others.randrange(MOST_LEAD + 1)
+        pause = others.uniform(_LEAST_PAUSE, _MOST_PAUSE) * mean
+        drawn = others.random() < _DRAWN
+        variation = Variation(lead, seed) if load.varied else None
+        seconds = lengths[clip] + (lead / 1000 if load.varied else 0.0)
+        yield Turn(
+            stream=stream,
+            number=number,
+            due=0.0,
+            clip=clip,
+            seconds=seconds,
+            variation=variation,
+            pause=pause * seconds,
+            seed=seed,
+            drawn=drawn,
+        )
+
+
+def _source(load: Load, stream: int, what: str) -> random.Random:
+    """Return the random numbers of one kind for one stream."""
+    return random.Random(f"{load.seed} {stream} {what}")

@@ -1,0 +1,168 @@
+"""Witness streams: a few lone streams that run before, through and after a level.
+
+They send the same clips each time, so that each latency under load has its counterpart
+without load. They run on the event loop of the run, not in the workers of the load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.load import session
+from pytest_realtime_asr.load.clock import Clock
+from pytest_realtime_asr.load.evidence import Evidence
+from pytest_realtime_asr.load.executor import Clip
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.schedule import Turn
+from pytest_realtime_asr.load.session import Sent
+from pytest_realtime_asr.load.variation import Variation
+from pytest_realtime_asr.load.workload import Load, Phase
+
+CLIPS = 3  # clips that a witness sends before and after a level
+RECOVERY = 30.0  # s for which the witnesses wait at most until the server has recovered
+_LATENCY = "final_from_commit"
+_SLOWER, _NOISE = 1.1, 10.0  # a recovered latency: at most 10 %, or 10 ms, above
+
+
+@dataclass(slots=True)
+class LoneSessions:
+    """Runs sessions outside the load, and judges them on another thread.
+
+    ``sink`` is called with each row. The traces of failed sessions are kept.
+    """
+
+    loop: Loop
+    plan: Plan
+    sink: Callable[[Row], None]
+    _evidence: Evidence = field(default_factory=Evidence)
+
+    async def run(self, turn: Turn, clip: Clip, *, phase: Phase, clock: Clock) -> Row:
+        """Run the session of a turn when it is due, and return its row."""
+        await clock.until(turn.due)
+        id = clip.utterance.id
+        if turn.variation is not None:
+            clip = await asyncio.to_thread(turn.variation, clip)
+        sent = await session.run(
+            self.loop, self.plan, turn, clip, phase=phase, clock=clock, pings=True
+        )
+        return await asyncio.to_thread(self._judged, sent, clip, id)
+
+    def _judged(self, sent: Sent, clip: Clip, id: str) -> Row:
+        take = session.transcription(sent, clip, self.plan)
+        row = session.row(sent, take, clip=id)
+        row = self._evidence.add(row, take.trace, drawn=False)
+        self.sink(row)
+        return row
+
+
+@dataclass(slots=True)
+class Witnesses:
+    """The witness streams of one level.
+
+    They send the shortest of the ``clips``, so that there are many sessions.
+    """
+
+    sessions: LoneSessions
+    load: Load
+    clips: Sequence[Clip]
+    _sent: int = 0
+
+    def __post_init__(self) -> None:
+        by_length = sorted(self.clips, key=lambda clip: clip.audio.samples)
+        self.clips = by_length[:CLIPS]
+
+    async def before(self) -> tuple[Row, ...]:
+        """Run each witness once through its clips; their times are below 0."""
+        clock = Clock(time.monotonic())
+        rows = await self._streams(clock, lambda rows: len(rows) >= len(self.clips))
+        over = clock.now
+        return tuple(_shifted(row, -over) for row in rows)
+
+    async def through(self, clock: Clock) -> tuple[Row, ...]:
+        """Run the witnesses until the end of the steady part; return its sessions."""
+        rows = await self._streams(clock, lambda _: clock.now >= self.load.planned)
+        return tuple(row for row in rows if row.phase is Phase.STEADY)
+
+    async def after(self, clock: Clock, before: Sequence[Row]) -> tuple[Row, ...]:
+        """Run the witnesses until their latency is as ``before``, or for `RECOVERY` s.
+
+        Each witness runs at least once through its clips.
+        """
+        least, limits = len(self.clips), _limits(before)
+        deadline = clock.now + RECOVERY
+
+        def recovered(rows: Sequence[Row]) -> bool:
+            if len(rows) < least:
+                return False
+            last = rows[-least:]
+            return clock.now >= deadline or all(_within(row, limits) for row in last)
+
+        return await self._streams(clock, recovered)
+
+    async def _streams(
+        self, clock: Clock, over: Callable[[Sequence[Row]], bool]
+    ) -> tuple[Row, ...]:
+        """Run all witnesses; each ends when ``over`` is true of its rows."""
+
+        async def stream(number: int) -> list[Row]:
+            rows: list[Row] = []
+            due = max(0.0, clock.now)
+            while not over(rows):
+                turn = self._turn(number, len(rows), due)
+                clip = self.clips[turn.clip]
+                phase = turn.phase(self.load)
+                row = await self.sessions.run(turn, clip, phase=phase, clock=clock)
+                rows.append(row)
+                due = max(clock.now, turn.planned)
+            return rows
+
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(stream(number))
+                for number in range(self.load.witnesses)
+            ]
+        rows = [row for each in running for row in each.result()]
+        return tuple(sorted(rows, key=lambda row: row.ended))
+
+    def _turn(self, stream: int, number: int, due: float) -> Turn:
+        clip = (stream + number) % len(self.clips)
+        seconds, variation = self.clips[clip].audio.seconds, None
+        self._sent += 1
+        if self.load.varied:
+            # The lead is always the same, so that the latencies can be compared.
+            variation = Variation(0, 1000 * self.load.seed + self._sent)
+        return Turn(stream, number, due, clip, seconds, variation)
+
+
+def _limits(before: Sequence[Row]) -> dict[str, float]:
+    """Return, for each clip, the latency in ms at which the server has recovered."""
+    found: dict[str, float] = {}
+    for row in before:
+        latency = row.measured.metrics.get(_LATENCY)
+        if latency is not None:
+            limit = max(_SLOWER * latency, latency + _NOISE)
+            found[row.clip] = max(found.get(row.clip, 0.0), limit)
+    return found
+
+
+def _within(row: Row, limits: dict[str, float]) -> bool:
+    latency = row.measured.metrics.get(_LATENCY)
+    if row.clip not in limits:  # there is nothing to compare with
+        return True
+    return latency is not None and latency <= limits[row.clip]
+
+
+def _shifted(row: Row, by: float) -> Row:
+    return replace(
+        row,
+        due=row.due + by,
+        began=row.began + by,
+        speech=row.speech + by,
+        planned=row.planned + by,
+        ended=row.ended + by,
+    )

@@ -1,0 +1,399 @@
+"""Metrics of a level of load: how a server answers many streams at a time.
+
+Each value describes one level. A session that was lost, or whose final is premature,
+counts as infinitely late unless the metric says otherwise. An interval says how far the
+value may differ in another run of the same level. All intervals are at a confidence of
+95 %. A metric without an interval says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from statistics import fmean, median
+
+import numpy as np
+
+from pytest_realtime_asr.metrics.declaration import Better, Unit, level_metric
+from pytest_realtime_asr.metrics.level_values import (
+    Answer,
+    Estimate,
+    LevelValues,
+    LoadedSession,
+)
+from pytest_realtime_asr.slope import theil_sen, theil_sen_interval
+from pytest_realtime_asr.stats import (
+    bootstrap,
+    matched_pairs,
+    quantile,
+    quantile_interval,
+    share_interval,
+)
+
+RECOVERED = 1.1  # finals up to this multiple of those without load are recovered
+NOISE = 10.0  # ms; finals of a server without load differ by so much
+LEAST_POINTS = 10  # sessions with a final, for a drift
+LEAST_STREAMS = 10  # a bootstrap over fewer streams has no bounds
+LEAST_WINDOWS = 5  # windows of the steady part, for the interval of a drift
+_MOST_POINTS = 1000  # sessions, evenly chosen; all pairs of them are used
+_MOST_WINDOWS = 30
+_TAIL = 0.95
+_MINUTE = 60.0  # s
+
+
+@level_metric(
+    unit=Unit.RATIO,
+    needs="a clip with a final after the commit, both alone and in the steady part",
+)
+def load_inflation(values: LevelValues) -> Estimate | None:
+    """Measure by how much the load makes the finals later, as a ratio.
+
+    A value of 1 says that the load changes nothing. Each clip is compared with itself,
+    so that the mix of clips has no influence. The interval resamples clips.
+
+    Formula: median over the clips of (median final_from_commit of the clip under load /
+        median final_from_commit of the clip alone)
+    Unit: ratio
+    Better: lower
+    Source: paired figures, such as one reference call that is measured idle and at 200
+        concurrent calls
+    """
+    alone, loaded = _by_clip(values.alone), _by_clip(_answers(values.sessions))
+    ratios = [
+        median(loaded[clip]) / before
+        for clip, finals in alone.items()
+        if clip in loaded and 0 < (before := median(finals)) < math.inf
+    ]
+    if not ratios:
+        return None
+    return Estimate(
+        median(ratios), len(ratios), "clip", _bounded(quantile_interval(ratios, 0.5))
+    )
+
+
+@level_metric(
+    unit=Unit.RATIO,
+    better=Better.HIGHER,
+    needs="a session in the steady part",
+)
+def keepup_ratio(values: LevelValues) -> Estimate | None:
+    """Measure how much audio came to a final per second of the streams' time.
+
+    Audio that is sent in real time takes its own length, so the value is at most 1. It
+    is near 1 if the finals come soon after the audio, 0.5 if a stream waits for its
+    final as long as it has spoken, and lower if sessions are lost: their audio never
+    comes to a final. The interval resamples streams, or sessions if there are fewer
+    than 10 streams.
+
+    Formula: sum of the seconds of audio that came to a final / sum of the time from the
+        start of the audio to the final, or to the end of a lost session; over the
+        sessions of the steady part
+    Unit: ratio
+    Better: higher
+    Source: FunASR's audio / wall time, for each stream instead of all of them: 1 is
+        real time at every number of streams
+    """
+    heard = [0.0 if _lost(each) else each.seconds for each in values.sessions]
+    took = [each.took for each in values.sessions]
+    if not took or min(took) <= 0:
+        return None
+    low, high = bootstrap(heard, took, blocks=_streams(values.sessions))
+    return Estimate(
+        math.fsum(heard) / math.fsum(took),
+        len(took),
+        interval=_bounded((low, min(1.0, high))),
+    )
+
+
+@level_metric(
+    unit=Unit.MS_PER_MINUTE,
+    needs="at least 10 sessions of the steady part with a final, not all at one time",
+    counts_lost=False,
+)
+def latency_drift(values: LevelValues) -> Estimate | None:
+    """Measure how much later the finals become per minute of a steady load.
+
+    A server that holds the load has a drift near 0, whatever its latency. If the load
+    is more than the server can take, its queue grows and so does the drift. Lost
+    sessions have no final, so they are left out. `lag_drift` is another metric: it is
+    about the words of one utterance. Neighbouring sessions share the state of the
+    server, so the interval is computed from windows over all streams that are as long
+    as the longest clip, not from sessions.
+
+    Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
+        pairs of sessions; time is when the commit was planned; of more than 1000
+        sessions, 1000 evenly chosen ones are used. The interval is Sen's, of the
+        medians of at least 5 windows
+    Unit: ms_per_minute
+    Better: lower
+    Source: the estimator of Theil (1950) and Sen (1968); a queue that grows, as in
+        FunASR#3038: 48 streams ended within 120 s, but only 4 kept up with the speech
+    """
+    kept = [each for each in values.sessions if not _lost(each)]
+    kept.sort(key=lambda each: each.answer.at)
+    points = [(each.answer.at / _MINUTE, each.answer.final) for each in kept]
+    if len(points) < LEAST_POINTS:
+        return None
+    if len(points) > _MOST_POINTS:
+        places = np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(int)
+        points = [points[place] for place in places]
+    slope = theil_sen(*zip(*points, strict=True))
+    if slope is None:
+        return None
+    return Estimate(slope, len(kept), interval=_drift_interval(kept, slope))
+
+
+@level_metric(
+    unit=Unit.RATIO,
+    better=Better.HIGHER,
+    needs="a latency budget of the test, and a session in the steady part",
+)
+def goodput(values: LevelValues) -> Estimate | None:
+    """Measure the share of sessions that are within every latency budget of the test.
+
+    Lost sessions are within none. If a test has several limits of one latency, the
+    largest counts, since a limit of the median is no limit of each session. The
+    interval is the wider of two: the exact one of a share, and one that resamples
+    streams, or sessions if there are fewer than 10 streams.
+
+    Formula: sessions of the steady part with a final that are within the limits / all
+        sessions of the steady part
+    Unit: ratio
+    Better: higher
+    Source: goodput of DistServe (arXiv 2401.09670) and guidellm, for sessions in place
+        of requests
+    """
+    judged = [each.within for each in values.sessions if each.within is not None]
+    if not judged:
+        return None
+    count, n = sum(judged), len(judged)
+    low, high = share_interval(count, n)
+    drawn = bootstrap(
+        list(map(float, judged)), [1.0] * n, blocks=_streams(values.sessions)
+    )
+    low, high = max(0.0, min(low, drawn[0])), min(1.0, max(high, drawn[1]))
+    return Estimate(count / n, n, interval=(low, high))
+
+
+@level_metric(
+    unit=Unit.RATIO,
+    needs="a session of each of at least two streams in the steady part",
+)
+def fairness(values: LevelValues) -> Estimate | None:
+    """Measure how much later the finals of the worst stream are than those of others.
+
+    A value near 1 says that all streams are served alike. The value has no interval,
+    since it is a maximum: with few sessions for each stream, the worst of many streams
+    is above the others by chance.
+
+    Formula: largest median final_from_commit of a stream / median over the streams of
+        the median final_from_commit
+    Unit: ratio
+    Better: lower
+    Source: the starved client of a fair-queueing test; a mean or a quantile over all
+        sessions hides one stream of twenty
+    """
+    by_stream: dict[int, list[float]] = defaultdict(list)
+    for each in values.sessions:
+        by_stream[each.stream].append(each.answer.final)
+    medians = [median(finals) for finals in by_stream.values()]
+    usual = median(medians) if len(medians) > 1 else math.nan
+    if not usual > 0:
+        return None
+    # Where most streams have no finals, there is no usual stream to compare with.
+    value = math.inf if math.isinf(usual) else max(medians) / usual
+    return Estimate(value, len(medians), "stream")
+
+
+@level_metric(
+    unit=Unit.MS,
+    needs="a witness stream that ran before the load, and after it until its finals "
+    "were as early as before",
+)
+def recovery(values: LevelValues) -> Estimate | None:
+    """Measure how long after the load the finals are late.
+
+    The witness stream shows it: a final counts as recovered if it is later than the
+    latest final of the same clip before the load by at most 10 %, or by at most 10 ms.
+    The true time lies in the interval, which is as long as a clip of the witness, since
+    nothing is known between two finals.
+
+    Formula: planned end of the audio of the first of two successive recovered sessions
+        of the witness after the load, or of the last one - planned end of the last
+        audio of the load; the interval starts at the session before it
+    Unit: ms
+    Start: the planned end of the last audio of the load
+    End: the planned end of the audio of the first recovered session of the witness
+    Better: lower
+    Source: recovery time after an overload, as in tests of queues: a backlog is served
+        long after its cause is over
+    """
+    finals = [each for each in values.witness.before if math.isfinite(each.final)]
+    limits = {clip: recovered(max(seen)) for clip, seen in _by_clip(finals).items()}
+    after = sorted(
+        (each for each in values.witness.after if each.at >= values.end),
+        key=lambda each: each.at,
+    )
+    known = [
+        (each.at, each.final <= limits[each.clip])
+        for each in after
+        if each.clip in limits
+    ]
+    last = values.end
+    for (at, good), (_, next_good) in pairwise([*known, (math.inf, True)]):
+        if good and next_good:
+            low, value = (1000 * (when - values.end) for when in (last, at))
+            return Estimate(value, len(known), interval=(low, value))
+        last = at
+    return None
+
+
+@level_metric(
+    unit=Unit.RATIO,
+    needs="a clip with a reference transcript, both alone and in the steady part",
+    paced=False,
+)
+def wer_under_load(values: LevelValues) -> Estimate | None:
+    """Measure how many more words are wrong under load, per word of the reference.
+
+    A value of 0.01 is one percentage point. Each session is compared with the same clip
+    without load. In a lost session every word is wrong. The interval is that of the
+    matched-pairs test over clips.
+
+    Formula: pooled error rate of the sessions of the steady part - pooled error rate of
+        the same clips alone, each as often as it was sent under load
+    Unit: ratio
+    Better: lower
+    Source: the matched-pairs test of Gillick and Cox (1989); servers that drop audio or
+        shorten their search under load stay fast
+    """
+    rows = [
+        (each.answer.clip, fmean(one.wrong for one in alone), each.errors)
+        for each in values.sessions
+        if each.errors is not None
+        and each.errors.reference
+        and (alone := values.alone_errors.get(each.answer.clip))
+    ]
+    if not rows:
+        return None
+    found = matched_pairs(
+        [before for _, before, _ in rows],
+        [float(errors.wrong) for _, _, errors in rows],
+        blocks=[clip for clip, _, _ in rows],
+    )
+    # Converts errors for each block, as the test returns them, to errors for each word.
+    each_word = found.blocks / sum(errors.reference for _, _, errors in rows)
+    return Estimate(
+        found.value * each_word,
+        len(rows),
+        interval=_bounded((found.low * each_word, found.high * each_word)),
+    )
+
+
+@level_metric(
+    unit=Unit.RATIO,
+    needs="finals of a witness stream before the load, and sessions of it through the "
+    "steady part",
+)
+def witness_inflation(values: LevelValues) -> Estimate | None:
+    """Measure by how much the load makes the finals of a single other stream later.
+
+    The witness sends the same clips before the load and through it, at the same pace,
+    so neither the mix of clips nor the load's own order has an influence. The interval
+    needs about 90 sessions before and through the load.
+
+    Formula: p95 of final_from_commit of the witness through the steady part / p95 of
+        final_from_commit of the witness before the load; the interval is the quotient
+        of two exact intervals at 97.5 % each, which together hold at 95 % (Bonferroni)
+    Unit: ratio
+    Better: lower
+    Source: the probe requests of vLLM's benchmark, which run beside a load and are
+        reported apart
+    """
+    before = [each.final for each in values.witness.before]
+    through = [each.final for each in values.witness.through]
+    usual = quantile(before, _TAIL) if before and through else math.nan
+    if not 0 < usual < math.inf:
+        return None
+    (low, high), (least, most) = (
+        quantile_interval(finals, _TAIL, 1 - 0.05 / 2) for finals in (through, before)
+    )
+    known = least > 0 and math.isfinite(low) and math.isfinite(most)
+    return Estimate(
+        quantile(through, _TAIL) / usual,
+        len(through),
+        interval=(low / most, high / least) if known else None,
+    )
+
+
+LEVEL_METRICS = (
+    goodput,
+    keepup_ratio,
+    load_inflation,
+    witness_inflation,
+    latency_drift,
+    fairness,
+    recovery,
+    wer_under_load,
+)
+
+
+def recovered(final: float) -> float:
+    """Return the latest final that counts as recovered; both finals are in ms.
+
+    ``final`` is the final of the same clip without load.
+    """
+    return max(RECOVERED * final, final + NOISE)
+
+
+def _answers(sessions: Iterable[LoadedSession]) -> list[Answer]:
+    return [each.answer for each in sessions]
+
+
+def _lost(session: LoadedSession) -> bool:
+    return math.isinf(session.answer.final)
+
+
+def _streams(sessions: Iterable[LoadedSession]) -> list[Hashable] | None:
+    """Return the stream of each session; ``None`` if the streams are too few."""
+    found: list[Hashable] = [each.stream for each in sessions]
+    return found if len(set(found)) >= LEAST_STREAMS else None
+
+
+def _by_clip(answers: Iterable[Answer]) -> Mapping[str, list[float]]:
+    """Return the finals of each clip."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in answers:
+        found[each.clip].append(each.final)
+    return found
+
+
+def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
+    """Return an interval; ``None`` if the sample is too small for both bounds."""
+    low, high = interval
+    return None if math.isinf(low) and math.isinf(high) and low != high else interval
+
+
+def _drift_interval(
+    sessions: Sequence[LoadedSession], slope: float
+) -> tuple[float, float] | None:
+    """Return the interval of a drift from windows; ``None`` if they are too few.
+
+    ``sessions`` are in the order of their time.
+    """
+    times = [each.answer.at for each in sessions]
+    span = times[-1] - times[0]
+    size = max(span / _MOST_WINDOWS, *(each.seconds for each in sessions))
+    windows: dict[int, list[Answer]] = defaultdict(list)
+    for each in sessions:
+        place = min(int((each.answer.at - times[0]) / size), int(span / size))
+        windows[place].append(each.answer)
+    if len(windows) < LEAST_WINDOWS:
+        return None
+    low, high = theil_sen_interval(
+        [fmean(each.at for each in window) / _MINUTE for window in windows.values()],
+        [median(each.final for each in window) for window in windows.values()],
+    )
+    return _bounded((min(low, slope), max(high, slope)))

@@ -1,0 +1,173 @@
+"""Puts load on the server of a test, and records the sessions in the test's ledger."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.transcription import Purpose
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load.connection import connection
+from pytest_realtime_asr.load.executor import Connection
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.runner import ALONE, Runner
+from pytest_realtime_asr.load.schedule import most_audio
+from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
+from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.run.ledger import Ledger
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.text.number_format import length, several
+
+MOST_CLIPS = 1200.0  # s of audio of the clips of a load at most; a worker keeps them
+
+_OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a worker
+
+
+class LoadGenerator:
+    """Runs levels of load for one test.
+
+    The ``corpus`` gives the clips; of a large corpus, a random part is drawn with
+    ``seed``. Raises ValueError if the corpus is empty.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        ledger: Ledger,
+        plan: Plan,
+        corpus: Iterable[Utterance],
+        *,
+        seed: int = 0,
+    ) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._plan = replace(plan, pace=1.0)
+        clips = [each.in_language(run.config.language) for each in corpus]
+        if not clips:
+            raise ValueError("load has no utterances to send; give one or more")
+        self._clips = {each.id: each for each in _drawn(clips, seed)}
+        self._recording = threading.Lock()
+        self._meter = run.account.meter
+        self._streams = 1
+        self._runner: Runner | None = None
+
+    def runner(self) -> Runner:
+        """Return what runs the levels; its rows are recorded in the ledger."""
+        self._runner = Runner(
+            self._run.loop,
+            replace(self._plan, meter=self._meter),
+            _connection(self._plan, self._run),
+            tuple(self._clips.values()),
+            self._run.executor,
+            sink=self._record,
+            report=lambda progress: self._run.progress(str(progress)),
+            metrics=self._run.servers.metrics(self._plan),
+        )
+        return self._runner
+
+    def interrupt(self) -> None:
+        """End the level that another thread runs."""
+        if self._runner is not None:
+            self._runner.interrupt()
+
+    @contextmanager
+    def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
+        """Reserve the audio that levels send at most, for a block that runs them.
+
+        Raises `AudioLimit`.
+        """
+        account = self._run.account
+        if account.limit is None:
+            yield
+            return
+        lengths = [each.duration for each in self._clips.values()]
+        seconds = min(sum(lengths), ALONE + max(lengths))
+        seconds += sum(_audio(load, lengths) for load in loads)
+        what = " and ".join(
+            f"{several(load.streams, 'stream')} for {length(load.planned)}"
+            for load in loads
+        )
+        with account.reserved(seconds, what) as meter:
+            before, self._meter = self._meter, meter
+            try:
+                yield
+            finally:
+                self._meter = before
+
+    def level(self, load: Load) -> Level:
+        """Run one level; its steady sessions are judged as those of the test.
+
+        Blocks, so never call this method on the event loop. Raises `AudioLimit`.
+        """
+        self._run.take_turn(self._ledger)
+        self._run.loop.run(self._run.servers.recovery.wait(self._plan.access))
+        with self.reserved([load]):
+            self._streams = load.streams
+            try:
+                level = self.runner().run(load)
+            finally:
+                self._run.progress("")
+        self._ledger.levels.append(level)
+        return level
+
+    def _record(self, row: Row, purpose: Purpose) -> None:
+        """Record a session as a transcription; any thread may call this method."""
+        outside = purpose in _OUTSIDE
+        conditions = self._run.conditions(
+            self._plan,
+            self._clips[row.clip],
+            concurrency=1 if outside else self._streams,
+        )
+        take = row.take(self._plan, self._clips, purpose=purpose, conditions=conditions)
+        with self._recording:
+            if not outside:
+                self._meter.add(row.seconds)
+            place = self._ledger.add()
+            self._run.ended(self._ledger, place, take)
+
+
+def _audio(load: Load, lengths: Sequence[float]) -> float:
+    """Return the audio in s that a level sends at most."""
+    shortest = sum(sorted(lengths)[:CLIPS])
+    lone = load.planned + 3 * shortest + RECOVERY
+    return most_audio(load, lengths) + load.witnesses * lone
+
+
+def _drawn(clips: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """Return random clips with `MOST_CLIPS` s of audio at most, but at least one.
+
+    They are in the order of the corpus.
+    """
+    order = random.Random(seed).sample(range(len(clips)), len(clips))
+    drawn: list[int] = []
+    left = MOST_CLIPS
+    for index in order:
+        left -= clips[index].duration
+        if drawn and left < 0:
+            break
+        drawn.append(index)
+    return [clips[index] for index in sorted(drawn)]
+
+
+def _connection(plan: Plan, run: Run) -> Connection:
+    """Return the connection of a plan, with the contents of its certificates."""
+    tls = run.config.server.tls
+    if not plan.access.target.secure:
+        return connection(plan)
+    return connection(
+        plan,
+        ca=_contents(tls.ca),
+        certificate=_contents(tls.client_cert),
+        key=_contents(tls.client_key),
+        insecure=tls.insecure,
+    )
+
+
+def _contents(path: Path | None) -> str:
+    return "" if path is None else path.read_text()
