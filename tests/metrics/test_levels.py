@@ -300,6 +300,22 @@ def test_the_interval_of_goodput_is_wide_if_single_streams_fail() -> None:
     assert starved.interval[0] < 0.8 < 0.93 < spread.interval[0]
 
 
+def test_the_interval_of_goodput_holds_if_streams_differ() -> None:
+    rng = np.random.default_rng(13)
+    missed = 0
+    for _ in range(300):
+        shares = rng.beta(9.5, 0.5, size=20)  # of each stream; 0.95 in the mean
+        rows = tuple(
+            session(within=bool(rng.random() < share), stream=stream)
+            for stream, share in enumerate(shares)
+            for _ in range(10)
+        )
+        interval = estimate("goodput", LevelValues(rows)).interval
+        assert interval is not None
+        missed += not interval[0] <= 0.95 <= interval[1]
+    assert missed <= 27  # nominal 5 %: 15; more than 27 of 300 come once in 500
+
+
 # fairness
 
 
