@@ -228,7 +228,9 @@ def recovery(values: LevelValues) -> Estimate | None:
         long after its cause is over
     """
     finals = [each for each in values.witness.before if math.isfinite(each.final)]
-    limits = {clip: recovered(max(seen)) for clip, seen in _by_clip(finals).items()}
+    limits = {
+        clip: recovery_limit(max(seen)) for clip, seen in _by_clip(finals).items()
+    }
     after = sorted(
         (each for each in values.witness.after if each.at >= values.end),
         key=lambda each: each.at,
@@ -337,7 +339,7 @@ LEVEL_METRICS = (
 )
 
 
-def recovered(final: float) -> float:
+def recovery_limit(final: float) -> float:
     """Return the latest final that counts as recovered; both finals are in ms.
 
     ``final`` is the final of the same clip without load.
