@@ -22,6 +22,7 @@ from pytest_realtime_asr.load.connection import connection
 from pytest_realtime_asr.load.executor import ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.runner import Runner
+from pytest_realtime_asr.load.session import STOPPED
 from pytest_realtime_asr.load.workload import Load, Phase
 from tests.support.loads import BRIEFLY, LocalExecutor, bit, rows, sent, shard
 from tests.support.servers import faking, plan
@@ -157,6 +158,13 @@ def test_sessions_that_the_client_cut_off_abort_no_level(loop: Loop, row: Row) -
     assert level.aborted == ""
 
 
+def test_a_session_that_the_client_cut_off_is_not_judged(loop: Loop, row: Row) -> None:
+    cut = replace(row, lost=Loss.CANCELLED, reason=STOPPED)
+    no_port = replace(row, lost=Loss.CANCELLED, reason="no local port is free")
+    _, told = scripted(loop, cut, no_port, ShardEnd(0))
+    assert [purpose for _, purpose in told] == [Purpose.INTERRUPTED, Purpose.TEST]
+
+
 def test_a_server_that_refuses_all_sessions_ends_the_level_early(loop: Loop) -> None:
     executor = LocalExecutor(loop)
     load = Load(10, hold=60.0, witnesses=0)
@@ -251,6 +259,7 @@ def test_what_was_not_begun_is_summed_over_the_workers(
     assert level.not_begun == {"full": 3, "late": 1}
 
 
+@pytest.mark.slow
 def test_the_witnesses_wait_until_the_server_has_recovered(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
