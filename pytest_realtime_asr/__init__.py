@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.perturb import reverberation as reverberation
     from pytest_realtime_asr.perturb import speed as speed
     from pytest_realtime_asr.perturb import telephone as telephone
-    from pytest_realtime_asr.run.realtime import AsyncSession as AsyncSession
     from pytest_realtime_asr.run.realtime import Realtime as Realtime
-    from pytest_realtime_asr.run.realtime import Session as Session
+    from pytest_realtime_asr.run.session import AsyncSession as AsyncSession
+    from pytest_realtime_asr.run.session import Session as Session
     from pytest_realtime_asr.run.statistics import keyword_recall as keyword_recall
     from pytest_realtime_asr.trace.records import Trace as Trace
     from pytest_realtime_asr.trace.timeline import Timeline as Timeline
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "AsyncSession": "run.realtime.AsyncSession",
+    "AsyncSession": "run.session.AsyncSession",
     "Audio": "audio.Audio",
     "Corpus": "corpus.Corpus",
     "FakeServer": "fake.process.FakeServer",
     "Lost": "client.loss.Lost",
     "Parity": "verdicts.parity.Parity",
     "Realtime": "run.realtime.Realtime",
-    "Session": "run.realtime.Session",
+    "Session": "run.session.Session",
     "StubRecogniser": "fake.recognisers.stub.StubRecogniser",
     "Timeline": "trace.timeline.Timeline",
     "Trace": "trace.records.Trace",

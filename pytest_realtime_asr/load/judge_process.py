@@ -56,11 +56,13 @@ class JudgeProcess:
         """Yield the messages of the process until it ends."""
         stdout: IO[bytes] | None = self._process.stdout
         assert stdout is not None
-        while True:
-            try:
-                yield pickle.load(stdout)
-            except (EOFError, pickle.UnpicklingError):
-                return
+        with stdout:
+            while True:
+                try:
+                    yield pickle.load(stdout)
+                except (EOFError, pickle.UnpicklingError):
+                    break
+        self._process.wait()
 
     async def close(self) -> None:
         """Let the process end once it has judged all sessions that it was sent."""

@@ -35,6 +35,7 @@ from pytest_realtime_asr.load.level import Level, Witness
 from pytest_realtime_asr.load.progress import LATENCY, Progress, progress
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.schedule import Turn
+from pytest_realtime_asr.load.server_metrics import Sampler, Source
 from pytest_realtime_asr.load.session import STOPPED
 from pytest_realtime_asr.load.witnesses import LoneSessions, Witnesses
 from pytest_realtime_asr.load.workload import Load, Phase
@@ -72,7 +73,8 @@ class Runner:
     ``connection`` is the plan in the form for other processes. The load sends
     ``clips``. Each row is passed to ``sink`` with its purpose, in the thread that
     called, or on a thread of ``loop`` for sessions outside the load. ``report`` gets
-    the progress each second. Raises `AudioError` if a clip cannot be decoded.
+    the progress each second. ``metrics`` says where the server shows its own metrics,
+    which are read through each level. Raises `AudioError` if a clip cannot be decoded.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Runner:
         *,
         sink: Sink = lambda row, purpose: None,
         report: Callable[[Progress], None] = lambda progress: None,
+        metrics: Source | None = None,
     ) -> None:
         self._loop = loop
         self._plan = replace(plan, pace=1.0)
@@ -92,6 +95,7 @@ class Runner:
         self._executor = executor
         self._sink = sink
         self._report = report
+        self._metrics = metrics
         rate = plan.caller.rate
         self.clips = tuple(_decoded(each, rate) for each in clips)
         self._alone: tuple[Row, ...] | None = None
@@ -135,15 +139,37 @@ class Runner:
         return LoneSessions(self._loop, self._plan, sink)
 
     def run(
-        self, load: Load, *, number: int = 1, purpose: Purpose = Purpose.TEST
+        self,
+        load: Load,
+        *,
+        number: int = 1,
+        purpose: Purpose = Purpose.TEST,
+        compared: bool = True,
     ) -> Level:
         """Run a level and return its result.
 
         ``number`` counts the levels of the test, and ``purpose`` is that of the steady
-        sessions. If the caller is interrupted, the shards are stopped, and all rows
+        sessions. Unless the level is ``compared`` with them, the clips are not sent
+        alone before. If the caller is interrupted, the shards are stopped, and all rows
         that had ended have reached the sink.
         """
-        alone = self.alone()
+        alone = self.alone() if compared else ()
+        if self._metrics is None:
+            return self._level(load, number, purpose, alone)
+        sampler = Sampler(self._metrics)
+        sampler.start()
+        try:
+            level = self._level(load, number, purpose, alone)
+        except BaseException:
+            sampler.cancel()
+            raise
+        start = Clock.at(level.started.timestamp()).start
+        return replace(level, server=sampler.stop(start))
+
+    def _level(
+        self, load: Load, number: int, purpose: Purpose, alone: tuple[Row, ...]
+    ) -> Level:
+        """Run a level, with the witnesses before and after it."""
         seen: list[Row] = []
         witnesses = Witnesses(self._lone(Purpose.WITNESS, seen), load, self.clips)
         before = self._wait(witnesses.before())

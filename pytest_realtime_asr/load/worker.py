@@ -18,6 +18,8 @@ from typing import BinaryIO
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.load.executor import Shard, ShardLost
 from pytest_realtime_asr.load.judge_process import JudgeProcess
+from pytest_realtime_asr.load.machine import raise_descriptors
+from pytest_realtime_asr.load.preflight import descriptors
 from pytest_realtime_asr.load.shard import ShardRun
 from pytest_realtime_asr.text.messages import error_text
 
@@ -33,6 +35,7 @@ class Worker:
 
     def start(self, shard: Shard) -> None:
         """Start a shard; it begins at its time."""
+        raise_descriptors(descriptors(len(shard.streams)))
         self._done = self._loop.submit(self._run(shard))
 
     def stop(self) -> None:

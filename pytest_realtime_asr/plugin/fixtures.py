@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
     from pytest_realtime_asr.plugin.state import State
-    from pytest_realtime_asr.run.realtime import AsyncSession, Realtime, Session
+    from pytest_realtime_asr.run.realtime import Realtime
+    from pytest_realtime_asr.run.session import AsyncSession, Session
     from pytest_realtime_asr.trace.records import Trace
 
 

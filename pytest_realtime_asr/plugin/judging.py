@@ -236,6 +236,7 @@ class Judging:
                 order=ledger.order,
                 against=self._against(name, compared),
                 parities=ledger.parities,
+                load_findings=ledger.load_findings,
             )
 
         results = _attempt(judged, test, takes)

@@ -147,6 +147,10 @@ def _limited(row: VerdictRow) -> str:
             return f"change.{row.metric}"
         case "parity":
             return f"parity.{row.metric}"
+        case "drain":
+            return row.metric
+        case "soak":
+            return f"soak.{row.metric}"
         case _:
             return ""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.metrics import CATALOGUE, DECLARED, LEVELS
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
@@ -16,14 +18,17 @@ from pytest_realtime_asr.metrics.declaration import Declaration
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import (
     comparison,
+    drain,
     languages,
     parity,
     protocol_links,
     recall,
+    soak,
 )
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.report.transcript import transcript
+from pytest_realtime_asr.run.ledger import LoadFinding
 from pytest_realtime_asr.run.results import (
     BrokenRule,
     Cause,
@@ -125,9 +130,14 @@ def lines(results: Results) -> list[str]:
             f"decided or {several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
+    found += map(_load_summary, results.load_findings)
     return found + [
         line for each in results.against for line in comparison.summary(each)
     ]
+
+
+def _load_summary(found: LoadFinding) -> str:
+    return drain.summary(found) if isinstance(found, Drain) else soak.summary(found)
 
 
 def rule(broken: BrokenRule) -> str:
@@ -166,6 +176,10 @@ def _failure(cause: Cause, results: Results) -> list[str]:
         case Parity():
             text = parity.summary if results.private else parity.details
             return [text(cause)]
+        case Drain():
+            return [drain.details(cause)]
+        case Soak():
+            return [soak.details(cause)]
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
@@ -182,6 +196,8 @@ def _warning(cause: Cause) -> list[str]:
             return [verdict(cause)]
         case Parity():
             return [parity.summary(cause)]
+        case Drain() | Soak():
+            return [_load_summary(cause)]
         case Comparison():
             return comparison.warnings(cause)
         case _:

@@ -13,10 +13,16 @@ from typing import TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.load.drain import Drain, Fault
+from pytest_realtime_asr.load.growth import CONFIDENCE, Growth, Quantity
+from pytest_realtime_asr.load.soak import MOST_DRIFT, Soak
 from pytest_realtime_asr.metrics import DECLARED
 from pytest_realtime_asr.report import comparison as comparisons
+from pytest_realtime_asr.report import drain as drains
 from pytest_realtime_asr.report import parity as parities
+from pytest_realtime_asr.report import soak as soaks
 from pytest_realtime_asr.report.reasons import reason_text
+from pytest_realtime_asr.run.ledger import LoadFinding
 from pytest_realtime_asr.run.results import BrokenRule, Results, UnjudgedLoss
 from pytest_realtime_asr.run.results import broken_rules as broken
 from pytest_realtime_asr.text.messages import error_text
@@ -29,6 +35,14 @@ from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.recall import RecallFinding
 from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding
+
+GROWTH_UNITS = {
+    Quantity.LATENCY: "ms",
+    Quantity.FAILURES: "ratio",
+    Quantity.MEMORY: "bytes",
+    Quantity.OPEN_SESSIONS: "count",
+    Quantity.IDLE_MEMORY: "bytes",
+}
 
 T = TypeVar("T")
 Bounds = tuple[float | None, float | None]
@@ -45,13 +59,13 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     """One limit or requirement of a test, with what was measured and decided.
 
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
-    between two runs, parity, a requirement, lost sessions or an error. ``verdict`` is
-    ``None`` if the value was compared but not judged. ``fails`` says that it fails the
-    test. ``beyond`` says that the whole ``interval`` is beyond every limit, since so
-    many sessions were lost; its bounds are ``None`` then. ``over`` counts the samples
-    beyond the limit. ``pooled`` says that sessions of several tests were judged
-    together. For a change, ``against`` names the other run, and ``before`` and ``now``
-    are the values of both runs.
+    between two runs, parity, a soak, a drain, a requirement, lost sessions or an error.
+    ``verdict`` is ``None`` if the value was compared but not judged. ``fails`` says
+    that it fails the test. ``beyond`` says that the whole ``interval`` is beyond every
+    limit, since so many sessions were lost; its bounds are ``None`` then. ``over``
+    counts the samples beyond the limit. ``pooled`` says that sessions of several tests
+    were judged together. For a change, ``against`` names the other run, and ``before``
+    and ``now`` are the values of both runs.
     """
 
     subject: str
@@ -87,6 +101,9 @@ def rows(results: Results) -> list[VerdictRow]:
     found += [(each, _wer(each)) for each in results.wer]
     found += [(each, _recall(each)) for each in results.recall]
     found += [(each, _parity(each)) for each in results.parities]
+    found += [
+        (each, row) for each in results.load_findings for row in _load_finding(each)
+    ]
     made = [
         msgspec.structs.replace(row, fails=id(each) in failing) for each, row in found
     ]
@@ -197,6 +214,67 @@ def _parity(found: Parity) -> VerdictRow:
         lost=found.lost,
         verdict=found.verdict.value,
         reason=parities.summary(found),
+    )
+
+
+def _load_finding(found: LoadFinding) -> list[VerdictRow]:
+    return [_drain(found)] if isinstance(found, Drain) else _soak(found)
+
+
+def _soak(found: Soak) -> list[VerdictRow]:
+    """Return a row for each trend, and one for the long session."""
+    rows = [_growth(each) for each in found.growths]
+    long = found.beside.long
+    if long is not None:
+        rows.append(
+            VerdictRow(
+                subject="soak",
+                metric="long_session",
+                statistic="lag growth",
+                unit="ratio",
+                value=_finite(long.drift),
+                limit=MOST_DRIFT,
+                n=1,
+                lost=int(bool(long.lost)),
+                verdict=long.verdict.value,
+                reason=long.reason,
+            )
+        )
+    return rows
+
+
+def _growth(found: Growth) -> VerdictRow:
+    unit = GROWTH_UNITS[found.quantity]
+    return VerdictRow(
+        subject="soak",
+        metric=found.quantity.value,
+        statistic="growth per hour",
+        unit=unit,
+        value=_finite(found.slope),
+        limit=_finite(3600 * found.allowed / found.seconds) if found.seconds else None,
+        interval=_bounds(found.interval),
+        confidence=CONFIDENCE,
+        n=found.n,
+        verdict=found.verdict.value,
+        proven=found.verdict is Verdict.FAIL or found.excluded,
+        reason=soaks.trend(found),
+    )
+
+
+def _drain(found: Drain) -> VerdictRow:
+    wrong = sum(found.faults.values())
+    return VerdictRow(
+        subject="drain",
+        metric="drain",
+        statistic="faults",
+        unit="count",
+        value=wrong,
+        limit=0,
+        n=len(found.sessions),
+        over=wrong,
+        lost=found.faults.get(Fault.LOST_FINAL, 0),
+        verdict=found.verdict.value,
+        reason=drains.summary(found),
     )
 
 

@@ -6,13 +6,16 @@ the test all its sessions are closed and judged, before pytest reports the test.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Begun, Purpose, Transcription
+from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.turns import Turn
@@ -20,6 +23,10 @@ from pytest_realtime_asr.verdicts.parity import Parity
 
 CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 INTERRUPTED = Lost(Loss.CANCELLED, "the run was interrupted before the final came")
+
+
+LoadFinding = Drain | Soak
+"""A result of a load that has a verdict of its own."""
 
 
 class Ended(RuntimeError):
@@ -56,9 +63,11 @@ class Ledger:
     ended: dict[int, Transcription] = field(default_factory=dict)
     order: RandomOrder | None = None
     parities: list[Parity] = field(default_factory=list)
+    load_findings: list[LoadFinding] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     closed: bool = False
+    _adding: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def takes(self) -> tuple[Transcription, ...]:
@@ -77,8 +86,9 @@ class Ledger:
 
     def add(self) -> int:
         """Return the place of an utterance whose session runs in another process."""
-        place = self.begun
-        self.begun += 1
+        with self._adding:
+            place = self.begun
+            self.begun += 1
         return place
 
     def end(self, place: int, take: Transcription) -> None:

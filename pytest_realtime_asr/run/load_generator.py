@@ -67,6 +67,7 @@ class LoadGenerator:
             self._run.executor,
             sink=self._record,
             report=lambda progress: self._run.progress(str(progress)),
+            metrics=self._run.servers.metrics(self._plan),
         )
         return self._runner
 
@@ -99,17 +100,18 @@ class LoadGenerator:
             finally:
                 self._meter = before
 
-    def level(self, load: Load) -> Level:
+    def level(self, load: Load, *, compared: bool = True) -> Level:
         """Run one level; its steady sessions are judged as those of the test.
 
-        Blocks, so never call this method on the event loop. Raises `AudioLimit`.
+        ``compared`` is as in `Runner.run`. Blocks, so never call this method on the
+        event loop. Raises `AudioLimit`.
         """
         self._run.take_turn(self._ledger)
         self._run.loop.run(self._run.servers.recovery.wait(self._plan.access))
         with self.reserved([load]):
             self._streams = load.streams
             try:
-                level = self.runner().run(load)
+                level = self.runner().run(load, compared=compared)
             finally:
                 self._run.progress("")
         self._ledger.levels.append(level)

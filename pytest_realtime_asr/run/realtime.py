@@ -1,252 +1,38 @@
-"""The fixture `realtime` and its sessions, as a test uses them.
+"""The fixture `realtime`, as a test uses it.
 
-`Session` and `AsyncSession` are two views of a session, with the same methods. The
-methods of `Session` block the test; the methods of `AsyncSession` are awaited. In both
-cases the session itself runs on the event loop of the run.
+The methods of `Realtime` block the test; those of `AsyncRealtime` are awaited.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, overload
 
-from pytest_realtime_asr.audio import Audio
-from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
-from pytest_realtime_asr.client.transcription import Begun, Transcription
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import arguments
 from pytest_realtime_asr.load.arguments import Duration, seconds
+from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.workload import Load
-from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.audio_account import AudioLimit
-from pytest_realtime_asr.run.ledger import Ended, Ledger
+from pytest_realtime_asr.run.blocking import awaited, block, in_thread
+from pytest_realtime_asr.run.drain import drain
+from pytest_realtime_asr.run.ledger import Ended
 from pytest_realtime_asr.run.load_generator import LoadGenerator
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
+from pytest_realtime_asr.run.session import Connect, final
+from pytest_realtime_asr.run.soak import SoakTest
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.trace.recording import Message
-from pytest_realtime_asr.trace.records import Trace
-from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts.parity import Condition, Parity
 from pytest_realtime_asr.verdicts.sequential import MOST_SESSIONS
 
 _RAMP = 6  # the part of ``hold`` that the ramp of a load lasts: a sixth
-
-T = TypeVar("T")
-
-
-class _TestSession:
-    """A session of a test; its coroutines run on the event loop of the run."""
-
-    def __init__(self, run: Run, ledger: Ledger, plan: Plan) -> None:
-        __tracebackhide__ = True
-        self.run = run
-        self.live = run.session(ledger, plan)
-        self._ledger = ledger
-
-    async def open(self, *, configure: bool) -> None:
-        await asyncio.to_thread(self.run.take_turn, self._ledger)
-        await self.live.open()
-        if configure:
-            await self.live.configure()
-
-    async def transcribe(self, utterance: Utterance) -> Transcription:
-        audio = await self.live.audio(utterance)
-        with self.run.account.reserved(audio.seconds, "1 utterance") as meter:
-            # What is sent leaves the reservation, so that it does not count twice.
-            self.live.plan = replace(self.live.plan, meter=meter)
-            return await self._transcribe(utterance, audio)
-
-    async def _transcribe(self, utterance: Utterance, audio: Audio) -> Transcription:
-        begun = Begun(
-            self.live,
-            utterance.in_language(self.run.config.language),
-            self.live.items,
-            raised=True,
-            conditions=self.run.conditions(self.live.plan, utterance),
-        )
-        place = self._ledger.begin(begun)
-        lost: Lost | None = None
-        try:
-            await self.live.transcribe(audio, utterance.id)
-        except Lost as error:
-            lost = error
-        take = await asyncio.to_thread(begun.ended, lost)
-        await asyncio.to_thread(self.run.ended, self._ledger, place, take)
-        return take
-
-
-class _View:
-    """The properties that `Session` and `AsyncSession` have in common."""
-
-    def __init__(self, session: _TestSession) -> None:
-        self._session = session
-
-    @property
-    def id(self) -> str:
-        """The id that the server gave the session; "" before it gave an id."""
-        return self._session.live.id
-
-    @property
-    def trace(self) -> Trace:
-        """All frames that have been recorded so far."""
-        return self._session.live.trace
-
-    @property
-    def timeline(self) -> Timeline:
-        """The timeline of the frames that have been recorded so far."""
-        return self._session.live.timeline
-
-    @property
-    def violations(self) -> tuple[Violation, ...]:
-        """The server's violations that have been found so far."""
-        live = self._session.live
-        return observe(live.plan.rules, Part("", live.recording))
-
-
-class Session(_View):
-    """A connected session whose methods block the test."""
-
-    @property
-    def aio(self) -> AsyncSession:
-        """The same session, with methods that are awaited."""
-        return AsyncSession(self._session)
-
-    def configure(self) -> None:
-        """Send the model and the session options, as `connect` does by default."""
-        __tracebackhide__ = True
-        _block(self._session.run, self._session.live.configure())
-
-    def transcribe(self, utterance: Utterance) -> Transcription:
-        """Send an utterance at the pace of the test and return its transcription.
-
-        Raises `Lost` if there is no final.
-        """
-        __tracebackhide__ = True
-        return _final(_block(self._session.run, self._session.transcribe(utterance)))
-
-    def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary."""
-        __tracebackhide__ = True
-        _block(self._session.run, self._session.live.send_raw(message))
-
-    def expect(self, type: str, *, timeout: float | None = None) -> Message:
-        """Return the next event of this type, and wait for it if necessary.
-
-        The search starts after the event that the last call of `expect` returned.
-        ``timeout`` is in seconds; the default is the idle timeout of the run. Raises
-        `Lost` if no such event comes.
-        """
-        __tracebackhide__ = True
-        return _block(
-            self._session.run, self._session.live.expect(type, timeout=timeout)
-        )
-
-    def close(self) -> None:
-        """Close the connection; this method may be called more than once."""
-        __tracebackhide__ = True
-        _block(self._session.run, self._session.live.close())
-
-
-class AsyncSession(_View):
-    """A connected session whose methods are awaited, under asyncio."""
-
-    async def configure(self) -> None:
-        """Send the model and the session options, as `connect` does by default."""
-        __tracebackhide__ = True
-        await _await(self._session.run, self._session.live.configure())
-
-    async def transcribe(self, utterance: Utterance) -> Transcription:
-        """Send an utterance at the pace of the test and return its transcription.
-
-        Raises `Lost` if there is no final.
-        """
-        __tracebackhide__ = True
-        return _final(
-            await _await(self._session.run, self._session.transcribe(utterance))
-        )
-
-    async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary."""
-        __tracebackhide__ = True
-        await _await(self._session.run, self._session.live.send_raw(message))
-
-    async def expect(self, type: str, *, timeout: float | None = None) -> Message:
-        """Return the next event of this type, and wait for it if necessary.
-
-        The search starts after the event that the last call of `expect` returned.
-        ``timeout`` is in seconds; the default is the idle timeout of the run. Raises
-        `Lost` if no such event comes.
-        """
-        __tracebackhide__ = True
-        live = self._session.live
-        return await _await(self._session.run, live.expect(type, timeout=timeout))
-
-    async def close(self) -> None:
-        """Close the connection; this method may be called more than once."""
-        __tracebackhide__ = True
-        await _await(self._session.run, self._session.live.close())
-
-
-class Connect:
-    """A context manager that opens a session and closes it.
-
-    ``with`` returns a `Session`, ``async with`` an `AsyncSession`.
-    """
-
-    def __init__(
-        self, run: Run, ledger: Ledger, plan: Plan, *, configure: bool
-    ) -> None:
-        self._run = run
-        self._ledger = ledger
-        self._plan = plan
-        self._configure = configure
-        self._session: _TestSession | None = None
-
-    def open(self) -> Session:
-        """Open the session and return it; it is closed at the end of the test.
-
-        Raises `Lost` if the session cannot be opened.
-        """
-        __tracebackhide__ = True
-        self._session = _TestSession(self._run, self._ledger, self._plan)
-        _block(self._run, self._session.open(configure=self._configure))
-        return Session(self._session)
-
-    def __enter__(self) -> Session:
-        __tracebackhide__ = True
-        return self.open()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._session is not None
-        _block(self._run, self._session.live.close())
-
-    async def __aenter__(self) -> AsyncSession:
-        __tracebackhide__ = True
-        self._session = _TestSession(self._run, self._ledger, self._plan)
-        await _await(self._run, self._session.open(configure=self._configure))
-        return AsyncSession(self._session)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._session is not None
-        await _await(self._run, self._session.live.close())
 
 
 class AsyncRealtime:
@@ -281,13 +67,45 @@ class AsyncRealtime:
         """Do the same as `Realtime.transcribe`, without blocking the test."""
         __tracebackhide__ = True
         work = self._realtime._transcribe(what, concurrency, until, max_sessions)
-        return _given(what, await _await(self._realtime._run, work))
+        return _given(what, await awaited(self._realtime._run, work))
 
     async def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
         """Do the same as `Realtime.parity`, without blocking the test."""
         __tracebackhide__ = True
         work = self._realtime._parity(what, over)
-        return await _await(self._realtime._run, work)
+        return await awaited(self._realtime._run, work)
+
+    async def soak(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        streams: int = 8,
+        duration: Duration = "1h",
+        talk: float = 0.6,
+        seed: int = 0,
+    ) -> Soak:
+        """Do the same as `Realtime.soak`, without blocking the test."""
+        __tracebackhide__ = True
+        soak = self._realtime._soak(
+            corpus, streams=streams, duration=duration, talk=talk, seed=seed
+        )
+        return await in_thread(soak.run, soak.interrupt)
+
+    async def drain(
+        self,
+        what: Iterable[Utterance],
+        *,
+        stop: Callable[[], object],
+        streams: int = 8,
+        grace: Duration = "30s",
+        seed: int = 0,
+    ) -> Drain:
+        """Do the same as `Realtime.drain`, without blocking the test."""
+        __tracebackhide__ = True
+        work = self._realtime._drain(
+            what, stop=stop, streams=streams, grace=grace, seed=seed
+        )
+        return await awaited(self._realtime._run, work)
 
     async def load(
         self,
@@ -319,13 +137,7 @@ class AsyncRealtime:
             seed=seed,
             witnesses=witnesses,
         )
-        work = asyncio.ensure_future(asyncio.to_thread(generator.level, wanted))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            generator.interrupt()
-            await asyncio.wait([work])
-            raise
+        return await in_thread(lambda: generator.level(wanted), generator.interrupt)
 
 
 class Realtime:
@@ -431,7 +243,7 @@ class Realtime:
         """
         __tracebackhide__ = True
         work = self._transcribe(what, concurrency, until, max_sessions)
-        return _given(what, _block(self._run, work))
+        return _given(what, block(self._run, work))
 
     def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
         """Compare the server's solo transcripts to its texts under another condition.
@@ -448,7 +260,75 @@ class Realtime:
         Budgets and comparisons with other runs do not count these sessions.
         """
         __tracebackhide__ = True
-        return _block(self._run, self._parity(what, over))
+        return block(self._run, self._parity(what, over))
+
+    def soak(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        streams: int = 8,
+        duration: Duration = "1h",
+        talk: float = 0.6,
+        seed: int = 0,
+    ) -> Soak:
+        """Put a small load on the server for a long time, and judge what grows.
+
+        Each stream runs one session per utterance, in real time, and speaks for the
+        share ``talk`` of the time. Beside them run one long session (up to 20 minutes
+        of audio), sessions that open and close without audio, and one idle session that
+        stays open. If the server shows its metrics, nothing is sent for a short time
+        before and after the load.
+
+        The verdict is applied at the end of the test, like the verdict of a budget. It
+        is ``FAIL`` if something grew, for certain and by more than is tolerated: the
+        latency of the finals, the share of lost sessions, the memory of the server, the
+        sessions that it does not free, or the memory that an idle session holds. It is
+        also ``FAIL`` if the long session was lost or fell behind. The sessions of the
+        steady part are judged by the markers of the test too. ``duration`` is a string
+        such as ``"1h"`` or a timedelta. ``seed`` determines all random numbers.
+
+        Raises ValueError for a wrong argument, before anything is sent.
+        """
+        __tracebackhide__ = True
+        soak = self._soak(
+            corpus, streams=streams, duration=duration, talk=talk, seed=seed
+        )
+        try:
+            return soak.run()
+        except (Ended, AudioLimit) as error:
+            raise error.with_traceback(None) from None
+
+    def _soak(self, corpus: Iterable[Utterance], **properties: Any) -> SoakTest:
+        """Return the soak with these properties. Raises ValueError."""
+        __tracebackhide__ = True
+        return SoakTest(self._run, self._ledger, self._plan, corpus, **properties)
+
+    def drain(
+        self,
+        what: Iterable[Utterance],
+        *,
+        stop: Callable[[], object],
+        streams: int = 8,
+        grace: Duration = "30s",
+        seed: int = 0,
+    ) -> Drain:
+        """Tell the server to stop while ``streams`` sessions are open.
+
+        ``stop`` is called once, in a thread of its own; for example, it sends SIGTERM
+        to the server. At this time, half of the streams have just sent all of their
+        audio, and the others are speaking. Each session then goes on until the server
+        closes it. New connections are tried as well.
+
+        The verdict is applied at the end of the test, like the verdict of a budget. It
+        is ``FAIL`` if an utterance whose audio was complete gets no final, if a
+        connection ends without a close frame or with a code that is not for a stop
+        (such as 1011), or if one is still open after ``grace``. Budgets do not count
+        these sessions. ``seed`` determines the order of the clips and the positions of
+        the streams. Afterwards the server has usually ended: later tests need another.
+        """
+        __tracebackhide__ = True
+        work = self._drain(what, stop=stop, streams=streams, grace=grace, seed=seed)
+        return block(self._run, work)
 
     def load(
         self,
@@ -573,38 +453,34 @@ class Realtime:
             raise ValueError("parity has no utterances to compare; give one or more")
         return self._sampling.parity(clips, Condition(over))
 
+    def _drain(
+        self,
+        what: Iterable[Utterance],
+        *,
+        stop: Callable[[], object],
+        streams: int,
+        grace: Duration,
+        seed: int,
+    ) -> Coroutine[Any, Any, Drain]:
+        """Return the coroutine of `drain`.
 
-def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the event loop of the run, wait for it, return its result.
-
-    `Lost`, `Ended` and `AudioLimit` are raised without the internal frames of their
-    tracebacks.
-    """
-    __tracebackhide__ = True
-    try:
-        return run.loop.run(work)
-    except (Lost, Ended, AudioLimit) as error:
-        raise error.with_traceback(None) from None
-
-
-async def _await(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Do the same as `_block`, awaited from the test's own event loop."""
-    __tracebackhide__ = True
-    try:
-        return await run.loop.wait(work)
-    except (Lost, Ended, AudioLimit) as error:
-        raise error.with_traceback(None) from None
+        Raises ValueError for wrong arguments, before the coroutine is awaited.
+        """
+        __tracebackhide__ = True
+        return drain(
+            self._run,
+            self._ledger,
+            self._plan,
+            what,
+            streams=streams,
+            stop=stop,
+            grace=grace,
+            seed=seed,
+        )
 
 
 def _given(
     what: Utterance | Iterable[Utterance], takes: Sequence[Transcription]
 ) -> Transcription | list[Transcription]:
     __tracebackhide__ = True
-    return _final(takes[0]) if isinstance(what, Utterance) else list(takes)
-
-
-def _final(take: Transcription) -> Transcription:
-    __tracebackhide__ = True
-    if take.lost:
-        raise Lost(take.lost, take.reason)
-    return take
+    return final(takes[0]) if isinstance(what, Utterance) else list(takes)

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr.client.transcription import Transcription
+from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
-from pytest_realtime_asr.run.ledger import RandomOrder
+from pytest_realtime_asr.run.ledger import LoadFinding, RandomOrder
 from pytest_realtime_asr.run.outage import Outage, outage, unserved
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.messages import shortened
@@ -66,6 +68,7 @@ Cause = (
     | WerFinding
     | RecallFinding
     | Parity
+    | LoadFinding
     | Comparison
     | BrokenRule
     | UnjudgedLoss
@@ -99,6 +102,7 @@ class Results:
     recall: tuple[RecallFinding, ...] = ()
     violations: tuple[Violation, ...] = ()
     parities: tuple[Parity, ...] = ()
+    load_findings: tuple[LoadFinding, ...] = ()
     against: tuple[Comparison, ...] = ()
     order: RandomOrder | None = None
     failing: tuple[Cause, ...] = ()
@@ -136,6 +140,7 @@ class Results:
         found += [each.verdict for each in self.wer]
         found += [each.verdict for each in self.recall]
         found += [each.verdict for each in self.parities]
+        found += [each.verdict for each in self.load_findings]
         found += [each.verdict for each in self.against if each.verdict is not None]
         found += map(cause_verdict, (*self.reported, *self.failing))
         return worst(found) if found else None
@@ -168,6 +173,7 @@ def judge_test(
     order: RandomOrder | None = None,
     against: Sequence[Comparison] = (),
     parities: Sequence[Parity] = (),
+    load_findings: Sequence[LoadFinding] = (),
 ) -> Results:
     """Judge a test by its terms and return its results.
 
@@ -189,8 +195,8 @@ def judge_test(
     recall = [judge_recall(threshold, takes) for threshold in terms.recalls]
     if private:  # a keyword may be a name that was said
         recall = [replace(each, unspoken=()) for each in recall]
-    judged: list[Finding | WerFinding | RecallFinding | Parity]
-    judged = [*findings, *wer, *recall, *parities]
+    judged: list[Finding | WerFinding | RecallFinding | Parity | LoadFinding]
+    judged = [*findings, *wer, *recall, *parities, *load_findings]
     for each in judged:
         causes[effect(each.verdict, terms.undecided)].append(each)
     causes[Effect.FAIL] += [each for each in against if each.failed]
@@ -206,6 +212,7 @@ def judge_test(
         recall=tuple(recall),
         violations=violated,
         parities=tuple(parities),
+        load_findings=tuple(load_findings),
         against=tuple(against),
         order=order,
         failing=tuple(sorted(causes[Effect.FAIL], key=_rank)),
@@ -220,6 +227,8 @@ def cause_verdict(cause: Cause) -> Verdict:
     """Return the verdict of a cause; a cause without one of its own is a ``FAIL``."""
     match cause:
         case Finding() | WerFinding() | RecallFinding() | Parity():
+            return cause.verdict
+        case Drain() | Soak():
             return cause.verdict
         case Comparison() if cause.invalid:
             return Verdict.INVALID

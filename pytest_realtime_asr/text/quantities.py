@@ -9,7 +9,7 @@ from datetime import timedelta
 from pytest_realtime_asr.text.inputs import InputError, shown
 
 _QUANTITY = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)\s*([A-Za-z]+|%)", re.ASCII)
-_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
+_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0, "h": 3_600_000.0}
 
 
 def quantity(
@@ -37,7 +37,7 @@ def milliseconds(value: str | timedelta) -> float:
     if found is None:
         raise InputError(
             f"{shown(value)} is not a duration: write a number with its unit, "
-            "such as '800ms', '1.2s' or '10min', or give a timedelta"
+            "such as '800ms', '1.2s', '10min' or '1h', or give a timedelta"
         )
     return found[0] * _MS[found[1]]
 

@@ -41,7 +41,7 @@ def told(result: pytest.RunResult) -> str:
         ("realtime('vllm')", "*no positional argument; choose from dialect, *"),
         ("realtime(rules='all')", "*choose from must, should and off"),
         ("realtime(pace='2')", "*give 0 (as fast as possible), or a number from *"),
-        ("realtime(chunk='1h')", "*'1h'*"),
+        ("realtime(chunk='1h')", "*a chunk of 1h cannot be used*"),
     ],
 )
 def test_wrong_markers(project: Project, marker: str, said: str) -> None:

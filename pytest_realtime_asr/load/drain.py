@@ -1,0 +1,192 @@
+"""A drain: what becomes of open sessions when the server is told to stop.
+
+A server that is told to stop must finish what its clients have handed over completely:
+an utterance whose audio was complete before the stop must get its final, and every
+connection must be closed with a close frame. What becomes of the utterances that were
+still being spoken is reported, but not judged: a server may give them up.
+
+Source of the close codes: RFC 6455, section 7.4.1, and the registry of IANA that it
+creates (1012, "service restart", and 1013, "try again later").
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_realtime_asr.trace.records import NO_CODE, End, Ending
+from pytest_realtime_asr.trace.timeline import Timeline
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+LAWFUL = frozenset({1000, 1001, 1012, 1013, NO_CODE})
+"""The close codes with which a server may end a session when it stops."""
+
+
+class Moment(enum.StrEnum):
+    """What an utterance was waiting for when the server was told to stop.
+
+    `SPEAKING`: its audio was being sent. `COMPLETE`: its audio was complete, and its
+    final had not come. `ANSWERED`: its final had come.
+    """
+
+    SPEAKING = "speaking"
+    COMPLETE = "complete"
+    ANSWERED = "answered"
+
+
+class Closing(enum.StrEnum):
+    """How a session ended after the stop.
+
+    `LAWFUL`: the server closed it with a code of `LAWFUL`. `ERROR`: the server closed
+    it with another code. `BROKEN`: the connection broke without a close frame. `OPEN`:
+    the server had not closed it when the grace was over.
+    """
+
+    LAWFUL = "lawful"
+    ERROR = "error"
+    BROKEN = "broken"
+    OPEN = "open"
+
+
+class Fault(enum.Enum):
+    """Why a drain fails, or what it leaves undecided."""
+
+    LOST_FINAL = enum.auto()  # of an utterance that was complete at the stop
+    BROKEN = enum.auto()  # a connection ended without a close frame
+    WRONG_CODE = enum.auto()
+    STILL_OPEN = enum.auto()  # the grace is over
+    NONE_COMPLETE = enum.auto()  # no utterance was waiting for its final
+
+
+@dataclass(frozen=True, slots=True)
+class DrainedSession:
+    """A session that was open when the server was told to stop.
+
+    ``label`` names the session in reports, ``clip`` is the id of its utterance. The
+    times are in seconds after the stop: ``final`` is the arrival of the final, below 0
+    if it came before, and ``closed`` the end of the session. Each is ``None`` if it
+    never happened. ``code`` is the close code of the server.
+    """
+
+    label: str
+    clip: str
+    moment: Moment
+    closing: Closing
+    final: float | None = None
+    closed: float | None = None
+    code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The result of a drain; all times are in seconds.
+
+    ``sessions`` were open at the stop. ``grace`` is the time within which the server
+    must close them. ``stop_seconds`` is the time that the callable took that stops the
+    server; ``None`` if it had not returned at the end of the grace. ``accepted`` is the
+    number of new connections that the server accepted after the stop, and
+    ``refused_after`` the time after the stop at which it first refused one; ``None`` if
+    it refused none. ``failed`` are the reasons of the sessions that were lost before
+    the stop; they are not judged here.
+    """
+
+    sessions: tuple[DrainedSession, ...] = field(repr=False)
+    grace: float
+    stop_seconds: float | None
+    accepted: int = 0
+    refused_after: float | None = None
+    failed: tuple[str, ...] = ()
+
+    def of(self, moment: Moment) -> tuple[DrainedSession, ...]:
+        """Return the sessions whose utterance was in this moment at the stop."""
+        return tuple(each for each in self.sessions if each.moment is moment)
+
+    @property
+    def codes(self) -> Mapping[int | None, int]:
+        """How many sessions the server closed with each close code."""
+        closed = (Closing.LAWFUL, Closing.ERROR)
+        return Counter(each.code for each in self.sessions if each.closing in closed)
+
+    @property
+    def seconds(self) -> float | None:
+        """The time from the stop until the last session was over.
+
+        ``None`` if a session was still open at the end of the grace.
+        """
+        ends = [each.closed for each in self.sessions]
+        known = [each for each in ends if each is not None]
+        return max(known) if known and len(known) == len(ends) else None
+
+    @property
+    def faults(self) -> Mapping[Fault, int]:
+        """Why the drain fails or is undecided, with the number of sessions of each."""
+        complete = self.of(Moment.COMPLETE)
+        closings = Counter(each.closing for each in self.sessions)
+        counts = {
+            Fault.LOST_FINAL: sum(each.final is None for each in complete),
+            Fault.BROKEN: closings[Closing.BROKEN],
+            Fault.WRONG_CODE: closings[Closing.ERROR],
+            Fault.STILL_OPEN: closings[Closing.OPEN],
+            Fault.NONE_COMPLETE: 0 if complete else max(1, len(self.sessions)),
+        }
+        return {fault: count for fault, count in counts.items() if count}
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the drain.
+
+        ``FAIL`` if an utterance that was complete got no final, if a connection broke
+        or was closed with an unlawful code, or if one was still open at the end of the
+        grace. ``INCONCLUSIVE`` if no utterance was complete without its final.
+        """
+        faults = self.faults
+        if faults.keys() - {Fault.NONE_COMPLETE}:
+            return Verdict.FAIL
+        return Verdict.INCONCLUSIVE if faults else Verdict.PASS
+
+
+def drained(timeline: Timeline, *, stop: int, label: str, clip: str) -> DrainedSession:
+    """Return the result of a session from the timeline of its only utterance.
+
+    ``stop`` is the time of the stop in ns on the clock of the timeline.
+    """
+    end, final, done = timeline.end, timeline.final, complete(timeline)
+    if final is not None and final.at <= stop:
+        moment = Moment.ANSWERED
+    elif done is not None and done <= stop:
+        moment = Moment.COMPLETE
+    else:
+        moment = Moment.SPEAKING
+    how = _closing(end)
+    return DrainedSession(
+        label=label,
+        clip=clip,
+        moment=moment,
+        closing=how,
+        final=None if final is None else (final.at - stop) / 1e9,
+        closed=None if how is Closing.OPEN else (end.at - stop) / 1e9,
+        code=end.code if end.how is Ending.CLOSED_BY_PEER else None,
+    )
+
+
+def complete(timeline: Timeline) -> int | None:
+    """Return when the server knew that the audio of the utterance was complete, in ns.
+
+    This is the commit of the client or, where the server detects the end of speech, its
+    report of that. ``None`` if there was neither.
+    """
+    if timeline.commit is not None:
+        return timeline.commit.sent
+    return timeline.endpoints[0].at if timeline.endpoints else None
+
+
+def _closing(end: End) -> Closing:
+    match end.how:
+        case Ending.CLOSED_BY_PEER:
+            return Closing.LAWFUL if end.code in LAWFUL else Closing.ERROR
+        case Ending.BROKEN | Ending.LIMIT | Ending.REFUSED:
+            return Closing.BROKEN
+        case _:
+            return Closing.OPEN

@@ -1,0 +1,48 @@
+"""How a test waits for what runs on the event loop of the run, or in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.ledger import Ended
+from pytest_realtime_asr.run.run import Run
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+    """Run a function that blocks in a thread; ``interrupt`` ends it early."""
+    __tracebackhide__ = True
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        interrupt()
+        await asyncio.wait([running])
+        raise
+
+
+def block(run: Run, work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the event loop of the run, wait for it, return its result.
+
+    `Lost`, `Ended` and `AudioLimit` are raised without the internal frames of their
+    tracebacks.
+    """
+    __tracebackhide__ = True
+    try:
+        return run.loop.run(work)
+    except (Lost, Ended, AudioLimit) as error:
+        raise error.with_traceback(None) from None
+
+
+async def awaited(run: Run, work: Coroutine[Any, Any, T]) -> T:
+    """Do the same as `block`, awaited from the test's own event loop."""
+    __tracebackhide__ = True
+    try:
+        return await run.loop.wait(work)
+    except (Lost, Ended, AudioLimit) as error:
+        raise error.with_traceback(None) from None
