@@ -36,6 +36,7 @@ from pytest_realtime_asr.load.progress import LATENCY, Progress, progress
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.schedule import Turn
 from pytest_realtime_asr.load.server_metrics import Sampler, Source
+from pytest_realtime_asr.load.session import STOPPED
 from pytest_realtime_asr.load.witnesses import LoneSessions, Witnesses
 from pytest_realtime_asr.load.workload import Load, Phase
 from pytest_realtime_asr.text.number_format import several
@@ -298,13 +299,20 @@ class Runner:
         match message:
             case Row():
                 found.rows.append(message)
-                self._sink(message, _PURPOSES.get(message.phase, purpose))
+                self._sink(message, _purpose(message, purpose))
             case ShardEnd():
                 found.ends.append(message)
                 found.pending.pop(message.worker, None)
             case ShardLost():
                 found.lost.append(message)
                 found.pending.pop(message.worker, None)
+
+
+def _purpose(row: Row, steady: Purpose) -> Purpose:
+    """Return the purpose of a session; ``steady`` is that of the steady ones."""
+    if row.lost is Loss.CANCELLED and row.reason == STOPPED:
+        return Purpose.INTERRUPTED
+    return _PURPOSES.get(row.phase, steady)
 
 
 def _result(rows: Future[tuple[Row, ...]]) -> tuple[Row, ...]:

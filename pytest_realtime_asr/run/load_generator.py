@@ -164,6 +164,9 @@ class LoadGenerator:
             if not outside:
                 self._meter.add(row.seconds)
             place = self._ledger.add()
+            self._run.servers.note_end(
+                self._ledger.test, self._plan.access, row.opened.end
+            )
             self._run.ended(self._ledger, place, take)
 
 
