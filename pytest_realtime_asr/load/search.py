@@ -57,7 +57,6 @@ _WIDE = 0.25  # of a level: a wider bracket is bisected with short levels
 _NARROW = 0.1  # of a level: a narrower bracket must leave time for a level above
 _BELOW = 0.95  # of the level that was observed to hold, for the first confirmation
 _LOWER = 0.9  # of a level that was not proven, for the next one
-_MARGIN = 1.6  # sessions of a confirmation, in those that a proof needs at least
 # Standard errors by which a share may differ from what is expected:
 _CAUTIOUS = 2.0  # for the first confirmation, on which the result depends
 _BOLD = 1.0  # for a level that narrows the interval
@@ -187,7 +186,7 @@ class _State:
     def _confirm(self, streams: int) -> Task | None:
         """Return the confirmation of a level, long enough for a proof if possible."""
         plan = self.plan
-        wanted = max(plan.confirm, _MARGIN * plan.needed(streams, FIRST_CONFIDENCE))
+        wanted = plan.confirmation(streams, FIRST_CONFIDENCE)
         hold = min(wanted, max(plan.confirm, self.left - plan.last - plan.seconds(0)))
         if not self.fits(hold):
             return None
