@@ -1,4 +1,4 @@
-"""The cost of a finished session: ``python benchmarks/finished.py``.
+"""The cost of a finished session: ``python -m benchmarks.finished``.
 
 It is the CPU time from the end of a session to the verdict of its test, with the line
 in a JSON Lines report, the JUnit properties, the row of the table and, where the test
@@ -30,6 +30,7 @@ from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.report import junit, messages
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.jsonl import Appender
+from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
@@ -63,8 +64,7 @@ class Replayed(Live):
         self._recorder.begin()
         self._recorder.open()
         for record in self.source.records:
-            self._recorder.records.append(record)
-            self._add(record)
+            self._recorder.add(record)
         self._recorder.end(Ending.CLOSED_BY_US)
         self.source.spent += time.process_time() - begun
 
@@ -110,7 +110,8 @@ def measure(partials: int, sessions: int, limit: str) -> float:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run.sinks.append(Appender(ReportFile(folder / "out.jsonl")))
+        report = ReportFile(folder / "out.jsonl")
+        run.sinks.append(Appender(report, RunIdentity("benchmark")))
         judging = Judging(
             run, folder=lambda: folder / "traces", origin=folder, given=lambda _: None
         )

@@ -1,4 +1,4 @@
-"""The cost of long sessions: ``python benchmarks/growth.py``.
+"""The cost of long sessions: ``python -m benchmarks.growth``.
 
 A synthetic session is read, measured, judged and reported, as at the end of a test.
 Each row is a process of its own, so that its peak of memory is known. ``x2`` is the
@@ -24,6 +24,7 @@ from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.results import judge_test
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.trace.records import (
@@ -119,7 +120,7 @@ def measure(dialect: str, way: str, partials: int, length: int) -> None:
         timeline = replace(recording.timeline, events=events)
         recording = replace(recording, timeline=timeline)
     take = Transcription(clip, recording, it, it.requirements)
-    jsonl.line("test", take)
+    jsonl.line("test", take, RunIdentity("benchmark"))
     terms = Terms(dialect, "m", 1.0, 0.1)
     judge_test("test", [take], terms, pools={}, violations=take.violations)
     spent = time.process_time() - begun

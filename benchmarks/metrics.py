@@ -1,4 +1,4 @@
-"""What the metrics cost: ``python benchmarks/metrics.py``.
+"""What the metrics cost: ``python -m benchmarks.metrics``.
 
 Sessions of 10 s with a word each 0.4 s are measured, a thousand and ten thousand of
 them. The cost of one should be the same in both, so that the ratio is about 1.
@@ -35,7 +35,7 @@ def session(seed: int) -> tuple[Timeline, Utterance]:
     count = int(SECONDS / WORD)
     said = [rng.choice(VOCABULARY) for _ in range(count)]
     words = tuple(Word(w, n * WORD, (n + 0.8) * WORD) for n, w in enumerate(said))
-    events: list[Event] = []
+    events: list[Heard | Partial] = []
     for n in range(1, SECONDS * 10 + 1):
         due = 100 * n * MS
         events.append(Heard(0, CHUNK * n, due, due, due, 2 * CHUNK))
@@ -52,8 +52,8 @@ def session(seed: int) -> tuple[Timeline, Utterance]:
         if isinstance(event, Partial):
             text = text[: event.kept] + event.added
     end = SECONDS * 1000 * MS
-    events += [Commit(0, end, end, end), Final(0, end + 250 * MS, text)]
-    timeline = Timeline(RATE, 0, 0, tuple(events), End(Ending.CLOSED_BY_US, end))
+    last: list[Event] = [Commit(0, end, end, end), Final(0, end + 250 * MS, text)]
+    timeline = Timeline(RATE, 0, 0, (*events, *last), End(Ending.CLOSED_BY_US, end))
     return timeline, Utterance(f"u{seed}", " ".join(said), SOUND, words, "en")
 
 

@@ -121,31 +121,49 @@ def quantile_interval(
     return low, high
 
 
-def proven_at_most(over: int, n: int, q: float, confidence: float) -> bool:
+def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
     """Return whether the q-quantile is proven to be at most the limit.
 
     ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
-    upper bound (Clopper-Pearson) of the share over the limit is at most 1 - q.
+    upper bound (Clopper-Pearson) of the share over the limit is at most 1 - q. Both
+    numbers may be fractions: the incomplete beta function continues the binomial sum.
     """
     _counts(over, n)
     _open("q", q)
+    _open("confidence", confidence)
+    if over == n:
+        return False
     # The bound is the share p at which P(B <= over) falls to 1 - confidence. This
     # probability falls as p grows, so it is enough to compute it at p = 1 - q.
-    return bool(special.bdtr(over, n, 1 - q) <= 1 - _open("confidence", confidence))
+    return bool(special.betainc(n - over, over + 1, q) <= 1 - confidence)
 
 
-def proven_over(over: int, n: int, q: float, confidence: float) -> bool:
+def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
     """Return whether the q-quantile is proven to be over the limit.
 
     ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
-    lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q.
+    lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q. Both
+    numbers may be fractions, as in `proven_at_most`.
     """
     _counts(over, n)
     _open("q", q)
     _open("confidence", confidence)
     if over == 0:
         return False
-    return bool(special.bdtrc(over - 1, n, 1 - q) < 1 - confidence)
+    return bool(special.betainc(over, n - over + 1, 1 - q) < 1 - confidence)
+
+
+def student_discount(blocks: int, confidence: float) -> float:
+    """Return the factor by which an unknown variance reduces a sample, at most 1.
+
+    It is (z / t)^2, with z and t the quantiles at ``confidence`` (above 0.5) of the
+    normal distribution and of Student's with ``blocks`` - 1 degrees of freedom.
+    """
+    if blocks < 2 or not 0.5 < confidence < 1:
+        raise ValueError(f"no discount of {blocks} blocks at confidence {confidence}")
+    return (
+        float(special.ndtri(confidence) / special.stdtrit(blocks - 1, confidence)) ** 2
+    )
 
 
 def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
@@ -662,7 +680,7 @@ def _open(name: str, value: float) -> float:
     return value
 
 
-def _counts(over: int, n: int) -> None:
+def _counts(over: float, n: float) -> None:
     if not 0 <= over <= n or n < 1:
         raise ValueError(
             f"`over` must be from 0 to `n`, and `n` at least 1; got over={over}, n={n}"

@@ -25,6 +25,7 @@ from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS, lacking
 from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.fake.recognisers.cached import CachedRecogniser
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import HOST, Fake
@@ -337,9 +338,8 @@ async def _recogniser(options: argparse.Namespace) -> Recogniser:
 
         return await PocketsphinxRecogniser.start()
     names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]
-    return ScriptedRecogniser(
-        [utterance for name in names for utterance in corpus.load(name)]
-    )
+    utterances = [utterance for name in names for utterance in corpus.load(name)]
+    return CachedRecogniser(ScriptedRecogniser(utterances))
 
 
 def _default(value: float | None, otherwise: float) -> float:

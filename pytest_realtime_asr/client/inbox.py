@@ -47,9 +47,15 @@ class Inbox:
         self._refusals: list[tuple[int, Refusal]] = []  # (index in received, refusal)
         self._expected = 0  # messages that `expect` has examined
         self._reported = 0  # messages whose refusals were reported
-        self._size = 0  # of all server frames: characters of text, bytes of data
+        self._frames = 0  # of the server, see `flood`
+        self._size = 0  # of these frames: characters of text, bytes of data
         self.items = 0
         self.by_hand = False
+
+    @property
+    def count(self) -> int:
+        """The number of records that were added."""
+        return len(self._read)
 
     @property
     def ready(self) -> bool:
@@ -142,8 +148,9 @@ class Inbox:
         ``seconds`` is the length of the audio sent so far. ``most`` is the limit for
         the length of one event.
         """
+        self._frames += 1
         self._size += len(frame)
-        return flooded(len(self.received), self._size, seconds, most=most)
+        return flooded(self._frames, self._size, seconds, most=most)
 
     @property
     def summary(self) -> str:

@@ -12,35 +12,47 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import importlib
 import os
 import threading
 from collections import deque
 from collections.abc import Coroutine
+from importlib.metadata import PackageNotFoundError, version
 
 # Imported by name, so that a test that patches the time module does not affect them.
 from time import monotonic_ns, thread_time_ns
 from typing import Any, TypeVar
 
+from packaging.version import Version
+
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.trace.records import Lag
 
 TICK = 10_000_000  # ns between two ticks
 TOLERATED = 1_000_000  # ns; timers of an idle machine are about 1 ms late
 KEPT = 100_000  # late ticks and pauses that are kept at most
+UVLOOP = "0.23"  # the oldest version that is used
 CPU_TICKS = 10  # ticks between two readings of the CPU time of the loop
 
 T = TypeVar("T")
 
 
 class Loop:
-    """Runs coroutines on a daemon thread until `stop`."""
+    """Runs coroutines on a daemon thread until `stop`.
 
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+    ``fast`` asks for the event loop of uvloop, if it is installed; ``fast`` then says
+    whether it is used. Raises InputError if the installed version is too old.
+    """
+
+    def __init__(self, *, fast: bool = False) -> None:
+        self.fast = fast and _has_uvloop()
+        self._loop = _new_loop(fast=self.fast)
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="realtime-asr", daemon=True
         )
         self._thread.start()
         self._process = os.getpid()
+        self.reading = asyncio.Lock()  # held by the session that reads its frames
         self._watchers = 0
         self._ticker: asyncio.Task[None] | None = None
         self._late: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (due, lateness)
@@ -157,6 +169,30 @@ class Loop:
                 if now - due > TOLERATED:
                     self._late.append((due, now - due))
                 due += TICK
+
+
+def _has_uvloop() -> bool:
+    """Return whether uvloop is installed. Raises InputError if it is too old."""
+    try:
+        installed = version("uvloop")
+    except PackageNotFoundError:
+        return False
+    if Version(installed) < Version(UVLOOP):
+        # A cancelled connect could leave its socket to the next session, which then
+        # gets the answers to another one.
+        raise InputError(
+            f"uvloop {installed} may hand the answers of a server to the wrong session "
+            f"after a connect was cancelled; install uvloop {UVLOOP} or later, or "
+            "uninstall uvloop"
+        )
+    return True
+
+
+def _new_loop(*, fast: bool) -> asyncio.AbstractEventLoop:
+    if not fast:
+        return asyncio.new_event_loop()
+    made: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+    return made
 
 
 def _within(rows: deque[tuple[int, int]], since: int, until: int) -> list[int]:

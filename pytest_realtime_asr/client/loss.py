@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from pytest_realtime_asr.client.transport import LONGEST
+from pytest_realtime_asr.client.transport import LONGEST, Closed
 from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.records import Ending
 
@@ -42,3 +42,14 @@ LOSSES = {
     Ending.BROKEN: Loss.BROKE,
     Ending.CANCELLED: Loss.CANCELLED,
 }
+
+
+def ending(closed: Closed) -> Ending:
+    """Return how a session ended whose connection is closed."""
+    if closed.too_large:
+        return Ending.CANCELLED
+    if closed.protocol_error:
+        return Ending.BROKEN
+    if closed.by_client:
+        return Ending.CLOSED_BY_US
+    return Ending.BROKEN if closed.code is None else Ending.CLOSED_BY_PEER

@@ -41,10 +41,12 @@ class Plan:
     ``pace`` is in seconds of audio per second; 0 is as fast as the socket accepts.
     ``chunk`` is in seconds. ``redactor`` removes secrets from everything that is
     written. ``rules`` are the requirements by which the server is judged. ``version``
-    is the version that the server reports. ``found`` says how the dialect was detected;
-    it is "" if the user named the dialect. ``jitter`` is the largest random delay in
-    seconds with which the network path takes a frame of audio, as a mobile network
-    does; ``seed`` determines the delays. ``meter`` counts the audio that is sent.
+    is the version that the server reports. ``ping_interval`` is the time in seconds
+    between two pings that measure the round trip. ``found`` says how the dialect was
+    detected; it is "" if the user named the dialect. ``jitter`` is the largest random
+    delay in seconds with which the network path takes a frame of audio, as a mobile
+    network does; ``seed`` determines the delays. ``meter`` counts the audio that is
+    sent.
     """
 
     dialect: Dialect
@@ -57,6 +59,7 @@ class Plan:
     redactor: Redactor = field(default=Redactor(), repr=False)
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
     version: str = ""
+    ping_interval: float = 1.0
     found: str = ""
     jitter: float = 0.0
     seed: int = 0

@@ -1,8 +1,9 @@
 """One session: sends paced audio in a dialect and records every frame in a trace.
 
 Audio is sent on an absolute schedule: each chunk at the instant at which a speaker
-would have finished this chunk. A separate task reads the frames of the server and
-records their times.
+would have finished this chunk. The frames of the server are recorded as they arrive;
+what they mean is read when somebody waits for it or asks for it, so that it costs
+nothing while audio is sent.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 
-from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import LOSSES, Loss, Lost
+from pytest_realtime_asr.client.pacer import Blocked, Pacer
+from pytest_realtime_asr.client.pings import ping_regularly
 from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.reception import Reception
 from pytest_realtime_asr.client.transport import (
     Closed,
     Unreachable,
@@ -31,21 +35,17 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
+from pytest_realtime_asr.trace.recorder import AudioFrames, Recorder
 from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
     TAIL,
     Ending,
-    Record,
-    Recorder,
     Sender,
-    Span,
     Trace,
     Vantage,
 )
 from pytest_realtime_asr.trace.timeline import Timeline
 
-PING_INTERVAL = 1.0  # s between two pings that measure the round trip to the server
-PONG_TIMEOUT = 5.0  # s until a ping counts as unanswered; it is then the last ping
 _MORE = "--realtime-timeout=SECONDS allows more"
 _UNAUTHORISED = 3000  # the close code that is registered for it
 _KEY_CODES = frozenset(  # the codes of errors by which servers refuse a key
@@ -58,27 +58,23 @@ _KEY_CODES = frozenset(  # the codes of errors by which servers refuse a key
         "unauthorized",
     }
 )
-_FRAMES_PER_TURN = 64  # frames read before other tasks of the loop may run
 
 
 class Live:
     """A running session; its coroutines run on the event loop of the plugin.
 
-    If ``pings`` is true, the session pings the server each second to measure the round
-    trip. ``misfit`` says that the server speaks another dialect; it is "" if it does
-    not. ``key_renewed`` says that the server refused the key in the session, and that
+    If ``pings`` is true, the session pings the server regularly to measure the round
+    trip. ``key_renewed`` says that the server refused the key in the session, and that
     the next session has another key.
     """
 
     def __init__(self, loop: Loop, plan: Plan, *, pings: bool = False) -> None:
         self.plan = plan
-        self.misfit = ""
         self.key_renewed = False
         self._headers: Mapping[str, str] = {}
         self._pings = pings
         self._loop = loop
         self._caller = plan.caller
-        self._inbox = Inbox(plan.dialect)
         self._recorder = Recorder(
             vantage=Vantage.CLIENT,
             dialect=plan.dialect.name,
@@ -87,18 +83,17 @@ class Live:
             version=plan.version,
             redactor=plan.redactor,
         )
+        self._reception = Reception(plan, self._recorder, loop.reading)
         self._began = time.monotonic_ns()
         self._until: int | None = None
         self._finished: Recording | None = None
         self._wire: Wire | None = None
-        self._reading: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
-        self._deaf = False  # whether the client has stopped reading
-        self._failure: Exception | None = None  # of the client itself, while reading
-        self._handed = 0.0  # s of audio that were sent
         self._due: int | None = None  # when the last audio was due
-        self._jitter = random.Random(plan.seed) if plan.jitter else None
+        self._path_delay: Callable[[], float] | None = None
+        if plan.jitter:
+            uniform = random.Random(plan.seed).uniform
+            self._path_delay = partial(uniform, 0, plan.jitter)
         carrier = self._caller.append(b"")
         self._carrier = carrier if self._caller.binary else carrier.decode()
 
@@ -128,9 +123,13 @@ class Live:
             raise self._lost()
         self._recorder.open(port=self._wire.port)
         self._loop.watch()
-        self._reading = asyncio.create_task(self._read())
+        self._reception.begin(self._wire)
         if self._pings:
-            self._pinging = asyncio.create_task(self._ping_each_second(self._wire))
+            self._pinging = asyncio.create_task(
+                ping_regularly(
+                    self._wire, self._recorder, interval=self.plan.ping_interval
+                )
+            )
         async with self._renewing():
             await self._await(
                 lambda: self._inbox.ready and not self.misfit,
@@ -202,7 +201,8 @@ class Live:
         except asyncio.CancelledError:
             # The server would take the next audio as part of this utterance.
             self._recorder.end(
-                Ending.CANCELLED, reason=f"cancelled by the test; {self._arrived()}"
+                Ending.CANCELLED,
+                reason=f"cancelled by the test; {self._reception.summary}",
             )
             self._abort()
             raise
@@ -233,7 +233,7 @@ class Live:
         except TimeoutError:
             self._time_out(
                 f"the server did not accept all of the {audio.seconds:.1f} s of audio "
-                f"within {total:g} s ({_MORE}); {self._arrived()}"
+                f"within {total:g} s ({_MORE}); {self._reception.summary}"
             )
             raise self._lost() from None
 
@@ -277,10 +277,10 @@ class Live:
         """
         deadline = time.monotonic() + timeout
         while self._inbox.refusals < count and self._recorder.ended is None:
-            self._changed.clear()
+            self._reception.changed.clear()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
-                    await self._changed.wait()
+                    await self._reception.changed.wait()
             except TimeoutError:
                 break
         return self._inbox.refusals >= count
@@ -300,7 +300,7 @@ class Live:
             return False
         except Closed as error:
             self._recorder.pinged(sent, None)
-            self._closed(error)
+            self._reception.closed(error)
             raise self._lost() from error
         self._recorder.pinged(sent, self._recorder.now())
         return True
@@ -314,7 +314,7 @@ class Live:
 
         A later end of the session counts as an end by the client.
         """
-        self._deaf = True
+        self._reception.deaf = True
         if self._wire is not None:
             self._wire.stop_reading()
 
@@ -330,17 +330,22 @@ class Live:
 
         The trace keeps all frames that arrived before. May be called several times.
         """
-        if self._wire is not None and self._reading is not None:
+        if self._wire is not None:
             if self._pinging is not None:
                 self._pinging.cancel()
             await self._wire.close()
-            await asyncio.gather(self._reading, return_exceptions=True)
+            await self._reception.end()
             if self._wire is not None:  # `None` if a concurrent call was faster
                 self._wire = None
                 self._loop.unwatch()
         self._recorder.end(Ending.CLOSED_BY_US)
         self._until = self._until or time.monotonic_ns()
         await self._renew_key()
+
+    @property
+    def misfit(self) -> str:
+        """What says that the server speaks another dialect; "" if it does not."""
+        return self._reception.misfit
 
     # The results so far; may be read at any time and from any thread
 
@@ -362,7 +367,8 @@ class Live:
         """
         if self._finished is None:
             over = self._until is not None and self._recorder.ended is not None
-            recording = self._inbox.recording(self._freeze())
+            trace = self._freeze()
+            recording = self._inbox.recording(trace)
             if not over:
                 return recording
             self._finished = recording
@@ -379,6 +385,11 @@ class Live:
         return self.recording.timeline
 
     # Implementation
+
+    @property
+    def _inbox(self) -> Inbox:
+        """The inbox, which has read all frames that were recorded so far."""
+        return self._reception.inbox
 
     @property
     def _key_was_refused(self) -> bool:
@@ -457,55 +468,53 @@ class Live:
         # Silence is paced even if the speech is not: a server that still recognises the
         # speech would ignore silence that arrives at once.
         pace = self.plan.pace or (1.0 if asset == TAIL else 0.0)
-        rate, pcm = audio.rate, memoryview(audio.pcm)
-        append = self._caller.append
-        step = max(1, round(self.plan.chunk * rate))
         # Silence after speech continues the schedule of the speech.
-        start_time = self._recorder.now()
+        begin = self._recorder.now()
         if asset == TAIL and self._due is not None:
-            start_time = self._due
-        self._due = start_time
-        for start in range(0, audio.samples, step):
-            stop = min(start + step, audio.samples)
-            if pace:
-                self._due = start_time + round(stop / rate / pace * 1e9)
-                await self._sleep(self._due)
-            else:
-                self._due = self._recorder.now()
-            woke = self._recorder.now()
-            if self._jitter is not None:  # a delay of the path: after the frame is due
-                await asyncio.sleep(self._jitter.uniform(0, self.plan.jitter))
-            await self._put_audio(append(bytes(pcm[2 * start : 2 * stop])))
-            record = self._recorder.sent(
-                Sender.CLIENT,
-                self._carrier,
-                due=self._due,
-                woke=woke,
-                span=Span(asset, start, stop),
-                raw=raw,
-            )
-            self._handed += (stop - start) / rate
-            self.plan.meter.add((stop - start) / rate)
-            self._add(record)
-            if until():
-                return
+            begin = self._due
 
-    async def _put_audio(self, frame: bytes) -> None:
+        def after(samples: int) -> bool:
+            self._reception.seconds += samples / audio.rate
+            self.plan.meter.add(samples / audio.rate)
+            return until()
+
+        pacer = Pacer(
+            audio,
+            AudioFrames(Sender.CLIENT, asset, self._carrier, raw),
+            caller=self._caller,
+            recorder=self._recorder,
+            step=max(1, round(self.plan.chunk * audio.rate)),
+            pace=pace,
+            begin=begin,
+            put=self._put_audio,
+            after=after,
+            path_delay=self._path_delay,
+        )
+        try:
+            while (blocked := await pacer.run(self._connected())) is not None:
+                await self._wait_for_socket(blocked)
+                pacer.accepted()
+        finally:
+            self._due = pacer.due
+
+    async def _wait_for_socket(self, blocked: Blocked) -> None:
+        """Wait until the socket has accepted a frame of audio. Raises `Lost`."""
         limit = self.plan.limits.beyond
         try:
             async with asyncio.timeout(limit):
-                await self._put(frame, binary=self._caller.binary)
+                await blocked()
         except TimeoutError:
             self._time_out(
                 f"the server accepted none of the audio for {limit:g} s ({_MORE}); "
-                f"{self._arrived()}"
+                f"{self._reception.summary}"
             )
             raise self._lost() from None
+        except Closed as error:
+            self._reception.closed(error)
+            raise self._lost() from error
 
-    async def _sleep(self, due: int) -> None:
-        # On some event loops a timer may fire early, so the clock is read again.
-        while (left := due - self._recorder.now()) > 0:
-            await asyncio.sleep(left / 1e9)
+    async def _put_audio(self, frame: bytes) -> None:
+        await self._put(frame, binary=self._caller.binary)
 
     async def _send(
         self,
@@ -523,13 +532,12 @@ class Live:
         except TimeoutError:
             self._time_out(
                 f"the server did not accept a frame within {limit:g} s ({_MORE}); "
-                f"{self._arrived()}"
+                f"{self._reception.summary}"
             )
             raise self._lost() from None
-        record = self._recorder.sent(
+        self._recorder.sent(
             Sender.CLIENT, frame, due=woke if due is None else due, woke=woke, raw=raw
         )
-        self._add(record)
 
     async def _put(
         self, frame: str | bytes, *, binary: bool = False, parts: int = 1
@@ -543,7 +551,7 @@ class Live:
             else:
                 await wire.send(frame)
         except Closed as error:
-            self._closed(error)
+            self._reception.closed(error)
             raise self._lost() from error
 
     def _connected(self) -> Wire:
@@ -551,78 +559,11 @@ class Live:
 
         If a failure of the client itself ended the session, this failure is raised.
         """
-        if self._failure is not None:
-            raise self._failure
+        if self._reception.failure is not None:
+            raise self._reception.failure
         if self._wire is None or self._recorder.ended is not None:
             raise self._lost()
         return self._wire
-
-    async def _ping_each_second(self, wire: Wire) -> None:
-        """Ping the server each second until a ping is not answered.
-
-        Only one ping is open at a time, so that pings do not pile up at a busy server.
-        """
-        while True:
-            sent = self._recorder.now()
-            try:
-                async with asyncio.timeout(PONG_TIMEOUT):
-                    await wire.ping()
-            except TimeoutError:
-                self._recorder.pinged(sent, None)
-                return
-            except Closed:  # the server might still have answered this ping
-                return
-            answered = self._recorder.now()
-            self._recorder.pinged(sent, answered)
-            await asyncio.sleep(max(0.0, PING_INTERVAL - (answered - sent) / 1e9))
-
-    async def _read(self) -> None:
-        assert self._wire is not None
-        most = self.plan.access.max_message
-        try:
-            while True:
-                frame = await self._wire.receive()
-                at = self._recorder.now()
-                record = self._recorder.received(Sender.SERVER, at, frame)
-                others = self._inbox.other_dialects(record)
-                self._add(record)
-                if others:
-                    self._refuse_dialect(record, others)
-                    return
-                if flood := self._inbox.flood(frame, self._handed, most=most):
-                    reason = f"{flood}; {self._arrived()}"
-                    self._recorder.end(Ending.LIMIT, reason=reason)
-                    self._abort()
-                    return
-                if len(self._inbox.received) % _FRAMES_PER_TURN == 0:
-                    await asyncio.sleep(0)
-        except Closed as error:
-            self._closed(error)
-        except Exception as error:  # such as a dialect's; the waiting step raises it
-            self._failure = error
-            reason = f"the client failed to read: {error!r}"
-            self._recorder.end(Ending.BROKEN, reason=reason)
-        finally:
-            self._changed.set()
-
-    def _add(self, record: Record) -> None:
-        self._inbox.add(record)
-        self._changed.set()
-
-    def _refuse_dialect(self, greeting: Record, names: tuple[str, ...]) -> None:
-        """End the session, since the server speaks another dialect.
-
-        ``names`` are the dialects that begin with the event ``greeting``.
-        """
-        said = dialects.load(names[0]).parse(greeting).move
-        self.misfit = (
-            f"{self.plan.access.target.shown} does not speak {self.plan.dialect.name}: "
-            f"the server sent {said} first, which is the first event of "
-            f"{' or '.join(names)}; use "
-            f"--realtime-dialect={names[0]}"
-        )
-        self._recorder.end(Ending.CLOSED_BY_US, reason=self.misfit)
-        self._abort()
 
     async def _await(
         self, come: Callable[[], bool], what: str, *, idle: float, total: float
@@ -635,18 +576,21 @@ class Live:
         begun = time.monotonic()
         last = begun
         while True:
-            self._changed.clear()
+            self._reception.changed.clear()
+            await self._reception.read()
             if come():
                 return
             self._connected()
             left = min(last + idle, begun + total) - time.monotonic()
             try:
                 async with asyncio.timeout(max(0.0, left)):
-                    await self._changed.wait()
+                    await self._reception.changed.wait()
                 last = time.monotonic()
             except TimeoutError:
                 waited = time.monotonic() - begun
-                self._time_out(f"waited {waited:.1f} s for {what}; {self._arrived()}")
+                self._time_out(
+                    f"waited {waited:.1f} s for {what}; {self._reception.summary}"
+                )
                 raise self._lost() from None
 
     def _time_out(self, reason: str) -> None:
@@ -656,24 +600,6 @@ class Live:
     def _abort(self) -> None:
         if self._wire is not None:
             self._wire.abort()
-
-    def _closed(self, error: Closed) -> None:
-        if self._deaf:
-            how = Ending.CLOSED_BY_US
-        elif error.too_large:
-            how = Ending.CANCELLED
-        elif error.protocol_error:
-            how = Ending.BROKEN
-        elif error.by_client:
-            how = Ending.CLOSED_BY_US
-        elif error.code is None:
-            how = Ending.BROKEN
-        else:
-            how = Ending.CLOSED_BY_PEER
-        reason = error.reason
-        if error.too_large:
-            reason = f"{reason}; {self._arrived()}"
-        self._recorder.end(how, code=error.code, reason=reason)
 
     def _lost(self) -> Lost:
         end = self._recorder.ended
@@ -687,18 +613,11 @@ class Live:
             message = f"{code}{end.reason}"
         else:
             return self._loss(LOSSES[end.how], end.reason or end.how.value)
-        return self._loss(LOSSES[end.how], f"{message}; {self._arrived()}")
+        return self._loss(LOSSES[end.how], f"{message}; {self._reception.summary}")
 
     def _loss(self, how: Loss, message: str) -> Lost:
         """Return the exception for a test, without secrets in its message."""
         return Lost(how, self.plan.redactor.clean(message))
-
-    def _arrived(self) -> str:
-        """Return a text that says what the server has sent."""
-        received = 0 if self._wire is None else self._wire.received
-        if received and not self._inbox.received:
-            return f"{received} bytes were received, but no complete event"
-        return self._inbox.summary
 
 
 def _cut(frame: str, parts: int) -> list[str]:

@@ -14,7 +14,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ from pytest_realtime_asr.text.messages import printable, shortened
 LONGEST = 2000  # characters of an error message, which may quote the server
 MAX_MESSAGE = 2**20  # bytes of an event or of the body of an HTTP response
 MAX_PINGS = 10_000  # pings and pongs that the server may send in one session
+FRAMES_PER_TURN = 64  # frames read before other tasks of the loop may run
 CLOSE_TIMEOUT = 2.0  # s that the server may take to answer a close frame
 _SMALL_BUFFER = 4096  # bytes of the receive buffer while the client does not read
 _QUIET = logging.getLogger(f"{__name__}.quiet")
@@ -167,6 +168,8 @@ class _Connection(ClientConnection):
             bytearray()
         )  # start of the response, until the library gets it
         self._cut: asyncio.TimerHandle | None = None
+        self.on_text: Callable[[str], None] | None = None  # see `Wire.listen`
+        self._turn = 0  # frames that `on_text` may still get in this turn
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
@@ -178,6 +181,7 @@ class _Connection(ClientConnection):
         upgraded = self.response is not None
         if not upgraded:
             self._response += data
+        self._turn = FRAMES_PER_TURN
         super().data_received(data)
         if upgraded:
             self.received += len(data)
@@ -190,6 +194,13 @@ class _Connection(ClientConnection):
             self._cut = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def process_event(self, event: Any) -> None:
+        # What is in the queue of the library comes first.
+        if self.on_text and self._turn and not len(self.recv_messages.frames):
+            text = _text(event)
+            if text is not None:
+                self._turn -= 1
+                self.on_text(text)
+                return
         if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
             self._pings += 1
             self.controls += 2 + len(event.data)  # the header has two bytes
@@ -212,6 +223,14 @@ class _Connection(ClientConnection):
         if self._cut is not None:
             self._cut.cancel()
         super().connection_lost(exc)
+
+
+def _text(event: Any) -> str | None:
+    """Return the text of a text message in one frame; ``None`` for other events."""
+    if isinstance(event, Frame) and event.opcode is Opcode.TEXT and event.fin:
+        with suppress(UnicodeDecodeError):  # `recv` closes the connection for it
+            return str(event.data, "utf-8")
+    return None
 
 
 def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
@@ -251,6 +270,7 @@ class Wire:
         self._connection = connection
         self._max_message = max_message
         self._reading = True
+        self._fragments = False  # whether a message in fragments is being sent
 
     @property
     def encryption(self) -> Encryption | None:
@@ -270,6 +290,39 @@ class Wire:
         """The client's own port of the connection."""
         return int(self._connection.transport.get_extra_info("sockname")[1])
 
+    @property
+    def ready(self) -> bool:
+        """Whether `send_now` may be called."""
+        connection = self._connection
+        return (
+            connection.protocol.state is State.OPEN
+            and not connection.paused
+            and not self._fragments
+            and not connection.transport.is_closing()
+        )
+
+    def send_now(self, frame: bytes, *, binary: bool = False) -> bool:
+        """Send a frame without waiting; return whether the socket has accepted it.
+
+        If it has not accepted all of the frame, `accepted` waits until it has.
+        """
+        connection = self._connection
+        if binary:
+            connection.protocol.send_binary(frame)
+        else:
+            connection.protocol.send_text(frame)
+        connection.send_data()
+        return not connection.paused
+
+    async def accepted(self) -> None:
+        """Wait until the socket has accepted all that was sent. Raises `Closed`."""
+        with self._translated():
+            try:
+                await self._connection.drain()
+            except OSError:
+                await self._connection.wait_closed()
+                raise self._connection.protocol.close_exc from None
+
     async def send(self, frame: str | bytes) -> None:
         """Send a text frame and wait until the socket has accepted the frame.
 
@@ -288,14 +341,28 @@ class Wire:
 
         Raises `Closed`.
         """
-        with self._translated():
-            await self._connection.send(parts)
+        self._fragments = True
+        try:
+            with self._translated():
+                await self._connection.send(parts)
+        finally:
+            self._fragments = False
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong. Raises `Closed`."""
         with self._translated():
             # The future is kept: a pong may arrive after a cancellation.
             await asyncio.shield(await self._connection.ping())
+
+    def listen(self, on_text: Callable[[str], None] | None) -> None:
+        """Call ``on_text`` with text messages as they arrive; `receive` gets the rest.
+
+        The rest is what cannot be handed over at once: binary messages, messages in
+        fragments, text that is not UTF-8, and all that arrives while such a message
+        waits for `receive`. Messages keep their order if `receive` is awaited all the
+        time. ``None`` ends the calls.
+        """
+        self._connection.on_text = on_text
 
     async def receive(self) -> str | bytes:
         """Return the next frame. Raises `Closed`."""
@@ -310,6 +377,7 @@ class Wire:
         """Stop reading the socket, so that the server meets back-pressure."""
         if self._open:
             self._reading = False
+            self.listen(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
             self._connection.transport.pause_reading()
 

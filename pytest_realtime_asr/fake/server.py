@@ -28,7 +28,8 @@ from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.session import FakeSession
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.trace.records import Ending, Recorder, Trace, Vantage
+from pytest_realtime_asr.trace.recorder import Recorder
+from pytest_realtime_asr.trace.records import Ending, Trace, Vantage
 
 HOST = "127.0.0.1"
 KEPT = 1000  # the number of latest sessions whose traces are kept

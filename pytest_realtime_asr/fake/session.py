@@ -19,7 +19,8 @@ from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
-from pytest_realtime_asr.trace.records import Recorder, Sender, Span
+from pytest_realtime_asr.trace.recorder import Recorder
+from pytest_realtime_asr.trace.records import Sender, Span
 
 _DIED = 70  # the exit code of a server that crashes by a fault or beyond its capacity
 

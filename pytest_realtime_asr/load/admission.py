@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.session_refusal import (
     CODES,
     STATUSES,
@@ -65,9 +64,7 @@ def _is_refused(row: Row) -> bool:
         return end.code in STATUSES
     if not row.lost:
         return False
-    return end.code == TRY_AGAIN_LATER or (
-        row.lost is Loss.REFUSED and any(code in row.reason for code in CODES)
-    )
+    return end.code == TRY_AGAIN_LATER or row.refusal in CODES
 
 
 def _how(row: Row) -> str:
@@ -75,4 +72,6 @@ def _how(row: Row) -> str:
     end = row.opened.end
     if end.how is Ending.REFUSED:
         return f"HTTP {end.code}"
-    return f"close code {TRY_AGAIN_LATER}" if end.code == TRY_AGAIN_LATER else "error"
+    if end.code == TRY_AGAIN_LATER:
+        return f"close code {end.code}"
+    return f"the error {row.refusal}"

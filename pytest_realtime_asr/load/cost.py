@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_realtime_asr.load.workload import Arrivals, Load
+from pytest_realtime_asr.load.runner import ALONE
+from pytest_realtime_asr.load.schedule import most_audio
+from pytest_realtime_asr.load.variation import MOST_LEAD
+from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
+from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.text.number_format import about, length, several
-
-LEAD = 0.2  # s of silence before a varied clip, at most
-WITNESSED = 3  # clips, the shortest, that a witness sends before and after a level
-RECOVERY = 30.0  # s for which a witness waits until a server has recovered, at most
-# A Poisson number exceeds its mean by so many standard deviations once in 3 million.
-_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +42,29 @@ class LoadCost:
         )
 
 
-def level_cost(load: Load, clips: Collection[float]) -> LoadCost:
+def level_cost(load: Load, clips: Sequence[float]) -> LoadCost:
     """Return the cost of one level, with its witnesses.
 
     ``clips`` are the lengths of the clips in s; there is one at least.
     """
-    longest = max(clips) + (LEAD if load.varied else 0.0)
+    longest = max(clips) + MOST_LEAD / 1000
     through = load.planned + longest
-    side = sum(sorted(clips)[:WITNESSED]) if load.witnesses else 0.0
+    side = sum(sorted(clips)[:CLIPS]) if load.witnesses else 0.0
     recovering = max(side, RECOVERY + longest)
     return LoadCost(
         streams=load.streams + load.witnesses,
-        audio=_audio(load, longest) + load.witnesses * (side + through + recovering),
+        audio=most_audio(load, clips) + load.witnesses * (side + through + recovering),
         seconds=side + through + side,
     )
 
 
-def alone_cost(clips: Collection[float]) -> LoadCost:
-    """Return the cost of sending each clip once without load."""
-    seconds = sum(clips)
-    return LoadCost(1 if clips else 0, seconds, seconds)
+def alone_cost(clips: Sequence[float]) -> LoadCost:
+    """Return the cost of sending the clips without load, one after the other.
+
+    ``clips`` are as in `level_cost`.
+    """
+    seconds = min(sum(clips), ALONE + max(clips))
+    return LoadCost(1, seconds, seconds)
 
 
 def bounded_cost(streams: int, seconds: float) -> LoadCost:
@@ -73,15 +73,3 @@ def bounded_cost(streams: int, seconds: float) -> LoadCost:
     This is for a search, whose levels are not known in advance.
     """
     return LoadCost(streams, streams * seconds, seconds)
-
-
-def _audio(load: Load, longest: float) -> float:
-    """Return the most audio in s that the streams of a level send."""
-    # A stream speaks in real time, and may finish a session that it has begun.
-    most = load.streams * (load.talk * load.planned + longest)
-    if load.arrivals is None:
-        return most
-    sessions = load.rate * load.planned
-    if load.arrivals is Arrivals.POISSON:
-        sessions += _DEVIATIONS * math.sqrt(sessions)
-    return min(most, (math.floor(sessions) + 1) * longest)

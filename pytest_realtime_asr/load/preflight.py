@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.load.machine import Machine
 from pytest_realtime_asr.load.workload import Load
-from pytest_realtime_asr.text.number_format import length, plain, several
+from pytest_realtime_asr.text.number_format import length, several
 
 DESCRIPTORS = 64  # of a worker in addition to one for each session
 SHORTEST = 1.0  # s of a clip; the handshake takes a large part of a shorter session
@@ -188,7 +188,7 @@ def _sessions(sessions: float | None) -> Finding | None:
         return None
     return Finding(
         Subject.SESSIONS,
-        f"{plain(sessions)} are open at the server before the load",
+        f"{sessions:g} open at the server before the load",
         "the server should have none",
         "they use a part of its capacity; end them, or test at another time",
     )

@@ -16,6 +16,7 @@ from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLos
 from pytest_realtime_asr.text.messages import one_line
 
 _ENDING = 10.0  # s that a stopped worker may take to cut off its sessions
+_REST = 1.0  # s that a worker may take to end after its last message
 _SHOWN = 300  # characters of the standard error of a worker that ended
 
 
@@ -28,7 +29,7 @@ class Processes:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._messages: queue.Queue[Message] = queue.Queue()
-        self._workers: dict[int, _Process] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._stopped = False
         self._changing = threading.Lock()
 
@@ -57,14 +58,21 @@ class Processes:
         for worker in stopped.values():
             worker.stop()
 
-    def _worker(self, number: int) -> _Process:
+    @property
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The processes that can take a shard, in the order of their numbers."""
+        with self._changing:
+            known = sorted(self._workers.items())
+        return tuple(each for _, each in known if each.alive)
+
+    def _worker(self, number: int) -> WorkerProcess:
         found = self._workers.get(number)
         if found is None or not found.alive:
-            found = self._workers[number] = _Process(number, self._messages)
+            found = self._workers[number] = WorkerProcess(number, self._messages)
         return found
 
 
-class _Process:
+class WorkerProcess:
     """One worker process, with a thread that reads its messages."""
 
     def __init__(self, number: int, messages: queue.Queue[Message]) -> None:
@@ -96,6 +104,7 @@ class _Process:
         return self._process.pid
 
     def start(self, shard: Shard) -> None:
+        """Send a shard to the process."""
         self._shard = shard
         self._write(shard)
 
@@ -109,9 +118,10 @@ class _Process:
             ending.join()
             self._reading.join()
 
-    def _end(self) -> None:
+    def _end(self, patience: float = _ENDING) -> None:
+        """Wait for the end of the process, and kill it after ``patience`` s."""
         try:
-            self._process.wait(_ENDING)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
@@ -138,6 +148,7 @@ class _Process:
                 if isinstance(message, ShardEnd | ShardLost):
                     self._shard = None
                 self._messages.put(message)
+        self._end(_REST)  # nothing that it still does could be reported
         code = self._process.wait()
         self._close()
         shard = self._shard

@@ -35,6 +35,7 @@ from pytest_realtime_asr.load.level import Level, Witness
 from pytest_realtime_asr.load.progress import LATENCY, Progress, progress
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.schedule import Turn
+from pytest_realtime_asr.load.server_metrics import Sampler, Source
 from pytest_realtime_asr.load.witnesses import LoneSessions, Witnesses
 from pytest_realtime_asr.load.workload import Load, Phase
 from pytest_realtime_asr.text.number_format import several
@@ -71,7 +72,8 @@ class Runner:
     ``connection`` is the plan in the form for other processes. The load sends
     ``clips``. Each row is passed to ``sink`` with its purpose, in the thread that
     called, or on a thread of ``loop`` for sessions outside the load. ``report`` gets
-    the progress each second. Raises `AudioError` if a clip cannot be decoded.
+    the progress each second. ``metrics`` says where the server shows its own metrics,
+    which are read through each level. Raises `AudioError` if a clip cannot be decoded.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Runner:
         *,
         sink: Sink = lambda row, purpose: None,
         report: Callable[[Progress], None] = lambda progress: None,
+        metrics: Source | None = None,
     ) -> None:
         self._loop = loop
         self._plan = replace(plan, pace=1.0)
@@ -91,6 +94,7 @@ class Runner:
         self._executor = executor
         self._sink = sink
         self._report = report
+        self._metrics = metrics
         rate = plan.caller.rate
         self.clips = tuple(_decoded(each, rate) for each in clips)
         self._alone: tuple[Row, ...] | None = None
@@ -149,6 +153,22 @@ class Runner:
         that had ended have reached the sink.
         """
         alone = self.alone() if compared else ()
+        if self._metrics is None:
+            return self._level(load, number, purpose, alone)
+        sampler = Sampler(self._metrics)
+        sampler.start()
+        try:
+            level = self._level(load, number, purpose, alone)
+        except BaseException:
+            sampler.cancel()
+            raise
+        start = Clock.at(level.started.timestamp()).start
+        return replace(level, server=sampler.stop(start))
+
+    def _level(
+        self, load: Load, number: int, purpose: Purpose, alone: tuple[Row, ...]
+    ) -> Level:
+        """Run a level, with the witnesses before and after it."""
         seen: list[Row] = []
         witnesses = Witnesses(self._lone(Purpose.WITNESS, seen), load, self.clips)
         before = self._wait(witnesses.before())

@@ -23,6 +23,7 @@ from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.dialects import Dialect, operations
 from pytest_realtime_asr.load.level import Sampled
+from pytest_realtime_asr.text.messages import printable, shortened
 
 INTERVAL = 1.0  # s between two readings
 READING = 3.0  # s that one reading may take
@@ -34,9 +35,11 @@ MISSING = (
 _PAUSE = 0.2  # s between two readings while the server settles
 _LIBRARY = "prometheus_client"
 _NAME = re.compile(rb"[a-z_:][a-z0-9_:]*", re.IGNORECASE)
-# The library scans a line character by character, and does so several times.
-_LONGEST = 2**18  # bytes of the lines that are parsed
+# The library takes up to 0.1 s for lines of this length, in which no other thread of
+# the process makes much progress.
+_LONGEST = 2**16  # bytes of the lines that are parsed
 _LONGEST_LINE = 2**12  # bytes
+_SHOWN = 200  # characters of a message that quotes the server
 
 
 class Gauge(enum.StrEnum):
@@ -202,8 +205,9 @@ def _samples(text: str) -> list[tuple[str, float]]:
             for sample in family.samples
         ]
     except (ValueError, OverflowError, IndexError) as error:
+        why = shortened(printable(str(error)), _SHOWN)
         raise ValueError(
-            f"the response is not in Prometheus's text format: {error}"
+            f"the response is not in Prometheus's text format: {why}"
         ) from None
 
 
@@ -229,6 +233,10 @@ class Sampler:
         """Start; return after the first reading, or after `READING` s without it."""
         self._thread.start()
         self._began.wait(READING)
+
+    def cancel(self) -> None:
+        """Stop without a result; a reading that has begun is not waited for."""
+        self._over.set()
 
     def stop(self, start: float) -> Sampled:
         """Stop; return the metrics by the time since ``start``.

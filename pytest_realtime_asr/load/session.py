@@ -1,4 +1,8 @@
-"""One session under load: it runs on the event loop and is judged on a thread."""
+"""One session under load: the part that runs on the event loop, and its judging.
+
+The event loop only sends and reads. A session that has ended becomes a `Sent`, which
+can be pickled, so that another process can judge it.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,39 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.session import Live
-from pytest_realtime_asr.client.transcription import (
-    Begun,
-    Transcription,
-    run_decoded,
-)
+from pytest_realtime_asr.client.transcription import Transcription, run_decoded
 from pytest_realtime_asr.load.clock import Clock
 from pytest_realtime_asr.load.executor import Clip
 from pytest_realtime_asr.load.row import Found, Opened, Row
 from pytest_realtime_asr.load.schedule import Turn
 from pytest_realtime_asr.load.workload import Phase
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import Trace
 
 STOPPED = "the level was stopped before the session ended"
+_BARE = Redactor()
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Sent:
     """A session that has ended and is not yet judged.
 
-    ``clip`` is the clip as it was sent. The times are those of `Row`.
+    The times are those of `Row`. ``trace`` may contain secrets, and its redactor is
+    left out, since the process that judges has one.
     """
 
     turn: Turn
     phase: Phase
-    clip: Clip
-    live: Live = field(repr=False)
-    lost: Lost | None
     began: float
     ended: float
+    trace: Trace = field(repr=False)
+    lost: Loss = Loss.NONE
+    reason: str = ""
 
 
 async def run(
@@ -50,7 +55,7 @@ async def run(
     clock: Clock,
     stopped: Callable[[], bool] = lambda: False,
     pings: bool = False,
-) -> Ended:
+) -> Sent:
     """Run the session of a turn, which sends ``clip``.
 
     If the task is cancelled while ``stopped()`` is true, the session is cut off and
@@ -67,33 +72,50 @@ async def run(
             raise
         task.uncancel()
         lost = Lost(Loss.CANCELLED, STOPPED)
-    return Ended(turn, phase, clip, live, lost, began, clock.now)
+    return Sent(
+        turn,
+        phase,
+        began,
+        clock.now,
+        replace(live.trace, redactor=_BARE),
+        Loss.NONE if lost is None else lost.how,
+        "" if lost is None else str(lost),
+    )
 
 
-def transcription(ended: Ended) -> Transcription:
-    """Return the transcription of a session, with its recording."""
-    return Begun(ended.live, ended.clip.utterance).ended(ended.lost)
+def transcription(sent: Sent, clip: Clip, plan: Plan) -> Transcription:
+    """Return the transcription of a session that sent ``clip``, with its recording."""
+    trace = replace(sent.trace, redactor=plan.redactor)
+    return Transcription(
+        utterance=clip.utterance,
+        recording=dialects.recording(plan.dialect, trace),
+        dialect=plan.dialect,
+        rules=plan.rules,
+        lost=sent.lost,
+        reason=sent.reason,
+    )
 
 
-def row(ended: Ended, take: Transcription, *, worker: int = 0) -> Row:
+def row(sent: Sent, take: Transcription, *, clip: str, worker: int = 0) -> Row:
     """Judge a session and return its row, without the trace.
 
-    ``take`` is the transcription of the session. This takes milliseconds of CPU time.
+    ``take`` is the transcription of the session, and ``clip`` the id of its utterance
+    before the variation. This takes milliseconds of CPU time.
     """
-    turn, utterance = ended.turn, ended.clip.utterance
+    turn, utterance = sent.turn, take.utterance
     measured, trace = take.measured, take.trace
     timeline = take.timeline
     return Row(
         stream=turn.stream,
         number=turn.number,
-        clip=utterance.clip,
+        clip=clip,
         perturbation=utterance.perturbation,
-        phase=ended.phase,
+        phase=sent.phase,
         due=turn.due,
-        began=ended.began,
+        began=sent.began,
         speech=turn.due,
         planned=turn.planned,
-        ended=ended.ended,
+        ended=sent.ended,
         opened=Opened(trace.started, trace.opened, trace.end, trace.port),
         measured=replace(measured, violations=()),
         lost=take.lost,

@@ -1,7 +1,8 @@
 """Runs the streams of a shard on one event loop.
 
-The loop only opens sessions, sends and reads. Clips are varied and sessions are judged
-on one other thread.
+The loop only opens sessions, sends and reads; another process judges the sessions. To
+vary a clip of usual length takes less than a millisecond, which is less than a switch
+to a thread would cost.
 """
 
 from __future__ import annotations
@@ -9,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -20,33 +19,32 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.load import schedule, session
 from pytest_realtime_asr.load.clock import Clock
 from pytest_realtime_asr.load.connection import plan
-from pytest_realtime_asr.load.evidence import Evidence
 from pytest_realtime_asr.load.executor import (
     Clip,
-    Message,
     NotBegun,
     Shard,
     ShardEnd,
     ShardLost,
 )
+from pytest_realtime_asr.load.judge import Judged
 from pytest_realtime_asr.load.schedule import Stream, Turn
-from pytest_realtime_asr.load.session import Ended
-from pytest_realtime_asr.metrics.pacing import audio_delays, tick_delay
-from pytest_realtime_asr.stats import quantile
+from pytest_realtime_asr.load.session import Sent
+from pytest_realtime_asr.metrics.pacing import tick_delay
 
 _EARLY = 0.2  # s before a session is due in which its clip is made
 _LATE = 1.0  # s after which a session of an open load is no longer begun
-_TAIL = 0.99
+_LONG = 30.0  # s of audio from which a clip is varied on another thread
 
 
 class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
-    ``send`` is called with each message, on other threads than that of the loop.
+    ``send`` is awaited with the shard, then with each of its sessions, and at last with
+    its end or its loss, as `JudgeProcess.send`. It should not wait.
     """
 
     def __init__(
-        self, loop: Loop, shard: Shard, send: Callable[[Message], None]
+        self, loop: Loop, shard: Shard, send: Callable[[Judged], Awaitable[None]]
     ) -> None:
         self._loop = loop
         self._shard = shard
@@ -54,15 +52,10 @@ class ShardRun:
         self._send = send
         self._plan = plan(shard.connection)
         self._clock = Clock.at(shard.start)
-        self._evidence = Evidence()
-        self._delays = array("d")  # ns, of all frames of audio
         self._not_begun: Counter[str] = Counter()
         self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = 0
-        self._judging: list[Future[None]] = []
-        self._making = ThreadPoolExecutor(1, "realtime-asr-clips")
-        self._judge = ThreadPoolExecutor(1, "realtime-asr-judge")
 
     def stop(self) -> None:
         """Begin no further session and cut off those that are open; on the loop."""
@@ -72,10 +65,11 @@ class ShardRun:
 
     async def run(self) -> None:
         """Run all sessions of the shard; the last message is its end or its loss."""
+        await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:
             why = f"it was ready {ready:.1f} s after the start of the level"
-            await self._tell(ShardLost(self._shard.worker, why, self._shard.streams))
+            await self._send(ShardLost(self._shard.worker, why, self._shard.streams))
             return
         self._loop.watch()
         began = time.monotonic_ns()
@@ -87,24 +81,15 @@ class ShardRun:
             ended = time.monotonic_ns()
             lag = self._loop.lag(began, ended)
             self._loop.unwatch()
-        for each in self._judging:
-            await asyncio.wrap_future(each)
-        await self._tell(
+        await self._send(
             ShardEnd(
                 worker=self._shard.worker,
-                late=quantile(self._delays, _TAIL) / 1e6 if self._delays else 0.0,
                 lag=tick_delay(lag) or 0.0,
                 cpu=lag.load,
                 not_begun=dict(self._not_begun),
-                worst=await asyncio.to_thread(lambda: self._evidence.worst),
                 seconds=self._plan.meter.seconds,
             )
         )
-        self._making.shutdown(wait=False)
-        self._judge.shutdown(wait=False)
-
-    async def _tell(self, message: Message) -> None:
-        await asyncio.to_thread(self._send, message)
 
     async def _without_garbage_collection(self) -> None:
         await self._clock.until(self._load.ramp)
@@ -140,8 +125,8 @@ class ShardRun:
             await self._clock.until(turn.due - _EARLY)
             clip = await self._clip(turn)
             await self._clock.until(turn.due)
-            ended = await self._session(turn, clip)
-            earliest = stream.after(turn, ended.ended)
+            sent = await self._session(turn, clip)
+            earliest = stream.after(turn, sent.ended)
 
     async def _run_arrivals(self, lengths: list[float]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -188,14 +173,15 @@ class ShardRun:
         clip = self._shard.clips[turn.clip]
         if turn.variation is None:
             return clip
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._making, turn.variation, clip)
+        if clip.audio.seconds > _LONG:
+            return await asyncio.to_thread(turn.variation, clip)
+        return turn.variation(clip)
 
-    async def _session(self, turn: Turn, clip: Clip) -> Ended:
+    async def _session(self, turn: Turn, clip: Clip) -> Sent:
         planned = self._plan
         if self._load.jitter:
             planned = replace(planned, jitter=self._load.jitter, seed=turn.seed)
-        ended = await session.run(
+        sent = await session.run(
             self._loop,
             planned,
             turn,
@@ -204,15 +190,8 @@ class ShardRun:
             clock=self._clock,
             stopped=lambda: self._stopped,
         )
-        self._judging.append(self._judge.submit(self._finish, ended))
-        return ended
-
-    def _finish(self, ended: Ended) -> None:
-        """Judge a session and send its row; runs on the thread that judges."""
-        take = session.transcription(ended)
-        row = session.row(ended, take, worker=self._shard.worker)
-        self._delays.extend(audio_delays(take.timeline))
-        self._send(self._evidence.add(row, take.trace, drawn=ended.turn.drawn))
+        await self._send(sent)
+        return sent
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Variation:
         silence = self.lead * audio.rate // 1000
         noise = _triangular(self.seed, silence + audio.samples)
         samples = np.zeros(silence + audio.samples, dtype="<i2")
-        np.clip(audio.array, 1 - _LARGEST, _LARGEST - 1, out=samples[silence:])
+        np.clip(audio.array, -_LARGEST, _LARGEST - 1, out=samples[silence:])
         samples += noise
         varied = Audio(samples.tobytes(), audio.rate)
         return Clip(self._moved(clip.utterance, varied, silence / audio.rate), varied)

@@ -19,6 +19,7 @@ from pytest_realtime_asr.load.evidence import Evidence
 from pytest_realtime_asr.load.executor import Clip
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.schedule import Turn
+from pytest_realtime_asr.load.session import Sent
 from pytest_realtime_asr.load.variation import Variation
 from pytest_realtime_asr.load.workload import Load, Phase
 
@@ -43,16 +44,18 @@ class LoneSessions:
     async def run(self, turn: Turn, clip: Clip, *, phase: Phase, clock: Clock) -> Row:
         """Run the session of a turn when it is due, and return its row."""
         await clock.until(turn.due)
+        id = clip.utterance.id
         if turn.variation is not None:
             clip = await asyncio.to_thread(turn.variation, clip)
-        ended = await session.run(
+        sent = await session.run(
             self.loop, self.plan, turn, clip, phase=phase, clock=clock, pings=True
         )
-        return await asyncio.to_thread(self._judged, ended)
+        return await asyncio.to_thread(self._judged, sent, clip, id)
 
-    def _judged(self, ended: session.Ended) -> Row:
-        take = session.transcription(ended)
-        row = self._evidence.add(session.row(ended, take), take.trace, drawn=False)
+    def _judged(self, sent: Sent, clip: Clip, id: str) -> Row:
+        take = session.transcription(sent, clip, self.plan)
+        row = session.row(sent, take, clip=id)
+        row = self._evidence.add(row, take.trace, drawn=False)
         self.sink(row)
         return row
 

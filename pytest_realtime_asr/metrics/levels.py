@@ -230,8 +230,8 @@ def recovery(values: LevelValues) -> Estimate | None:
     Source: recovery time after an overload, as in tests of queues: a backlog is served
         long after its cause is over
     """
-    before = _by_clip(values.witness.before)
-    limits = {clip: recovered(max(finals)) for clip, finals in before.items()}
+    finals = [each for each in values.witness.before if math.isfinite(each.final)]
+    limits = {clip: recovered(max(seen)) for clip, seen in _by_clip(finals).items()}
     after = sorted(
         (each for each in values.witness.after if each.at >= values.end),
         key=lambda each: each.at,

@@ -67,6 +67,7 @@ class LoadGenerator:
             self._run.executor,
             sink=self._record,
             report=lambda progress: self._run.progress(str(progress)),
+            metrics=self._run.servers.metrics(self._plan),
         )
         return self._runner
 

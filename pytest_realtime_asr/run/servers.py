@@ -25,7 +25,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.load.server_metrics import Source, source
+from pytest_realtime_asr.load.server_metrics import Source, is_installed, source
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run import model_choice
@@ -233,8 +233,13 @@ class Servers:
             meter=self._meter,
         )
 
-    def metrics(self, plan: Plan) -> Source:
-        """Return where the server of these sessions shows its own metrics."""
+    def metrics(self, plan: Plan) -> Source | None:
+        """Return where the server of these sessions shows its own metrics.
+
+        Return ``None`` if the library that parses them is not installed.
+        """
+        if not is_installed():
+            return None
         server = self._config.server
         # The metrics may be encrypted even if the sessions are not.
         access = replace(plan.access, tls=server.tls.context())

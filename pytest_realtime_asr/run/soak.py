@@ -10,7 +10,7 @@ from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import arguments, server_metrics, soak_run
 from pytest_realtime_asr.load.arguments import Duration
-from pytest_realtime_asr.load.server_metrics import Sampler, Unreadable
+from pytest_realtime_asr.load.server_metrics import Sampler, Source, Unreadable
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.soak_run import SoakRun
 from pytest_realtime_asr.run.ledger import Ledger
@@ -55,17 +55,13 @@ class SoakTest:
         """Run the soak; blocks. Raises `AudioLimit`."""
         run = self._run
         run.take_turn(self._ledger)
-        source, unread = run.servers.metrics(self._plan), ""
-        try:
-            server_metrics.read(source)
-        except Unreadable as error:
-            unread = str(error)
+        sampled, unread = _readable(run.servers.metrics(self._plan))
         plan = soak_run.plan(
             self._seconds,
             streams=self._streams,
             talk=self._talk,
             seed=self._seed,
-            sampled=not unread,
+            sampled=sampled is not None,
         )
         generator = self._generator = LoadGenerator(
             run,
@@ -89,7 +85,7 @@ class SoakTest:
                 sessions,
                 long,
                 lambda: generator.level(plan.load, compared=False),
-                None if unread else Sampler(source, interval=plan.interval),
+                None if sampled is None else Sampler(sampled, interval=plan.interval),
                 unread,
                 run.progress,
             )
@@ -106,3 +102,16 @@ class SoakTest:
             self._generator.interrupt()
         if self._soak is not None:
             self._soak.interrupt()
+
+
+def _readable(source: Source | None) -> tuple[Source | None, str]:
+    """Return the source if the server shows its metrics there, else why it does not."""
+    if source is None:
+        return None, (
+            "prometheus-client is not installed; install pytest-realtime-asr[load]"
+        )
+    try:
+        server_metrics.read(source)
+    except Unreadable as error:
+        return None, str(error)
+    return source, ""

@@ -9,10 +9,8 @@ times smaller than the bytes.
 from __future__ import annotations
 
 import enum
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,10 +20,8 @@ from pytest_realtime_asr.text.privacy import without_bytes, without_texts
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
 
 FORMAT = 1
-LONGEST = 2**20  # characters or bytes of a frame that is kept complete
 NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
 TAIL = "tail"  # the asset name of the silence that ends an utterance
-_START = 100  # characters or bytes of a longer frame that are kept
 # Ends a shortened frame that had a secret.
 HIDDEN = f"... [the rest is left out; the frame contained {REMOVED}]"
 
@@ -328,131 +324,3 @@ def _decode(row: bytes, kind: type[_T], number: int) -> _T:
         return msgspec.json.decode(row, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from error
-
-
-class Recorder:
-    """Collects the records of a session and returns them as a trace.
-
-    Frames are kept unchanged; ``redactor`` becomes part of the trace and removes the
-    secrets when the trace is written. If a frame is longer than `LONGEST`, only its
-    start is kept, without secrets; a note says how much is missing, or that the rest
-    contained a secret. ``clock`` returns nanoseconds. Times are counted from the last
-    call of `begin`; the constructor calls `begin` once.
-    """
-
-    def __init__(
-        self,
-        *,
-        vantage: Vantage,
-        dialect: str,
-        rate: int,
-        target: str,
-        version: str = "",
-        redactor: Redactor | None = None,
-        clock: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
-        self._redactor = Redactor() if redactor is None else redactor
-        self._clock = clock
-        self._vantage = vantage
-        self._dialect = dialect
-        self.rate = rate
-        self._target = target
-        self._version = version
-        self._opened: int | None = None
-        self._port: int | None = None
-        self._end: End | None = None
-        self._pings: list[Ping] = []
-        self.records: list[Record] = []
-        self.begin()
-
-    def begin(self) -> None:
-        """Set time zero to now, the start of the connection attempt."""
-        self._zero = self._clock()
-        self._started = datetime.now(UTC)
-
-    def now(self) -> int:
-        """Return the nanoseconds since the start of the connection attempt."""
-        return self._clock() - self._zero
-
-    def open(self, *, port: int | None = None) -> None:
-        """Record the time at which the connection opened, and the client's own port."""
-        self._opened = self.now()
-        self._port = port
-
-    def received(
-        self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
-    ) -> Record:
-        """Record a frame that was received at the time ``at``."""
-        return self._add(Record(sender, at, span=span), frame)
-
-    def sent(
-        self,
-        sender: Sender,
-        frame: str | bytes,
-        *,
-        due: int,
-        woke: int,
-        span: Span | None = None,
-        raw: bool = False,
-    ) -> Record:
-        """Record a frame that the socket has just accepted."""
-        record = Record(sender, self.now(), due=due, woke=woke, span=span, raw=raw)
-        return self._add(record, frame)
-
-    def pinged(self, sent: int, answered: int | None) -> None:
-        """Record a ping that was answered, or that was not answered in time."""
-        self._pings.append(Ping(sent, answered))
-
-    def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
-        """Record the end of the session; only the first call counts."""
-        if self._end is None:
-            self._end = End(how, self.now(), code, reason)
-
-    @property
-    def ended(self) -> End | None:
-        """The end of the session; ``None`` before it is recorded."""
-        return self._end
-
-    def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
-        """Return the trace so far.
-
-        If no end is recorded, the trace ends now, closed by the recorder.
-        """
-        return Trace(
-            vantage=self._vantage,
-            dialect=self._dialect,
-            rate=self.rate,
-            target=self._target,
-            started=self._started,
-            opened=self._opened,
-            records=tuple(self.records),
-            end=self._end or End(Ending.CLOSED_BY_US, self.now()),
-            lag=lag,
-            pings=tuple(self._pings),
-            version=self._version,
-            redactor=self._redactor,
-            port=self._port,
-        )
-
-    def _add(self, record: Record, frame: str | bytes) -> Record:
-        if isinstance(frame, str):
-            record = replace(record, text=self._shortened(frame))
-        else:
-            record = replace(record, data=self._shortened(frame))
-        self.records.append(record)
-        return record
-
-    def _shortened(self, frame: _Frame) -> _Frame:
-        """Return a frame, or the start of a frame that is longer than `LONGEST`."""
-        if len(frame) <= LONGEST:
-            return frame
-        note = f"... [{len(frame) - _START} more]"
-        if isinstance(frame, str):
-            shown = self._redactor.shows(frame)
-            return self._redactor.clean(frame)[:_START] + (HIDDEN if shown else note)
-        shown = self._redactor.shows(frame.decode("latin-1"))
-        begin = self._redactor.clean_bytes(frame)[:_START]
-        return begin + (HIDDEN if shown else note).encode()
-
-
-_Frame = TypeVar("_Frame", str, bytes)

@@ -7,10 +7,10 @@ import pytest
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.dialects.vllm import VLLM
+from pytest_realtime_asr.trace.recorder import Recorder
 from pytest_realtime_asr.trace.records import (
     Ending,
     Record,
-    Recorder,
     Sender,
     Span,
     Trace,

@@ -10,20 +10,26 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
 from itertools import pairwise
 
 import pytest
 import trio
 
+from pytest_realtime_asr.client import loop as loops
 from pytest_realtime_asr.client.loop import KEPT, TICK, TOLERATED, Loop
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.trace.records import Lag
 
 MS = 1_000_000
+FAST = pytest.mark.skipif(find_spec("uvloop") is None, reason="needs uvloop")
 
 
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
+@pytest.fixture(params=[False, pytest.param(True, marks=FAST)])
+def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
+    loop = Loop(fast=request.param)
+    assert loop.fast is request.param
     yield loop
     loop.stop()
 
@@ -195,6 +201,34 @@ def test_stop_cancels_what_runs() -> None:
     assert work.cancelled.is_set()
     assert future.cancelled()
     assert not any(t.name == "realtime-asr" for t in threading.enumerate())
+    loop.stop()
+
+
+# The implementation
+
+
+def test_without_uvloop_the_loop_of_asyncio_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(loops, "version", missing)
+    loop = Loop(fast=True)
+    assert not loop.fast
+    assert loop.run(double(21)) == 42
+    loop.stop()
+
+
+@pytest.mark.parametrize("old", ["0.22.1", "0.9"])
+def test_an_uvloop_that_mixes_sessions_up_is_refused(
+    monkeypatch: pytest.MonkeyPatch, old: str
+) -> None:
+    monkeypatch.setattr(loops, "version", lambda name: old)
+    with pytest.raises(InputError, match=rf"uvloop {old} may .* install uvloop 0\.23"):
+        Loop(fast=True)
+    loop = Loop()  # nobody asked for it
+    assert loop.run(double(21)) == 42
     loop.stop()
 
 

@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr.client import target, transport
 from pytest_realtime_asr.client.transport import (
+    FRAMES_PER_TURN,
     MAX_MESSAGE,
     Access,
     Closed,
@@ -711,6 +712,123 @@ def test_a_message_in_fragments(parts: list[str]) -> None:
     with serving(collect) as url:
         assert asyncio.run(talk()) == ["all", "whole again"]
     assert seen == [*parts, ""]
+
+
+def test_frames_that_are_sent_at_once() -> None:
+    async def talk() -> list[str | bytes]:
+        async with wired(url) as wire:
+            assert wire.ready
+            assert wire.send_now("é".encode())
+            assert wire.send_now(b"\xff", binary=True)
+            return [await wire.receive(), await wire.receive()]
+
+    with serving(echo) as url:
+        assert asyncio.run(talk()) == ["é", b"\xff"]
+
+
+def test_a_frame_that_the_socket_does_not_take_is_waited_for() -> None:
+    """While a frame waits, the wire is not ready; a lost connection ends the wait."""
+    reads = threading.Event()
+
+    async def late(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.to_thread(reads.wait, 20)
+        connection.transport.resume_reading()
+        await connection.recv()
+        connection.transport.pause_reading()
+        await asyncio.to_thread(gone.wait, 20)
+        connection.transport.abort()
+
+    async def talk() -> None:
+        async with wired(url) as wire:
+            assert not wire.send_now(b"x" * 20_000_000)
+            assert not wire.ready
+            waiting = asyncio.create_task(wire.accepted())
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            reads.set()
+            await waiting
+            assert wire.ready
+            assert not wire.send_now(b"x" * 20_000_000)
+            gone.set()
+            with pytest.raises(Closed) as caught:
+                await wire.accepted()
+            assert caught.value.code is None
+            assert not wire.ready
+
+    gone = threading.Event()
+    with serving(late, max_size=None) as url:
+        asyncio.run(talk())
+
+
+def test_the_wire_is_not_ready_within_a_message_in_fragments() -> None:
+    async def talk() -> None:
+        async with wired(url) as wire:
+            sending = asyncio.create_task(wire.send_fragments(["x" * 20_000_000, "y"]))
+            await asyncio.sleep(0)
+            assert not wire.ready
+            await sending
+            assert wire.ready
+
+    with serving(echo, max_size=None) as url:
+        asyncio.run(talk())
+
+
+def test_text_is_handed_over_in_order_with_what_is_received() -> None:
+    """Binary messages, fragments and a long burst are for `receive`."""
+    burst = [f"burst {n}" for n in range(3 * FRAMES_PER_TURN)]
+
+    async def speak(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send("é")
+        await connection.send(b"binary")
+        await connection.send(["in ", "fragments"])
+        for text in burst:
+            await connection.send(text)
+        await connection.send("last")
+        await connection.wait_closed()
+
+    async def talk() -> tuple[list[str | bytes], list[str]]:
+        heard: list[str | bytes] = []
+        handed: list[str] = []
+        async with wired(url) as wire:
+
+            def listen(text: str) -> None:
+                heard.append(text)
+                handed.append(text)
+
+            wire.listen(listen)
+
+            async def receive() -> None:
+                while True:
+                    heard.append(await wire.receive())
+
+            receiving = asyncio.create_task(receive())
+            await wire.send("begin")
+            while not heard or heard[-1] != "last":
+                await asyncio.sleep(0.01)
+            receiving.cancel()
+        return heard, handed
+
+    with serving(speak) as url:
+        heard, handed = asyncio.run(talk())
+    assert heard == ["é", b"binary", "in fragments", *burst, "last"]
+    assert "é" in handed
+    assert "in fragments" not in handed
+
+
+def test_text_that_is_not_utf8_is_not_handed_over() -> None:
+    async def talk() -> None:
+        handed: list[str] = []
+        async with wired(url) as wire:
+            wire.listen(handed.append)
+            with pytest.raises(Closed) as caught:
+                await wire.receive()
+            assert caught.value.code == 1007
+        assert handed == []
+
+    with bare(answering(b"", b"\x81\x02\xc3\x28")) as url:
+        asyncio.run(talk())
 
 
 def test_fragments_and_pings_of_a_connection_that_is_closed() -> None:

@@ -32,7 +32,7 @@ def row(
     ended: float,
     end: End = DONE,
     lost: Loss = Loss.NONE,
-    reason: str = "",
+    refusal: str | None = None,
 ) -> Row:
     """Return the row of a session that was open from ``began`` to ``ended``."""
     return Row(
@@ -49,7 +49,7 @@ def row(
         opened=Opened(datetime(2026, 1, 1, tzinfo=UTC), None, end),
         measured=MEASURED,
         lost=lost,
-        reason=reason,
+        refusal=refusal,
     )
 
 
@@ -112,21 +112,24 @@ BY_US = End(Ending.CLOSED_BY_US, 0, 1000)
 
 
 @pytest.mark.parametrize(
-    ("end", "lost", "reason", "how"),
+    ("end", "lost", "refusal", "how"),
     [
-        (End(Ending.REFUSED, 0, 503), Loss.REFUSED, "", "HTTP 503"),
-        (BY_PEER, Loss.CLOSED, "", "close code 1013"),
-        (BY_US, Loss.REFUSED, "refused: too_many_sessions: wait", "error"),
-        (End(Ending.REFUSED, 0, 401), Loss.REFUSED, "", None),
-        (End(Ending.REFUSED, 0, 404), Loss.REFUSED, "", None),
-        (End(Ending.REFUSED, 0), Loss.REFUSED, "", None),
-        (BY_US, Loss.REFUSED, "refused: invalid_audio", None),
-        (End(Ending.BROKEN, 0), Loss.BROKE, "too_many_sessions", None),
-        (BY_PEER, Loss.NONE, "", None),
+        (End(Ending.REFUSED, 0, 503), Loss.REFUSED, None, "HTTP 503"),
+        (BY_PEER, Loss.CLOSED, None, "close code 1013"),
+        (BY_US, Loss.CLOSED, "too_many_sessions", "the error too_many_sessions"),
+        (End(Ending.REFUSED, 0, 401), Loss.REFUSED, None, None),
+        (End(Ending.REFUSED, 0, 404), Loss.REFUSED, None, None),
+        (End(Ending.REFUSED, 0), Loss.REFUSED, None, None),
+        (BY_US, Loss.REFUSED, "invalid_audio", None),
+        (End(Ending.BROKEN, 0), Loss.BROKE, None, None),
+        (BY_PEER, Loss.NONE, None, None),
+        (BY_US, Loss.NONE, "too_many_sessions", None),
     ],
 )
-def test_the_ways_to_refuse(end: End, lost: Loss, reason: str, how: str | None) -> None:
-    rows = [row(at, at + 0.1, end, lost, reason) for at in (1.0, 2.0, 3.0)]
+def test_the_ways_to_refuse(
+    end: End, lost: Loss, refusal: str | None, how: str | None
+) -> None:
+    rows = [row(at, at + 0.1, end, lost, refusal) for at in (1.0, 2.0, 3.0)]
     finding = admission([*HELD, *rows])
     assert (finding is None) is (how is None)
     if finding is not None:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.load import worker
+from pytest_realtime_asr.load.executor import Connection, Shard, ShardLost
+from pytest_realtime_asr.load.judge_process import JudgeProcess
 from pytest_realtime_asr.load.machine import raise_descriptors, this_machine
+from pytest_realtime_asr.load.preflight import DESCRIPTORS
+from pytest_realtime_asr.load.workload import Load
 
 MIB = 2**20
 
@@ -98,6 +103,28 @@ def test_the_soft_limit_is_raised_up_to_the_hard_one(needed: str, soft: str) -> 
         check=True,
     )
     assert done.stdout.split() == [soft, "128"]
+
+
+def test_a_worker_raises_the_limit_for_its_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr(worker, "raise_descriptors", raised.append)
+    shard = Shard(
+        worker=0,
+        load=Load(4, hold=1.0),
+        streams=(0, 1, 2),
+        connection=Connection("no such dialect", "ws://127.0.0.1:1", "", ""),
+        clips=(),
+        start=0.0,
+    )
+    judge = JudgeProcess()
+    made = worker.Worker(judge)
+    made.start(shard)
+    made.stop()
+    made._loop.stop()
+    assert raised == [3 + DESCRIPTORS]
+    assert [type(each) for each in judge.messages()] == [ShardLost]
 
 
 def test_a_limit_that_the_system_does_not_allow_stays(

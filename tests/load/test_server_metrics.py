@@ -15,12 +15,17 @@ from hypothesis import example, given, settings, strategies
 from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import server_metrics
+from pytest_realtime_asr.load.connection import connection
+from pytest_realtime_asr.load.executor import Executor, Message, Shard, ShardEnd
 from pytest_realtime_asr.load.level import Sampled
+from pytest_realtime_asr.load.runner import Runner
 from pytest_realtime_asr.load.server_metrics import (
     Gauge,
     Sampler,
@@ -32,6 +37,7 @@ from pytest_realtime_asr.load.server_metrics import (
     read,
     source,
 )
+from pytest_realtime_asr.load.workload import Load
 from tests.support.servers import VLLM, closed, faking, plain, plan, serving
 
 NAMES = {Gauge.RUNNING: "busy", Gauge.KV_CACHE: "cache", Gauge.WAITING: "queue"}
@@ -107,7 +113,14 @@ def test_a_wanted_line_that_is_broken(line: str) -> None:
 
 
 LONG = "99" * 2**11
-MANY = "busy 1\n" * 2**16
+MANY = "busy 1\n" * 2**14
+
+
+def test_a_message_quotes_little_of_the_server() -> None:
+    with pytest.raises(ValueError, match="not in Prometheus's text format") as caught:
+        parse(b'busy{a="1",a="\x1b[31m' + b"x" * 4000 + b'"} 1', NAMES)
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [f"busy {LONG}", MANY], ids=["line", "lines"])
@@ -358,3 +371,68 @@ def test_the_interval_is_kept() -> None:
         took = time.monotonic() - began
         sampler.stop(began)
     assert took >= 3 * 0.1
+
+
+# The levels of a runner
+
+
+class Idle:
+    """An executor whose workers report that they have ended, and send nothing.
+
+    With an error, their reports fail.
+    """
+
+    slots = 1
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._error = error
+
+    def start(self, shard: Shard) -> None:
+        """Start nothing."""
+
+    def next(self, timeout: float) -> Message | None:
+        """Return the report of the only worker."""
+        if self._error is not None:
+            raise self._error
+        return ShardEnd(0)
+
+    def stop(self) -> None:
+        """Stop nothing."""
+
+
+def runner(loop: Loop, url: str, metrics: Source | None, executor: Executor) -> Runner:
+    """Return a runner that sends a short clip."""
+    clip = Utterance("hum", "", Audio(bytes(3200), 16_000))
+    made = plan(url)
+    return Runner(loop, made, connection(made), [clip], executor, metrics=metrics)
+
+
+LOAD = Load(1, hold=0.1, witnesses=0)
+
+
+def test_a_level_has_the_metrics_of_its_server(loop: Loop) -> None:
+    with faking() as (url, _):
+        level = runner(loop, url, at(url), Idle()).run(LOAD)
+    assert level.server is not None
+    assert level.server.failed == ""
+    times = [time for time, _ in level.server.values["sessions"]]
+    assert times[0] < 0  # before the start
+    assert level.server.values["all_sessions"][0][1] == 1.0  # the clip alone
+    assert left_open(level.server) == 0.0
+
+
+def test_a_level_without_metrics(loop: Loop) -> None:
+    with faking() as (url, _):
+        assert runner(loop, url, None, Idle()).run(LOAD).server is None
+
+
+def test_a_level_that_is_interrupted_ends_its_sampler(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_realtime_asr.load.runner._CUT", 0.0)
+    with faking() as (url, _), pytest.raises(KeyboardInterrupt):
+        runner(loop, url, at(url), Idle(KeyboardInterrupt())).run(LOAD)
+    deadline = time.monotonic() + 10
+    while any(thread.name == "server metrics" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

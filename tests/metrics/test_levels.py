@@ -374,6 +374,13 @@ def test_the_scatter_of_short_finals_is_no_lack_of_recovery() -> None:
     assert estimate("recovery", found).value == 2000.0
 
 
+def test_a_lost_session_before_the_load_excuses_no_late_final() -> None:
+    values = after(900.0, 800.0)
+    lost = (*values.witness.before, answer("one", -20.0, LOST))
+    found = replace(values, witness=replace(values.witness, before=lost))
+    assert LEVELS["recovery"](found) is None
+
+
 def test_sessions_that_overlap_the_load_do_not_count_for_recovery() -> None:
     values = after(100.0, 100.0, 100.0, end=60.0)
     found = estimate("recovery", replace(values, end=62.5))

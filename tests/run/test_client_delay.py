@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.audio import silence
-from pytest_realtime_asr.client import session
+from pytest_realtime_asr.client import pings
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import (
@@ -177,7 +178,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
 ) -> None:
     with faking("no-pong") as (url, _):
         brief = pinged(loop, url, pace=8)
-        monkeypatch.setattr(session, "PONG_TIMEOUT", 0.2)
+        monkeypatch.setattr(pings, "PONG_TIMEOUT", 0.2)
         longer = pinged(loop, url)
     for take in (brief, longer):
         assert (take.lost, take.trace.end.how) == ("", Ending.CLOSED_BY_US)
@@ -259,6 +260,7 @@ class Blocking:
         self._loop = room.run.loop
         self._left = times
         self._closes = closes
+        self._begun = threading.Event()  # set while the loop is blocked
 
     async def __call__(self, connection: ServerConnection) -> None:
         await connection.send(CREATED)
@@ -268,12 +270,15 @@ class Blocking:
             if self._left:
                 self._left -= 1
                 self._loop.submit(self._block())
+                await asyncio.to_thread(self._begun.wait, 10)
+                self._begun.clear()
             if self._closes:
                 await connection.close(1011, "no memory")
                 return
             await connection.send('{"type":"transcription.done","text":"x"}')
 
     async def _block(self) -> None:
+        self._begun.set()
         time.sleep(BLOCKED)
 
 

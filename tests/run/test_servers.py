@@ -110,10 +110,20 @@ def test_the_metrics_of_a_server_are_found_at_the_server(start: Start) -> None:
     with faking() as (url, _):
         run = start()
         found = run.servers.metrics(run.servers.plan(url, terms(run), {}))
+        assert found is not None
         seen = read(found)
     assert found.access.target.http == f"{url}/metrics"
     assert found.names[Gauge.SESSIONS] == "vllm:websocket_connections_active"
     assert seen[Gauge.SESSIONS] == 0.0
+
+
+def test_metrics_are_not_read_without_their_library(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_realtime_asr.run.servers.is_installed", lambda: False)
+    with serving(answer=Site()) as url:
+        run = start()
+        assert run.servers.metrics(run.servers.plan(url, terms(run), {})) is None
 
 
 def test_the_metrics_of_a_server_are_found_elsewhere(start: Start) -> None:
@@ -122,6 +132,7 @@ def test_the_metrics_of_a_server_are_found_elsewhere(start: Start) -> None:
     with serving(answer=site) as url:
         run = start(given)
         found = run.servers.metrics(run.servers.plan(url, terms(run), {}))
+    assert found is not None
     assert found.access.target.http == "http://gpu-7:9/m"
     assert found.access.headers == {}
     assert found.names[Gauge.MEMORY] == "rss"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Mapping, Sequence
 from itertools import count
 
@@ -11,6 +10,7 @@ import msgspec
 from pytest_realtime_asr.dialects.openai import session_setup
 from pytest_realtime_asr.dialects.openai.events import COMMIT, DONE
 from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.text import encoded_bytes
 
 
 class Caller:
@@ -42,7 +42,7 @@ class Caller:
 
     def append(self, pcm: bytes) -> bytes:
         data = pcm if self._law is None else self._law.encode(pcm)
-        audio = binascii.b2a_base64(data, newline=False)
+        audio = encoded_bytes.base64(data)
         return b'{"type":"input_audio_buffer.append","audio":"' + audio + b'"}'
 
     def finish(self) -> Sequence[str]:

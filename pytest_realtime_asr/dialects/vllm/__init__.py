@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -23,6 +22,7 @@ from pytest_realtime_asr.dialects.vllm.reference import REFERENCE
 from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
 from pytest_realtime_asr.dialects.vllm.scenario_steps import EXERCISES
 from pytest_realtime_asr.dialects.vllm.server import Server
+from pytest_realtime_asr.text import encoded_bytes
 from pytest_realtime_asr.trace.json_events import encode
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
@@ -92,7 +92,7 @@ class _Caller:
         return (encode(CommitEvent()),)
 
     def append(self, pcm: bytes) -> bytes:
-        audio = binascii.b2a_base64(pcm, newline=False)
+        audio = encoded_bytes.base64(pcm)
         return b'{"type":"input_audio_buffer.append","audio":"' + audio + b'"}'
 
     def finish(self) -> Sequence[str]:

@@ -17,10 +17,9 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
 )
 from pytest_realtime_asr.text.redaction import REMOVED, Redactor
+from pytest_realtime_asr.trace.recorder import LONGEST, Recorder
 from pytest_realtime_asr.trace.records import (
-    LONGEST,
     Ending,
-    Recorder,
     Sender,
     Vantage,
     loads,

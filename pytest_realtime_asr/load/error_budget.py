@@ -1,0 +1,52 @@
+"""How the levels of a search share the probability of a wrong proof.
+
+The interval of a capacity claims that, with a probability of at least 95 %, every proof
+that bounds it is right. A level has sessions of its own, and it is chosen only from the
+levels before it. So whatever the choice, a level errs with at most the probability that
+it was given: it is either one that holds, and can only be proven wrongly not to hold,
+or one that does not hold, and can only be proven wrongly to hold. The 5 % are shared:
+
+- `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels, for a proof that is not
+  the aim of a level, such as that of a level of the search.
+- 4 % belong to the proofs that are aimed at: a confirmation is to be proven to hold, a
+  level above not to hold. Each may spend a part of what is left (`next_error`). It gets
+  its part back if it succeeds.
+
+Why a proof that succeeds costs nothing. Let E be what is left before a level that may
+spend a. If the proof it aims at would be wrong, it succeeds with at most the
+probability a, and then the interval is wrong whatever follows; otherwise E - a is left.
+The probability of an error is at most a + (E - a) = E. If the proof would be right, at
+most E is left afterwards. So the probability never exceeds E, by induction from the
+last level to the first.
+
+Source: the graphical tests of Bretz, Maurer, Brannath and Posch, A graphical approach
+to sequentially rejective multiple test procedures (2009), on which this is modelled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_realtime_asr.load.decision import Proof, Risk
+from pytest_realtime_asr.load.trials import Step, Trial
+
+MOST_LEVELS = 25
+_AIMED = 0.04
+ANY = (0.05 - _AIMED) / MOST_LEVELS
+ANY_RISK = Risk(ANY, ANY)
+_PART = 0.6  # of what is left; 0.5 to 0.75 make little difference
+
+
+def next_error(trials: Sequence[Trial]) -> float:
+    """Return the probability of a wrong proof that the next proof may spend."""
+    left = _AIMED
+    for each in trials:
+        if each.task.step is Step.CONFIRM and each.proof is not Proof.HOLDS:
+            left -= each.task.risk.holds
+        elif each.task.step is Step.ABOVE and each.proof is not Proof.MISSES:
+            left -= each.task.risk.misses
+    return _PART * left
+
+
+FIRST_CONFIDENCE = 1 - next_error(())
+"""The confidence of the first confirmation."""

@@ -1,0 +1,92 @@
+"""What a search can expect of a level that it has not run.
+
+The expectation chooses levels whose proof is likely to succeed. It proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.load.curve import Logistic, logistic
+from pytest_realtime_asr.load.search_plan import SearchPlan
+from pytest_realtime_asr.load.trials import Trial, bracket, points
+from pytest_realtime_asr.stats import proven_at_most, proven_over, quantile
+
+_LEAST_SESSIONS = 50  # fewer estimate no design effect
+_LONGER = 2.0  # a longer level shows about twice the design effect of a short one
+_RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 / n
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What to expect of levels that hold for ``hold`` s.
+
+    ``inflation`` is the design effect to expect: the sessions of a level are worth so
+    many times fewer independent sessions.
+    """
+
+    plan: SearchPlan
+    curve: Logistic
+    inflation: float
+    hold: float
+
+    def independent(self, streams: int) -> float:
+        """Return how many independent sessions a level is worth."""
+        return max(1.0, self.plan.sessions(streams, self.hold) / self.inflation)
+
+    def holding(
+        self, levels: Sequence[int], error: float, caution: float
+    ) -> int | None:
+        """Return the largest level that can be expected to be proven to hold.
+
+        The probability of a wrong proof is ``error``. The share over the limit may come
+        out ``caution`` standard errors above what is expected.
+        """
+        for streams in reversed(levels):
+            n, share = self.independent(streams), self.curve.share(streams)
+            share = min(1.0, share + caution * _deviation(share, n))
+            if proven_at_most(share * n, n, self.plan.quantile, 1 - error):
+                return streams
+        return None
+
+    def missing(
+        self, levels: Sequence[int], error: float, caution: float
+    ) -> int | None:
+        """Return the smallest level that can be expected to be proven not to hold."""
+        for streams in levels:
+            n, share = self.independent(streams), self.curve.share(streams)
+            share = max(0.0, share - caution * _deviation(share, n))
+            if proven_over(share * n, n, self.plan.quantile, 1 - error):
+                return streams
+        return None
+
+    def nearest(self, levels: Sequence[int]) -> int:
+        """Return the level whose share over the limit will have the lowest bound."""
+
+        def upper(streams: int) -> float:
+            n, share = self.independent(streams), self.curve.share(streams)
+            return share + 2 * _deviation(share, n) + _RULE_OF_THREE / n
+
+        return min(levels, key=upper)
+
+
+def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
+    """Return what to expect after the levels that have ended."""
+    found = bracket(trials)
+    curve = logistic(list(points(trials)), found.high or found.low or plan.high)
+    effects = [
+        limit.inflation
+        for each in trials
+        if each.decision.within
+        and (limit := each.decision.binding) is not None
+        and limit.n >= _LEAST_SESSIONS
+    ]
+    inflation = _LONGER * quantile(effects, 0.5) if effects else 1.0
+    return Expectation(plan, curve, max(1.0, inflation), hold)
+
+
+def _deviation(share: float, n: float) -> float:
+    """Return the standard error of a share."""
+    return math.sqrt(share * (1 - share) / n)

@@ -1,0 +1,99 @@
+"""Judges the sessions of a shard, in a process of low priority.
+
+Judging takes milliseconds for each session. On a thread of the process that sends the
+audio, it would delay the frames: while the operating system suspends the thread that
+judges, this thread may hold the lock of the interpreter.
+
+``python -m pytest_realtime_asr.load.judge`` reads pickled values on standard input: a
+`Shard`, then the `Sent` of each of its sessions, and a `ShardEnd` or a `ShardLost`. It
+writes pickled messages on standard output: a `Row` for each session, and the end. The
+process ends when its standard input closes, after the last session that it has read.
+So the sessions of a worker that was killed are not lost.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO
+
+from pytest_realtime_asr.load import session
+from pytest_realtime_asr.load.connection import plan
+from pytest_realtime_asr.load.evidence import Evidence
+from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLost
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.session import Sent
+from pytest_realtime_asr.metrics.pacing import audio_delays
+from pytest_realtime_asr.stats import quantile
+
+Judged = Shard | Sent | ShardEnd | ShardLost
+
+_NICE = 10  # added to the niceness of the process
+_TAIL = 0.99
+
+
+class Judge:
+    """Judges the sessions of one shard."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+        self._plan = plan(shard.connection)
+        self._evidence = Evidence()
+        self._delays = array("d")  # ns, of all frames of audio
+
+    def row(self, sent: Sent) -> Row:
+        """Return the row of a session, with its trace if it is known to be kept."""
+        turn = sent.turn
+        clip = self._shard.clips[turn.clip]
+        id = clip.utterance.id
+        if turn.variation is not None:
+            clip = turn.variation(clip)
+        take = session.transcription(sent, clip, self._plan)
+        row = session.row(sent, take, clip=id, worker=self._shard.worker)
+        self._delays.extend(audio_delays(take.timeline))
+        return self._evidence.add(row, take.trace, drawn=turn.drawn)
+
+    def end(self, end: ShardEnd) -> ShardEnd:
+        """Return the report of a worker, with what the judge knows of it."""
+        late = quantile(self._delays, _TAIL) / 1e6 if self._delays else 0.0
+        return replace(end, late=late, worst=self._evidence.worst)
+
+
+def judged(values: Iterator[Judged]) -> Iterator[Message]:
+    """Yield the messages about the shards and sessions that are given."""
+    judge: Judge | None = None
+    for value in values:
+        match value:
+            case Shard():
+                judge = Judge(value)
+            case Sent():
+                assert judge is not None
+                yield judge.row(value)
+            case ShardEnd():
+                assert judge is not None
+                yield judge.end(value)
+            case ShardLost():
+                yield value
+
+
+def read(stream: BinaryIO) -> Iterator[Judged]:
+    """Yield the pickled values of a stream, until it ends or is cut off."""
+    while True:
+        try:
+            yield pickle.load(stream)
+        except (EOFError, pickle.UnpicklingError):
+            return
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    for message in judged(read(sys.stdin.buffer)):
+        pickle.dump(message, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
+        sys.stdout.buffer.flush()

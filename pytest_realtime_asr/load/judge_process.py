@@ -1,0 +1,73 @@
+"""The process that judges the sessions of a worker, as the worker sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import IO
+
+from pytest_realtime_asr.load.executor import Message
+from pytest_realtime_asr.load.judge import Judged
+
+_FLUSHING = 60.0  # s that the process may take to read what it was sent
+_PAUSE = 0.02  # s between two looks at what it has not read yet
+
+
+class JudgeProcess:
+    """A process of low priority that judges sessions; see `load.judge`.
+
+    Its messages go to the file descriptor ``output``, or to `messages` if this is
+    ``None``. The methods are called on one event loop, except `messages`.
+    """
+
+    def __init__(self, output: int | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pytest_realtime_asr.load.judge"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if output is None else output,
+            start_new_session=True,  # Ctrl-C is for the parent of the worker
+        )
+        self._pipe: asyncio.WriteTransport | None = None
+
+    async def send(self, value: Judged) -> None:
+        """Send a value without waiting until the process reads it.
+
+        Raises RuntimeError if the process has ended.
+        """
+        if self._pipe is None:
+            loop = asyncio.get_running_loop()
+            stdin = self._process.stdin
+            self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, stdin)
+        if self._pipe.is_closing():
+            raise RuntimeError("the process that judges the sessions has ended")
+        self._pipe.write(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+
+    async def flush(self) -> None:
+        """Wait until the process has read all values, at most `_FLUSHING` s."""
+        waits = round(_FLUSHING / _PAUSE)
+        while waits and self._pipe is not None and self._pipe.get_write_buffer_size():
+            waits -= 1
+            await asyncio.sleep(_PAUSE)
+
+    def messages(self) -> Iterator[Message]:
+        """Yield the messages of the process until it ends."""
+        stdout: IO[bytes] | None = self._process.stdout
+        assert stdout is not None
+        with stdout:
+            while True:
+                try:
+                    yield pickle.load(stdout)
+                except (EOFError, pickle.UnpicklingError):
+                    break
+        self._process.wait()
+
+    async def close(self) -> None:
+        """Let the process end once it has judged all sessions that it was sent."""
+        await self.flush()
+        if self._pipe is not None:
+            self._pipe.close()
+        elif self._process.stdin is not None:
+            self._process.stdin.close()

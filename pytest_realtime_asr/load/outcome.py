@@ -1,0 +1,135 @@
+"""The outcome of a session under load: what became of it, in one word.
+
+A server that refuses a session for lack of capacity does what it should, and one that
+lets it hang does not. So the outcomes are counted apart; all of them, but for those
+that the client cancelled, count as sessions of the level.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.texts import Clips, Solo, cross_talk, lost_words
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.trace.records import Ending
+from pytest_realtime_asr.verdicts.budgets import Budget, Side
+
+# Too many requests, and service unavailable: RFC 6585, section 4, and RFC 9110, 15.6.4.
+_FULL_STATUS = frozenset({429, 503})
+_TRY_AGAIN_LATER = 1013  # a close code that is registered for an overloaded server
+_FULL_CODES = frozenset(  # the codes of errors by which servers limit their load
+    {"buffer_full", "idle_timeout", "rate_limit_exceeded", "too_many_sessions"}
+)
+
+
+class Outcome(enum.StrEnum):
+    """What became of a session.
+
+    `REFUSED`: the server said that it has no capacity. `HUNG`: the final did not come
+    in time. `BROKEN`: the session ended for another reason without a final. `LATE`: the
+    final came, but a latency is over its limit. `LOST_TEXT`: words are missing that
+    came without load. `CROSS_TALK`: the text contains the words of another session.
+    `CANCELLED`: the client ended the session, which says nothing about the server.
+    """
+
+    DONE = "done"
+    LATE = "late"
+    LOST_TEXT = "lost text"
+    CROSS_TALK = "cross-talk"
+    REFUSED = "refused"
+    HUNG = "hung"
+    BROKEN = "broken"
+    CANCELLED = "cancelled"
+
+
+LOST = frozenset({Outcome.REFUSED, Outcome.HUNG, Outcome.BROKEN})
+"""The outcomes of sessions without a final that the server has caused."""
+
+
+def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:
+    """Return the latency in ms that a single session may have, by metric.
+
+    If several limits of a metric are given, it is the largest: a limit of the median,
+    for example, is no limit of each session.
+    """
+    found: dict[str, float] = {}
+    for budget in budgets:
+        if budget.metric not in CATALOGUE or not CATALOGUE[budget.metric].timed:
+            continue
+        for limit in budget.limits:
+            if limit.side is Side.AT_MOST:
+                most = max(limit.value, found.get(budget.metric, 0.0))
+                found[budget.metric] = most
+    return found
+
+
+def is_late(row: Row, limits: Mapping[str, float]) -> bool:
+    """Return whether a session with a final is over a limit in ms, by metric.
+
+    A latency that is premature, or that was not measured, is over its limit.
+    """
+    return any(
+        (value := row.measured.metrics.get(metric)) is None
+        or value > most
+        or metric in row.measured.premature
+        for metric, most in limits.items()
+    )
+
+
+def lost_outcome(row: Row) -> Outcome | None:
+    """Return the outcome of a session without a final; ``None`` if it has one."""
+    match row.lost:
+        case Loss.NONE:
+            return None
+        case Loss.CANCELLED:
+            return Outcome.CANCELLED
+        case _ if _is_full(row):
+            return Outcome.REFUSED
+        case Loss.HUNG:
+            return Outcome.HUNG
+        case _:
+            return Outcome.BROKEN
+
+
+def outcomes(
+    rows: Sequence[Row], alone: Solo, clips: Clips, limits: Mapping[str, float]
+) -> tuple[Outcome, ...]:
+    """Return the outcome of each session of a level, in their order.
+
+    ``alone`` are the texts without load, and ``limits`` those of `limits_of`. If
+    several outcomes apply to a session with a final, the one that a user notices last
+    counts: cross-talk before lost text, and both before a late final.
+    """
+    foreign = {id(each.row) for each in cross_talk(rows, alone, clips)}
+
+    def outcome(row: Row) -> Outcome:
+        lost = lost_outcome(row)
+        if lost is not None:
+            return lost
+        if id(row) in foreign:
+            return Outcome.CROSS_TALK
+        if lost_words(row, alone, clips):
+            return Outcome.LOST_TEXT
+        return Outcome.LATE if is_late(row, limits) else Outcome.DONE
+
+    return tuple(map(outcome, rows))
+
+
+def counted(found: Iterable[Outcome]) -> dict[Outcome, int]:
+    """Return how often each outcome occurs; outcomes that do not occur are left out."""
+    counts = Counter(found)
+    return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
+
+
+def _is_full(row: Row) -> bool:
+    """Return whether the server said that it has no capacity for a session."""
+    end = row.opened.end
+    if end.how is Ending.REFUSED and end.code in _FULL_STATUS:
+        return True
+    if end.how is Ending.CLOSED_BY_PEER and end.code == _TRY_AGAIN_LATER:
+        return True
+    return row.refusal in _FULL_CODES

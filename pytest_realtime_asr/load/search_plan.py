@@ -1,0 +1,106 @@
+"""The plan of a search for the capacity: its bounds, and how long each level takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pytest_realtime_asr.stats import samples_needed
+
+USUAL_Q = 0.95  # by which sessions are planned if no quantile is limited
+BEYOND = 1.5  # the level beyond the capacity, as a multiple of it
+_SCOUT = 1 / 3  # of the hold, for levels that only steer roughly
+_LEAST_CLIPS = 2  # the hold of a level, in longest clips
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """The bounds of a search; all times are in seconds.
+
+    The streams are sought from ``low`` to ``high``. ``hold`` is the steady part of a
+    level of the search, ``confirm`` that of a confirmation. A level takes ``ramp`` and
+    ``drain`` more, and ``pause`` after it. ``clip`` is the mean and ``longest`` the
+    largest length of a clip, ``talk`` the share of the time in which a stream speaks.
+    ``q`` is the largest quantile that is limited; ``None`` if none is. ``beyond`` says
+    whether a level beyond the capacity may be run.
+    """
+
+    low: int
+    high: int
+    hold: float
+    confirm: float
+    max_time: float
+    ramp: float
+    drain: float
+    pause: float
+    clip: float
+    longest: float
+    talk: float = 1.0
+    q: float | None = USUAL_Q
+    beyond: bool = True
+
+    def check(self) -> None:
+        """Raise ValueError, which says what to write, if no search is possible."""
+        if not 1 <= self.low <= self.high:
+            raise ValueError(
+                f"between=({self.low}, {self.high}) is no range of streams: give the "
+                "lowest and the highest number, such as between=(1, 500)"
+            )
+        least = _LEAST_CLIPS * self.longest
+        for name, value in (("hold", self.hold), ("confirm", self.confirm)):
+            if value < least:
+                raise ValueError(
+                    f"{name}={value:g}s is too short for clips of up to "
+                    f"{self.longest:.1f} s: give at least {math.ceil(least)}s, or "
+                    "shorter clips"
+                )
+        if self.least_time > self.max_time:
+            raise ValueError(
+                f"max_time={self.max_time:g}s is too short: one level of the search "
+                f"and the confirmation take {math.ceil(self.least_time)} s; give a "
+                "longer max_time, or a shorter hold and confirm"
+            )
+
+    @property
+    def least_time(self) -> float:
+        """The time that one level of the search and a confirmation take."""
+        return self.seconds(self.scout) + self.seconds(self.confirm)
+
+    @property
+    def scout(self) -> float:
+        """The hold of a level that is far from the capacity."""
+        return min(self.hold, max(_LEAST_CLIPS * self.longest, self.hold * _SCOUT))
+
+    @property
+    def quantile(self) -> float:
+        """The quantile by which sessions are planned."""
+        return USUAL_Q if self.q is None else self.q
+
+    @property
+    def most_streams(self) -> int:
+        """The largest number of streams that a level can have."""
+        return math.ceil(BEYOND * self.high) if self.beyond else self.high
+
+    def seconds(self, hold: float) -> float:
+        """Return how long a level takes, with its pause."""
+        return self.ramp + hold + self.drain + self.pause
+
+    def sessions(self, streams: int, hold: float) -> float:
+        """Return about how many sessions end in the steady part of a level."""
+        return streams * max(0.0, hold - self.clip) * self.talk / self.clip
+
+    def needed(self, streams: int, confidence: float) -> float:
+        """Return the hold in s that a level needs at least to be proven to hold.
+
+        It is enough only if the sessions are independent and none is over the limit.
+        """
+        sessions = samples_needed(self.quantile, confidence)
+        return self.clip + sessions * self.clip / self.talk / streams
+
+    def least_provable(self, confidence: float) -> int:
+        """Return the smallest number of streams that ``confirm`` can prove to hold.
+
+        The confirmation of fewer streams takes longer.
+        """
+        sessions = samples_needed(self.quantile, confidence)
+        return max(1, math.ceil(sessions / self.sessions(1, self.confirm)))

@@ -1,0 +1,167 @@
+"""The levels of a search for the capacity, and what they show together."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.load.curve import Point, isotonic
+from pytest_realtime_asr.load.decision import Decision, Proof, Risk
+from pytest_realtime_asr.load.search_plan import USUAL_Q
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+
+class Step(enum.StrEnum):
+    """Why a level is run."""
+
+    DOUBLE = "double"
+    BISECT = "bisect"
+    RETEST = "retest"
+    CONFIRM = "confirm"
+    ABOVE = "above"
+    BEYOND = "beyond"
+
+
+SEARCHING = frozenset({Step.DOUBLE, Step.BISECT, Step.RETEST})
+"""The steps whose levels steer the search by their observed statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A level to run: its streams, its hold in s, and the risk that it may spend."""
+
+    step: Step
+    streams: int
+    hold: float
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A level that has ended: its task, and the decision at the risk of the task."""
+
+    task: Task
+    decision: Decision
+
+    @property
+    def streams(self) -> int:
+        """The number of streams of the level."""
+        return self.task.streams
+
+    @property
+    def proof(self) -> Proof:
+        """What the level proves."""
+        return self.decision.proof
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the levels prove: the capacity is at least ``low`` and below ``high``.
+
+    ``low`` is 0 if no level is proven to hold, and ``high`` is ``None`` if none is
+    proven not to hold.
+    """
+
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Where the observed statistics cross a limit.
+
+    ``low`` is the largest level that was within all limits, below ``high``, the
+    smallest that was not. ``None`` if there is none.
+    """
+
+    low: int | None
+    high: int | None
+
+
+def of(trials: Sequence[Trial], *steps: Step) -> tuple[Trial, ...]:
+    """Return the levels of some steps, in the order in which they were run."""
+    return tuple(each for each in trials if each.task.step in steps)
+
+
+def bounds(trials: Sequence[Trial]) -> Bounds:
+    """Return the bounds of the capacity that the levels prove.
+
+    A level that holds above one that is proven not to hold is no bound: streams are
+    held only if fewer are held as well.
+    """
+    missed = [each.streams for each in trials if each.proof is Proof.MISSES]
+    high = min(missed, default=None)
+    held = [
+        each.streams
+        for each in trials
+        if each.proof is Proof.HOLDS and (high is None or each.streams < high)
+    ]
+    return Bounds(max(held, default=0), high)
+
+
+def bracket(trials: Sequence[Trial]) -> Bracket:
+    """Return where the levels of the search cross a limit, those of a level pooled."""
+    within = {streams: excess <= 1 for streams, excess in _excesses(trials).items()}
+    high = min((each for each, holds in within.items() if not holds), default=None)
+    held = [
+        each
+        for each, holds in within.items()
+        if holds and (high is None or each < high)
+    ]
+    return Bracket(max(held, default=None), high)
+
+
+def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of levels that contradict monotony.
+
+    The first level of a pair is smaller and decided, at a confidence of 95 %, not to
+    hold; the second was within all limits.
+    """
+    failed = {each.streams for each in trials if each.decision.verdict is Verdict.FAIL}
+    held = {each.streams for each in trials if each.decision.within} - failed
+    return tuple((a, b) for a in sorted(failed) for b in sorted(held) if a < b)
+
+
+def rising(trials: Sequence[Trial]) -> tuple[Point, ...]:
+    """Return the isotonic curve of the share over the binding limit, by streams."""
+    return isotonic(points(trials))
+
+
+def points(trials: Sequence[Trial]) -> Iterator[Point]:
+    """Return the share over the binding limit of each level.
+
+    The weight of a point is its number of sessions, divided by their design effect.
+    Levels that the client itself decided are left out.
+    """
+    for each in trials:
+        limit = each.decision.binding
+        if each.decision.by_client:
+            continue
+        if limit is None or not limit.n or each.decision.aborted:
+            yield Point(each.streams, 1.0, 1.0)
+            continue
+        allowed = 1 - USUAL_Q if limit.allowed is None else limit.allowed
+        share = min(1.0, limit.excess * allowed)
+        yield Point(each.streams, share, limit.n / limit.inflation)
+
+
+def _excesses(trials: Sequence[Trial]) -> dict[int, float]:
+    """Return the mean excess of each level of the search, by its streams.
+
+    A level that was aborted, or that has no session, is over its limits, and so is one
+    that the client itself decided: the search cannot go beyond it.
+    """
+    found: dict[int, list[tuple[float, int]]] = {}
+    for each in of(trials, *SEARCHING):
+        limit, decision = each.decision.binding, each.decision
+        if limit is None or not limit.n or decision.aborted or decision.by_client:
+            pair = math.inf, 1
+        else:
+            pair = limit.excess, limit.n
+        found.setdefault(each.streams, []).append(pair)
+    return {
+        streams: sum(excess * n for excess, n in pairs) / sum(n for _, n in pairs)
+        for streams, pairs in found.items()
+    }

@@ -1,0 +1,115 @@
+"""The work of a server at a level: whether two levels can be compared.
+
+A server that is blocked sends fewer partials, and a server that drops words has less to
+send. Both look faster than a server that does all of its work. So the latencies of two
+levels can be compared only if the server did equal work at both.
+
+Only clips that were sent at both levels count, each with the same weight, so that the
+mix of clips has no influence. An amount differs if it is more than `TOLERANCE` smaller
+at one of the levels, and if the difference is larger than its own scatter over the
+clips. The tolerance lies between two kinds of differences. A server that sends a
+partial when its model has taken a step sends about as many at any load: the lead
+silence of a clip that is sent with variations, at most a few tenths of a second of
+several seconds, changes the number by less than a tenth. Servers that merge partials
+under load are reported to send less than half of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.metrics.normalizers import unspaced
+from pytest_realtime_asr.stats import student_interval
+from pytest_realtime_asr.text.number_format import plain, several
+
+TOLERANCE = 0.2  # share of the larger amount
+LEAST_CLIPS = 2  # clips that both levels sent; the scatter over one is not known
+_Kind = Callable[[Row], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """The mean amount of one kind of work at two levels; ``what`` names its unit."""
+
+    what: str
+    one: float
+    other: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnequalWork:
+    """The amounts of work that differ between two levels, with their streams."""
+
+    one: int
+    other: int
+    amounts: tuple[Amount, ...]
+
+    def __str__(self) -> str:
+        """Return what differs, such as "3.1 partials per second of audio at ..."."""
+        return "; ".join(
+            f"{plain(round(each.one, 2))} {each.what} at "
+            f"{several(self.one, 'stream')}, {plain(round(each.other, 2))} at "
+            f"{self.other}"
+            for each in self.amounts
+        )
+
+
+def unequal_work(one: Level, other: Level) -> UnequalWork | None:
+    """Return how the work at two levels differs; ``None`` if it is equal.
+
+    Work is equal as long as no difference is shown: with fewer than `LEAST_CLIPS` clips
+    that were sent at both levels, there is no result.
+    """
+    kinds = (
+        ("partials per second of audio", _partials),
+        ("finals per session", _finals),
+        ("words per final", _words),
+    )
+    found = []
+    for what, amount in kinds:
+        before, after = (_by_clip(level, amount) for level in (one, other))
+        clips = [clip for clip in before if clip in after]
+        pairs = [(before[clip], after[clip]) for clip in clips]
+        if len(pairs) >= LEAST_CLIPS and _differs(pairs):
+            means = (fmean(each) for each in zip(*pairs, strict=True))
+            found.append(Amount(what, *means))
+    return UnequalWork(one.streams, other.streams, tuple(found)) if found else None
+
+
+def _differs(pairs: Sequence[tuple[float, float]]) -> bool:
+    """Return whether paired amounts differ by more than tolerance and scatter."""
+    before, after = (fmean(each) for each in zip(*pairs, strict=True))
+    if abs(after - before) <= TOLERANCE * max(before, after):
+        return False
+    low, high = student_interval([later - first for first, later in pairs])
+    return low > 0 or high < 0
+
+
+def _by_clip(level: Level, amount: _Kind) -> Mapping[str, float]:
+    """Return the mean amount of each clip over its sessions in the steady part."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in level.steady:
+        if row.lost is not Loss.CANCELLED and (each := amount(row)) is not None:
+            found[row.clip].append(each)
+    return {clip: fmean(amounts) for clip, amounts in found.items()}
+
+
+def _partials(row: Row) -> float | None:
+    return None if row.lost or not row.seconds else row.partials / row.seconds
+
+
+def _finals(row: Row) -> float | None:
+    return 0.0 if row.lost else 1.0
+
+
+def _words(row: Row) -> float | None:
+    """Return the number of words, or of characters if the text has no spaces."""
+    text = row.measured.text
+    parts = "".join(text.split()) if unspaced(text) else text.split()
+    return None if row.lost else float(len(parts))

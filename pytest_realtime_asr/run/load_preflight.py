@@ -1,0 +1,41 @@
+"""The preflight of a load: what the machine, the workers and the server lack for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.load.machine import this_machine
+from pytest_realtime_asr.load.preflight import Finding, preflight
+from pytest_realtime_asr.load.runner import PER_WORKER
+from pytest_realtime_asr.load.server_metrics import Gauge, Unreadable, read
+from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.run.run import Run
+
+
+def findings(
+    run: Run, plan: Plan, load: Load, clips: Sequence[float]
+) -> tuple[Finding, ...]:
+    """Return what a load lacks, the hard lacks first; ``clips`` are their lengths in s.
+
+    No session of this client may be open. Blocks for the time of one HTTP request.
+    """
+    return preflight(
+        load,
+        machine=this_machine(),
+        clips=clips,
+        workers=-(-load.streams // PER_WORKER),
+        slots=run.executor.slots,
+        sessions=_open_sessions(run, plan),
+    )
+
+
+def _open_sessions(run: Run, plan: Plan) -> float | None:
+    """Return how many sessions the server has; ``None`` if it does not show this."""
+    source = run.servers.metrics(plan)
+    if source is None:
+        return None
+    try:
+        return read(source).get(Gauge.SESSIONS)
+    except Unreadable:  # the levels tell it
+        return None

@@ -1,0 +1,230 @@
+"""The recorder of one session, whose records become a trace.
+
+A frame of audio is recorded as five integers in a column. It becomes a `Record` when
+the records are first read, which is after the audio was sent: on the path that is
+measured, a frame costs neither an object nor much memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import (
+    HIDDEN,
+    NO_LAG,
+    End,
+    Ending,
+    Lag,
+    Ping,
+    Record,
+    Sender,
+    Span,
+    Trace,
+    Vantage,
+)
+
+LONGEST = 2**20  # characters or bytes of a frame that is kept complete
+_START = 100  # characters or bytes of a longer frame that are kept
+_COLUMNS = 5  # integers of a frame of audio: at, due, woke, start, stop
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrames:
+    """What the frames of one piece of audio have in common.
+
+    ``asset`` is the name of the audio. ``content`` is a frame without its audio. The
+    other fields are those of `Record`.
+    """
+
+    sender: Sender
+    asset: str
+    content: str | bytes
+    raw: bool = False
+
+
+class Recorder:
+    """Collects the records of a session and returns them as a trace.
+
+    Frames are kept unchanged; ``redactor`` becomes part of the trace and removes the
+    secrets when the trace is written. If a frame is longer than `LONGEST`, only its
+    start is kept, without secrets; a note says how much is missing, or that the rest
+    contained a secret. ``clock`` returns nanoseconds. Times are counted from the last
+    call of `begin`; the constructor calls `begin` once.
+
+    One thread records; any thread may read the records.
+    """
+
+    def __init__(
+        self,
+        *,
+        vantage: Vantage,
+        dialect: str,
+        rate: int,
+        target: str,
+        version: str = "",
+        redactor: Redactor | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._redactor = Redactor() if redactor is None else redactor
+        self._clock = clock
+        self._vantage = vantage
+        self._dialect = dialect
+        self.rate = rate
+        self._target = target
+        self._version = version
+        self._opened: int | None = None
+        self._port: int | None = None
+        self._end: End | None = None
+        self._pings: list[Ping] = []
+        # One entry for each frame; a frame of audio has a row in the columns as well.
+        self._frames: list[Record | AudioFrames] = []
+        self._columns = array("q")
+        self._made: list[Record] = []  # the records of the first frames
+        self._made_rows = 0  # rows of the columns that these records have used
+        self._making = threading.Lock()
+        self.begin()
+
+    def begin(self) -> None:
+        """Set time zero to now, the start of the connection attempt."""
+        self._zero = self._clock()
+        self._started = datetime.now(UTC)
+
+    def now(self) -> int:
+        """Return the nanoseconds since the start of the connection attempt."""
+        return self._clock() - self._zero
+
+    def open(self, *, port: int | None = None) -> None:
+        """Record the time at which the connection opened, and the client's own port."""
+        self._opened = self.now()
+        self._port = port
+
+    def received(
+        self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
+    ) -> Record:
+        """Record a frame that was received at the time ``at``."""
+        return self.add(Record(sender, at, *self._content(frame), span=span))
+
+    def sent(
+        self,
+        sender: Sender,
+        frame: str | bytes,
+        *,
+        due: int,
+        woke: int,
+        span: Span | None = None,
+        raw: bool = False,
+    ) -> Record:
+        """Record a frame that the socket has just accepted."""
+        at = self.now()
+        content = self._content(frame)
+        return self.add(Record(sender, at, *content, due, woke, span, raw))
+
+    def sent_audio(
+        self, frames: AudioFrames, *, due: int, woke: int, start: int, stop: int
+    ) -> int:
+        """Record a frame of audio that the socket has just accepted; return the time.
+
+        ``start`` and ``stop`` are those of the `Span` of the frame. The frame counts
+        only once its row is complete, since another thread may read the records.
+        """
+        at = self.now()
+        self._columns.extend((at, due, woke, start, stop))
+        self._frames.append(frames)
+        return at
+
+    def add(self, record: Record) -> Record:
+        """Add a record, and return it."""
+        self._frames.append(record)
+        return record
+
+    def pinged(self, sent: int, answered: int | None) -> None:
+        """Record a ping that was answered, or that was not answered in time."""
+        self._pings.append(Ping(sent, answered))
+
+    def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
+        """Record the end of the session; only the first call counts."""
+        if self._end is None:
+            self._end = End(how, self.now(), code, reason)
+
+    @property
+    def ended(self) -> End | None:
+        """The end of the session; ``None`` before it is recorded."""
+        return self._end
+
+    @property
+    def count(self) -> int:
+        """The number of records so far."""
+        return len(self._frames)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records so far."""
+        return tuple(self.since(0, self.count))
+
+    def since(self, index: int, most: int) -> Sequence[Record]:
+        """Return at most ``most`` records from an index on; each is made once."""
+        with self._making:
+            stop = min(index + most, len(self._frames))
+            for frame in self._frames[len(self._made) : stop]:
+                if isinstance(frame, AudioFrames):
+                    frame = self._audio(frame)
+                self._made.append(frame)
+            return self._made[index:stop]
+
+    def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
+        """Return the trace so far.
+
+        If no end is recorded, the trace ends now, closed by the recorder.
+        """
+        return Trace(
+            vantage=self._vantage,
+            dialect=self._dialect,
+            rate=self.rate,
+            target=self._target,
+            started=self._started,
+            opened=self._opened,
+            records=self.records,
+            end=self._end or End(Ending.CLOSED_BY_US, self.now()),
+            lag=lag,
+            pings=tuple(self._pings),
+            version=self._version,
+            redactor=self._redactor,
+            port=self._port,
+        )
+
+    def _audio(self, frames: AudioFrames) -> Record:
+        """Return the record of the next row of the columns."""
+        row = self._made_rows * _COLUMNS
+        at, due, woke, start, stop = self._columns[row : row + _COLUMNS]
+        self._made_rows += 1
+        text, data = self._content(frames.content)
+        span = Span(frames.asset, start, stop)
+        return Record(frames.sender, at, text, data, due, woke, span, frames.raw)
+
+    def _content(self, frame: str | bytes) -> tuple[str | None, bytes | None]:
+        """Return the text and the data of a frame; one of them is ``None``."""
+        if isinstance(frame, str):
+            return self._shortened(frame), None
+        return None, self._shortened(frame)
+
+    def _shortened(self, frame: _Frame) -> _Frame:
+        """Return a frame, or the start of a frame that is longer than `LONGEST`."""
+        if len(frame) <= LONGEST:
+            return frame
+        note = f"... [{len(frame) - _START} more]"
+        if isinstance(frame, str):
+            shown = self._redactor.shows(frame)
+            return self._redactor.clean(frame)[:_START] + (HIDDEN if shown else note)
+        shown = self._redactor.shows(frame.decode("latin-1"))
+        begin = self._redactor.clean_bytes(frame)[:_START]
+        return begin + (HIDDEN if shown else note).encode()
+
+
+_Frame = TypeVar("_Frame", str, bytes)
