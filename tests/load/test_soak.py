@@ -364,7 +364,7 @@ def test_a_soak_can_be_interrupted(start: Start, url: str) -> None:
     server = realtime(run, url)
 
     async def soak() -> None:
-        soaking = asyncio.create_task(server.aio.soak(PAIR, duration="60s", streams=1))
+        soaking = asyncio.create_task(server.aio.soak(PAIR, duration="20s", streams=1))
         while len(run.ledger.sessions) < 2:  # the long one and a silent one
             await asyncio.sleep(0.01)
         soaking.cancel()
