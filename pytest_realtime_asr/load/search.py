@@ -90,11 +90,6 @@ class _State:
         return self.plan.seconds(hold) + reserved <= self.left
 
     @property
-    def last(self) -> float:
-        """The time that is kept for the level beyond."""
-        return self.plan.seconds(self.plan.hold) if self.plan.beyond else 0.0
-
-    @property
     def proofs(self) -> tuple[Trial, ...]:
         return of(self.trials, Step.CONFIRM, Step.ABOVE)
 
@@ -122,7 +117,7 @@ class _State:
         if not self.trials:  # one level must steer, whatever is left for the last ones
             return task if self.fits(task.hold, reserved=proof) else None
         narrow = found.low and found.high and found.high <= found.low * (1 + _NARROW)
-        reserved = self.last + (2 * proof if narrow else proof)
+        reserved = self.plan.last + (2 * proof if narrow else proof)
         return task if self.fits(task.hold, reserved=reserved) else None
 
     def _bracketing(self, found: Bracket) -> Task | None:
@@ -188,13 +183,13 @@ class _State:
         """Return the confirmation of a level, long enough for a proof if possible."""
         plan = self.plan
         wanted = max(plan.confirm, _MARGIN * plan.needed(streams, FIRST_CONFIDENCE))
-        hold = min(wanted, max(plan.confirm, self.left - self.last - plan.seconds(0)))
+        hold = min(wanted, max(plan.confirm, self.left - plan.last - plan.seconds(0)))
         if not self.fits(hold):
             return None
         return Task(Step.CONFIRM, streams, hold, Risk(next_error(self.trials), ANY))
 
     def _above(self, streams: int, hold: float) -> Task | None:
-        if hold < self.plan.hold or not self.fits(hold, reserved=self.last):
+        if hold < self.plan.hold or not self.fits(hold, reserved=self.plan.last):
             return None
         return Task(Step.ABOVE, streams, hold, Risk(ANY, next_error(self.trials)))
 
@@ -209,10 +204,10 @@ class _State:
         if not levels:
             return None
         error, low = next_error(self.trials), None
-        if self.fits(plan.confirm, reserved=self.last):
+        if self.fits(plan.confirm, reserved=self.plan.last):
             low = self.expect(plan.confirm).holding(levels, error, _BOLD)
         missed = None
-        longest = min(plan.confirm, self.left - self.last - plan.seconds(0))
+        longest = min(plan.confirm, self.left - plan.last - plan.seconds(0))
         if observed is not None and longest >= plan.hold:
             missed = self.expect(longest).missing(levels, error, _BOLD)
             if missed is None and not of(self.trials, Step.ABOVE):
@@ -229,7 +224,7 @@ class _State:
     def beyond(self) -> Task | None:
         """Return the level beyond the capacity."""
         plan = self.plan
-        if not plan.beyond or self.ended or not self.fits(plan.hold):
+        if not plan.beyond or self.ended or plan.last > self.left:
             return None
         found = bracket(self.trials)
         low = max(bounds(self.trials).low, found.low or 0)

@@ -22,7 +22,8 @@ class SearchPlan:
     ``drain`` more, and ``pause`` after it. ``clip`` is the mean and ``longest`` the
     largest length of a clip, ``talk`` the share of the time in which a stream speaks.
     ``q`` is the largest quantile that is limited; ``None`` if none is. ``beyond`` says
-    whether a level beyond the capacity may be run.
+    whether a level beyond the capacity may be run; the server may need ``recovery``
+    after it.
     """
 
     low: int
@@ -38,6 +39,7 @@ class SearchPlan:
     talk: float = 1.0
     q: float | None = USUAL_Q
     beyond: bool = True
+    recovery: float = 0.0
 
     def check(self) -> None:
         """Raise ValueError, which says what to write, if no search is possible."""
@@ -80,6 +82,11 @@ class SearchPlan:
     def most_streams(self) -> int:
         """The largest number of streams that a level can have."""
         return math.ceil(BEYOND * self.high) if self.beyond else self.high
+
+    @property
+    def last(self) -> float:
+        """The time of the level beyond the capacity; 0 if it may not be run."""
+        return self.seconds(self.hold) + self.recovery if self.beyond else 0.0
 
     def seconds(self, hold: float) -> float:
         """Return how long a level takes, with its pause."""
