@@ -59,13 +59,14 @@ class Behaviour(enum.StrEnum):
 class Beyond:
     """What a server did at a level beyond its capacity.
 
-    ``behaviours`` are in the order of their weight for users. ``refused`` and
-    ``broken`` are shares of the sessions. The other figures are those of this level,
-    relative to the level with ``held`` streams: ``later`` is the median delay of the
-    finals in ms, ``first_later`` that of the first texts, ``partials`` the ratio of the
-    partials per second of audio, and ``words`` that of the words per final; ``None`` if
-    no clip has a final at both levels. ``recovery`` is the metric of the level with
-    this name, in ms; ``None`` without witnesses.
+    ``streams`` is the number of its streams with the witnesses, and ``held`` that of
+    the level with which it is compared. ``behaviours`` are in the order of their weight
+    for users. ``refused`` and ``broken`` are shares of the sessions. The other figures
+    are relative to the level that held: ``later`` is the median delay of the finals in
+    ms, ``first_later`` that of the first texts, ``partials`` the ratio of the partials
+    per second of audio, and ``words`` that of the words per final; ``None`` if no clip
+    has a final at both levels. ``recovery`` is the metric of the level with this name,
+    in ms; ``None`` without witnesses.
     """
 
     streams: int
@@ -115,8 +116,8 @@ def compare(level: Level, held: Level) -> Beyond | None:
     elif partials is not None and partials < _FEWER:
         found.append(Behaviour.SENDS_LESS)
     return Beyond(
-        streams=level.streams,
-        held=held.streams,
+        streams=level.streams + level.load.witnesses,
+        held=held.streams + held.load.witnesses,
         behaviours=tuple(found) or (Behaviour.HOLDS,),
         refused=refused,
         broken=broken,

@@ -91,15 +91,15 @@ def test_the_sessions_of_the_simulated_queue_are_correlated() -> None:
 
 
 def test_intervals_hold_the_true_capacity() -> None:
-    found = [search(STEEP, seed) for seed in range(20)]
-    assert sum(held(each, TRUE) for each in found) >= 18
+    found = [search(STEEP, seed) for seed in range(15)]
+    assert sum(held(each, TRUE) for each in found) >= 14
     assert statistics.median(map(width, found)) <= 4
 
 
 def test_intervals_of_independent_sessions_hold_the_true_capacity() -> None:
     service = Shares({each: 0.05 * 1.25 ** (each - TRUE) for each in range(20, 60)})
-    found = [search(service, seed) for seed in range(20)]
-    assert sum(held(each, TRUE) for each in found) >= 18
+    found = [search(service, seed) for seed in range(10)]
+    assert sum(held(each, TRUE) for each in found) >= 9
     assert all(bounds(each).low for each in found)
 
 
@@ -147,10 +147,8 @@ def test_an_end_of_time_leaves_the_capacity_undecided() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("service", "most"), [(STEEP, 4), (SLOPE, 6)])
-def test_of_500_intervals_95_percent_hold_the_true_capacity(
-    service: Queue, most: int
-) -> None:
+@pytest.mark.parametrize("service", [STEEP, SLOPE])
+def test_of_500_intervals_95_percent_hold_the_true_capacity(service: Queue) -> None:
     found = [search(service, seed) for seed in range(500)]
     assert sum(held(each, TRUE) for each in found) >= 462
-    assert statistics.median(map(width, found)) <= most
+    assert statistics.median(map(width, found)) <= 4
