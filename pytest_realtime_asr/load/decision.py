@@ -6,7 +6,9 @@ The proof of a quantile is the exact binomial test of any budget, with the numbe
 sessions reduced if they are correlated (`pytest_realtime_asr.load.correlation`). The
 proof of a mean or of a word error rate is a bootstrap interval that resamples whole
 windows of time: the clips of a capacity test are given and the same at each level, so
-that the statement is about these clips, not about speech in general.
+that the statement is about these clips, not about speech in general. A metric of a
+level is proven by its own interval, whose bounds err with 2.5 % each; it proves nothing
+at a smaller risk.
 
 A lost session is over every limit. The client's own delay can make a level INVALID, as
 in any verdict (`pytest_realtime_asr.verdicts.client_delay`).
@@ -33,6 +35,7 @@ from pytest_realtime_asr.load.correlation import (
     windows,
 )
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.level_values import judged_level
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.metrics.accuracy import words
 from pytest_realtime_asr.metrics.alignment import Errors
@@ -53,6 +56,8 @@ from pytest_realtime_asr.verdicts.budgets import (
     WerThreshold,
 )
 from pytest_realtime_asr.verdicts.client_delay import bound
+from pytest_realtime_asr.verdicts.finding import Finding
+from pytest_realtime_asr.verdicts.level_limits import judge_levels
 from pytest_realtime_asr.verdicts.limits import WER, BudgetError
 from pytest_realtime_asr.verdicts.sample import (
     Oriented,
@@ -64,6 +69,7 @@ from pytest_realtime_asr.verdicts.sample import (
 from pytest_realtime_asr.verdicts.verdict import Verdict, worst
 
 CONFIDENCE = 0.95  # of the decision on a level, whatever the markers say
+_INTERVAL_RISK = 0.025  # of each bound of the interval of a metric of a level
 _LEAST_WINDOWS = 6  # a bootstrap over fewer windows proves nothing
 
 _Array = npt.NDArray[Any]
@@ -117,7 +123,9 @@ class Held:
                     "together, but a capacity needs limits of its own test: remove "
                     "over="
                 )
-            if any(limit.stat is Stat.MAX for limit in each.limits):
+            if each.metric not in metrics.LEVELS and any(
+                limit.stat is Stat.MAX for limit in each.limits
+            ):
                 raise BudgetError(
                     f"no number of sessions proves a maximum of {each.metric}: limit a "
                     "quantile such as p99 for a capacity"
@@ -240,11 +248,13 @@ def decide(level: Level, held: Held, risk: Risk = USUAL) -> Decision:
     window = windows([row.planned for row in rows], length)
     count = len(held.thresholds) + sum(len(each.limits) for each in held.budgets)
     shared = replace(risk, misses=risk.misses / max(1, count))
+    of_session = [each for each in held.budgets if each.metric not in metrics.LEVELS]
     limits = [
         _budget(budget, limit, rows, window, busy, held, shared)
-        for budget in held.budgets
+        for budget in of_session
         for limit in budget.limits
     ]
+    limits += _of_level(level, held, shared)
     limits += [_wer(each, rows, window, held, shared) for each in held.thresholds]
     return decided(
         level.streams,
@@ -440,6 +450,43 @@ def _mean(
         effective=float(len(np.unique(window))),
         unit=SampleUnit.WINDOW,
         excused=prompt <= oriented.limit < mean,
+        proof=proof,
+    )
+
+
+def _of_level(level: Level, held: Held, risk: Risk) -> list[LimitDecision]:
+    """Return the decisions on the metrics of the whole level."""
+    budgets = [each for each in held.budgets if each.metric in metrics.LEVELS]
+    if not budgets:
+        return []
+    judged = judged_level(level, held.budgets, held.clips)
+    return [
+        _found(found, risk)
+        for budget in budgets
+        for found in judge_levels(budget, [judged]).findings
+    ]
+
+
+def _found(found: Finding, risk: Risk) -> LimitDecision:
+    """Return the decision on a metric of a level, from its finding."""
+    verdict, proof = found.verdict, Proof.NONE
+    if verdict in (Verdict.PASS, Verdict.FAIL) and not found.proven:
+        verdict = Verdict.INCONCLUSIVE
+    if verdict is Verdict.PASS and risk.holds >= _INTERVAL_RISK:
+        proof = Proof.HOLDS
+    if verdict is Verdict.FAIL and risk.misses >= _INTERVAL_RISK:
+        proof = Proof.MISSES
+    observed = math.inf if found.observed is None else found.observed
+    known = found.observed is not None
+    return LimitDecision(
+        name=found.metric,
+        limit=found.limit.value,
+        verdict=verdict,
+        n=found.n,
+        observed=observed,
+        excess=_excess(observed, found.limit) if known else math.inf,
+        effective=float(found.n),
+        excused=found.verdict is Verdict.INVALID,
         proof=proof,
     )
 

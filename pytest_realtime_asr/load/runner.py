@@ -220,6 +220,8 @@ class Runner:
     def _wait(self, work: Coroutine[Any, Any, tuple[Row, ...]]) -> tuple[Row, ...]:
         """Run sessions outside the load, and return their rows."""
         self._outside = self._loop.submit(work)
+        if self._interrupted.is_set():  # before the line above
+            self._outside.cancel()
         try:
             return self._outside.result()
         except BaseException:

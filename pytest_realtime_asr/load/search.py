@@ -56,7 +56,7 @@ _RESOLUTION = 50  # the bisection ends at 1/50 of the level
 _WIDE = 0.25  # of a level: a wider bracket is bisected with short levels
 _NARROW = 0.1  # of a level: a narrower bracket must leave time for a level above
 _BELOW = 0.95  # of the level that was observed to hold, for the first confirmation
-_MARGIN = 1.6  # sessions of a confirmation, in those that a proof needs at least
+_LOWER = 0.9  # of a level that was not proven, for the next one
 # Standard errors by which a share may differ from what is expected:
 _CAUTIOUS = 2.0  # for the first confirmation, on which the result depends
 _BOLD = 1.0  # for a level that narrows the interval
@@ -90,11 +90,6 @@ class _State:
         return self.plan.seconds(hold) + reserved <= self.left
 
     @property
-    def last(self) -> float:
-        """The time that is kept for the level beyond."""
-        return self.plan.seconds(self.plan.hold) if self.plan.beyond else 0.0
-
-    @property
     def proofs(self) -> tuple[Trial, ...]:
         return of(self.trials, Step.CONFIRM, Step.ABOVE)
 
@@ -122,7 +117,7 @@ class _State:
         if not self.trials:  # one level must steer, whatever is left for the last ones
             return task if self.fits(task.hold, reserved=proof) else None
         narrow = found.low and found.high and found.high <= found.low * (1 + _NARROW)
-        reserved = self.last + (2 * proof if narrow else proof)
+        reserved = self.plan.last + (2 * proof if narrow else proof)
         return task if self.fits(task.hold, reserved=reserved) else None
 
     def _bracketing(self, found: Bracket) -> Task | None:
@@ -174,27 +169,31 @@ class _State:
         """
         plan, high = self.plan, bounds(self.trials).high
         most = max(plan.low, math.floor(low * _BELOW))
-        most = min([most, *(each.streams - 1 for each in self.proofs)])
+        tried = min((each.streams for each in self.proofs), default=most + 1)
+        most = min(most, tried - 1)
         if high is not None:
             most = min(most, high - 1)
         if most < plan.low:
             return None
-        levels = range(plan.low, most + 1)
-        expected = self.expect(plan.confirm)
+        expected, levels = self.expect(plan.confirm), range(plan.low, most + 1)
         streams = expected.holding(levels, next_error(self.trials), _CAUTIOUS)
-        return self._confirm(expected.nearest(levels) if streams is None else streams)
+        if streams is None:
+            # No proof can be expected, so a clearly lower level must do.
+            lower = max(plan.low, math.floor(tried * _LOWER))
+            streams = expected.nearest(range(plan.low, min(most, lower) + 1))
+        return self._confirm(streams)
 
     def _confirm(self, streams: int) -> Task | None:
         """Return the confirmation of a level, long enough for a proof if possible."""
         plan = self.plan
-        wanted = max(plan.confirm, _MARGIN * plan.needed(streams, FIRST_CONFIDENCE))
-        hold = min(wanted, max(plan.confirm, self.left - self.last - plan.seconds(0)))
+        wanted = plan.confirmation(streams, FIRST_CONFIDENCE)
+        hold = min(wanted, max(plan.confirm, self.left - plan.last - plan.seconds(0)))
         if not self.fits(hold):
             return None
         return Task(Step.CONFIRM, streams, hold, Risk(next_error(self.trials), ANY))
 
     def _above(self, streams: int, hold: float) -> Task | None:
-        if hold < self.plan.hold or not self.fits(hold, reserved=self.last):
+        if hold < self.plan.hold or not self.fits(hold, reserved=self.plan.last):
             return None
         return Task(Step.ABOVE, streams, hold, Risk(ANY, next_error(self.trials)))
 
@@ -209,10 +208,10 @@ class _State:
         if not levels:
             return None
         error, low = next_error(self.trials), None
-        if self.fits(plan.confirm, reserved=self.last):
+        if self.fits(plan.confirm, reserved=self.plan.last):
             low = self.expect(plan.confirm).holding(levels, error, _BOLD)
         missed = None
-        longest = min(plan.confirm, self.left - self.last - plan.seconds(0))
+        longest = min(plan.confirm, self.left - plan.last - plan.seconds(0))
         if observed is not None and longest >= plan.hold:
             missed = self.expect(longest).missing(levels, error, _BOLD)
             if missed is None and not of(self.trials, Step.ABOVE):
@@ -229,7 +228,7 @@ class _State:
     def beyond(self) -> Task | None:
         """Return the level beyond the capacity."""
         plan = self.plan
-        if not plan.beyond or self.ended or not self.fits(plan.hold):
+        if not plan.beyond or self.ended or plan.last > self.left:
             return None
         found = bracket(self.trials)
         low = max(bounds(self.trials).low, found.low or 0)

@@ -10,6 +10,7 @@ from pytest_realtime_asr.stats import samples_needed
 USUAL_Q = 0.95  # by which sessions are planned if no quantile is limited
 BEYOND = 1.5  # the level beyond the capacity, as a multiple of it
 _SCOUT = 1 / 3  # of the hold, for levels that only steer roughly
+_MARGIN = 1.6  # sessions of a confirmation, in those that a proof needs at least
 _LEAST_CLIPS = 2  # the hold of a level, in longest clips
 
 
@@ -22,7 +23,8 @@ class SearchPlan:
     ``drain`` more, and ``pause`` after it. ``clip`` is the mean and ``longest`` the
     largest length of a clip, ``talk`` the share of the time in which a stream speaks.
     ``q`` is the largest quantile that is limited; ``None`` if none is. ``beyond`` says
-    whether a level beyond the capacity may be run.
+    whether a level beyond the capacity may be run; the server may need ``recovery``
+    after it.
     """
 
     low: int
@@ -38,6 +40,7 @@ class SearchPlan:
     talk: float = 1.0
     q: float | None = USUAL_Q
     beyond: bool = True
+    recovery: float = 0.0
 
     def check(self) -> None:
         """Raise ValueError, which says what to write, if no search is possible."""
@@ -81,6 +84,11 @@ class SearchPlan:
         """The largest number of streams that a level can have."""
         return math.ceil(BEYOND * self.high) if self.beyond else self.high
 
+    @property
+    def last(self) -> float:
+        """The time of the level beyond the capacity; 0 if it may not be run."""
+        return self.seconds(self.hold) + self.recovery if self.beyond else 0.0
+
     def seconds(self, hold: float) -> float:
         """Return how long a level takes, with its pause."""
         return self.ramp + hold + self.drain + self.pause
@@ -96,6 +104,10 @@ class SearchPlan:
         """
         sessions = samples_needed(self.quantile, confidence)
         return self.clip + sessions * self.clip / self.talk / streams
+
+    def confirmation(self, streams: int, confidence: float) -> float:
+        """Return the hold in s that the confirmation of a level should have."""
+        return max(self.confirm, _MARGIN * self.needed(streams, confidence))
 
     def least_provable(self, confidence: float) -> int:
         """Return the smallest number of streams that ``confirm`` can prove to hold.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
@@ -27,6 +28,19 @@ from pytest_realtime_asr.text.number_format import length, several
 MOST_CLIPS = 1200.0  # s of audio of the clips of a load at most; a worker keeps them
 
 _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a worker
+
+
+class _Relay(Meter):
+    """Passes audio on to the meter of the level that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meter: Meter | None = None
+
+    def add(self, seconds: float) -> None:
+        super().add(seconds)
+        if self.meter is not None:
+            self.meter.add(seconds)
 
 
 class LoadGenerator:
@@ -54,14 +68,27 @@ class LoadGenerator:
         self._clips = {each.id: each for each in _drawn(clips, seed)}
         self._recording = threading.Lock()
         self._meter = run.account.meter
+        self._relay = _Relay()
         self._streams = 1
         self._runner: Runner | None = None
+        self._interrupted = False
+
+    @property
+    def clips(self) -> Mapping[str, Utterance]:
+        """The clips that the load sends, by id."""
+        return self._clips
 
     def runner(self) -> Runner:
-        """Return what runs the levels; its rows are recorded in the ledger."""
+        """Return what runs the levels; its rows are recorded in the ledger.
+
+        All levels have the same one, so that the clips are sent without load only once.
+        """
+        self._relay.meter = self._meter
+        if self._runner is not None:
+            return self._runner
         self._runner = Runner(
             self._run.loop,
-            replace(self._plan, meter=self._meter),
+            replace(self._plan, meter=self._relay),
             _connection(self._plan, self._run),
             tuple(self._clips.values()),
             self._run.executor,
@@ -69,10 +96,13 @@ class LoadGenerator:
             report=lambda progress: self._run.progress(str(progress)),
             metrics=self._run.servers.metrics(self._plan),
         )
+        if self._interrupted:
+            self._runner.interrupt()
         return self._runner
 
     def interrupt(self) -> None:
-        """End the level that another thread runs."""
+        """End the level that another thread runs, or is about to run."""
+        self._interrupted = True
         if self._runner is not None:
             self._runner.interrupt()
 
@@ -100,20 +130,28 @@ class LoadGenerator:
             finally:
                 self._meter = before
 
-    def level(self, load: Load, *, compared: bool = True) -> Level:
+    def level(
+        self, load: Load, *, compared: bool = True, purpose: Purpose = Purpose.TEST
+    ) -> Level:
         """Run one level; its steady sessions are judged as those of the test.
 
-        ``compared`` is as in `Runner.run`. Blocks, so never call this method on the
-        event loop. Raises `AudioLimit`.
+        ``compared`` and ``purpose`` are as in `Runner.run`. Blocks, so never call this
+        method on the event loop. Raises `AudioLimit`.
         """
         self._run.take_turn(self._ledger)
         self._run.loop.run(self._run.servers.recovery.wait(self._plan.access))
         with self.reserved([load]):
             self._streams = load.streams
             try:
-                level = self.runner().run(load, compared=compared)
+                level = self.runner().run(
+                    load,
+                    number=len(self._ledger.levels) + 1,
+                    purpose=purpose,
+                    compared=compared,
+                )
             finally:
                 self._run.progress("")
+        level = replace(level, purpose=purpose)
         self._ledger.levels.append(level)
         return level
 

@@ -15,12 +15,14 @@ from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import arguments
 from pytest_realtime_asr.load.arguments import Duration, seconds
+from pytest_realtime_asr.load.capacity import Capacity
 from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.run.audio_account import AudioLimit
 from pytest_realtime_asr.run.blocking import awaited, block, in_thread
+from pytest_realtime_asr.run.capacity_search import CapacitySearch
 from pytest_realtime_asr.run.drain import drain
 from pytest_realtime_asr.run.ledger import Ended
 from pytest_realtime_asr.run.load_generator import LoadGenerator
@@ -139,6 +141,40 @@ class AsyncRealtime:
         )
         return await in_thread(lambda: generator.level(wanted), generator.interrupt)
 
+    async def capacity(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        between: tuple[int, int] = (1, 500),
+        hold: Duration = "60s",
+        confirm: Duration = "5min",
+        max_time: Duration = "30min",
+        ramp: Duration | None = None,
+        talk: float = 1.0,
+        jitter: Duration = "0ms",
+        varied: bool = True,
+        seed: int = 0,
+        witnesses: int = 1,
+        beyond: bool = True,
+    ) -> Capacity:
+        """Do the same as `Realtime.capacity`, without blocking the test."""
+        __tracebackhide__ = True
+        search = self._realtime._capacity(
+            corpus,
+            between=between,
+            hold=hold,
+            confirm=confirm,
+            max_time=max_time,
+            ramp=ramp,
+            talk=talk,
+            jitter=jitter,
+            varied=varied,
+            seed=seed,
+            witnesses=witnesses,
+            beyond=beyond,
+        )
+        return await in_thread(search.search, search.interrupt)
+
 
 class Realtime:
     """The server under test, with methods that open sessions and send utterances.
@@ -153,6 +189,7 @@ class Realtime:
         self._run = run
         self._ledger = run.ledger
         self._plan = plan
+        self._terms = terms
         self._sampling = Sampling(run, plan, terms, baseline=baseline)
         self.aio = AsyncRealtime(self)
 
@@ -384,6 +421,64 @@ class Realtime:
             return generator.level(wanted)
         except (Ended, AudioLimit) as error:
             raise error.with_traceback(None) from None
+
+    def capacity(
+        self,
+        corpus: Iterable[Utterance],
+        *,
+        between: tuple[int, int] = (1, 500),
+        hold: Duration = "60s",
+        confirm: Duration = "5min",
+        max_time: Duration = "30min",
+        ramp: Duration | None = None,
+        talk: float = 1.0,
+        jitter: Duration = "0ms",
+        varied: bool = True,
+        seed: int = 0,
+        witnesses: int = 1,
+        beyond: bool = True,
+    ) -> Capacity:
+        """Search for the largest number of streams that hold the limits of the test.
+
+        The limits are those of the markers `latency_budget`, `budget` and
+        `wer_threshold`. Each is proven with a confidence of 95 %, whatever the markers
+        say. The streams are doubled from the first number of ``between``, and bisected,
+        with levels that last ``hold``. The result is confirmed by levels that last at
+        least ``confirm``; their sessions are judged by the limits of the test. The
+        search takes at most ``max_time``. With ``beyond``, half as many streams again
+        show what the server does beyond its capacity. The other arguments are those of
+        `load`.
+
+        Raises ValueError for a wrong argument, before anything is sent.
+        """
+        __tracebackhide__ = True
+        search = self._capacity(
+            corpus,
+            between=between,
+            hold=hold,
+            confirm=confirm,
+            max_time=max_time,
+            ramp=ramp,
+            talk=talk,
+            jitter=jitter,
+            varied=varied,
+            seed=seed,
+            witnesses=witnesses,
+            beyond=beyond,
+        )
+        try:
+            return search.search()
+        except (Ended, AudioLimit) as error:
+            raise error.with_traceback(None) from None
+
+    def _capacity(
+        self, corpus: Iterable[Utterance], **arguments: Any
+    ) -> CapacitySearch:
+        """Return the search. Raises ValueError."""
+        __tracebackhide__ = True
+        return CapacitySearch(
+            self._run, self._ledger, self._plan, self._terms, corpus, **arguments
+        )
 
     def _load(
         self,

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
+from pytest_realtime_asr.load.capacity import Setting
 from pytest_realtime_asr.load.correlation import windows
-from pytest_realtime_asr.load.decision import Risk, decide_share, decided
+from pytest_realtime_asr.load.decision import Decision, Risk, decide_share, decided
 from pytest_realtime_asr.load.search import following
 from pytest_realtime_asr.load.search_plan import SearchPlan
 from pytest_realtime_asr.load.trials import Trial
@@ -22,7 +23,7 @@ from pytest_realtime_asr.verdicts.budgets import Limit, Stat
 from pytest_realtime_asr.verdicts.sample import Oriented
 
 Array = npt.NDArray[Any]
-LIMIT = 800.0  # ms
+LIMIT = 1500.0  # ms
 CLIP = 8.0  # s, the mean
 PLAN = SearchPlan(
     low=1,
@@ -35,6 +36,9 @@ PLAN = SearchPlan(
     pause=5,
     clip=CLIP,
     longest=12,
+)
+SETTING = Setting(
+    talk=1.0, clip=CLIP, longest=12, chunk=0.1, ramp=10, hold=60, confirm=300
 )
 
 
@@ -70,10 +74,10 @@ class Queue:
     the correlation time ``tau`` in s.
     """
 
-    work: float = 0.05
-    sigma: float = 0.05
+    work: float = 0.02
+    sigma: float = 0.03
     tau: float = 3.0
-    cap: float = 29.8
+    cap: float = 21.55
     ramp: float = 10.0
     step: float = 0.05
 
@@ -111,7 +115,7 @@ def search(service: Service, seed: int, plan: SearchPlan = PLAN) -> tuple[Trial,
     return tuple(trials)
 
 
-def judged(streams: int, ends: Array, latencies: Array, risk: Risk) -> Any:
+def judged(streams: int, ends: Array, latencies: Array, risk: Risk) -> Decision:
     """Return the decision on a level of p95 <= `LIMIT`."""
     limit = Limit(Stat.P95, LIMIT)
     values = latencies.tolist()

@@ -1,0 +1,190 @@
+"""What a server does with more streams than it holds.
+
+The level beyond the capacity is compared with a level that held, clip by clip, since
+the mix of clips differs. The thresholds lie between what a sound server shows from one
+level to the next (its latencies by up to a half, its partials and words by less than a
+tenth, no lost sessions but single ones) and what an overload makes of it: with half as
+many streams again, a third of the streams has no place.
+
+A queue and a slower recognition both make the final late, but differ in the first text.
+A session that waits in a queue is served as a whole later, so its first text is late by
+as much as its final. A session that is recognised slowly begins in time and falls
+behind, so its first text is late by little.
+"""
+
+from __future__ import annotations
+
+import enum
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.level_values import level_values
+from pytest_realtime_asr.load.outcome import Outcome, lost_outcome
+from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.metrics.levels import recovery
+
+_FINAL = "final_from_commit"
+_FIRST = "first_partial_from_speech"
+_REFUSED = 0.05  # share of sessions that are refused
+_BROKEN = 0.2  # share of sessions whose connection broke
+_LATER = 1.5  # of the latency of a final at the level that held
+_NOTICED = 50.0  # ms; a smaller delay of a final is nothing
+_WHOLE = 0.5  # of the delay of the final: that of the first text in a queue
+_FEWER = 0.8  # of the partials per second of audio, or of the words per final
+
+
+class Behaviour(enum.StrEnum):
+    """What a server does beyond its capacity.
+
+    `REFUSES`: it refuses sessions with a reason. `DIES`: it breaks connections, or is
+    not there any more. `LOSES_TEXT`: words are missing in finals. `QUEUES`: sessions
+    wait before they are served. `SLOWS`: all sessions are recognised more slowly.
+    `SENDS_LESS`: it sends fewer partials, and so looks faster than it is. `HOLDS`:
+    nothing of all this.
+    """
+
+    DIES = "dies"
+    REFUSES = "refuses"
+    LOSES_TEXT = "loses text"
+    QUEUES = "queues"
+    SLOWS = "slows"
+    SENDS_LESS = "sends less"
+    HOLDS = "holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What a server did at a level beyond its capacity.
+
+    ``streams`` is the number of its streams with the witnesses, and ``held`` that of
+    the level with which it is compared. ``behaviours`` are in the order of their weight
+    for users. ``refused`` and ``broken`` are shares of the sessions. The other figures
+    are relative to the level that held: ``later`` is the median delay of the finals in
+    ms, ``first_later`` that of the first texts, ``partials`` the ratio of the partials
+    per second of audio, and ``words`` that of the words per final; ``None`` if no clip
+    has a final at both levels. ``recovery`` is the metric of the level with this name,
+    in ms; ``None`` without witnesses.
+    """
+
+    streams: int
+    held: int
+    behaviours: tuple[Behaviour, ...]
+    refused: float = 0.0
+    broken: float = 0.0
+    later: float | None = None
+    first_later: float | None = None
+    partials: float | None = None
+    words: float | None = None
+    recovery: float | None = None
+
+
+def compare(level: Level, held: Level) -> Beyond | None:
+    """Return what the server did at a level; ``None`` if no session ended there.
+
+    ``held`` is a level that held. All sessions but those of the ramp are compared, also
+    those that ended in the drain: an overloaded server is slow to end them.
+    """
+    rows = [row for row in level.rows if row.lost is not Loss.CANCELLED]
+    if not rows:
+        return None
+    refused = sum(map(_is_refused, rows)) / len(rows)
+    broken = sum(bool(row.lost) and not _is_refused(row) for row in rows) / len(rows)
+    late = [row for row in rows if row.speech >= level.load.ramp] or rows
+    before, after = held.steady, [row for row in late if not row.lost]
+    later = _difference(before, after, _FINAL)
+    first = _difference(before, after, _FIRST)
+    base = _median(before, lambda row: row.measured.metrics.get(_FINAL))
+    partials = _ratio(
+        before, after, lambda row: row.partials / row.seconds if row.seconds else None
+    )
+    words = _ratio(before, after, lambda row: float(len(row.measured.text.split())))
+    recovered = recovery(level_values(level, (), {}))
+    found = []
+    if _dies(rows, broken):
+        found.append(Behaviour.DIES)
+    if refused >= _REFUSED:
+        found.append(Behaviour.REFUSES)
+    if words is not None and words < _FEWER:
+        found.append(Behaviour.LOSES_TEXT)
+    is_later = later is not None and later > max(_NOTICED, (_LATER - 1) * (base or 0.0))
+    if is_later and later is not None:
+        waits = first is not None and first >= _WHOLE * later
+        found.append(Behaviour.QUEUES if waits else Behaviour.SLOWS)
+    elif partials is not None and partials < _FEWER:
+        found.append(Behaviour.SENDS_LESS)
+    return Beyond(
+        streams=level.streams + level.load.witnesses,
+        held=held.streams + held.load.witnesses,
+        behaviours=tuple(found) or (Behaviour.HOLDS,),
+        refused=refused,
+        broken=broken,
+        later=later,
+        first_later=first,
+        partials=partials,
+        words=words,
+        recovery=None if recovered is None else recovered.value,
+    )
+
+
+def _is_refused(row: Row) -> bool:
+    return lost_outcome(row) is Outcome.REFUSED
+
+
+def _dies(rows: Sequence[Row], broken: float) -> bool:
+    """Return whether the server is gone: from some time on, nothing comes any more."""
+    if broken < _BROKEN:
+        return False
+    finals = [row.ended for row in rows if not row.lost]
+    last = max(finals, default=float("-inf"))
+    gone = [
+        row
+        for row in rows
+        if row.began > last
+        and row.lost
+        and not _is_refused(row)
+        and row.lost is not Loss.HUNG
+    ]
+    cut = [row for row in rows if row.lost in (Loss.BROKE, Loss.CLOSED)]
+    return bool(gone) or len(cut) >= _BROKEN * len(rows)
+
+
+_Value = Callable[[Row], float | None]
+
+
+def _by_clip(rows: Sequence[Row], value: _Value) -> Mapping[str, float]:
+    """Return the median of a value for each clip."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if not row.lost and (each := value(row)) is not None:
+            found.setdefault(row.clip, []).append(each)
+    return {clip: statistics.median(values) for clip, values in found.items()}
+
+
+def _pairs(
+    before: Sequence[Row], after: Sequence[Row], value: _Value
+) -> list[tuple[float, float]]:
+    one, other = _by_clip(before, value), _by_clip(after, value)
+    return [(one[clip], other[clip]) for clip in one if clip in other]
+
+
+def _difference(
+    before: Sequence[Row], after: Sequence[Row], metric: str
+) -> float | None:
+    """Return the median over the clips of the difference of a metric."""
+    pairs = _pairs(before, after, lambda row: row.measured.metrics.get(metric))
+    return statistics.median(two - one for one, two in pairs) if pairs else None
+
+
+def _ratio(before: Sequence[Row], after: Sequence[Row], value: _Value) -> float | None:
+    """Return the ratio of the sums over the clips; ``None`` if nothing was there."""
+    pairs = _pairs(before, after, value)
+    whole = sum(one for one, _ in pairs)
+    return sum(two for _, two in pairs) / whole if whole else None
+
+
+def _median(rows: Sequence[Row], value: _Value) -> float | None:
+    found = [each for row in rows if (each := value(row)) is not None]
+    return statistics.median(found) if found else None

@@ -1,0 +1,293 @@
+"""The capacity of a server: how many live streams it holds, and what limits it."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pytest_realtime_asr.load.behaviour import Beyond
+from pytest_realtime_asr.load.curve import Point
+from pytest_realtime_asr.load.decision import Decision, LimitDecision, Proof
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.search_plan import SearchPlan
+from pytest_realtime_asr.load.trials import (
+    SEARCHING,
+    Step,
+    Trial,
+    bounds,
+    bracket,
+    of,
+    reversals,
+    rising,
+)
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+_CLIFF = 0.05, 0.5  # shares over the limit at the two sides of a cliff
+
+
+class LimitedBy(enum.StrEnum):
+    """What keeps a capacity from being higher, or from being known.
+
+    `SERVER`: with more streams, a limit of the test is missed. `LOSSES`: it is missed
+    only because sessions were lost, not because they were slow. `CLIENT`: with more
+    streams, the client itself is too slow to measure. `RANGE`: the server held the most
+    streams that were asked for. `TIME`: the search had no time left to prove a level.
+    `ENDED`: the search was ended early, for example since the server did not come back.
+    """
+
+    SERVER = "server"
+    LOSSES = "lost sessions"
+    CLIENT = "client"
+    RANGE = "range"
+    TIME = "time"
+    ENDED = "ended"
+
+
+class Edge(enum.StrEnum):
+    """How a server leaves its limits.
+
+    `CLIFF`: from one level to the next, the share of sessions over a limit rises from
+    below 5 % to above 50 %. `SLOPE`: it rises more slowly.
+    """
+
+    CLIFF = "cliff"
+    SLOPE = "slope"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The load by which a capacity was measured; without it, the number means little.
+
+    ``talk`` is the share of the time in which a stream speaks. ``clip`` is the mean
+    length of a clip and ``longest`` the largest, ``chunk`` the length of an audio
+    frame, ``ramp`` that of the ramp, all in s; the streams begin in it at random
+    phases. ``hold`` and ``confirm`` are the steady parts of a level in s.
+    ``witnesses`` is the number of streams beside the load.
+    """
+
+    talk: float
+    clip: float
+    longest: float
+    chunk: float
+    ramp: float
+    hold: float
+    confirm: float
+    witnesses: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A level of the search, with its decision and what it measured.
+
+    ``level`` is ``None`` in a simulation.
+    """
+
+    trial: Trial
+    level: Level | None = field(default=None, repr=False)
+
+    @property
+    def streams(self) -> int:
+        """The number of streams of the level."""
+        return self.trial.streams
+
+    @property
+    def step(self) -> Step:
+        """Why the level was run."""
+        return self.trial.task.step
+
+    @property
+    def decision(self) -> Decision:
+        """The decision on the level."""
+        return self.trial.decision
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The number of live streams that a server holds within the limits of a test.
+
+    ``streams`` is the largest number that is proven to hold, 0 if none is. The
+    ``interval`` runs from it to the smallest number that is proven not to hold (or to
+    ``None``): with a confidence of 95 %, the capacity is at least the first and below
+    the second. ``confirmed`` says that sessions which the search had not seen prove the
+    first. ``binding`` is the limit that is missed first, or is nearest to its limit.
+    ``beyond`` is what the server does with half as many streams again; ``None`` if that
+    was not tried. ``levels`` are in the order in which they were run. ``seconds`` is
+    the time of the whole search. ``ended`` says why the search was ended early; "" if
+    it was not.
+    """
+
+    streams: int
+    interval: tuple[int, int | None]
+    confirmed: bool
+    binding: LimitDecision | None
+    limited_by: LimitedBy
+    setting: Setting
+    levels: tuple[Tried, ...] = field(default=(), repr=False)
+    beyond: Beyond | None = None
+    edge: Edge | None = None
+    seconds: float = 0.0
+    ended: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """``PASS`` if a number of streams is confirmed.
+
+        ``FAIL`` if not even the smallest number holds, ``INVALID`` if the client was
+        the limit before any number was confirmed, and otherwise ``INCONCLUSIVE``.
+        """
+        if self.confirmed:
+            return Verdict.PASS
+        if self.interval[0] == 0 and self.interval[1] is not None and self.lowest_fails:
+            return Verdict.FAIL
+        if self.limited_by is LimitedBy.CLIENT:
+            return Verdict.INVALID
+        return Verdict.INCONCLUSIVE
+
+    @property
+    def lowest_fails(self) -> bool:
+        """Whether the smallest number of streams is proven not to hold."""
+        tried = [each.streams for each in self.levels]
+        return bool(tried) and self.interval[1] == min(tried)
+
+    @property
+    def undecided(self) -> tuple[int, ...]:
+        """The levels within the interval that were run and prove nothing."""
+        low, high = self.interval
+        return tuple(
+            sorted(
+                {
+                    each.streams
+                    for each in self.levels
+                    if each.streams > low and (high is None or each.streams < high)
+                }
+            )
+        )
+
+    @property
+    def curve(self) -> tuple[Point, ...]:
+        """The isotonic curve of the share over the binding limit; proves nothing."""
+        return rising(self._trials)
+
+    @property
+    def reversals(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of levels of which the smaller failed and the larger held."""
+        return reversals(self._trials)
+
+    @property
+    def lost(self) -> tuple[tuple[str, int], ...]:
+        """How many sessions were lost in all steady parts, by the word for the loss."""
+        found: Counter[str] = Counter()
+        for each in self.levels:
+            if each.level is not None:
+                found.update(row.lost.value for row in each.level.steady if row.lost)
+        return tuple(found.most_common())
+
+    def reaches(self, streams: int) -> Verdict:
+        """Return whether the server holds at least ``streams`` streams.
+
+        ``PASS`` if this is proven and ``FAIL`` if the opposite is. Otherwise
+        ``INVALID`` if the client was the limit, or ``INCONCLUSIVE``.
+        """
+        low, high = self.interval
+        if self.confirmed and low >= streams:
+            return Verdict.PASS
+        if high is not None and high <= streams:
+            return Verdict.FAIL
+        if self.limited_by is LimitedBy.CLIENT:
+            return Verdict.INVALID
+        return Verdict.INCONCLUSIVE
+
+    @property
+    def _trials(self) -> tuple[Trial, ...]:
+        return tuple(each.trial for each in self.levels)
+
+
+def capacity(
+    levels: Sequence[Tried],
+    plan: SearchPlan,
+    setting: Setting,
+    *,
+    beyond: Beyond | None = None,
+    seconds: float = 0.0,
+    ended: str = "",
+) -> Capacity:
+    """Return the capacity that the levels of a search show."""
+    trials = tuple(each.trial for each in levels)
+    proven = bounds(trials)
+    confirmed = any(
+        each.streams == proven.low and each.proof is Proof.HOLDS
+        for each in of(trials, Step.CONFIRM)
+    )
+    return Capacity(
+        streams=proven.low,
+        interval=(proven.low, proven.high),
+        confirmed=confirmed,
+        binding=_binding(trials),
+        limited_by=_limited_by(trials, plan, confirmed=confirmed, ended=bool(ended)),
+        setting=setting,
+        levels=tuple(levels),
+        beyond=beyond,
+        edge=_edge(trials),
+        seconds=seconds,
+        ended=ended,
+    )
+
+
+def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """Return the levels at the smallest number of streams that is over a limit.
+
+    A level that is proven not to hold comes before one that only seems so.
+    """
+    proven = bounds(trials).high
+    streams = bracket(trials).high if proven is None else proven
+    return tuple(each for each in trials if each.streams == streams)
+
+
+def _binding(trials: Sequence[Trial]) -> LimitDecision | None:
+    """Return the limit that is missed first, or the one nearest to its limit."""
+    found = _failing(trials) or tuple(each for each in trials if each.decision.limits)
+    limits = [each.decision.binding for each in found]
+    known = [each for each in limits if each is not None]
+    return max(known, key=lambda each: each.excess, default=None)
+
+
+def _limited_by(
+    trials: Sequence[Trial], plan: SearchPlan, *, confirmed: bool, ended: bool
+) -> LimitedBy:
+    failing = _failing(trials)
+    if any(each.decision.by_client for each in failing):
+        return LimitedBy.CLIENT
+    limits = [each.decision.binding for each in failing if not each.decision.within]
+    known = [each for each in limits if each is not None and each.n]
+    if known and all(each.by_loss for each in known):
+        return LimitedBy.LOSSES
+    if ended:
+        return LimitedBy.ENDED
+    proven = bounds(trials)
+    if confirmed or proven.high == plan.low:
+        held = max((each.streams for each in of(trials, *SEARCHING)), default=0)
+        in_range = not failing and held == plan.high
+        return LimitedBy.RANGE if in_range else LimitedBy.SERVER
+    return LimitedBy.TIME
+
+
+def _edge(trials: Sequence[Trial]) -> Edge | None:
+    """Return how the server leaves its limits; ``None`` if it was not seen to.
+
+    The neighbouring levels of the final bracket are compared: those that were run from
+    the largest proven to hold to the smallest proven not to, or observed not to. Levels
+    with the same number of streams are pooled.
+    """
+    proven = bounds(trials)
+    high = bracket(trials).high if proven.high is None else proven.high
+    if high is None:
+        return None
+    final = [each for each in rising(trials) if proven.low <= each.streams <= high]
+    below, above = _CLIFF
+    for one, other in itertools.pairwise(final):
+        if one.share < below and other.share > above:
+            return Edge.CLIFF
+    return Edge.SLOPE if len(final) > 1 else None

@@ -1,0 +1,189 @@
+"""Runs the levels of a search for the capacity, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from pytest_realtime_asr.load.behaviour import Beyond, compare
+from pytest_realtime_asr.load.capacity import Capacity, Setting, Tried, capacity
+from pytest_realtime_asr.load.decision import Held, Proof, decide
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.search import following
+from pytest_realtime_asr.load.search_plan import SearchPlan
+from pytest_realtime_asr.load.trials import Step, Task, Trial
+from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
+from pytest_realtime_asr.load.workload import Load
+
+_STARTING = 3.0  # s to deal the shards and to start a worker
+_FINAL = 5.0  # s for the last finals of a level
+_SEEDS = 1000  # seeds of a search: more than it has levels
+_UNWITNESSED = frozenset({Step.DOUBLE, Step.BISECT})
+
+
+class Server(Protocol):
+    """What puts levels of load on the server of a test."""
+
+    def run(self, load: Load, *, number: int) -> Level:
+        """Run a level and return it. Its sessions count for no limit of the test."""
+
+    def count(self, level: Level) -> None:
+        """Count the steady sessions of a level as those of the test."""
+
+    def ready(self) -> bool:
+        """Wait until the server accepts sessions; ``False`` if it does not."""
+
+
+def plan_of(
+    load: Load,
+    clips: Sequence[float],
+    *,
+    between: tuple[int, int],
+    confirm: float,
+    max_time: float,
+    pause: float,
+    q: float | None,
+    beyond: bool,
+) -> SearchPlan:
+    """Return the plan of a search whose levels are like ``load``.
+
+    ``clips`` are the lengths of the clips in s. A level needs time for the witnesses
+    before and after it. Raises ValueError if no search is possible.
+    """
+    side = sum(sorted(clips)[:CLIPS]) if load.witnesses else 0.0
+    plan = SearchPlan(
+        low=between[0],
+        high=between[1],
+        hold=load.hold,
+        confirm=confirm,
+        max_time=max_time,
+        ramp=load.ramp,
+        drain=max(clips) + _FINAL + _STARTING + 2 * side,
+        pause=pause,
+        clip=sum(clips) / len(clips),
+        longest=max(clips),
+        talk=load.talk,
+        q=q,
+        beyond=beyond,
+        recovery=RECOVERY if load.witnesses else 0.0,
+    )
+    plan.check()
+    return plan
+
+
+@dataclass(slots=True)
+class CapacityRun:
+    """One search for the capacity of a server.
+
+    The levels are like ``load``, but for their streams, hold and seed. ``told`` is
+    called with each level when it has ended. The witnesses are among the streams of a
+    level, since the server has to serve them too: a level of 12 streams has 11 and a
+    witness. Levels that only double or bisect run without witnesses, since a witness
+    before and after each would take longer than the level. ``chunk`` is in s. ``sleep``
+    and ``clock`` are those of `time`.
+    """
+
+    server: Server
+    plan: SearchPlan
+    held: Held
+    load: Load
+    chunk: float
+    told: Callable[[Tried], None] = lambda tried: None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    levels: list[Tried] = field(default_factory=list)
+
+    def run(self) -> Capacity:
+        """Run the search; blocks until it is over.
+
+        If the caller is interrupted, `result` is what was found so far.
+        """
+        began, ended = self.clock(), ""
+        while True:
+            trials = [each.trial for each in self.levels]
+            task = following(self.plan, trials, self.clock() - began)
+            if task is None:
+                break
+            if self.levels:
+                self.sleep(self.plan.pause)
+            if not self.server.ready():
+                ended = "the server did not accept sessions any more"
+                break
+            self._run(task)
+        found = self.result(seconds=self.clock() - began, ended=ended)
+        counted = self._level(Step.CONFIRM, found.streams)
+        if counted is not None and found.confirmed:
+            self.server.count(counted)
+        return found
+
+    def result(self, *, seconds: float = 0.0, ended: str = "") -> Capacity:
+        """Return what the levels that have ended show."""
+        plan, load = self.plan, self.load
+        return capacity(
+            self.levels,
+            plan,
+            Setting(
+                talk=load.talk,
+                clip=plan.clip,
+                longest=plan.longest,
+                chunk=self.chunk,
+                ramp=plan.ramp,
+                hold=plan.hold,
+                confirm=plan.confirm,
+                witnesses=load.witnesses,
+            ),
+            beyond=self._beyond(),
+            seconds=seconds,
+            ended=ended,
+        )
+
+    def _run(self, task: Task) -> None:
+        number = len(self.levels) + 1
+        beside = 0 if task.step in _UNWITNESSED else self.load.witnesses
+        beside = min(beside, task.streams - 1)
+        load = replace(
+            self.load,
+            streams=task.streams - beside,
+            hold=task.hold,
+            seed=self.load.seed * _SEEDS + number,
+            witnesses=beside,
+        )
+        level = self.server.run(load, number=number)
+        decision = decide(level, self.held, task.risk)
+        decision = replace(decision, streams=task.streams)
+        tried = Tried(Trial(task, decision), level)
+        self.levels.append(tried)
+        self.told(tried)
+
+    def _level(self, step: Step, streams: int) -> Level | None:
+        """Return the last level of a step that is proven to hold."""
+        for each in reversed(self.levels):
+            proven = each.decision.proof is Proof.HOLDS
+            if proven and each.step is step and each.streams == streams:
+                return each.level
+        return None
+
+    def _beyond(self) -> Beyond | None:
+        """Return what the server does beyond its capacity.
+
+        If no level beyond was run, the smallest level that was over a limit shows it.
+        """
+        known = [each for each in self.levels if each.level is not None]
+        held = [each for each in known if each.decision.within]
+        if not held:
+            return None
+        best = max(held, key=lambda each: (each.streams, each.trial.task.hold))
+        over = [
+            each
+            for each in known
+            if each.streams > best.streams
+            and not each.decision.within
+            and not each.decision.by_client
+        ]
+        last = [each for each in known if each.step is Step.BEYOND]
+        shown = last or sorted(over, key=lambda each: each.streams)
+        if not shown or shown[0].level is None or best.level is None:
+            return None
+        return compare(shown[0].level, best.level)

@@ -1,0 +1,143 @@
+"""Searches of a test for the capacity: their arguments, and where the sessions go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.transcription import Purpose
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load import arguments
+from pytest_realtime_asr.load.arguments import MOST_STREAMS, Duration, seconds
+from pytest_realtime_asr.load.capacity import Capacity
+from pytest_realtime_asr.load.capacity_run import CapacityRun, plan_of
+from pytest_realtime_asr.load.decision import Held
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.run.ledger import Ledger
+from pytest_realtime_asr.run.load_generator import LoadGenerator
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.inputs import shown
+
+_RAMP = 6  # the ramp lasts a sixth of the hold
+_PAUSE = 5.0  # s between two levels at most; a sixth of the hold if that is shorter
+
+
+class CapacitySearch:
+    """A search of a test. Raises ValueError for a wrong argument.
+
+    The arguments are those of `Realtime.capacity`.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        ledger: Ledger,
+        plan: Plan,
+        terms: Terms,
+        corpus: Iterable[Utterance],
+        *,
+        between: tuple[int, int],
+        hold: Duration,
+        confirm: Duration,
+        max_time: Duration,
+        ramp: Duration | None,
+        talk: float,
+        jitter: Duration,
+        varied: bool,
+        seed: int,
+        witnesses: int,
+        beyond: bool,
+    ) -> None:
+        ledger.refuse_closed()
+        low, high = _range(between)
+        held_for = seconds("hold", hold)
+        if ramp is None:
+            ramp = timedelta(seconds=held_for / _RAMP)
+        load = arguments.load(
+            streams=low,
+            hold=hold,
+            ramp=ramp,
+            talk=talk,
+            jitter=jitter,
+            varied=varied,
+            seed=seed,
+            witnesses=witnesses,
+        )
+        self._run = run
+        self._ledger = ledger
+        self._plan = plan
+        self._generator = LoadGenerator(run, ledger, plan, corpus, seed=seed)
+        clips = self._generator.clips
+        held = Held(terms.budgets, terms.thresholds, clips)
+        held.check()
+        self._search = CapacityRun(
+            self,
+            plan_of(
+                load,
+                [each.duration for each in clips.values()],
+                between=(low, high),
+                confirm=seconds("confirm", confirm),
+                max_time=seconds("max_time", max_time),
+                pause=min(_PAUSE, held_for / _RAMP),
+                q=held.strictest,
+                beyond=beyond,
+            ),
+            held,
+            load,
+            plan.chunk,
+        )
+
+    def search(self) -> Capacity:
+        """Run the search; blocks. Raises `AudioLimit`."""
+        return self._search.run()
+
+    def interrupt(self) -> None:
+        """End the level that another thread runs."""
+        self._generator.interrupt()
+
+    # What `load.capacity_run.Server` needs:
+
+    def run(self, load: Load, *, number: int) -> Level:
+        """Run a level whose sessions count for no limit of the test."""
+        return self._generator.level(load, purpose=Purpose.SEARCH)
+
+    def ready(self) -> bool:
+        """Wait until the server accepts sessions; ``False`` if it does not."""
+        run, access = self._run, self._plan.access
+        run.loop.run(run.servers.recovery.wait(access))
+        return not run.servers.recovery.has_given_up(access)
+
+    def count(self, level: Level) -> None:
+        """Count the steady sessions of a level as those of the test."""
+        keys = {
+            (row.opened.started, row.measured.session)
+            for row in level.steady
+            if row.lost is not Loss.CANCELLED
+        }
+        ledger = self._ledger
+        for place, take in ledger.ended.items():
+            key = take.trace.started, take.session
+            if take.purpose is Purpose.SEARCH and key in keys:
+                ledger.ended[place] = replace(take, purpose=Purpose.TEST)
+        ledger.levels[:] = [
+            replace(each, purpose=Purpose.TEST)
+            if each.started == level.started
+            else each
+            for each in ledger.levels
+        ]
+
+
+def _range(between: object) -> tuple[int, int]:
+    """Return the lowest and the highest number of streams. Raises ValueError."""
+    match between:
+        case (int() as low, int() as high) if 1 <= low <= high <= MOST_STREAMS:
+            return low, high
+    raise ValueError(
+        f"between={shown(between)} is no range of streams; give the lowest and the "
+        f"highest number, from 1 to {MOST_STREAMS}, such as between=(1, 500)"
+    )
