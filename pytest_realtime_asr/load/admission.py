@@ -21,8 +21,9 @@ from pytest_realtime_asr.trace.records import Ending
 
 FEW = 16  # sessions; a server that accepts more is limited by more than admission
 LEAST = 3  # refusals
-# While one session ends and the next begins, the client may count both.
+# The client and the server see a session begin and end at different times.
 _UNCERTAIN = 2  # sessions
+_BETWEEN = 0.1  # s
 
 
 def admission(rows: Sequence[Row]) -> Finding | None:
@@ -33,17 +34,14 @@ def admission(rows: Sequence[Row]) -> Finding | None:
     open at each refusal and never more, and if this number is at most `FEW`.
     """
     refused = [row for row in rows if _is_refused(row)]
-    accepted = [row for row in rows if not _is_refused(row)]
+    accepted = [
+        row for row in rows if row.opened.opened is not None and not _is_refused(row)
+    ]
     if len(refused) < LEAST or not accepted:
         return None
-    began = sorted(row.began for row in accepted)
-    ended = sorted(row.ended for row in accepted)
-
-    def open_at(time: float) -> int:
-        return bisect_right(began, time) - bisect_right(ended, time)
-
-    least = min(open_at(row.ended) for row in refused)
-    largest = max(map(open_at, began))
+    around = _Spans(accepted)
+    least = min(around.at(row.ended) for row in refused)
+    largest = _Spans(accepted, less=_BETWEEN).most
     if largest > FEW or least < largest - _UNCERTAIN:
         return None
     return Finding(
@@ -55,6 +53,24 @@ def admission(rows: Sequence[Row]) -> Finding | None:
         "a limit on the sessions of an address or of a key looks like this; raise the "
         "limit of the server or of its proxy, or take it for the capacity",
     )
+
+
+class _Spans:
+    """The times in which sessions were open, each cut by ``less`` s at both ends."""
+
+    def __init__(self, rows: Sequence[Row], *, less: float = 0.0) -> None:
+        long = [row for row in rows if row.ended - row.began > 2 * less]
+        self._began = sorted(row.began + less for row in long)
+        self._ended = sorted(row.ended - less for row in long)
+
+    def at(self, time: float) -> int:
+        """Return how many sessions were open at a time."""
+        return bisect_right(self._began, time) - bisect_right(self._ended, time)
+
+    @property
+    def most(self) -> int:
+        """The largest number of sessions that were open at the same time."""
+        return max(map(self.at, self._began), default=0)
 
 
 def _is_refused(row: Row) -> bool:

@@ -12,18 +12,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.client.session_refusal import (
+    CODES,
+    STATUSES,
+    TRY_AGAIN_LATER,
+)
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.texts import Clips, Solo, cross_talk, lost_words
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.verdicts.budgets import Budget, Side
 
-# Too many requests, and service unavailable: RFC 6585, section 4, and RFC 9110, 15.6.4.
-_FULL_STATUS = frozenset({429, 503})
-_TRY_AGAIN_LATER = 1013  # a close code that is registered for an overloaded server
-_FULL_CODES = frozenset(  # the codes of errors by which servers limit their load
-    {"buffer_full", "idle_timeout", "rate_limit_exceeded", "too_many_sessions"}
-)
+# The codes of errors by which servers limit their load.
+_FULL_CODES = frozenset({*CODES, "buffer_full", "idle_timeout"})
 
 
 class Outcome(enum.StrEnum):
@@ -128,8 +129,8 @@ def counted(found: Iterable[Outcome]) -> dict[Outcome, int]:
 def _is_full(row: Row) -> bool:
     """Return whether the server said that it has no capacity for a session."""
     end = row.opened.end
-    if end.how is Ending.REFUSED and end.code in _FULL_STATUS:
+    if end.how is Ending.REFUSED and end.code in STATUSES:
         return True
-    if end.how is Ending.CLOSED_BY_PEER and end.code == _TRY_AGAIN_LATER:
+    if end.how is Ending.CLOSED_BY_PEER and end.code == TRY_AGAIN_LATER:
         return True
     return row.refusal in _FULL_CODES

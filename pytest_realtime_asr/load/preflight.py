@@ -20,7 +20,8 @@ SHORTEST = 1.0  # s of a clip; the handshake takes a large part of a shorter ses
 TIME_WAIT = 60.0  # s for which Linux keeps a port after its connection was closed
 ROW = 16 * 2**10  # bytes of a session that has ended, with its share of kept traces
 OPEN = 2**20  # bytes of an open session, which records its frames
-WORKER = 100 * 2**20  # bytes of a worker without sessions
+# Of a worker without sessions, and of the process that judges its sessions.
+WORKER = 150 * 2**20  # bytes
 _MIB = 2**20
 
 

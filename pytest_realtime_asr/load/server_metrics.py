@@ -22,7 +22,7 @@ from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.dialects import Dialect, operations
-from pytest_realtime_asr.load.level import Sampled
+from pytest_realtime_asr.load.level import Level, Sampled
 from pytest_realtime_asr.text.messages import printable, shortened
 
 INTERVAL = 1.0  # s between two readings
@@ -306,11 +306,13 @@ def _by_name(
     return {name: tuple(values) for name, values in found.items()}
 
 
-def left_open(sampled: Sampled) -> float | None:
-    """Return how many more sessions were open at the end than before the level.
+def left_open(level: Level) -> float | None:
+    """Return how many more sessions were open after a level than before it.
 
-    A server that has freed the abandoned sessions too has 0 or fewer. Return ``None``
-    if the server does not show its open sessions.
+    A server that has freed all sessions, the abandoned ones too, has 0 or fewer. Return
+    ``None`` if the server did not show its open sessions before and after the level.
     """
-    values = sampled.values.get(Gauge.SESSIONS, ())
-    return values[-1][1] - values[0][1] if len(values) > 1 else None
+    values = () if level.server is None else level.server.values.get(Gauge.SESSIONS, ())
+    if not values or values[0][0] >= 0 or values[-1][0] < level.seconds:
+        return None
+    return values[-1][1] - values[0][1]

@@ -151,9 +151,11 @@ def cross_talk(rows: Sequence[Row], alone: Solo, clips: Clips) -> tuple[CrossTal
     found = []
     for row in (each for known in by_clip.values() for each in known):
         own = (clips[row.clip].text, *alone.texts.get(row.clip, ()))
+        if row.lost or _is_own(row.measured.text, own, clips[row.clip].language):
+            continue
         best: CrossTalk | None = None
         for clip, others in by_clip.items():
-            if row.lost or clip == row.clip:
+            if clip == row.clip:
                 continue
             count = _foreign(row.measured.text, own, clips[clip])
             other = next((each for each in others if _overlap(row, each)), None)
@@ -170,6 +172,16 @@ class _Split:
     words: tuple[str, ...]
     unit: TextUnit
 
+    @property
+    def scale(self) -> int:
+        """The number of units that weigh as much as a word."""
+        return 1 if self.unit is TextUnit.WORD else 2
+
+    @property
+    def least(self) -> int:
+        """The least number of foreign words, or characters, that can be cross-talk."""
+        return BETTER * self.scale
+
 
 @lru_cache(maxsize=16_384)  # the same clips are compared again and again
 def _split(text: str, language: str) -> _Split:
@@ -177,6 +189,12 @@ def _split(text: str, language: str) -> _Split:
     aligned = words(text, "", language=language)
     said = tuple(pair.reference for pair in aligned.pairs if pair.reference is not None)
     return _Split(said, aligned.unit)
+
+
+def _is_own(text: str, own: tuple[str, ...], language: str) -> bool:
+    """Return whether too few words of a text are not its own to be foreign."""
+    heard = _split(text, language)
+    return len(heard.words) - len(_belonging(text, own, language)) < heard.least
 
 
 def _foreign(text: str, own: tuple[str, ...], clip: Utterance) -> int:
@@ -187,18 +205,18 @@ def _foreign(text: str, own: tuple[str, ...], clip: Utterance) -> int:
     """
     heard = _split(text, clip.language).words
     other = _split(clip.text, clip.language)
-    scale = 1 if other.unit is TextUnit.WORD else 2
     belongs = _belonging(text, own, clip.language)
     said = set(other.words)
     # Most texts have no foreign words, and need not be aligned with the other clips.
     rest = sum(heard[i] in said for i in range(len(heard)) if i not in belongs)
-    if rest < BETTER * scale:
+    if rest < other.least:
         return 0
     common = _common(other.words, heard)
     foreign = {place: at for place, at in common.items() if place not in belongs}
     better = len(common) - len(belongs)
     half = 2 * len(common) >= max(len(other.words), len(heard))
-    if _longest_run(foreign) >= RUN * scale or (better >= BETTER * scale and half):
+    in_a_row = _longest_run(foreign) >= RUN * other.scale
+    if in_a_row or (better >= other.least and half):
         return len(foreign)
     return 0
 

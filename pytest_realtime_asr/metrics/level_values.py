@@ -107,17 +107,26 @@ class LevelValues:
     end: float = 0.0
 
     @property
-    def without_delay(self) -> LevelValues:
-        """The values as if the client had caused no delay."""
+    def best(self) -> LevelValues:
+        """The values as if the client had delayed nothing under and after the load."""
         return replace(
             self,
             sessions=tuple(each.without_delay for each in self.sessions),
-            alone=_prompt(self.alone),
-            witness=WitnessAnswers(
-                _prompt(self.witness.before),
-                _prompt(self.witness.through),
-                _prompt(self.witness.after),
+            witness=replace(
+                self.witness,
+                through=_prompt(self.witness.through),
+                after=_prompt(self.witness.after),
             ),
+        )
+
+    @property
+    def worst(self) -> LevelValues:
+        """The values as if the client had delayed nothing without load."""
+        before = _prompt(self.witness.before)
+        return replace(
+            self,
+            alone=_prompt(self.alone),
+            witness=replace(self.witness, before=before),
         )
 
 

@@ -23,6 +23,7 @@ import msgspec
 
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
+from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
@@ -217,6 +218,8 @@ class Judging:
             return None
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
+            if budget.metric in LEVELS:
+                continue  # it judges the levels of the test, not its utterances
             if budget.over is None:
                 pools[budget] = takes
             elif (found := due.get((module(test), budget))) is not None:
@@ -236,10 +239,12 @@ class Judging:
                 order=ledger.order,
                 against=self._against(name, compared),
                 parities=ledger.parities,
+                levels=ledger.levels,
                 load_findings=ledger.load_findings,
             )
 
-        results = _attempt(judged, test, takes)
+        beside = tuple(take for take in every if take.purpose is not Purpose.TEST)
+        results = replace(_attempt(judged, test, takes), beside=beside)
         raised = tuple(take for take in takes if take.lost and take.raised)
         if failed and raised:
             results = replace(results, reported=(UnjudgedLoss(raised, len(takes)),))
@@ -391,7 +396,7 @@ class Judging:
             judged = judge_test(
                 test,
                 (),
-                replace(pool.terms, thresholds=(), recalls=(), rules=None),
+                replace(pool.terms, budgets=(), thresholds=(), recalls=(), rules=None),
                 pools={budget: pool.all} if budget else {},
                 against=() if budget else self._against(where, pool.all),
             )

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_realtime_asr.client.transcription import Transcription
+from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.level import Level as LoadLevel
+from pytest_realtime_asr.load.level_values import judged_level
 from pytest_realtime_asr.load.soak import Soak
+from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.requirements import flaws
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.requirements.violations import Violation
@@ -22,6 +25,7 @@ from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
 from pytest_realtime_asr.verdicts.fixed_sample import judge
+from pytest_realtime_asr.verdicts.level_limits import judge_levels
 from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.recall import RecallFinding, judge_recall
 from pytest_realtime_asr.verdicts.sample import Sample
@@ -84,15 +88,16 @@ If no verdict could be computed, the cause is the exception that was raised.
 class Results:
     """The measurements and the verdicts of one test, the same for every report.
 
-    ``takes`` are the transcriptions that this test made (`Purpose.TEST`). ``judged``
-    maps labels to all transcriptions that the budgets judge, including those of other
-    tests. ``failing`` says why the test fails, the worst verdicts first. ``undecided``
-    has the results that are undecided and do not fail the test, and ``skipping`` those
-    that skip it. ``paths`` maps labels to the trace files that were written. ``rerun``
-    is the command that runs the test again. ``unkept`` says why the traces of the test
-    could not be kept. In a ``private`` run no text may be quoted. ``reported`` has the
-    reasons for the failure that the user has seen already: those in the exception
-    `Lost`, and those found before the pools were judged.
+    ``takes`` are the transcriptions that this test made (`Purpose.TEST`), and
+    ``beside`` are those that it made for another purpose. ``judged`` maps labels to all
+    transcriptions that the budgets judge, including those of other tests. ``failing``
+    says why the test fails, the worst verdicts first. ``undecided`` has the results
+    that are undecided and do not fail the test, and ``skipping`` those that skip it.
+    ``paths`` maps labels to the trace files that were written. ``rerun`` is the command
+    that runs the test again. ``unkept`` says why the traces of the test could not be
+    kept. In a ``private`` run no text may be quoted. ``reported`` has the reasons for
+    the failure that the user has seen already: those in the exception `Lost`, and those
+    found before the pools were judged.
     """
 
     test: str
@@ -114,6 +119,7 @@ class Results:
     unkept: str | None = None
     private: bool = False
     reported: tuple[Cause, ...] = ()
+    beside: tuple[Transcription, ...] = field(default=(), repr=False)
 
     @property
     def outage(self) -> Outage | None:
@@ -173,18 +179,22 @@ def judge_test(
     order: RandomOrder | None = None,
     against: Sequence[Comparison] = (),
     parities: Sequence[Parity] = (),
+    levels: Sequence[LoadLevel] = (),
     load_findings: Sequence[LoadFinding] = (),
 ) -> Results:
     """Judge a test by its terms and return its results.
 
     ``violations`` are those of all sessions that the test opened. If ``order`` is set,
-    a sequential test judges the budgets that it can decide.
+    a sequential test judges the budgets that it can decide. ``levels`` are the levels
+    of load that the test ran. The budgets of level metrics judge those with
+    `Purpose.TEST`; a limit of the run judges only tests that ran such a level.
     """
     findings = [
         replace(finding, unserved=unserved(pool))
         for budget, pool in pools.items()
         for finding in _judge(budget, pool, terms, order).findings
     ]
+    findings += _of_levels(terms, takes, levels)
     wer = [
         replace(judge_wer(threshold, takes), unserved=unserved(takes))
         for threshold in terms.thresholds
@@ -202,7 +212,8 @@ def judge_test(
     causes[Effect.FAIL] += [each for each in against if each.failed]
     causes[Effect.WARN] += against  # a comparison may have undecided changes
     causes[Effect.FAIL] += broken_rules(violated, _levels(terms.rules))
-    if terms.rules is not None and not (pools or wer or recall):
+    counting = [each for each in terms.budgets if _counts_lost(each)]
+    if terms.rules is not None and not (pools or wer or recall or counting):
         causes[Effect.FAIL] += _unjudged(takes)
     return Results(
         test=test,
@@ -257,6 +268,34 @@ def _judge(
     return judge(
         budget, _samples(pool, budget.metric), pace=terms.pace, parallel=terms.parallel
     )
+
+
+def _of_levels(
+    terms: Terms, takes: Iterable[Transcription], levels: Iterable[LoadLevel]
+) -> list[Finding]:
+    """Return the findings of all budgets of level metrics."""
+    judged = [level for level in levels if level.purpose is Purpose.TEST]
+    asked = [
+        budget
+        for budget in terms.budgets
+        if budget.metric in LEVELS and (judged or budget not in terms.of_run.budgets)
+    ]
+    if not asked:
+        return []
+    clips = {take.utterance.clip: take.utterance for take in takes}
+    values = [judged_level(level, terms.budgets, clips) for level in judged]
+    return [
+        finding
+        for budget in asked
+        for finding in judge_levels(
+            budget, values, pace=terms.pace, parallel=terms.parallel
+        ).findings
+    ]
+
+
+def _counts_lost(budget: Budget) -> bool:
+    """Return whether a budget of a level metric judges lost sessions."""
+    return budget.metric in LEVELS and LEVELS[budget.metric].counts_lost
 
 
 def judge_sequence(

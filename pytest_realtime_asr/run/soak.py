@@ -70,6 +70,8 @@ class SoakTest:
             soak_run.clips(self._corpus, plan),
             seed=self._seed,
         )
+        with generator.reserved([plan.load]):
+            pass  # before the quiet time, if the load is beyond the limit of the run
         long = soak_run.speech(self._corpus, plan.long, "long session")
         with run.account.reserved(long.duration, "the long session") as meter:
             sessions = LoadSessions(
@@ -85,7 +87,7 @@ class SoakTest:
                 sessions,
                 long,
                 lambda: generator.level(plan.load, compared=False),
-                sampled and Sampler(sampled, interval=plan.interval),
+                None if sampled is None else Sampler(sampled, interval=plan.interval),
                 unread,
                 run.progress,
             )

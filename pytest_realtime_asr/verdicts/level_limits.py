@@ -1,8 +1,9 @@
 """Judges the limits of the metrics of a level of load, for each level by itself.
 
-As for a latency, the client's own delay can only make a value worse or, if it delayed
-the sessions without load, better. So a verdict is ``INVALID`` if it changes when the
-delay is subtracted from every final.
+The client's own delay under load can only make a value worse, and its delay without
+load can only make it better. So a ``FAIL`` is ``INVALID`` if it is none when the delay
+under load is subtracted from each final, and a ``PASS`` is ``INVALID`` if it is none
+when the delay without load is subtracted.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _judge(
         return _unjudged(budget, limit, NotMeasuredOfLevel(metric.needs), level)
     within = _within(limit, found)
     verdict, reason = Verdict.PASS if within else Verdict.FAIL, invalid
-    prompt = metric(level.values.without_delay)
+    prompt = metric(level.values.worst if within else level.values.best)
     if invalid is not None:
         verdict = Verdict.INVALID
     elif prompt is None or _within(limit, prompt) is not within:

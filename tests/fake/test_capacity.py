@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,16 @@ from websockets.exceptions import InvalidStatus
 from pytest_realtime_asr.fake.capacity import Capacity, CapacityMode, Place, Workload
 from pytest_realtime_asr.fake.process import FakeServer
 from tests.support import letters
-from tests.support.letters import COMMIT, LONG, UPDATE, Talk, audio_of, place
+from tests.support.letters import (
+    BRIEF,
+    COMMIT,
+    FINAL,
+    LONG,
+    UPDATE,
+    Talk,
+    audio_of,
+    place,
+)
 
 SIX = "a b c d e f"
 PARTIALS = ["a", " b", " c", " d", " e", " f"]
@@ -298,6 +308,49 @@ def test_a_server_is_sound_again_after_an_overload(mode: CapacityMode) -> None:
             return await talk.utter(SIX), len(talk.deltas)
 
     assert asyncio.run(run()) == (SIX, 6)
+
+
+async def leaves(talk: Talk) -> None:
+    await talk.link.close()
+
+
+async def vanishes(talk: Talk) -> None:
+    letters.reset(talk)
+
+
+async def finishes(talk: Talk) -> None:
+    await talk.send(FINAL)
+    await talk.hear("transcription.done", within=BRIEF)
+
+
+@pytest.mark.parametrize(
+    ("ends", "faults"),
+    [
+        (leaves, ()),
+        (vanishes, ()),
+        (finishes, ()),
+        (finishes, ("no-final",)),
+        (finishes, ("two-finals",)),
+    ],
+)
+@pytest.mark.parametrize("mode", [CapacityMode.QUEUE, CapacityMode.SLOW])
+def test_a_place_is_free_however_an_utterance_ends(
+    mode: CapacityMode,
+    ends: Callable[[Talk], Awaitable[None]],
+    faults: tuple[str, ...],
+) -> None:
+    async def run() -> None:
+        async with place(*faults, capacity=Capacity(1, mode)) as it:
+            talks = [await it.open() for _ in range(2)]
+            for count, talk in enumerate(talks, start=1):
+                await talk.send(COMMIT)
+                await begun(it, count)
+            await asyncio.gather(*map(ends, talks))
+            async with asyncio.timeout(LONG):
+                while await it.metric(RUNNING) or await it.metric(WAITING):
+                    await asyncio.sleep(0.005)
+
+    asyncio.run(run())
 
 
 # What the server shows

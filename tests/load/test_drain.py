@@ -347,3 +347,18 @@ def test_a_fake_server_that_restarts(start: Start) -> None:
     with drained_fake(start, "drain-1012") as (found, _):
         assert found.verdict is Verdict.PASS, wording.details(found)
         assert found.codes == {1012: 4}
+
+
+@pytest.mark.slow
+def test_an_awaited_drain(start: Start) -> None:
+    server = Stopping()
+    run = start(options(pace="1"))
+
+    async def drain(url: str) -> Drain:
+        return await realtime(run, url).aio.drain(
+            CLIPS, stop=server.stopped.set, streams=2, grace="20s"
+        )
+
+    with serving(server, answer=Site()) as url:
+        run.begin("test")
+        assert asyncio.run(drain(url)).verdict is Verdict.PASS

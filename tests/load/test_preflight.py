@@ -131,11 +131,11 @@ def test_too_few_workers(slots: int, hard: bool, says: str) -> None:
 
 def test_memory() -> None:
     # 100 open sessions, two workers, and the rows of 2,000 sessions.
-    needed = 100 * 2**20 + 2 * 100 * 2**20 + 2_000 * 16 * 2**10
+    needed = 100 * 2**20 + 2 * 150 * 2**20 + 2_000 * 16 * 2**10
     assert found(machine=Machine(memory=needed)) == ()
     lack = only(*found(machine=Machine(memory=needed - 1)))
     assert (lack.subject, lack.hard) == (Subject.MEMORY, False)
-    assert "2000 sessions need about 332 MiB" in lack.text
+    assert "2000 sessions need about 432 MiB" in lack.text
 
 
 def test_sessions_of_others() -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given, settings, strategies
@@ -24,7 +25,7 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import server_metrics
 from pytest_realtime_asr.load.connection import connection
 from pytest_realtime_asr.load.executor import Executor, Message, Shard, ShardEnd
-from pytest_realtime_asr.load.level import Sampled
+from pytest_realtime_asr.load.level import Level, Sampled
 from pytest_realtime_asr.load.runner import Runner
 from pytest_realtime_asr.load.server_metrics import (
     Gauge,
@@ -40,6 +41,7 @@ from pytest_realtime_asr.load.server_metrics import (
 from pytest_realtime_asr.load.workload import Load
 from tests.support.servers import VLLM, closed, faking, plain, plan, serving
 
+LOAD = Load(1, hold=0.1, witnesses=0)
 NAMES = {Gauge.RUNNING: "busy", Gauge.KV_CACHE: "cache", Gauge.WAITING: "queue"}
 
 
@@ -259,8 +261,13 @@ def wait(sampler: Sampler, *, readings: int) -> None:
         time.sleep(0.01)
 
 
-def sampled(url: str, loop: Loop, sessions: int) -> Sampled:
-    """Sample a server while this number of sessions is open."""
+def level(server: Sampled | None, seconds: float = 0.0) -> Level:
+    """Return a level without sessions that took this time."""
+    return Level(LOAD, 1, datetime(2026, 1, 1, tzinfo=UTC), seconds, (), server=server)
+
+
+def sampled(url: str, loop: Loop, sessions: int) -> Level:
+    """Return a level in which this number of sessions was open."""
     lives = [Live(loop, plan(url)) for _ in range(sessions)]
     sampler = Sampler(source(VLLM, plan(url).access), interval=0.05)
     sampler.start()
@@ -271,12 +278,15 @@ def sampled(url: str, loop: Loop, sessions: int) -> Sampled:
     wait(sampler, readings=len(sampler._readings) + 2)
     for live in lives:
         loop.run(live.close())
-    return sampler.stop(start)
+    seconds = time.monotonic() - start
+    return level(sampler.stop(start), seconds)
 
 
 def test_the_sessions_of_a_level(loop: Loop) -> None:
     with faking() as (url, _):
-        found = sampled(url, loop, 3)
+        result = sampled(url, loop, 3)
+    found = result.server
+    assert found is not None
     assert found.failed == ""
     times, values = zip(*found.values["sessions"], strict=True)
     assert times[0] < 0 < times[-1]
@@ -284,7 +294,7 @@ def test_the_sessions_of_a_level(loop: Loop) -> None:
     assert (values[0], max(values), values[-1]) == (0.0, 3.0, 0.0)
     assert found.values["all_sessions"][-1][1] == 3.0
     assert found.source["sessions"] == "vllm:websocket_connections_active"
-    assert left_open(found) == 0.0
+    assert left_open(result) == 0.0
 
 
 def test_sessions_that_are_not_freed(
@@ -292,8 +302,7 @@ def test_sessions_that_are_not_freed(
 ) -> None:
     monkeypatch.setattr(server_metrics, "SETTLING", 0.1)
     with faking("leaks") as (url, _):
-        found = sampled(url, loop, 3)
-    left = left_open(found)
+        left = left_open(sampled(url, loop, 3))
     assert left is not None
     assert left > 0
 
@@ -315,7 +324,27 @@ def test_a_server_that_frees_its_sessions_late_is_waited_for(
         over.set()
         found = sampler.stop(0.0)
     assert [value for _, value in found.values["sessions"]] == [2, 5, 4, 2]
-    assert left_open(found) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "left"),
+    [
+        (((-1.0, 2.0), (5.0, 9.0), (10.0, 4.0)), 2.0),
+        (((-1.0, 2.0), (10.0, 1.0)), -1.0),
+        (((-1.0, 2.0), (9.9, 2.0)), None),  # the server ended with the level
+        (((0.0, 2.0), (10.0, 2.0)), None),
+        ((), None),
+    ],
+)
+def test_what_is_left_open(
+    values: tuple[tuple[float, float], ...], left: float | None
+) -> None:
+    found = Sampled({"sessions": values} if values else {})
+    assert left_open(level(found, 10.0)) == left
+
+
+def test_nothing_is_known_without_metrics() -> None:
+    assert left_open(level(None)) is None
 
 
 def test_a_server_that_shows_no_sessions() -> None:
@@ -325,7 +354,6 @@ def test_a_server_that_shows_no_sessions() -> None:
         found = sampler.stop(0.0)
     assert list(found.values) == ["running"]
     assert "sessions" in found.source
-    assert left_open(found) is None
 
 
 def test_a_server_without_metrics_ends_no_level() -> None:
@@ -335,7 +363,6 @@ def test_a_server_without_metrics_ends_no_level() -> None:
         found = sampler.stop(0.0)
     assert found.values == {}
     assert "HTTP 404" in found.failed
-    assert left_open(found) is None
 
 
 def test_a_reading_that_fails_is_counted() -> None:
@@ -407,18 +434,13 @@ def runner(loop: Loop, url: str, metrics: Source | None, executor: Executor) -> 
     return Runner(loop, made, connection(made), [clip], executor, metrics=metrics)
 
 
-LOAD = Load(1, hold=0.1, witnesses=0)
-
-
 def test_a_level_has_the_metrics_of_its_server(loop: Loop) -> None:
     with faking() as (url, _):
-        level = runner(loop, url, at(url), Idle()).run(LOAD)
-    assert level.server is not None
-    assert level.server.failed == ""
-    times = [time for time, _ in level.server.values["sessions"]]
-    assert times[0] < 0  # before the start
-    assert level.server.values["all_sessions"][0][1] == 1.0  # the clip alone
-    assert left_open(level.server) == 0.0
+        result = runner(loop, url, at(url), Idle()).run(LOAD)
+    assert result.server is not None
+    assert result.server.failed == ""
+    assert result.server.values["all_sessions"][0][1] == 1.0  # the clip alone
+    assert left_open(result) == 0.0
 
 
 def test_a_level_without_metrics(loop: Loop) -> None:

@@ -479,9 +479,12 @@ def test_values_without_the_delay_of_the_client() -> None:
         alone=(answer("one", 0.0, 150.0, 100.0),),
         witness=WitnessAnswers(through=(answer("one", 0.0, 700.0, 90.0),)),
     )
-    prompt = late.without_delay
-    assert [each.answer.final for each in prompt.sessions] == [100.0, 120.0]
-    assert [each.final for each in prompt.alone] == [100.0]
-    assert [each.final for each in prompt.witness.through] == [90.0]
-    assert value("load_inflation", late.sessions, alone=late.alone) == 3.4
-    assert estimate("load_inflation", prompt).value == pytest.approx(1.1)
+    best, worst = late.best, late.worst
+    assert [each.answer.final for each in best.sessions] == [100.0, 120.0]
+    assert [each.final for each in best.witness.through] == [90.0]
+    assert best.alone == late.alone
+    assert [each.final for each in worst.alone] == [100.0]
+    assert worst.sessions == late.sessions
+    assert worst.witness.through == late.witness.through
+    found = [estimate("load_inflation", each).value for each in (best, late, worst)]
+    assert found == pytest.approx([110 / 150, 510 / 150, 5.1])

@@ -141,6 +141,9 @@ def test_a_delay_without_load_that_decides_is_invalid_as_well() -> None:
     hidden = replace(judged, values=replace(judged.values, alone=alone))
     assert only(INFLATION, judged).verdict is Verdict.FAIL
     assert only(INFLATION, hidden).verdict is Verdict.INVALID
+    both = replace(level(session(900.0, prompt=120.0)), client=LATE)
+    unsure = replace(both, values=replace(both.values, alone=alone))
+    assert only(INFLATION, unsure).verdict is Verdict.INVALID
 
 
 def test_a_delay_that_decides_nothing_leaves_the_verdict() -> None:
