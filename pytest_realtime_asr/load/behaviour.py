@@ -33,7 +33,7 @@ _HUNG = 0.05  # share of sessions whose final did not come in time
 _BROKEN = 0.2  # share of sessions whose connection broke
 _LATER = 1.5  # of the latency of a final at the level that held
 _NOTICED = 50.0  # ms; a smaller delay of a final is nothing
-_WHOLE = 0.5  # of the delay of the final: that of the first text in a queue
+_WHOLE = 0.75  # of the delay of the final: that of the first text in a queue
 _FEWER = 0.8  # of the partials per second of audio, or of the words per final
 
 
