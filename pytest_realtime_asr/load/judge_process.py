@@ -11,8 +11,10 @@ from typing import IO
 
 from pytest_realtime_asr.load.executor import Message
 from pytest_realtime_asr.load.judge import Judged
+from pytest_realtime_asr.load.session import Sent
 
 _FLUSHING = 60.0  # s that the process may take to read what it was sent
+_MANY = 2000  # frames of a session from which its trace is pickled on another thread
 _PAUSE = 0.02  # s between two looks at what it has not read yet
 
 
@@ -43,7 +45,11 @@ class JudgeProcess:
             self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, stdin)
         if self._pipe.is_closing():
             raise RuntimeError("the process that judges the sessions has ended")
-        self._pipe.write(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+        if isinstance(value, Sent) and len(value.trace.records) > _MANY:
+            data = await asyncio.to_thread(_pickled, value)
+        else:
+            data = _pickled(value)
+        self._pipe.write(data)
 
     async def flush(self) -> None:
         """Wait until the process has read all values, at most `_FLUSHING` s."""
@@ -71,3 +77,7 @@ class JudgeProcess:
             self._pipe.close()
         elif self._process.stdin is not None:
             self._process.stdin.close()
+
+
+def _pickled(value: Judged) -> bytes:
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)

@@ -36,6 +36,7 @@ from pytest_realtime_asr.load.progress import LATENCY, Progress, progress
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.schedule import Turn
 from pytest_realtime_asr.load.server_metrics import Sampler, Source
+from pytest_realtime_asr.load.session import STOPPED
 from pytest_realtime_asr.load.witnesses import LoneSessions, Witnesses
 from pytest_realtime_asr.load.workload import Load, Phase
 from pytest_realtime_asr.text.number_format import several
@@ -219,6 +220,8 @@ class Runner:
     def _wait(self, work: Coroutine[Any, Any, tuple[Row, ...]]) -> tuple[Row, ...]:
         """Run sessions outside the load, and return their rows."""
         self._outside = self._loop.submit(work)
+        if self._interrupted.is_set():  # before the line above
+            self._outside.cancel()
         try:
             return self._outside.result()
         except BaseException:
@@ -298,13 +301,20 @@ class Runner:
         match message:
             case Row():
                 found.rows.append(message)
-                self._sink(message, _PURPOSES.get(message.phase, purpose))
+                self._sink(message, _purpose(message, purpose))
             case ShardEnd():
                 found.ends.append(message)
                 found.pending.pop(message.worker, None)
             case ShardLost():
                 found.lost.append(message)
                 found.pending.pop(message.worker, None)
+
+
+def _purpose(row: Row, steady: Purpose) -> Purpose:
+    """Return the purpose of a session; ``steady`` is that of the steady ones."""
+    if row.lost is Loss.CANCELLED and row.reason == STOPPED:
+        return Purpose.INTERRUPTED
+    return _PURPOSES.get(row.phase, steady)
 
 
 def _result(rows: Future[tuple[Row, ...]]) -> tuple[Row, ...]:

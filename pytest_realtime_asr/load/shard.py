@@ -72,11 +72,10 @@ class ShardRun:
             return
         self._loop.watch()
         began = time.monotonic_ns()
-        quiet = asyncio.create_task(self._without_garbage_collection())
         try:
-            await self._run_streams()
+            with quiet_gc():  # from before the ramp, in which a collection would pause
+                await self._run_streams()
         finally:
-            quiet.cancel()
             ended = time.monotonic_ns()
             lag = self._loop.lag(began, ended)
             self._loop.unwatch()
@@ -89,11 +88,6 @@ class ShardRun:
                 seconds=self._plan.meter.seconds,
             )
         )
-
-    async def _without_garbage_collection(self) -> None:
-        await self._clock.until(self._load.ramp)
-        with quiet_gc():
-            await asyncio.Event().wait()
 
     async def _run_streams(self) -> None:
         lengths = [clip.audio.seconds for clip in self._shard.clips]
