@@ -16,8 +16,7 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.client.transcription import Purpose
-from pytest_realtime_asr.load import runner, witnesses
-from pytest_realtime_asr.load.clock import Clock
+from pytest_realtime_asr.load import runner
 from pytest_realtime_asr.load.connection import connection
 from pytest_realtime_asr.load.executor import ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
@@ -259,31 +258,3 @@ def test_what_was_not_begun_is_summed_over_the_workers(
     ]
     level, _ = scripted(loop, *ends)
     assert level.not_begun == {"full": 3, "late": 1}
-
-
-@pytest.mark.slow
-def test_the_witnesses_wait_until_the_server_has_recovered(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(witnesses, "RECOVERY", 1.2)
-    with faking() as (url, _):
-        running = made(loop, url, LocalExecutor(loop, [ShardEnd(0)]))
-        running._alone = ()
-        lone = running._lone(Purpose.WITNESS)
-        found = witnesses.Witnesses(lone, replace(LOAD, witnesses=1), running.clips)
-        before = loop.run(found.before())
-        clock = Clock(time.monotonic())
-        slow = loop.run(found.after(clock, with_finals(before, -10.0)))
-        assert clock.now >= 1.2
-        assert len(slow) > len(before)  # no final comes before its commit
-        same = loop.run(found.after(clock, with_finals(before, 60_000.0)))
-    assert len(same) == len(before)
-
-
-def with_finals(given: Sequence[Row], latency: float) -> list[Row]:
-    """The rows with another latency of the final, in ms."""
-    metrics = {"final_from_commit": latency}
-    return [
-        replace(each, measured=replace(each.measured, metrics=metrics))
-        for each in given
-    ]
