@@ -187,7 +187,9 @@ class _State:
         """Return the confirmation of a level, long enough for a proof if possible."""
         plan = self.plan
         wanted = plan.confirmation(streams, FIRST_CONFIDENCE)
-        hold = min(wanted, max(plan.confirm, self.left - plan.last - plan.seconds(0)))
+        # What is longer than `confirm` must leave time for a level above.
+        rest = self.left - plan.last - plan.seconds(plan.hold) - plan.seconds(0)
+        hold = min(wanted, max(plan.confirm, rest))
         if not self.fits(hold):
             return None
         return Task(Step.CONFIRM, streams, hold, Risk(next_error(self.trials), ANY))

@@ -10,7 +10,7 @@ from pytest_realtime_asr.stats import samples_needed
 USUAL_Q = 0.95  # by which sessions are planned if no quantile is limited
 BEYOND = 1.5  # the level beyond the capacity, as a multiple of it
 _SCOUT = 1 / 3  # of the hold, for levels that only steer roughly
-_MARGIN = 1.6  # sessions of a confirmation, in those that a proof needs at least
+_MARGIN = 3.0  # sessions of a confirmation, in those that a proof needs at least
 _LEAST_CLIPS = 2  # the hold of a level, in longest clips
 
 

@@ -22,11 +22,11 @@ from pytest_realtime_asr.load.schedule import Turn
 from pytest_realtime_asr.load.session import Sent
 from pytest_realtime_asr.load.variation import Variation
 from pytest_realtime_asr.load.workload import Load, Phase
+from pytest_realtime_asr.metrics.levels import recovery_limit
 
 CLIPS = 3  # clips that a witness sends before and after a level
 RECOVERY = 30.0  # s for which the witnesses wait at most until the server has recovered
 _LATENCY = "final_from_commit"
-_SLOWER, _NOISE = 1.1, 10.0  # a recovered latency: at most 10 %, or 10 ms, above
 
 
 @dataclass(slots=True)
@@ -155,7 +155,7 @@ def _limits(before: Sequence[Row]) -> dict[str, float]:
     for row in before:
         latency = row.measured.metrics.get(_LATENCY)
         if latency is not None:
-            limit = max(_SLOWER * latency, latency + _NOISE)
+            limit = recovery_limit(latency)
             found[row.clip] = max(found.get(row.clip, 0.0), limit)
     return found
 
