@@ -93,7 +93,9 @@ def test_a_level_has_its_rows_and_those_without_load(loop: Loop) -> None:
     assert [each.clip for each in level.witness.after[:2]] == ["one", "two"]
     assert all(each.ended <= 0 for each in level.witness.before)
     assert all(each.due >= LOAD.planned for each in level.witness.after)
+    assert {each.phase for each in level.witness.before} == {Phase.RAMP}
     assert {each.phase for each in level.witness.through} <= {Phase.STEADY}
+    assert {each.phase for each in level.witness.after} == {Phase.DRAIN}
     purposes = Counter(purpose for _, purpose in told)
     assert purposes[Purpose.ALONE] == 2
     assert purposes[Purpose.WITNESS] >= 5

@@ -311,8 +311,8 @@ def test_wrong_arguments(start: Start, url: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_soak_of_a_sound_server(start: Start) -> None:
-    with FakeServer(("--final-delay", "50ms")) as fake:
+def test_a_soak_of_a_sound_server(start: Start, clips: str) -> None:
+    with FakeServer(("--corpus", clips, "--final-delay", "50ms")) as fake:
         run = start(options(pace="1"))
         run.begin("test")
         found = realtime(run, fake.url).soak(PAIR, duration="12s", streams=4)
@@ -343,9 +343,9 @@ def test_a_soak_of_a_sound_server(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_soak_finds_what_grows(start: Start) -> None:
+def test_a_soak_finds_what_grows(start: Start, clips: str) -> None:
     faults = ("--fault", "memory-grows", "--fault", "leaks")
-    with FakeServer(("--final-delay", "50ms", *faults)) as fake:
+    with FakeServer(("--corpus", clips, "--final-delay", "50ms", *faults)) as fake:
         run = start(options(pace="1"))
         run.begin("test")
         found = realtime(run, fake.url).soak(PAIR, duration="12s", streams=4)

@@ -28,8 +28,12 @@ def test_drain(realtime, corpus):
 
 
 @pytest.mark.slow
-def test_a_drain_that_loses_a_final_fails_its_test(project: Project) -> None:
-    with FakeServer((*DELAY, "--fault", "drain-drops-finals")) as server:
+def test_a_drain_that_loses_a_final_fails_its_test(
+    project: Project, clips: str
+) -> None:
+    with FakeServer(
+        ("--corpus", clips, *DELAY, "--fault", "drain-drops-finals")
+    ) as server:
         write(project, server)
         result = project.run(
             "--realtime-pace=1",
@@ -54,8 +58,8 @@ def test_a_drain_that_loses_a_final_fails_its_test(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_sound_drain_passes(project: Project) -> None:
-    with FakeServer(DELAY) as server:
+def test_a_sound_drain_passes(project: Project, clips: str) -> None:
+    with FakeServer(("--corpus", clips, *DELAY)) as server:
         write(project, server)
         result = project.run(
             "--realtime-pace=1", "--realtime-report=out.jsonl", target=server.url

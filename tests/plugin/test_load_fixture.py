@@ -15,13 +15,14 @@ import pytest
 
 from tests.support.project import Project, Servers
 
+PURPOSES = ("alone", "ramp", "test", "drain")
 REPORT = "--realtime-report=out.jsonl"
 PACE = "--realtime-pace=1"  # the budgets of the client's own delay are for this pace
 TEST = """
 @pytest.mark.latency_budget("final_from_commit", p50="{limit}")
 def test_held(realtime, corpus):
     level = realtime.load(
-        [corpus["turn-right"]], streams=2, hold="4s", ramp="500ms", witnesses=0, seed=4
+        [corpus["turn-right"]], streams=2, hold="5s", ramp="100ms", witnesses=0, seed=4
     )
     assert level.steady
     assert (level.aborted, level.lost_workers) == ("", ())
@@ -35,7 +36,7 @@ def test_a_load_within_its_budget_passes_and_is_reported(project: Project) -> No
     result.assert_outcomes(passed=1)
     rows = project.rows()
     purposes = Counter(row.get("purpose", "test") for row in rows)
-    assert purposes.keys() == {"alone", "ramp", "test", "drain"}
+    assert {"alone", "ramp", "test"} <= purposes.keys() <= {*PURPOSES}
     assert purposes["alone"] == 1
     for row in rows:
         assert row["lost"] == ""
@@ -147,9 +148,9 @@ def begun(project: Project, url: str) -> Iterator[subprocess.Popen[bytes]]:
     )
     try:
         deadline = time.monotonic() + 60
-        while steady(project) < 4 and time.monotonic() < deadline:
+        while steady(project) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert steady(project) >= 4
+        assert steady(project) >= 2
         yield running
     finally:
         running.kill()
@@ -201,7 +202,7 @@ def test_a_server_that_dies_under_load_ends_the_level(
     text = (project.path / "level.txt").read_text()
     assert "had no final, more than 20%; ()" in text
     lost = Counter(row["lost"] for row in project.rows())
-    assert lost[""] >= 4
+    assert lost[""] >= 2
     assert lost["broke"] + lost["refused"] >= 2
 
 
