@@ -29,7 +29,8 @@ def test_found(realtime, corpus):
     )
     low, high = found.interval
     assert found.confirmed
-    assert low <= 8 < high
+    assert 5 <= low <= 8  # six places, and some wait is allowed
+    assert high is None or high > 6
     assert found.limited_by is LimitedBy.SERVER
     assert found.beyond is not None
     assert {each.step.value for each in found.levels} >= {"double", "confirm"}
