@@ -18,6 +18,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.load import executors
 from pytest_realtime_asr.plugin import options, parsing
 from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
 from pytest_realtime_asr.report.junit import Detail
@@ -158,6 +159,7 @@ def settings(
             parallel=given.read("parallel", flag),
             private=given.read("private", flag),
             max_audio=given.optional("max-audio", parsing.seconds),
+            load_place=given.read("load-executor", executors.parse),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
         or ("bundled:english",),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.load.executors import HERE, Place
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.requirements.known_failures import Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
@@ -176,7 +177,7 @@ class MeasurementConfig:
     ``parallel`` is true, sessions of different xdist workers may overlap. If
     ``private`` is true, no texts are reported. ``language`` is the tag of the language
     of the utterances that state none. ``max_audio`` is the largest length in s of the
-    audio that the run sends; ``None`` for no limit.
+    audio that the run sends; ``None`` for no limit. ``load_place`` is where load runs.
     """
 
     server: ServerConfig = ServerConfig()
@@ -188,6 +189,7 @@ class MeasurementConfig:
     private: bool = False
     language: str = ""
     max_audio: float | None = None
+    load_place: Place = HERE
 
     @property
     def redactor(self) -> Redactor:

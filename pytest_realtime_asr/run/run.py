@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -16,7 +15,6 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.load.executor import Executor
-from pytest_realtime_asr.load.processes import Processes
 from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, INTERRUPTED, Ledger
@@ -81,9 +79,9 @@ class Run:
 
     @property
     def executor(self) -> Executor:
-        """Where load runs: worker processes, which start when they are first used."""
+        """Where load runs; its workers start when they are first used."""
         if self._executor is None:
-            self._executor = Processes(os.cpu_count() or 1)
+            self._executor = self.config.load_place.executor()
         return self._executor
 
     @property
