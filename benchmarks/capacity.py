@@ -9,6 +9,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.streams import Client, Kind, client
 
 LATE = 5.0  # ms; the p99 of the lateness of a frame must be below it
+NEAR = 1.15  # the result is at most this factor too small
 TRIES = 2  # of a level, since another process may take the machine for a moment
 FIRST, MOST = 400, 6_400  # streams: of the first level, and at most
 
@@ -47,12 +48,14 @@ def compare(
     fast: bool,
     pairs: int,
     seconds: float,
+    first: int | None = None,
     told: Callable[[str], None] = lambda line: None,
 ) -> Comparison:
     """Compare the largest numbers of own and of bare streams.
 
     The searches of a pair take turns level by level, so that what else the machine does
-    meets both. Every pair but the first begins at what the one before has found.
+    meets both. Every pair but the first begins at what the one before has found; the
+    first begins at ``first``, if it is known about where the result is.
     """
     found: dict[Kind, list[int]] = {"own": [], "bare": []}
     for _ in range(pairs):
@@ -61,7 +64,7 @@ def compare(
             client("bare", url, fast=fast) as bare,
         ):
             clients: dict[Kind, Client] = {"own": own, "bare": bare}
-            results = _pair(clients, found, seconds)
+            results = _pair(clients, found, first, seconds)
         for kind, count in results.items():
             found[kind].append(count)
         told(", ".join(f"{kind}: {count} streams" for kind, count in results.items()))
@@ -76,15 +79,19 @@ def compare(
 
 
 def _pair(
-    clients: Mapping[Kind, Client], found: Mapping[Kind, Sequence[int]], seconds: float
+    clients: Mapping[Kind, Client],
+    found: Mapping[Kind, Sequence[int]],
+    first: int | None,
+    seconds: float,
 ) -> dict[Kind, int]:
     """Return the largest number of streams of each kind."""
     searches: dict[Kind, Generator[int, bool, int]] = {}
     for kind in clients:
-        if not found[kind]:
-            searches[kind] = search(start=FIRST)
+        about = found[kind][-1] or 1 if found[kind] else first
+        if about is None:
+            searches[kind] = search(start=FIRST, near=NEAR)
         else:
-            searches[kind] = search(start=found[kind][-1] or 1, factor=1.25, near=1.15)
+            searches[kind] = search(start=about, factor=1.25, near=NEAR)
     numbers = {kind: next(each) for kind, each in searches.items()}
     results: dict[Kind, int] = {}
     while numbers:

@@ -75,6 +75,7 @@ async def hold(streams: Sequence[Stream], seconds: float) -> Level:
         return _memory()
 
     await asyncio.gather(*map(opened, streams))
+    gc.collect()  # what the connects have left
     with quiet_gc():
         spent = time.process_time()
         measuring = asyncio.create_task(memory())

@@ -14,15 +14,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_gc() -> Iterator[None]:
-    """Collect once, then keep the collector from running until the end of the block.
+    """Keep the collector from running until the end of the block.
 
-    Objects that exist at the start are left out of later collections until the end.
-    Reference cycles that are made in the block are kept until its end; all other memory
-    is freed as always. Blocks may be nested; the state from before is restored in any
-    case.
+    It does not run at the start either, since sessions may be running. Objects that
+    exist at the start are left out of collections by hand as well. Reference cycles are
+    kept until the end of the block; all other memory is freed as always. Blocks may be
+    nested; the state from before is restored in any case.
     """
     enabled, frozen = gc.isenabled(), gc.get_freeze_count()
-    gc.collect()
     gc.freeze()
     gc.disable()
     try:

@@ -344,7 +344,7 @@ class Live:
 
     @property
     def misfit(self) -> str:
-        """What says that the server speaks another dialect; "" if it does not."""
+        """A text that says which other dialect the server speaks; "" if it does not."""
         return self._reception.misfit
 
     # The results so far; may be read at any time and from any thread

@@ -29,25 +29,27 @@ from pytest_realtime_asr.metrics.levels import recovery
 _FINAL = "final_from_commit"
 _FIRST = "first_partial_from_speech"
 _REFUSED = 0.05  # share of sessions that are refused
+_HUNG = 0.05  # share of sessions whose final did not come in time
 _BROKEN = 0.2  # share of sessions whose connection broke
 _LATER = 1.5  # of the latency of a final at the level that held
 _NOTICED = 50.0  # ms; a smaller delay of a final is nothing
-_WHOLE = 0.5  # of the delay of the final: that of the first text in a queue
+_WHOLE = 0.75  # of the delay of the final: that of the first text in a queue
 _FEWER = 0.8  # of the partials per second of audio, or of the words per final
 
 
 class Behaviour(enum.StrEnum):
     """What a server does beyond its capacity.
 
-    `REFUSES`: it refuses sessions with a reason. `DIES`: it breaks connections, or is
-    not there any more. `LOSES_TEXT`: words are missing in finals. `QUEUES`: sessions
-    wait before they are served. `SLOWS`: all sessions are recognised more slowly.
-    `SENDS_LESS`: it sends fewer partials, and so looks faster than it is. `HOLDS`:
-    nothing of all this.
+    `DIES`: it breaks connections, or is not there any more. `REFUSES`: it refuses
+    sessions with a reason. `HANGS`: finals do not come in time. `LOSES_TEXT`: words are
+    missing in finals. `QUEUES`: sessions wait before they are served. `SLOWS`: all
+    sessions are recognised more slowly. `SENDS_LESS`: it sends fewer partials, and so
+    looks faster than it is. `HOLDS`: nothing of all this.
     """
 
     DIES = "dies"
     REFUSES = "refuses"
+    HANGS = "hangs"
     LOSES_TEXT = "loses text"
     QUEUES = "queues"
     SLOWS = "slows"
@@ -59,13 +61,14 @@ class Behaviour(enum.StrEnum):
 class Beyond:
     """What a server did at a level beyond its capacity.
 
-    ``behaviours`` are in the order of their weight for users. ``refused`` and
-    ``broken`` are shares of the sessions. The other figures are those of this level,
-    relative to the level with ``held`` streams: ``later`` is the median delay of the
-    finals in ms, ``first_later`` that of the first texts, ``partials`` the ratio of the
-    partials per second of audio, and ``words`` that of the words per final; ``None`` if
-    no clip has a final at both levels. ``recovery`` is the metric of the level with
-    this name, in ms; ``None`` without witnesses.
+    ``streams`` is the number of its streams with the witnesses, and ``held`` that of
+    the level with which it is compared. ``behaviours`` are in the order of their weight
+    for users. ``refused`` and ``broken`` are shares of the sessions. The other figures
+    are relative to the level that held: ``later`` is the median delay of the finals in
+    ms, ``first_later`` that of the first texts, ``partials`` the ratio of the partials
+    per second of audio, and ``words`` that of the words per final; ``None`` if no clip
+    has a final at both levels. ``recovery`` is the metric of the level with this name,
+    in ms; ``None`` without witnesses.
     """
 
     streams: int
@@ -106,6 +109,8 @@ def compare(level: Level, held: Level) -> Beyond | None:
         found.append(Behaviour.DIES)
     if refused >= _REFUSED:
         found.append(Behaviour.REFUSES)
+    if sum(row.lost is Loss.HUNG for row in rows) >= _HUNG * len(rows):
+        found.append(Behaviour.HANGS)
     if words is not None and words < _FEWER:
         found.append(Behaviour.LOSES_TEXT)
     is_later = later is not None and later > max(_NOTICED, (_LATER - 1) * (base or 0.0))
@@ -115,8 +120,8 @@ def compare(level: Level, held: Level) -> Beyond | None:
     elif partials is not None and partials < _FEWER:
         found.append(Behaviour.SENDS_LESS)
     return Beyond(
-        streams=level.streams,
-        held=held.streams,
+        streams=level.streams + level.load.witnesses,
+        held=held.streams + held.load.witnesses,
         behaviours=tuple(found) or (Behaviour.HOLDS,),
         refused=refused,
         broken=broken,

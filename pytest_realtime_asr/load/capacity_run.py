@@ -78,9 +78,11 @@ class CapacityRun:
     """One search for the capacity of a server.
 
     The levels are like ``load``, but for their streams, hold and seed. ``told`` is
-    called with each level when it has ended. The levels that only double or bisect run
-    without witnesses, since a witness before and after each would take longer than the
-    level. ``chunk`` is in s. ``sleep`` and ``clock`` are those of `time`.
+    called with each level when it has ended. The witnesses are among the streams of a
+    level, since the server has to serve them too: a level of 12 streams has 11 and a
+    witness. Levels that only double or bisect run without witnesses, since a witness
+    before and after each would take longer than the level. ``chunk`` is in s. ``sleep``
+    and ``clock`` are those of `time`.
     """
 
     server: Server
@@ -139,15 +141,18 @@ class CapacityRun:
 
     def _run(self, task: Task) -> None:
         number = len(self.levels) + 1
+        beside = 0 if task.step in _UNWITNESSED else self.load.witnesses
+        beside = min(beside, task.streams - 1)
         load = replace(
             self.load,
-            streams=task.streams,
+            streams=task.streams - beside,
             hold=task.hold,
             seed=self.load.seed * _SEEDS + number,
-            witnesses=0 if task.step in _UNWITNESSED else self.load.witnesses,
+            witnesses=beside,
         )
         level = self.server.run(load, number=number)
         decision = decide(level, self.held, task.risk)
+        decision = replace(decision, streams=task.streams)
         tried = Tried(Trial(task, decision), level)
         self.levels.append(tried)
         self.told(tried)
@@ -165,24 +170,20 @@ class CapacityRun:
 
         If no level beyond was run, the smallest level that was over a limit shows it.
         """
-        held = [
-            each.level
-            for each in self.levels
-            if each.decision.within and each.level is not None
-        ]
-        known = [each for each in held if each.steady]
-        if not known:
+        known = [each for each in self.levels if each.level is not None]
+        held = [each for each in known if each.decision.within]
+        if not held:
             return None
-        best = max(known, key=lambda level: (level.streams, level.load.hold))
+        best = max(held, key=lambda each: (each.streams, each.trial.task.hold))
         over = [
             each
-            for each in self.levels
-            if each.level is not None
-            and each.streams > best.streams
+            for each in known
+            if each.streams > best.streams
             and not each.decision.within
             and not each.decision.by_client
         ]
-        last = [each for each in over if each.step is Step.BEYOND]
+        last = [each for each in known if each.step is Step.BEYOND]
         shown = last or sorted(over, key=lambda each: each.streams)
-        found = [each.level for each in shown if each.level is not None]
-        return compare(found[0], best) if found else None
+        if not shown or shown[0].level is None or best.level is None:
+            return None
+        return compare(shown[0].level, best.level)

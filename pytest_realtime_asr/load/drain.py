@@ -25,7 +25,7 @@ LAWFUL = frozenset({1000, 1001, 1012, 1013, NO_CODE})
 
 
 class Moment(enum.StrEnum):
-    """What an utterance was waiting for when the server was told to stop.
+    """How far an utterance was when the server was told to stop.
 
     `SPEAKING`: its audio was being sent. `COMPLETE`: its audio was complete, and its
     final had not come. `ANSWERED`: its final had come.
@@ -100,7 +100,7 @@ class Drain:
     failed: tuple[str, ...] = ()
 
     def of(self, moment: Moment) -> tuple[DrainedSession, ...]:
-        """Return the sessions whose utterance was in this moment at the stop."""
+        """Return the sessions whose utterance was that far at the stop."""
         return tuple(each for each in self.sessions if each.moment is moment)
 
     @property

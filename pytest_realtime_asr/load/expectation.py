@@ -15,6 +15,7 @@ from pytest_realtime_asr.load.trials import Trial, bracket, points
 from pytest_realtime_asr.stats import proven_at_most, proven_over, quantile
 
 _LEAST_SESSIONS = 50  # fewer estimate no design effect
+_FAR = 1.1  # of the smallest level that was over a limit
 _LONGER = 2.0  # a longer level shows about twice the design effect of a short one
 _RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 / n
 
@@ -23,8 +24,9 @@ _RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 /
 class Expectation:
     """What to expect of levels that hold for ``hold`` s.
 
-    ``inflation`` is the design effect to expect: the sessions of a level are worth so
-    many times fewer independent sessions.
+    The confirmation of a level with few streams is longer. ``inflation`` is the design
+    effect to expect: the sessions of a level are worth so many times fewer independent
+    sessions.
     """
 
     plan: SearchPlan
@@ -32,9 +34,9 @@ class Expectation:
     inflation: float
     hold: float
 
-    def independent(self, streams: int) -> float:
+    def independent(self, streams: int, hold: float) -> float:
         """Return how many independent sessions a level is worth."""
-        return max(1.0, self.plan.sessions(streams, self.hold) / self.inflation)
+        return max(1.0, self.plan.sessions(streams, hold) / self.inflation)
 
     def holding(
         self, levels: Sequence[int], error: float, caution: float
@@ -45,7 +47,8 @@ class Expectation:
         out ``caution`` standard errors above what is expected.
         """
         for streams in reversed(levels):
-            n, share = self.independent(streams), self.curve.share(streams)
+            hold = max(self.hold, self.plan.confirmation(streams, 1 - error))
+            n, share = self.independent(streams, hold), self.curve.share(streams)
             share = min(1.0, share + caution * _deviation(share, n))
             if proven_at_most(share * n, n, self.plan.quantile, 1 - error):
                 return streams
@@ -56,7 +59,8 @@ class Expectation:
     ) -> int | None:
         """Return the smallest level that can be expected to be proven not to hold."""
         for streams in levels:
-            n, share = self.independent(streams), self.curve.share(streams)
+            n = self.independent(streams, self.hold)
+            share = self.curve.share(streams)
             share = max(0.0, share - caution * _deviation(share, n))
             if proven_over(share * n, n, self.plan.quantile, 1 - error):
                 return streams
@@ -66,16 +70,23 @@ class Expectation:
         """Return the level whose share over the limit will have the lowest bound."""
 
         def upper(streams: int) -> float:
-            n, share = self.independent(streams), self.curve.share(streams)
+            n = self.independent(streams, self.hold)
+            share = self.curve.share(streams)
             return share + 2 * _deviation(share, n) + _RULE_OF_THREE / n
 
         return min(levels, key=upper)
 
 
 def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
-    """Return what to expect after the levels that have ended."""
+    """Return what to expect after the levels that have ended.
+
+    Levels far beyond the crossing say little about it: the share over a limit can stay
+    below 1, however high the load.
+    """
     found = bracket(trials)
-    curve = logistic(list(points(trials)), found.high or found.low or plan.high)
+    middle = found.high or found.low or plan.high
+    near = [each for each in points(trials) if each.streams <= _FAR * middle]
+    curve = logistic(near, middle)
     effects = [
         limit.inflation
         for each in trials

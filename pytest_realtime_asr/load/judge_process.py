@@ -12,8 +12,10 @@ from typing import IO
 
 from pytest_realtime_asr.load.executor import Message
 from pytest_realtime_asr.load.judge import Judged
+from pytest_realtime_asr.load.session import Sent
 
 _FLUSHING = 60.0  # s that the process may take to read what it was sent
+_MANY = 2000  # frames of a session from which its trace is pickled on another thread
 _PAUSE = 0.02  # s between two looks at what it has not read yet
 
 
@@ -26,7 +28,7 @@ class JudgeProcess:
 
     def __init__(self, output: int | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_realtime_asr.load.judge"],
+            [sys.executable, "-P", "-m", "pytest_realtime_asr.load.judge"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if output is None else output,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -45,7 +47,11 @@ class JudgeProcess:
             self._pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, stdin)
         if self._pipe.is_closing():
             raise RuntimeError("the process that judges the sessions has ended")
-        self._pipe.write(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+        if isinstance(value, Sent) and len(value.trace.records) > _MANY:
+            data = await asyncio.to_thread(_pickled, value)
+        else:
+            data = _pickled(value)
+        self._pipe.write(data)
 
     async def flush(self) -> None:
         """Wait until the process has read all values, at most `_FLUSHING` s."""
@@ -73,3 +79,7 @@ class JudgeProcess:
             self._pipe.close()
         elif self._process.stdin is not None:
             self._process.stdin.close()
+
+
+def _pickled(value: Judged) -> bytes:
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)

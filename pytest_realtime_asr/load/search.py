@@ -56,7 +56,7 @@ _RESOLUTION = 50  # the bisection ends at 1/50 of the level
 _WIDE = 0.25  # of a level: a wider bracket is bisected with short levels
 _NARROW = 0.1  # of a level: a narrower bracket must leave time for a level above
 _BELOW = 0.95  # of the level that was observed to hold, for the first confirmation
-_MARGIN = 1.6  # sessions of a confirmation, in those that a proof needs at least
+_LOWER = 0.9  # of a level that was not proven, for the next one
 # Standard errors by which a share may differ from what is expected:
 _CAUTIOUS = 2.0  # for the first confirmation, on which the result depends
 _BOLD = 1.0  # for a level that narrows the interval
@@ -169,21 +169,27 @@ class _State:
         """
         plan, high = self.plan, bounds(self.trials).high
         most = max(plan.low, math.floor(low * _BELOW))
-        most = min([most, *(each.streams - 1 for each in self.proofs)])
+        tried = min((each.streams for each in self.proofs), default=most + 1)
+        most = min(most, tried - 1)
         if high is not None:
             most = min(most, high - 1)
         if most < plan.low:
             return None
-        levels = range(plan.low, most + 1)
-        expected = self.expect(plan.confirm)
+        expected, levels = self.expect(plan.confirm), range(plan.low, most + 1)
         streams = expected.holding(levels, next_error(self.trials), _CAUTIOUS)
-        return self._confirm(expected.nearest(levels) if streams is None else streams)
+        if streams is None:
+            # No proof can be expected, so a clearly lower level must do.
+            lower = max(plan.low, math.floor(tried * _LOWER))
+            streams = expected.nearest(range(plan.low, min(most, lower) + 1))
+        return self._confirm(streams)
 
     def _confirm(self, streams: int) -> Task | None:
         """Return the confirmation of a level, long enough for a proof if possible."""
         plan = self.plan
-        wanted = max(plan.confirm, _MARGIN * plan.needed(streams, FIRST_CONFIDENCE))
-        hold = min(wanted, max(plan.confirm, self.left - plan.last - plan.seconds(0)))
+        wanted = plan.confirmation(streams, FIRST_CONFIDENCE)
+        # What is longer than `confirm` must leave time for a level above.
+        rest = self.left - plan.last - plan.seconds(plan.hold) - plan.seconds(0)
+        hold = min(wanted, max(plan.confirm, rest))
         if not self.fits(hold):
             return None
         return Task(Step.CONFIRM, streams, hold, Risk(next_error(self.trials), ANY))

@@ -10,6 +10,7 @@ from pytest_realtime_asr.stats import samples_needed
 USUAL_Q = 0.95  # by which sessions are planned if no quantile is limited
 BEYOND = 1.5  # the level beyond the capacity, as a multiple of it
 _SCOUT = 1 / 3  # of the hold, for levels that only steer roughly
+_MARGIN = 3.0  # sessions of a confirmation, in those that a proof needs at least
 _LEAST_CLIPS = 2  # the hold of a level, in longest clips
 
 
@@ -103,6 +104,10 @@ class SearchPlan:
         """
         sessions = samples_needed(self.quantile, confidence)
         return self.clip + sessions * self.clip / self.talk / streams
+
+    def confirmation(self, streams: int, confidence: float) -> float:
+        """Return the hold in s that the confirmation of a level should have."""
+        return max(self.confirm, _MARGIN * self.needed(streams, confidence))
 
     def least_provable(self, confidence: float) -> int:
         """Return the smallest number of streams that ``confirm`` can prove to hold.

@@ -18,7 +18,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Transcription, run_decoded
 from pytest_realtime_asr.load.clock import Clock
 from pytest_realtime_asr.load.executor import Clip
-from pytest_realtime_asr.load.row import Found, Opened, Row
+from pytest_realtime_asr.load.row import Found, Opened, Row, refusal_code
 from pytest_realtime_asr.load.schedule import Turn
 from pytest_realtime_asr.load.workload import Phase
 from pytest_realtime_asr.text.redaction import Redactor
@@ -132,4 +132,5 @@ def row(sent: Sent, take: Transcription, *, clip: str, worker: int = 0) -> Row:
             for each in measured.violations
         ),
         worker=worker,
+        refusal=refusal_code(timeline),
     )

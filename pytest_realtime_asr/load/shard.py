@@ -8,13 +8,12 @@ to a thread would cost.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 
+from pytest_realtime_asr.client.garbage_collection import quiet_gc
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.load import schedule, session
 from pytest_realtime_asr.load.clock import Clock
@@ -73,11 +72,10 @@ class ShardRun:
             return
         self._loop.watch()
         began = time.monotonic_ns()
-        quiet = asyncio.create_task(self._without_garbage_collection())
         try:
-            await self._run_streams()
+            with quiet_gc():  # from before the ramp, in which a collection would pause
+                await self._run_streams()
         finally:
-            quiet.cancel()
             ended = time.monotonic_ns()
             lag = self._loop.lag(began, ended)
             self._loop.unwatch()
@@ -90,11 +88,6 @@ class ShardRun:
                 seconds=self._plan.meter.seconds,
             )
         )
-
-    async def _without_garbage_collection(self) -> None:
-        await self._clock.until(self._load.ramp)
-        with _frozen():
-            await asyncio.Event().wait()
 
     async def _run_streams(self) -> None:
         lengths = [clip.audio.seconds for clip in self._shard.clips]
@@ -192,15 +185,3 @@ class ShardRun:
         )
         await self._send(sent)
         return sent
-
-
-@contextmanager
-def _frozen() -> Iterator[None]:
-    """Turn the garbage collector off, and exempt what exists from it."""
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()

@@ -36,7 +36,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 LONGEST = 1200.0  # s of audio of the long session at most
 LEAST = 10.0  # s of a soak
-_JOINED = 30.0  # s of audio of joined clips among the clips of the load, at most
+_JOINED, _JOINED_SHARE = 30.0, 1 / 12  # s of joined clips in the load, at most
 _PAUSE = 0.5  # s of silence between joined clips
 _QUIET, _QUIET_SHARE = 60.0, 1 / 15  # s of each of the four quiet times, at most
 _RAMP, _RAMP_SHARE = 10.0, 0.1  # s of the ramp, at most
@@ -99,7 +99,7 @@ def plan(
 def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
     """Return the clips of the load: those of the corpus, and several joined to one."""
     longest = max(each.duration for each in corpus)
-    most = min(_JOINED, plan.load.hold / 4)
+    most = min(_JOINED, _JOINED_SHARE * plan.load.hold)
     if most <= longest:
         return list(corpus)
     return [*corpus, speech(corpus, most, "joined clips")]
@@ -152,12 +152,41 @@ class SoakRun:
 
     def run(self) -> Soak:
         """Run the soak and judge it; blocks."""
-        beside = self._beside
         alone: list[Period] = []
         empty: list[Period] = []
         if self._sampler is not None:
             self._sampler.start()
-        run = self._loop.run
+        try:
+            level = self._load(alone, empty)
+        except BaseException:
+            if self._sampler is not None:
+                self._sampler.stop(time.monotonic())
+            raise
+        start = time.monotonic() + level.started.timestamp() - time.time()
+        sampled = Sampled(failed=self._unread)
+        if self._sampler is not None:
+            sampled = self._sampler.stop(start)
+        beside = self._beside
+        return judge(
+            level,
+            Beside(
+                long=beside.spoken,
+                long_period=_shifted(beside.spoke, start),
+                short=tuple(_silent(each, start) for each in beside.shorts),
+                idle=tuple(_silent(each, start) for each in beside.idles),
+                alone=tuple((a - start, b - start) for a, b in alone),
+                empty=tuple((a - start, b - start) for a, b in empty),
+            ),
+            sampled,
+        )
+
+    def _load(self, alone: list[Period], empty: list[Period]) -> Level:
+        """Run the level, what is beside it and the quiet times, and return the level.
+
+        The quiet times with the idle session are added to ``alone``, the others to
+        ``empty``.
+        """
+        beside, run = self._beside, self._loop.run
         try:
             self._quiet(empty)
             idle = self._start(beside.idle())
@@ -172,22 +201,7 @@ class SoakRun:
             self._quiet(empty)
         finally:
             run(_ended(*self._tasks))
-        start = time.monotonic() + level.started.timestamp() - time.time()
-        sampled = Sampled(failed=self._unread)
-        if self._sampler is not None:
-            sampled = self._sampler.stop(start)
-        return judge(
-            level,
-            Beside(
-                long=beside.spoken,
-                long_period=_shifted(beside.spoke, start),
-                short=tuple(_silent(each, start) for each in beside.shorts),
-                idle=tuple(_silent(each, start) for each in beside.idles),
-                alone=tuple((a - start, b - start) for a, b in alone),
-                empty=tuple((a - start, b - start) for a, b in empty),
-            ),
-            sampled,
-        )
+        return level
 
     def interrupt(self) -> None:
         """End the soak outside its load; `run` raises CancelledError in its thread."""

@@ -22,11 +22,11 @@ from pytest_realtime_asr.load.schedule import Turn
 from pytest_realtime_asr.load.session import Sent
 from pytest_realtime_asr.load.variation import Variation
 from pytest_realtime_asr.load.workload import Load, Phase
+from pytest_realtime_asr.metrics.levels import recovery_limit
 
 CLIPS = 3  # clips that a witness sends before and after a level
 RECOVERY = 30.0  # s for which the witnesses wait at most until the server has recovered
 _LATENCY = "final_from_commit"
-_SLOWER, _NOISE = 1.1, 10.0  # a recovered latency: at most 10 %, or 10 ms, above
 
 
 @dataclass(slots=True)
@@ -79,7 +79,10 @@ class Witnesses:
     async def before(self) -> tuple[Row, ...]:
         """Run each witness once through its clips; their times are below 0."""
         clock = Clock(time.monotonic())
-        rows = await self._streams(clock, lambda rows: len(rows) >= len(self.clips))
+        enough = len(self.clips)
+        rows = await self._streams(
+            clock, lambda rows: len(rows) >= enough, phase=Phase.RAMP
+        )
         over = clock.now
         return tuple(_shifted(row, -over) for row in rows)
 
@@ -102,12 +105,19 @@ class Witnesses:
             last = rows[-least:]
             return clock.now >= deadline or all(_within(row, limits) for row in last)
 
-        return await self._streams(clock, recovered)
+        return await self._streams(clock, recovered, phase=Phase.DRAIN)
 
     async def _streams(
-        self, clock: Clock, over: Callable[[Sequence[Row]], bool]
+        self,
+        clock: Clock,
+        over: Callable[[Sequence[Row]], bool],
+        *,
+        phase: Phase | None = None,
     ) -> tuple[Row, ...]:
-        """Run all witnesses; each ends when ``over`` is true of its rows."""
+        """Run all witnesses; each ends when ``over`` is true of its rows.
+
+        The sessions belong to ``phase``, by default to that of their planned times.
+        """
 
         async def stream(number: int) -> list[Row]:
             rows: list[Row] = []
@@ -115,8 +125,8 @@ class Witnesses:
             while not over(rows):
                 turn = self._turn(number, len(rows), due)
                 clip = self.clips[turn.clip]
-                phase = turn.phase(self.load)
-                row = await self.sessions.run(turn, clip, phase=phase, clock=clock)
+                part = phase or turn.phase(self.load)
+                row = await self.sessions.run(turn, clip, phase=part, clock=clock)
                 rows.append(row)
                 due = max(clock.now, turn.planned)
             return rows
@@ -145,7 +155,7 @@ def _limits(before: Sequence[Row]) -> dict[str, float]:
     for row in before:
         latency = row.measured.metrics.get(_LATENCY)
         if latency is not None:
-            limit = max(_SLOWER * latency, latency + _NOISE)
+            limit = recovery_limit(latency)
             found[row.clip] = max(found.get(row.clip, 0.0), limit)
     return found
 

@@ -29,7 +29,7 @@ class Worker:
 
     def __init__(self, judge: JudgeProcess) -> None:
         self._judge = judge
-        self._loop = Loop()
+        self._loop = Loop(fast=True)
         self._running: ShardRun | None = None
         self._done: Future[None] | None = None
 

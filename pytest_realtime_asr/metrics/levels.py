@@ -155,8 +155,9 @@ def goodput(values: LevelValues) -> Estimate | None:
 
     Lost sessions are within none. If a test has several limits of one latency, the
     largest counts, since a limit of the median is no limit of each session. The
-    interval is the wider of two: the exact one of a share, and one that resamples
-    streams, or sessions if there are fewer than 10 streams.
+    interval is the exact one of a share. With 10 streams or more, it is that of the
+    number of independent sessions that weigh as much (Korn and Graubard, 1998), since
+    a stream may have a share of its own.
 
     Formula: sessions of the steady part with a final that are within the limits / all
         sessions of the steady part
@@ -165,16 +166,12 @@ def goodput(values: LevelValues) -> Estimate | None:
     Source: goodput of DistServe (arXiv 2401.09670) and guidellm, for sessions in place
         of requests
     """
-    judged = [each.within for each in values.sessions if each.within is not None]
+    judged = [each for each in values.sessions if each.within is not None]
     if not judged:
         return None
-    count, n = sum(judged), len(judged)
-    low, high = share_interval(count, n)
-    drawn = bootstrap(
-        list(map(float, judged)), [1.0] * n, blocks=_streams(values.sessions)
-    )
-    low, high = max(0.0, min(low, drawn[0])), min(1.0, max(high, drawn[1]))
-    return Estimate(count / n, n, interval=(low, high))
+    within = [bool(each.within) for each in judged]
+    interval = _interval_of_share(within, _streams(judged))
+    return Estimate(fmean(within), len(judged), interval=interval)
 
 
 @level_metric(
@@ -231,7 +228,9 @@ def recovery(values: LevelValues) -> Estimate | None:
         long after its cause is over
     """
     finals = [each for each in values.witness.before if math.isfinite(each.final)]
-    limits = {clip: recovered(max(seen)) for clip, seen in _by_clip(finals).items()}
+    limits = {
+        clip: recovery_limit(max(seen)) for clip, seen in _by_clip(finals).items()
+    }
     after = sorted(
         (each for each in values.witness.after if each.at >= values.end),
         key=lambda each: each.at,
@@ -340,7 +339,7 @@ LEVEL_METRICS = (
 )
 
 
-def recovered(final: float) -> float:
+def recovery_limit(final: float) -> float:
     """Return the latest final that counts as recovered; both finals are in ms.
 
     ``final`` is the final of the same clip without load.
@@ -374,6 +373,35 @@ def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
     """Return an interval; ``None`` if the sample is too small for both bounds."""
     low, high = interval
     return None if math.isinf(low) and math.isinf(high) and low != high else interval
+
+
+def _interval_of_share(
+    hits: Sequence[bool], blocks: Sequence[Hashable] | None
+) -> tuple[float, float]:
+    """Return the exact interval of a share, for as many values as weigh as much.
+
+    Their number is p (1 - p) / v, where v is the variance of the share p over the b
+    blocks, times (b - 1) / (b - 3), the variance of Student's distribution, since v is
+    estimated. There must be more than three blocks. Without blocks, or if all values
+    are equal, all values count.
+
+    Source: Korn and Graubard, Confidence Intervals for Proportions (1998)
+    """
+    n, share, variance = len(hits), fmean(hits), 0.0
+    if blocks is not None:
+        apart: dict[Hashable, float] = defaultdict(float)
+        for hit, block in zip(hits, blocks, strict=True):
+            apart[block] += hit - share
+        b = len(apart)
+        squares = math.fsum(each**2 for each in apart.values()) / n**2
+        variance = squares * b / (b - 3)
+    alike = n
+    if variance > 0 and 0 < share < 1:
+        alike = max(1, min(n, math.floor(share * (1 - share) / variance)))
+    # Rounded away from the middle, so that the interval is not too narrow.
+    low, _ = share_interval(math.floor(share * alike + 1e-9), alike)
+    _, high = share_interval(math.ceil(share * alike - 1e-9), alike)
+    return low, high
 
 
 def _drift_interval(

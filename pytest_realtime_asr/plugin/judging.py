@@ -243,7 +243,8 @@ class Judging:
                 load_findings=ledger.load_findings,
             )
 
-        results = _attempt(judged, test, takes)
+        beside = tuple(take for take in every if take.purpose is not Purpose.TEST)
+        results = replace(_attempt(judged, test, takes), beside=beside)
         raised = tuple(take for take in takes if take.lost and take.raised)
         if failed and raised:
             results = replace(results, reported=(UnjudgedLoss(raised, len(takes)),))

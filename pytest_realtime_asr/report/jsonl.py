@@ -303,7 +303,7 @@ class Appender:
 
         Raises OSError if the report cannot be written.
         """
-        takes = [*results.takes, *results.judged.values()]
+        takes = [*results.takes, *results.judged.values(), *results.beside]
         if not takes:
             return
         made = [verdict_line(self._run, results.test, each) for each in rows(results)]

@@ -105,7 +105,11 @@ def rows(results: Results) -> list[VerdictRow]:
         (each, row) for each in results.load_findings for row in _load_finding(each)
     ]
     made = [
-        msgspec.structs.replace(row, fails=id(each) in failing) for each, row in found
+        # Of a soak that fails, some of the rows may pass.
+        msgspec.structs.replace(
+            row, fails=id(each) in failing and row.verdict != Verdict.PASS.value
+        )
+        for each, row in found
     ]
     made += [row for each in results.against for row in _comparison(each)]
     wrong = {rule.violation.requirement.id for rule in _of(BrokenRule, results.failing)}
@@ -262,7 +266,8 @@ def _growth(found: Growth) -> VerdictRow:
 
 
 def _drain(found: Drain) -> VerdictRow:
-    wrong = sum(found.faults.values())
+    faults = {**found.faults, Fault.NONE_COMPLETE: 0}  # the latter proves nothing
+    wrong = sum(faults.values())
     return VerdictRow(
         subject="drain",
         metric="drain",

@@ -71,6 +71,7 @@ class LoadGenerator:
         self._relay = _Relay()
         self._streams = 1
         self._runner: Runner | None = None
+        self._interrupted = False
 
     @property
     def clips(self) -> Mapping[str, Utterance]:
@@ -95,10 +96,13 @@ class LoadGenerator:
             report=lambda progress: self._run.progress(str(progress)),
             metrics=self._run.servers.metrics(self._plan),
         )
+        if self._interrupted:
+            self._runner.interrupt()
         return self._runner
 
     def interrupt(self) -> None:
-        """End the level that another thread runs."""
+        """End the level that another thread runs, or is about to run."""
+        self._interrupted = True
         if self._runner is not None:
             self._runner.interrupt()
 
@@ -164,6 +168,9 @@ class LoadGenerator:
             if not outside:
                 self._meter.add(row.seconds)
             place = self._ledger.add()
+            self._run.servers.note_end(
+                self._ledger.test, self._plan.access, row.opened.end
+            )
             self._run.ended(self._ledger, place, take)
 
 

@@ -88,15 +88,16 @@ If no verdict could be computed, the cause is the exception that was raised.
 class Results:
     """The measurements and the verdicts of one test, the same for every report.
 
-    ``takes`` are the transcriptions that this test made (`Purpose.TEST`). ``judged``
-    maps labels to all transcriptions that the budgets judge, including those of other
-    tests. ``failing`` says why the test fails, the worst verdicts first. ``undecided``
-    has the results that are undecided and do not fail the test, and ``skipping`` those
-    that skip it. ``paths`` maps labels to the trace files that were written. ``rerun``
-    is the command that runs the test again. ``unkept`` says why the traces of the test
-    could not be kept. In a ``private`` run no text may be quoted. ``reported`` has the
-    reasons for the failure that the user has seen already: those in the exception
-    `Lost`, and those found before the pools were judged.
+    ``takes`` are the transcriptions that this test made (`Purpose.TEST`), and
+    ``beside`` are those that it made for another purpose. ``judged`` maps labels to all
+    transcriptions that the budgets judge, including those of other tests. ``failing``
+    says why the test fails, the worst verdicts first. ``undecided`` has the results
+    that are undecided and do not fail the test, and ``skipping`` those that skip it.
+    ``paths`` maps labels to the trace files that were written. ``rerun`` is the command
+    that runs the test again. ``unkept`` says why the traces of the test could not be
+    kept. In a ``private`` run no text may be quoted. ``reported`` has the reasons for
+    the failure that the user has seen already: those in the exception `Lost`, and those
+    found before the pools were judged.
     """
 
     test: str
@@ -118,6 +119,7 @@ class Results:
     unkept: str | None = None
     private: bool = False
     reported: tuple[Cause, ...] = ()
+    beside: tuple[Transcription, ...] = field(default=(), repr=False)
 
     @property
     def outage(self) -> Outage | None:

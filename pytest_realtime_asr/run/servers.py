@@ -36,7 +36,7 @@ from pytest_realtime_asr.run.shared_answers import SharedAnswers
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.turns import Turns
 from pytest_realtime_asr.run.warm_up import silence, warm_up
-from pytest_realtime_asr.trace.records import Ending
+from pytest_realtime_asr.trace.records import End, Ending
 
 _WRONG = (401, 403, 404)  # HTTP statuses of a wrong key and of a wrong path
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
@@ -267,12 +267,15 @@ class Servers:
         A server that speaks another dialect counts as unreachable from now on.
         """
         for live in sessions:
-            if live.trace.end.how in _TROUBLE:
-                url = live.plan.access.target.websocket
-                self._suspects[url] = test, datetime.now(UTC)
+            self.note_end(test, live.plan.access, live.trace.end)
             if live.misfit:
                 self._refuse(live, live.misfit)
             self._note_first(live)
+
+    def note_end(self, test: str, access: Access, end: End) -> None:
+        """Remember a server if one of its sessions in a test ended in trouble."""
+        if end.how in _TROUBLE:
+            self._suspects[access.target.websocket] = test, datetime.now(UTC)
 
     def _note_first(self, live: Live) -> None:
         """Treat a server as unreachable that has refused each session so far.

@@ -70,6 +70,8 @@ class SoakTest:
             soak_run.clips(self._corpus, plan),
             seed=self._seed,
         )
+        with generator.reserved([plan.load]):
+            pass  # before the quiet time, if the load is beyond the limit of the run
         long = soak_run.speech(self._corpus, plan.long, "long session")
         with run.account.reserved(long.duration, "the long session") as meter:
             sessions = LoadSessions(

@@ -18,7 +18,7 @@ QUIET = Utterance("quiet", "", silence(0.6), (), "en")
 def test_the_plan_says_how_often_a_session_pings() -> None:
     loop = Loop()
     with faking() as (url, _):
-        rare = plan(url, pace=1.0)
+        rare = plan(url, pace=1.0, ping_interval=60.0)
         often = replace(rare, ping_interval=0.1)
 
         async def both() -> list[int]:

@@ -64,6 +64,15 @@ def sessions(
     return starts[order], flat[order]
 
 
+def drifting(ticks: int, step: float, tau: float, rng: np.random.Generator) -> Array:
+    """An AR(1) process of variance 1 with the correlation time ``tau`` in s."""
+    kept = float(np.exp(-step / tau))
+    noise = rng.standard_normal(ticks) * np.sqrt(1 - kept**2)
+    begin = [kept * rng.standard_normal()]
+    found: Array = signal.lfilter([1], [1, -kept], noise, zi=begin)[0]
+    return found
+
+
 @dataclass(frozen=True)
 class Queue:
     """A server whose sessions share a queue and a speed that varies over seconds.
@@ -86,10 +95,7 @@ class Queue:
     ) -> tuple[Array, Array]:
         starts, ends = sessions(streams, hold, rng, self.ramp)
         ticks = int((self.ramp + hold) / self.step) + 200
-        kept = float(np.exp(-self.step / self.tau))
-        noise = rng.standard_normal(ticks) * np.sqrt(1 - kept**2)
-        begin = [kept * rng.standard_normal()]
-        drift, _ = signal.lfilter([1], [1, -kept], noise, zi=begin)
+        drift = drifting(ticks, self.step, self.tau, rng)
         speed = np.maximum(0.05, 1 + self.sigma * drift - streams / self.cap / 2)
         done = np.concatenate([[0], np.cumsum(speed * self.step)])
         clock = np.arange(ticks + 1) * self.step

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from scipy import special
 
 from pytest_realtime_asr.load.capacity import (
     Capacity,
@@ -25,6 +26,7 @@ from tests.load.services import (
     Array,
     Queue,
     Service,
+    drifting,
     search,
     sessions,
 )
@@ -72,6 +74,34 @@ class Shares:
         return ends, np.where(over, 2 * LIMIT, LIMIT * rng.uniform(0.2, 0.9, len(ends)))
 
 
+@dataclass(frozen=True)
+class Drifting:
+    """A server whose share is just below the limit up to `TRUE`, and just above it.
+
+    The latencies of all streams drift together, with the correlation time ``tau`` in s;
+    ``part`` of their variance is common to all.
+    """
+
+    tau: float = 4.0
+    part: float = 0.7
+    step: float = 0.1
+
+    def level(
+        self, streams: int, hold: float, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        starts, ends = sessions(streams, hold, rng, PLAN.ramp)
+        ticks = int((PLAN.ramp + hold) / self.step) + 2
+        drift = drifting(ticks, self.step, self.tau, rng)[
+            (ends / self.step).astype(int)
+        ]
+        own = rng.standard_normal(len(ends))
+        both = np.sqrt(self.part) * drift + np.sqrt(1 - self.part) * own
+        limit = special.ndtri(1 - (0.049 if streams <= TRUE else 0.051))
+        return ends[starts >= PLAN.ramp], LIMIT * np.exp(both - limit)[
+            starts >= PLAN.ramp
+        ]
+
+
 def result(service: Service, seed: int = 1, plan: SearchPlan = PLAN) -> Capacity:
     trials = search(service, seed, plan)
     return capacity([Tried(each) for each in trials], plan, SETTING)
@@ -91,15 +121,15 @@ def test_the_sessions_of_the_simulated_queue_are_correlated() -> None:
 
 
 def test_intervals_hold_the_true_capacity() -> None:
-    found = [search(STEEP, seed) for seed in range(20)]
-    assert sum(held(each, TRUE) for each in found) >= 18
+    found = [search(STEEP, seed) for seed in range(15)]
+    assert sum(held(each, TRUE) for each in found) >= 14
     assert statistics.median(map(width, found)) <= 4
 
 
 def test_intervals_of_independent_sessions_hold_the_true_capacity() -> None:
     service = Shares({each: 0.05 * 1.25 ** (each - TRUE) for each in range(20, 60)})
-    found = [search(service, seed) for seed in range(20)]
-    assert sum(held(each, TRUE) for each in found) >= 18
+    found = [search(service, seed) for seed in range(10)]
+    assert sum(held(each, TRUE) for each in found) >= 9
     assert all(bounds(each).low for each in found)
 
 
@@ -147,10 +177,19 @@ def test_an_end_of_time_leaves_the_capacity_undecided() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("service", "most"), [(STEEP, 4), (SLOPE, 6)])
+@pytest.mark.parametrize(("service", "most"), [(STEEP, 4), (SLOPE, 5)])
 def test_of_500_intervals_95_percent_hold_the_true_capacity(
     service: Queue, most: int
 ) -> None:
     found = [search(service, seed) for seed in range(500)]
     assert sum(held(each, TRUE) for each in found) >= 462
     assert statistics.median(map(width, found)) <= most
+
+
+@pytest.mark.slow
+def test_intervals_hold_at_the_limit_itself() -> None:
+    # The hardest server: its share is next to the limit at every number of streams, so
+    # that each proof is wrong with nearly the probability that it may be.
+    found = [search(Drifting(), seed) for seed in range(300)]
+    least = 300 * 0.95 - 3 * (300 * 0.95 * 0.05) ** 0.5
+    assert sum(held(each, TRUE) for each in found) >= least

@@ -288,18 +288,18 @@ def test_an_error_of_stop_reaches_the_test(start: Start) -> None:
 
 @contextmanager
 def drained_fake(
-    start: Start, *faults: str, grace: str = "20s"
+    start: Start, clips: str, *faults: str
 ) -> Iterator[tuple[Drain, Ledger]]:
     """Drain a fake server in a process of its own, which gets SIGTERM."""
     named = [word for fault in faults for word in ("--fault", fault)]
-    with FakeServer(("--final-delay", "300ms", *named)) as fake:
+    with FakeServer(("--corpus", clips, "--final-delay", "300ms", *named)) as fake:
         run = start(options(pace="1"))
         run.begin("test")
         found = realtime(run, fake.url).drain(
             CLIPS,
             stop=lambda: os.kill(fake.pid, signal.SIGTERM),
             streams=4,
-            grace=grace,
+            grace="20s",
         )
         ledger = run.finish()
         assert ledger is not None
@@ -307,8 +307,8 @@ def drained_fake(
 
 
 @pytest.mark.slow
-def test_a_sound_drain(start: Start) -> None:
-    with drained_fake(start) as (found, ledger):
+def test_a_sound_drain(start: Start, clips: str) -> None:
+    with drained_fake(start, clips) as (found, ledger):
         assert found.verdict is Verdict.PASS, wording.details(found)
         complete, speaking = found.of(Moment.COMPLETE), found.of(Moment.SPEAKING)
         assert len(found.sessions) == 4
@@ -327,15 +327,15 @@ def test_a_sound_drain(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_fake_server_that_drops_finals(start: Start) -> None:
-    with drained_fake(start, "drain-drops-finals") as (found, _):
+def test_a_fake_server_that_drops_finals(start: Start, clips: str) -> None:
+    with drained_fake(start, clips, "drain-drops-finals") as (found, _):
         assert list(found.faults) == [Fault.LOST_FINAL], wording.details(found)
         assert found.codes == {1001: 4}
 
 
 @pytest.mark.slow
-def test_a_fake_server_that_hangs_for_five_seconds(start: Start) -> None:
-    with drained_fake(start, "drain-hangs") as (found, _):
+def test_a_fake_server_that_hangs_for_five_seconds(start: Start, clips: str) -> None:
+    with drained_fake(start, clips, "drain-hangs") as (found, _):
         assert found.verdict is Verdict.PASS, wording.details(found)
         late = [e.closed - e.final for e in found.sessions if e.closed and e.final]
         assert len(late) == 4
@@ -343,7 +343,22 @@ def test_a_fake_server_that_hangs_for_five_seconds(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_fake_server_that_restarts(start: Start) -> None:
-    with drained_fake(start, "drain-1012") as (found, _):
+def test_a_fake_server_that_restarts(start: Start, clips: str) -> None:
+    with drained_fake(start, clips, "drain-1012") as (found, _):
         assert found.verdict is Verdict.PASS, wording.details(found)
         assert found.codes == {1012: 4}
+
+
+@pytest.mark.slow
+def test_an_awaited_drain(start: Start) -> None:
+    server = Stopping()
+    run = start(options(pace="1"))
+
+    async def drain(url: str) -> Drain:
+        return await realtime(run, url).aio.drain(
+            CLIPS, stop=server.stopped.set, streams=2, grace="20s"
+        )
+
+    with serving(server, answer=Site()) as url:
+        run.begin("test")
+        assert asyncio.run(drain(url)).verdict is Verdict.PASS

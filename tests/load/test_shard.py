@@ -136,7 +136,7 @@ def test_a_shard_that_is_ready_too_late_does_not_begin(loop: Loop) -> None:
     assert lost.streams == (0, 1)
 
 
-def test_the_garbage_collector_is_off_from_the_end_of_the_ramp(loop: Loop) -> None:
+def test_the_garbage_collector_is_off_during_the_level(loop: Loop) -> None:
     seen: list[tuple[Phase, bool]] = []
     load = Load(1, hold=0.3, ramp=0.3, witnesses=0)
     with faking() as (url, _):

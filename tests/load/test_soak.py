@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -279,7 +280,7 @@ def test_the_times_add_up(
 
 def test_the_clips_are_joined() -> None:
     clips = [ENGLISH["turn-right"], ENGLISH["open-door"]]
-    plan = soak_run.plan(180, streams=8, talk=0.6, seed=1, sampled=True)
+    plan = soak_run.plan(3600, streams=8, talk=0.6, seed=1, sampled=True)
     found = soak_run.clips(clips, plan)
     assert found[:2] == clips
     assert [each.id for each in found[2:]] == ["joined clips"]
@@ -310,8 +311,8 @@ def test_wrong_arguments(start: Start, url: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_soak_of_a_sound_server(start: Start) -> None:
-    with FakeServer(("--final-delay", "50ms")) as fake:
+def test_a_soak_of_a_sound_server(start: Start, clips: str) -> None:
+    with FakeServer(("--corpus", clips, "--final-delay", "50ms")) as fake:
         run = start(options(pace="1"))
         run.begin("test")
         found = realtime(run, fake.url).soak(PAIR, duration="12s", streams=4)
@@ -342,9 +343,9 @@ def test_a_soak_of_a_sound_server(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_soak_finds_what_grows(start: Start) -> None:
+def test_a_soak_finds_what_grows(start: Start, clips: str) -> None:
     faults = ("--fault", "memory-grows", "--fault", "leaks")
-    with FakeServer(("--final-delay", "50ms", *faults)) as fake:
+    with FakeServer(("--corpus", clips, "--final-delay", "50ms", *faults)) as fake:
         run = start(options(pace="1"))
         run.begin("test")
         found = realtime(run, fake.url).soak(PAIR, duration="12s", streams=4)
@@ -354,3 +355,24 @@ def test_a_soak_finds_what_grows(start: Start) -> None:
     assert grown[Quantity.IDLE_MEMORY].verdict is not Verdict.FAIL
     assert found.verdict is Verdict.FAIL
     assert found.left_open == len(found.level.rows) + len(found.beside.short) + 2
+
+
+@pytest.mark.slow
+def test_a_soak_can_be_interrupted(start: Start, url: str) -> None:
+    run = start()
+    run.begin("test")
+    server = realtime(run, url)
+
+    async def soak() -> None:
+        soaking = asyncio.create_task(server.aio.soak(PAIR, duration="20s", streams=1))
+        while len(run.ledger.sessions) < 2:  # the long one and a silent one
+            await asyncio.sleep(0.01)
+        soaking.cancel()
+        await asyncio.wait([soaking])
+        assert soaking.cancelled()
+
+    asyncio.run(soak())
+    ledger = run.finish()
+    assert ledger is not None
+    assert ledger.load_findings == []
+    assert ledger.open == {}

@@ -6,12 +6,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
+from pytest_realtime_asr.load.drain import Closing, Drain, DrainedSession, Moment
+from pytest_realtime_asr.load.growth import Growth, Quantity
+from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.soak import Beside, LongSession, Soak
+from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.report import jsonl, junit, messages
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.junit import Detail
@@ -306,3 +312,48 @@ def test_the_properties_of_a_run() -> None:
     assert found["realtime.version.pytest"] == pytest.__version__
     assert all(found.values())
     assert CLIP.id not in str(found)
+
+
+def test_a_drain_has_one_row() -> None:
+    lost = DrainedSession("sess-1", "clip", Moment.COMPLETE, Closing.LAWFUL)
+    asleep = DrainedSession("sess-2", "clip", Moment.SPEAKING, Closing.LAWFUL)
+    found = [Drain((lost, asleep), 30, 0.1), Drain((asleep,), 30, 0.1)]
+    failed, undecided = rows(Results("t", (), load_findings=tuple(found)))
+    assert (failed.subject, failed.verdict) == ("drain", "FAIL")
+    assert (failed.n, failed.value, failed.over, failed.lost) == (2, 1, 1, 1)
+    assert (undecided.verdict, undecided.over) == ("INCONCLUSIVE", 0)
+
+
+def test_a_soak_has_a_row_for_each_trend_and_for_its_long_session() -> None:
+    growth = Growth(
+        Quantity.MEMORY,
+        Verdict.FAIL,
+        n=180,
+        seconds=1800.0,
+        start=100.0,
+        slope=60.0,
+        interval=(50.0, 70.0),
+        grown=30.0,
+        allowed=5.0,
+    )
+    few = Growth(Quantity.LATENCY, Verdict.INCONCLUSIVE, n=2, seconds=0.0)
+    long = LongSession("sess-1", 900.0, drift=0.001)
+    load = Load(streams=8, hold=1800.0)
+    level = Level(load, 1, datetime(2026, 1, 1, tzinfo=UTC), 1800.0, ())
+    soak = Soak(level, Beside(long=long), (growth, few))
+    results = Results("t", (), load_findings=(soak,), failing=(soak,))
+    memory, latency, session = rows(results)
+    assert (memory.subject, memory.metric, memory.unit) == ("soak", "memory", "bytes")
+    assert (memory.value, memory.limit, memory.interval) == (60.0, 10.0, (50.0, 70.0))
+    assert (memory.verdict, memory.proven, memory.n) == ("FAIL", True, 180)
+    assert (latency.verdict, latency.limit) == ("INCONCLUSIVE", None)
+    assert latency.interval == (None, None)
+    assert (session.metric, session.value, session.verdict) == (
+        *("long_session", 0.001),
+        "PASS",
+    )
+    assert [each.fails for each in (memory, latency, session)] == [True, True, False]
+    names = dict(junit.properties(results))
+    assert names["realtime.soak.memory"] == 60.0
+    (text,) = messages.failures(results)
+    assert text.startswith("soak: memory of the server grew (+0.0 MiB in 30.0 min")

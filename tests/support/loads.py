@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load.connection import connection
-from pytest_realtime_asr.load.executor import Clip, Shard
+from pytest_realtime_asr.load.executor import Clip, Message, Shard, ShardEnd, ShardLost
 from pytest_realtime_asr.load.judge import Judge, Judged
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.session import Sent
@@ -60,3 +61,85 @@ def rows(of: Shard, values: Iterable[Judged]) -> list[Row]:
     """The rows of the sessions that a shard has sent."""
     judge = Judge(of)
     return [judge.row(each) for each in values if isinstance(each, Sent)]
+
+
+class LocalExecutor:
+    """Runs shards on an event loop of this process, and judges them when asked.
+
+    ``script`` replaces the messages: each is given once, and raised if it is an error.
+    """
+
+    slots = 2
+
+    def __init__(
+        self, loop: Loop, script: Iterable[Message | BaseException] = ()
+    ) -> None:
+        self.started: list[Shard] = []
+        self.stops = 0
+        self._ready: list[Message] = []
+        self.after_stop: list[Message] = []
+        self._loop = loop
+        self._script = list(script)
+        self._scripted = bool(self._script)
+        self._values: queue.Queue[tuple[int, Judged]] = queue.Queue()
+        self._judges: dict[int, Judge] = {}
+        self._running: list[ShardRun] = []
+
+    def start(self, shard: Shard) -> None:
+        """Start a shard; one without streams ends at once."""
+        if not shard.streams:
+            self._ready.append(ShardEnd(shard.worker))
+            return
+        self.started.append(shard)
+        if self._scripted:
+            return
+        self._judges[shard.worker] = Judge(shard)
+
+        async def send(value: Judged) -> None:
+            self._values.put((shard.worker, value))
+
+        running = ShardRun(self._loop, shard, send)
+        self._running.append(running)
+        self._loop.submit(running.run())
+
+    def next(self, timeout: float) -> Message | None:
+        """Return the next message of any shard."""
+        if self._ready:
+            return self._ready.pop()
+        if self.stops and self.after_stop:
+            return self.after_stop.pop(0)
+        if self._scripted:
+            if not self._script:
+                return None
+            message = self._script.pop(0)
+            if isinstance(message, BaseException):
+                raise message
+            return message
+        try:
+            worker, value = self._values.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        messages = list(judged_by(self._judges[worker], value))
+        return messages[0] if messages else None
+
+    def stop(self) -> None:
+        """Cut the shards off."""
+        self.stops += 1
+
+        async def stop() -> None:
+            for each in self._running:
+                each.stop()
+
+        self._loop.run(stop())
+        self._running.clear()
+
+
+def judged_by(judge: Judge, value: Judged) -> Iterator[Message]:
+    """Yield the message that a judge makes of a value, if any."""
+    match value:
+        case Sent():
+            yield judge.row(value)
+        case ShardEnd():
+            yield judge.end(value)
+        case ShardLost():
+            yield value
