@@ -38,7 +38,7 @@ _CONNECTING = 10.0  # s in which the scheduler must answer
 _ANSWERING = 30.0  # s that a call may take
 _CLOSING = 5.0  # s that it may take to leave the cluster
 _BEGINNING = 2.0  # s in which a task says that it had begun before it was stopped
-_ENDING = 10.0  # s that shards may take to end after they were stopped
+_ENDING = 30.0  # s that a stopped shard may take until its last session is judged
 _POLL = 0.05  # s between two looks into the queue
 _READINGS = 5  # of each clock
 _FRESH = 60.0  # s after which the clocks are read again
@@ -96,8 +96,8 @@ class DaskCluster:
     def stop(self) -> None:
         """End all shards; the sessions that are open are cut off.
 
-        The messages of the shards have arrived when the method returns, after some 15 s
-        at most. Nothing of the load is left on the cluster, which keeps running.
+        The messages of the shards have arrived when the method returns. Nothing of the
+        load is left on the cluster, which keeps running.
         """
         with self._changing:
             stopped, self._connected = self._connected, None

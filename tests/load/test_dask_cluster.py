@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
 from distributed import Client, LocalCluster
 
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.load import dask_cluster
+from pytest_realtime_asr.load import dask_cluster, dask_shard
 from pytest_realtime_asr.load.dask_cluster import DaskCluster, Offset, offset
 from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
@@ -294,6 +297,45 @@ def test_a_killed_worker_is_reported_and_loses_no_session_that_was_sent(
         assert left(cluster) == ()
         client.wait_for_workers(2, timeout=PATIENCE)
     assert executor.slots == 2
+
+
+def is_busy() -> bool:
+    """Whether this process runs a shard."""
+    return dask_shard._one.locked()
+
+
+@pytest.mark.slow
+def test_the_load_ends_when_its_client_is_killed(
+    cluster: LocalCluster, server: FakeServer
+) -> None:
+    code = (
+        "import sys, time\n"
+        "from pytest_realtime_asr.load.dask_cluster import DaskCluster\n"
+        "from tests.load.test_dask_cluster import FOREVER, first_rows, given\n"
+        "from types import SimpleNamespace\n"
+        "executor = DaskCluster(sys.argv[1])\n"
+        "executor.start(given(SimpleNamespace(url=sys.argv[2]), FOREVER))\n"
+        "print(len(first_rows(executor)), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with (
+        Client(cluster, set_as_default=False) as client,
+        subprocess.Popen(
+            [sys.executable, "-c", code, cluster.scheduler_address, server.url],
+            stdout=subprocess.PIPE,
+        ) as child,
+    ):
+        assert child.stdout is not None
+        assert int(child.stdout.readline())
+        assert any(client.run(is_busy).values())
+        child.kill()
+        deadline = time.monotonic() + PATIENCE
+        while any(client.run(is_busy).values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(client.run(is_busy).values())
+        scheduler: Any = cluster.scheduler
+        assert not scheduler.tasks
+        scheduler.extensions["queues"].queues.clear()  # nobody else removes its queue
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.load import dask_shard
 from pytest_realtime_asr.load.dask_shard import Begun

@@ -62,6 +62,7 @@ def test_processes_of_this_machine(place: Place, slots: int) -> None:
     assert executor.slots == slots
 
 
+@pytest.mark.slow
 def test_dask_is_imported_only_for_a_cluster() -> None:
     code = (
         "import sys\n"
