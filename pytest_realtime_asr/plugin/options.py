@@ -348,6 +348,13 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "load-executor",
+        "where load runs: processes (one for each core), processes:N (at most N), or "
+        "dask:ADDRESS with the scheduler of a Dask cluster (default processes)",
+        "processes",
+        "PLACE",
+    ),
+    Option(
         "dialect",
         "the protocol of the server (default auto: detected from the server's first "
         "message)",

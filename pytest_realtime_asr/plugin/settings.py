@@ -18,6 +18,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance.config import CapacityConfig, SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.load import executors
 from pytest_realtime_asr.plugin import options, parsing
 from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
 from pytest_realtime_asr.report.junit import Detail
@@ -164,6 +165,7 @@ def settings(
             load=LoadConfig(
                 allow=given.read("allow", parsing.harms),
                 most_errors=given.read("load-errors", parsing.share),
+                place=given.read("load-executor", executors.parse),
             ),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))

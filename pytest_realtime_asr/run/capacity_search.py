@@ -130,9 +130,8 @@ class CapacitySearch:
 
     def ready(self) -> bool:
         """Wait until the server accepts sessions; ``False`` if it does not."""
-        run, access = self._run, self._plan.access
-        run.loop.run(run.servers.recovery.wait(access))
-        return not run.servers.recovery.has_given_up(access)
+        recovery = self._run.servers.recovery
+        return self._run.loop.run(recovery.is_there(self._plan.access))
 
     def count(self, level: Level) -> None:
         """Count the steady sessions of a level as those of the test."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.load.executors import HERE, Place
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.requirements.known_failures import Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
@@ -174,11 +175,12 @@ class LoadConfig:
 
     ``allow`` are the kinds of harm that are allowed on a server that is not on this
     machine. A level is aborted when the share of lost sessions is above
-    ``most_errors``.
+    ``most_errors``. ``place`` is where the streams run.
     """
 
     allow: frozenset[Harm] = frozenset()
     most_errors: float = 0.2
+    place: Place = HERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +17,6 @@ from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.load.executor import Executor
 from pytest_realtime_asr.load.level_record import LevelRecord
-from pytest_realtime_asr.load.processes import Processes
 from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, INTERRUPTED, Ledger
@@ -86,9 +84,9 @@ class Run:
 
     @property
     def executor(self) -> Executor:
-        """Where load runs: worker processes, which start when they are first used."""
+        """Where load runs; its workers start when they are first used."""
         if self._executor is None:
-            self._executor = Processes(os.cpu_count() or 1)
+            self._executor = self.config.load.place.executor()
         return self._executor
 
     @property

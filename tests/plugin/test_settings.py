@@ -15,6 +15,7 @@ import trustme
 
 from pytest_realtime_asr.conformance.config import CapacityConfig
 from pytest_realtime_asr.load import server_metrics
+from pytest_realtime_asr.load.executors import Place
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
@@ -236,6 +237,15 @@ CASES = {
         "run.load.most_errors", 0.2, (("5%", 0.05), ("0.5", 0.5), (" 100 % ", 1.0))
     ),
     "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
+    "load-executor": Case(
+        "run.load.place",
+        Place(),
+        (
+            ("processes", Place()),
+            ("processes:3", Place(3)),
+            ("dask:tcp://gpu-7:8786", Place(scheduler="tcp://gpu-7:8786")),
+        ),
+    ),
     "metrics-url": Case(
         "run.server.metrics_url",
         None,
@@ -735,6 +745,11 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
             "http://gpu-7/metrics#top",
             "http://[::1/metrics",
         )
+    ),
+    "load-executor": (
+        ("threads", "'threads' is not a place for load; write processes, processes:N"),
+        ("processes:0", "'0' is not a whole number from 1 to 1024"),
+        ("dask:gpu-7", "'gpu-7' is not the address of a Dask scheduler; write one"),
     ),
     "max-streams": (
         ("0", "'0' is not a whole number from 1"),
