@@ -358,6 +358,8 @@ def _purpose(row: Row, steady: Purpose) -> Purpose:
     """Return the purpose of a session; ``steady`` is that of the steady ones."""
     if row.lost is Loss.CANCELLED and row.reason == STOPPED:
         return Purpose.INTERRUPTED
+    if row.unopened:
+        return Purpose.DISTURBED
     return _PURPOSES.get(row.phase, steady)
 
 
@@ -375,10 +377,11 @@ def _decoded(utterance: Utterance, rate: int) -> Clip:
 def _too_many_errors(load: Load, rows: Sequence[Row]) -> str:
     """Return why a level is aborted, or "".
 
-    Sessions that were cut off by the client do not count. At least ten sessions must
-    have ended; with up to ten streams, one of each.
+    Sessions that were cut off by the client do not count, but those do that this
+    machine could not open. At least ten sessions must have ended; with up to ten
+    streams, one of each.
     """
-    ended = [row for row in rows if row.lost is not Loss.CANCELLED]
+    ended = [row for row in rows if row.lost is not Loss.CANCELLED or row.unopened]
     streams = {row.stream for row in ended}
     if len(ended) < _JUDGED or len(streams) < min(load.streams, _JUDGED):
         return ""
