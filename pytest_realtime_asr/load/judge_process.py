@@ -27,7 +27,7 @@ class JudgeProcess:
 
     def __init__(self, output: int | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_realtime_asr.load.judge"],
+            [sys.executable, "-P", "-m", "pytest_realtime_asr.load.judge"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if output is None else output,
             start_new_session=True,  # Ctrl-C is for the parent of the worker

@@ -15,7 +15,7 @@ from pytest_realtime_asr.client.child_server import Output
 from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLost
 from pytest_realtime_asr.text.messages import one_line
 
-_ENDING = 10.0  # s that a stopped worker may take to cut off its sessions
+_ENDING = 30.0  # s that a stopped worker may take until its last session is judged
 _REST = 1.0  # s that a worker may take to end after its last message
 _SHOWN = 300  # characters of the standard error of a worker that ended
 
@@ -81,7 +81,7 @@ class WorkerProcess:
         self._output = Output()
         self._shard: Shard | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_realtime_asr.load.worker"],
+            [sys.executable, "-P", "-m", "pytest_realtime_asr.load.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output.file,

@@ -44,13 +44,15 @@ from pytest_realtime_asr.text.number_format import several
 PER_WORKER = 50  # streams for which a further worker is used
 ALONE = 120.0  # s of audio that are sent without load at most
 LEAD = 0.5  # s from the dealing of the shards to the start of the level
-STARTING = 2.5  # s in addition for workers that have not run a shard yet
+_COPIED = 50e6  # bytes of audio per s that are copied to the workers at least
+READY = 60.0  # s that a worker may take to start
 _JUDGED = 10  # sessions that must have ended before a level is aborted
 _TICK = 1.0  # s between two reports of progress
 _POLL = 0.25  # s for which one call waits for a message
 _CUT = 15.0  # s that shards may take to cut off their sessions
 _JUDGING = 30.0  # s that a worker may take to judge its last sessions
 
+_NOTHING = Load(1, hold=0.0)
 _PURPOSES = {Phase.RAMP: Purpose.RAMP, Phase.DRAIN: Purpose.DRAIN}
 
 Sink = Callable[[Row, Purpose], None]
@@ -101,7 +103,8 @@ class Runner:
         self._alone: tuple[Row, ...] | None = None
         self._interrupted = threading.Event()
         self._outside: Future[tuple[Row, ...]] | None = None
-        self._started = 0  # workers that have run a shard and were not stopped
+        self._started = 0  # workers that were started and not stopped
+        self._starting: set[int] = set()  # those of them that are not ready yet
 
     def alone(self) -> tuple[Row, ...]:
         """Return the rows of clips that were sent without load, one after the other.
@@ -153,6 +156,7 @@ class Runner:
         alone before. If the caller is interrupted, the shards are stopped, and all rows
         that had ended have reached the sink.
         """
+        self._start_workers(self._workers(load))
         alone = self.alone() if compared else ()
         if self._metrics is None:
             return self._level(load, number, purpose, alone)
@@ -174,9 +178,10 @@ class Runner:
         witnesses = Witnesses(self._lone(Purpose.WITNESS, seen), load, self.clips)
         before = self._wait(witnesses.before())
         seen.clear()
+        self._await_workers()
         count = self._workers(load)
-        started = time.time() + LEAD + (STARTING if count > self._started else 0.0)
-        self._started = max(count, self._started)
+        size = count * sum(len(clip.audio.pcm) for clip in self.clips)
+        started = time.time() + LEAD + size / _COPIED
         clock = Clock.at(started)
         shards = self._shards(load, count, started)
         found = _Collected({shard.worker: shard for shard in shards})
@@ -193,6 +198,8 @@ class Runner:
             through.cancel()
             self._cut_off(found, purpose)
             raise
+        if found.lost:
+            self.stop()  # so that the next level waits for its new workers
         after = self._wait(witnesses.after(clock, before))
         not_begun: Counter[str] = Counter()
         for end in found.ends:
@@ -232,6 +239,7 @@ class Runner:
         """End the workers; a later level starts new ones."""
         self._executor.stop()
         self._started = 0
+        self._starting.clear()
 
     def _workers(self, load: Load) -> int:
         """Return how many workers run a level. Raises ValueError if there are none."""
@@ -239,6 +247,37 @@ class Runner:
         if count < 1:
             raise ValueError("the executor has no slots; start at least one worker")
         return count
+
+    def _start_workers(self, count: int) -> None:
+        """Start the first ``count`` workers, each with a shard that has no streams."""
+        for worker in range(self._started, count):
+            self._starting.add(worker)
+            connection, now = self._connection, time.time()
+            self._executor.start(
+                Shard(worker, _NOTHING, (), connection, (), now, deadline=READY)
+            )
+        self._started = max(count, self._started)
+
+    def _await_workers(self) -> None:
+        """Wait until the workers are ready, so that all begin the level in time.
+
+        A worker that is lost is started again by its next shard. Raises RuntimeError if
+        a worker is not ready after `READY` s.
+        """
+        deadline = time.monotonic() + READY
+        while self._starting:
+            message = self._executor.next(_POLL)
+            if isinstance(message, ShardEnd | ShardLost):
+                self._starting.discard(message.worker)
+            if self._interrupted.is_set():
+                raise CancelledError
+            if time.monotonic() > deadline:
+                waiting = several(len(self._starting), "worker")
+                self.stop()
+                raise RuntimeError(
+                    f"{waiting} of the load did not start within {READY:g} s; use "
+                    "fewer workers, or a machine that is less busy"
+                )
 
     def _shards(self, load: Load, count: int, started: float) -> list[Shard]:
         """Deal the streams of a level to ``count`` workers, in turn."""

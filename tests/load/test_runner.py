@@ -16,8 +16,7 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.client.transcription import Purpose
-from pytest_realtime_asr.load import runner, witnesses
-from pytest_realtime_asr.load.clock import Clock
+from pytest_realtime_asr.load import runner
 from pytest_realtime_asr.load.connection import connection
 from pytest_realtime_asr.load.executor import ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
@@ -35,7 +34,6 @@ UNUSED = "http://127.0.0.1:9"
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start levels at once, and wait briefly for shards that do not end."""
     monkeypatch.setattr(runner, "LEAD", 0.05)
-    monkeypatch.setattr(runner, "STARTING", 0.0)
     monkeypatch.setattr(runner, "_CUT", 0.5)
     monkeypatch.setattr(runner, "_JUDGING", 0.1)
     monkeypatch.setattr(runner, "_POLL", 0.02)
@@ -122,6 +120,26 @@ def test_the_streams_are_dealt_to_workers_that_start_at_one_time(
     assert len({each.start for each in executor.started}) == 1
 
 
+def test_a_level_waits_for_its_workers_but_not_forever(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(LocalExecutor):
+        """An executor whose workers never start."""
+
+        def next(self, timeout: float) -> None:
+            """No worker says anything."""
+            time.sleep(timeout)
+
+    monkeypatch.setattr(runner, "READY", 0.1)
+    executor = Slow(loop)
+    running = made(loop, UNUSED, executor)
+    running._alone = ()
+    with pytest.raises(RuntimeError, match="1 worker of the load did not start within"):
+        running.run(LOAD)
+    assert executor.started == []
+    assert executor.stops == 1
+
+
 def test_no_more_workers_are_used_than_there_are_slots(loop: Loop) -> None:
     executor = LocalExecutor(loop, [ShardEnd(0), ShardEnd(1)])
     running = made(loop, UNUSED, executor)
@@ -195,7 +213,7 @@ def test_a_worker_that_never_ends_is_lost(loop: Loop, row: Row) -> None:
     running = made(loop, UNUSED, executor, limits=none)
     running._alone = ()
     level = running.run(LOAD)
-    assert executor.stops == 1
+    assert executor.stops
     assert [each.number for each in level.rows] == [0, 1]
     (lost,) = level.lost_workers
     assert lost.reason == "it did not end within 0.5 s"
@@ -259,31 +277,3 @@ def test_what_was_not_begun_is_summed_over_the_workers(
     ]
     level, _ = scripted(loop, *ends)
     assert level.not_begun == {"full": 3, "late": 1}
-
-
-@pytest.mark.slow
-def test_the_witnesses_wait_until_the_server_has_recovered(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(witnesses, "RECOVERY", 1.2)
-    with faking() as (url, _):
-        running = made(loop, url, LocalExecutor(loop, [ShardEnd(0)]))
-        running._alone = ()
-        lone = running._lone(Purpose.WITNESS)
-        found = witnesses.Witnesses(lone, replace(LOAD, witnesses=1), running.clips)
-        before = loop.run(found.before())
-        clock = Clock(time.monotonic())
-        slow = loop.run(found.after(clock, with_finals(before, -10.0)))
-        assert clock.now >= 1.2
-        assert len(slow) > len(before)  # no final comes before its commit
-        same = loop.run(found.after(clock, with_finals(before, 60_000.0)))
-    assert len(same) == len(before)
-
-
-def with_finals(given: Sequence[Row], latency: float) -> list[Row]:
-    """The rows with another latency of the final, in ms."""
-    metrics = {"final_from_commit": latency}
-    return [
-        replace(each, measured=replace(each.measured, metrics=metrics))
-        for each in given
-    ]

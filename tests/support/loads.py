@@ -76,6 +76,7 @@ class LocalExecutor:
     ) -> None:
         self.started: list[Shard] = []
         self.stops = 0
+        self._ready: list[Message] = []
         self.after_stop: list[Message] = []
         self._loop = loop
         self._script = list(script)
@@ -85,7 +86,10 @@ class LocalExecutor:
         self._running: list[ShardRun] = []
 
     def start(self, shard: Shard) -> None:
-        """Start a shard."""
+        """Start a shard; one without streams ends at once."""
+        if not shard.streams:
+            self._ready.append(ShardEnd(shard.worker))
+            return
         self.started.append(shard)
         if self._scripted:
             return
@@ -100,6 +104,8 @@ class LocalExecutor:
 
     def next(self, timeout: float) -> Message | None:
         """Return the next message of any shard."""
+        if self._ready:
+            return self._ready.pop()
         if self.stops and self.after_stop:
             return self.after_stop.pop(0)
         if self._scripted:
