@@ -31,12 +31,20 @@ from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Stat, WerThreshold
 
 PLACES = 12
-CLIPS = ("turn-right", "open-door", "digits-four", "send-message", "last-message")
+CLIPS = (
+    "nearest-station",
+    "order-coffee",
+    "light-off",
+    "digits-seven",
+    "digits-room",
+)
 HOLD, CONFIRM, MOST_TIME = "10s", "20s", "10min"
 CHUNK = 0.1  # s
 # The fake server answers 250 ms after the commit. With one stream more than it has
-# places, a session waits for about a twelfth of a clip, so 150 ms and more on average.
-ON_TIME = Budget("final_from_commit", (Limit(Stat.P95, 400.0),))
+# places, a session waits for about a twelfth of a clip of 2.4 s, so 200 ms on average.
+# The median is limited, since a busy machine delays a few finals by as much.
+ON_TIME = Budget("final_from_commit", (Limit(Stat.P50, 350.0),))
+ANSWERED = Budget("final_from_commit", (Limit(Stat.P95, 2000.0),))
 RIGHT = WerThreshold(0.1)  # one word in three is lost beyond the capacity
 
 
@@ -52,7 +60,7 @@ class Mode:
     behaviours: frozenset[Behaviour]
     budgets: tuple[Budget, ...] = (ON_TIME,)
     thresholds: tuple[WerThreshold, ...] = ()
-    between: tuple[int, int] = (6, 48)
+    between: tuple[int, int] = (6, 24)
 
 
 MODES: Mapping[str, Mode] = {
@@ -60,8 +68,8 @@ MODES: Mapping[str, Mode] = {
     for mode in (
         Mode("queue", frozenset({Behaviour.QUEUES})),
         Mode("slow", frozenset({Behaviour.SLOWS})),
-        Mode("refuse", frozenset({Behaviour.REFUSES})),
-        Mode("die", frozenset({Behaviour.DIES})),
+        Mode("refuse", frozenset({Behaviour.REFUSES}), (ANSWERED,)),
+        Mode("die", frozenset({Behaviour.DIES}), (ANSWERED,)),
         Mode("text", frozenset({Behaviour.LOSES_TEXT}), (), (RIGHT,)),
         Mode("less", frozenset(), between=(6, 16)),
     )
@@ -136,6 +144,7 @@ def search(mode: Mode) -> Capacity:
                 hold=HOLD,
                 confirm=CONFIRM,
                 max_time=MOST_TIME,
+                varied=False,  # what is repeated costs the fake server little
             )
     finally:
         run.stop()

@@ -12,6 +12,7 @@ from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.fake.faults.lateness import RECOVERY, STARVED
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.load import schedule
+from pytest_realtime_asr.load.behaviour import Behaviour, compare
 from pytest_realtime_asr.load.decision import Held, decide
 from pytest_realtime_asr.load.executor import NotBegun
 from pytest_realtime_asr.load.level import Level
@@ -19,6 +20,7 @@ from pytest_realtime_asr.load.level_values import level_values
 from pytest_realtime_asr.load.outcome import Outcome, counted, limits_of, outcomes
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.texts import CrossTalk, cross_talk, solo
+from pytest_realtime_asr.load.work import unequal_work
 from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.metrics.level_values import Estimate
 from pytest_realtime_asr.run.run import Run
@@ -194,3 +196,52 @@ def test_cross_talk_is_named_with_both_sessions(bench: Bench) -> None:
         assert all(id in str(each) for id in ids)
     assert all_outcomes(level, TALK)[Outcome.CROSS_TALK] == len(found)
     assert len(found) < len(level.rows) / 5
+
+
+PLACES = 4
+
+
+@pytest.fixture(scope="module")
+def held(bench: Bench) -> Level:
+    """A level at the capacity, where all modes of the server are the same."""
+    return bench.level("--capacity", str(PLACES), streams=PLACES, hold="8s")
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("queue", Behaviour.QUEUES),
+        ("refuse", Behaviour.REFUSES),
+        ("slow", Behaviour.SLOWS),
+        ("die", Behaviour.DIES),
+        ("text", Behaviour.LOSES_TEXT),
+        ("less", Behaviour.SENDS_LESS),
+    ],
+)
+def test_what_a_server_does_beyond_its_capacity(
+    bench: Bench, held: Level, mode: str, expected: Behaviour
+) -> None:
+    level = bench.level(
+        "--capacity",
+        str(PLACES),
+        "--capacity-mode",
+        mode,
+        streams=2 * PLACES,
+        hold="6s",
+    )
+    found = compare(level, held)
+    assert found is not None
+    assert found.behaviours == (expected,), found
+    unequal = unequal_work(held, level)
+    kinds = set() if unequal is None else {each.what for each in unequal.amounts}
+    partials = "partials per second of audio"
+    assert (partials in kinds) == (expected is Behaviour.SENDS_LESS), unequal
+
+
+def test_a_level_at_the_capacity_behaves_as_the_same_level(
+    held: Level, sound: Level
+) -> None:
+    found = compare(sound, held)
+    assert found is not None
+    assert found.behaviours == (Behaviour.HOLDS,)
+    assert unequal_work(held, sound) is None
