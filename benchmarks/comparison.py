@@ -26,11 +26,15 @@ class Comparison:
     limit: str | None = None
 
     @property
-    def ratio(self) -> float:
-        """The median of the ratios of the rounds."""
-        return statistics.median(
-            own / plain for own, plain in zip(self.own, self.plain, strict=True)
-        )
+    def ratio(self) -> float | None:
+        """The median of the ratios of the rounds; ``None`` without a ratio.
+
+        A round whose plain figure is 0 has no ratio, such as a search that found a
+        machine too busy for any stream.
+        """
+        pairs = zip(self.own, self.plain, strict=True)
+        ratios = [own / plain for own, plain in pairs if plain]
+        return statistics.median(ratios) if ratios else None
 
     @property
     def row(self) -> str:
@@ -38,7 +42,8 @@ class Comparison:
         own, plain = statistics.median(self.own), statistics.median(self.plain)
         limit = "" if self.limit is None else f"  wanted: {self.limit}"
         name = f"{self.name} ({self.unit})"
-        return f"{name:58}{own:10.2f}{plain:10.2f}{self.ratio:8.2f}{limit}"
+        ratio = "none" if self.ratio is None else f"{self.ratio:.2f}"
+        return f"{name:58}{own:10.2f}{plain:10.2f}{ratio:>8}{limit}"
 
     def as_dict(self) -> dict[str, object]:
         """The figures of all rounds, and the ratio."""

@@ -43,6 +43,7 @@ LAYERS = (
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 LAZY = {  # an optional part is imported when it is asked for
     "cli.fake": {"fake.recognisers.pocketsphinx"},
+    "load.executors": {"load.dask_cluster"},
     "plugin.targets": {"client.asgi"},
 }
 

@@ -224,7 +224,9 @@ def test_every_example_is_run() -> None:
     words += ["def test_in_noise", "import pandas", "import duckdb"]
     words += ["class Session", "FastAPI()", "Starlette(", "fastapi_app", "(chunks"]
     words += ["from client import transcribe", "def test_export"]
-    # see test_asgi_guide, test_clients_guide
+    words += ["test_holds_40_streams", "test_holds_8_streams"]
+    words += ["test_two_calls_a_second", "test_restart_loses_no_sentence"]
+    # see test_asgi_guide, test_clients_guide, test_capacity_guide
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 

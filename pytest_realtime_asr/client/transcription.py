@@ -98,7 +98,9 @@ class Transcription:
     ``again`` says that the session is the retry of a session that the client disturbed.
     ``found`` says how the dialect was detected, and is empty if the user named the
     dialect. ``kept`` is what was measured if the frames of the recording were dropped;
-    ``None`` if the recording is complete.
+    ``None`` if the recording is complete. ``written`` is then the trace as JSON Lines,
+    without secrets; ``None`` if the trace was dropped as well. ``level`` is the number
+    of the level of load in which it was sent; ``None`` if it was sent in none.
     """
 
     utterance: Utterance
@@ -114,6 +116,8 @@ class Transcription:
     purpose: Purpose = Purpose.TEST
     again: bool = False
     kept: Measured | None = field(default=None, repr=False)
+    written: bytes | None = field(default=None, repr=False)
+    level: int | None = None
 
     @property
     def trace(self) -> Trace:
@@ -129,6 +133,10 @@ class Transcription:
     def text(self) -> str:
         """The text of the final, or of the last partial if there is no final."""
         return self.timeline.text if self.kept is None else self.kept.text
+
+    def dumps(self) -> bytes | None:
+        """Return the trace as JSON Lines; ``None`` if it was dropped."""
+        return self.trace.dumps() if self.kept is None else self.written
 
     @property
     def hypothesis(self) -> str | None:

@@ -5,8 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, RunLimits
 
 FUZZ_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityConfig:
+    """How the packaged test searches for the capacity of a server.
+
+    The capacity is the largest number of streams in ``between`` for which the
+    ``limits`` hold; without limits, there is no such test. Each level lasts ``hold`` s,
+    the confirmation of the result ``confirm`` s, and the search at most ``max_time`` s.
+    """
+
+    limits: RunLimits = NO_LIMITS
+    between: tuple[int, int] = (1, 500)
+    hold: float = 60.0
+    confirm: float = 300.0
+    max_time: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,8 @@ class SuiteConfig:
       in each run.
     - ``limited`` are the metrics that the limits of the run judge in the spoken corpus.
       If ``measured`` is true, the spoken corpus is sent even if the target is ``fake``.
+    - ``capacity`` is the search for the capacity, and ``soak`` the duration in s of the
+      soak; ``None`` for none.
     """
 
     level: Level = Level.INFO
@@ -40,3 +59,5 @@ class SuiteConfig:
     fuzz_seed: int | None = FUZZ_SEED
     limited: frozenset[str] = frozenset()
     measured: bool = False
+    capacity: CapacityConfig = CapacityConfig()
+    soak: float | None = None

@@ -117,8 +117,12 @@ def compare(level: Level, held: Level) -> Beyond | None:
     if is_later and later is not None:
         waits = first is not None and first >= _WHOLE * later
         found.append(Behaviour.QUEUES if waits else Behaviour.SLOWS)
-    elif partials is not None and partials < _FEWER * min(1.0, words or 1.0):
-        found.append(Behaviour.SENDS_LESS)  # fewer than the lost words explain
+    elif (
+        partials is not None
+        and partials < _FEWER
+        and Behaviour.LOSES_TEXT not in found  # which makes fewer partials by itself
+    ):
+        found.append(Behaviour.SENDS_LESS)
     return Beyond(
         streams=level.streams + level.load.witnesses,
         held=held.streams + held.load.witnesses,

@@ -14,7 +14,9 @@ Three choices keep the test honest:
   looked at as well, as long as there are at least six blocks.
 - The scatter of the sessions over the limit says little if there are few of them. So
   if their share is below 1 - q, the sessions over their own q-quantile and over their
-  median are looked at as well.
+  median are looked at as well. This is left out if the limit is so far above the
+  q-quantile that what moves the values now does not bring them over it: by more than
+  ten times the distance of the q-quantile from the median.
 - The largest of all these ratios counts, and the discount of Student's distribution for
   a variance that is itself estimated.
 
@@ -39,6 +41,7 @@ import numpy.typing as npt
 from pytest_realtime_asr.stats import quantile, student_discount
 
 _BLOCKS = (1, 2, 4)  # windows of a block
+_FAR = 10  # distances of the q-quantile from the median
 _LEAST_BLOCKS = 6  # fewer blocks of several windows estimate no variance
 
 _Array = npt.NDArray[Any]
@@ -105,7 +108,9 @@ def correlation(
         raise ValueError("a correlation needs values, and a window for each of them")
     levels = [limit]
     if np.count_nonzero(array > limit) < (1 - q) * n:
-        levels += (quantile(array.tolist(), each) for each in (q, 0.5))
+        own, median = (quantile(array.tolist(), each) for each in (q, 0.5))
+        if limit - own <= _FAR * (own - median):
+            levels += (own, median)
     count = int(number.max()) + 1
     effects = []
     for level in dict.fromkeys(levels):

@@ -129,7 +129,8 @@ class Executor(Protocol):
     refused.
     """
 
-    slots: int
+    @property
+    def slots(self) -> int: ...
 
     def start(self, shard: Shard) -> None:
         """Start a shard; it begins at its time."""

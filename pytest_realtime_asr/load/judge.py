@@ -95,5 +95,8 @@ if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(_NICE)
     for message in judged(read(sys.stdin.buffer)):
-        pickle.dump(message, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
-        sys.stdout.buffer.flush()
+        try:
+            pickle.dump(message, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            os._exit(1)  # at once: nobody reads the messages any more

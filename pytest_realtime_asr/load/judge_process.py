@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import subprocess
 import sys
@@ -30,6 +31,7 @@ class JudgeProcess:
             [sys.executable, "-P", "-m", "pytest_realtime_asr.load.judge"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if output is None else output,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # Ctrl-C is for the parent of the worker
         )
         self._pipe: asyncio.WriteTransport | None = None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Load, Phase
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.text.number_format import about
 
 LATENCY = "final_from_commit"
 _TAIL = 0.95
@@ -37,17 +36,19 @@ class Progress:
     left: float
 
     def __str__(self) -> str:
+        """Return a line that a narrow terminal may cut off at any comma."""
+        opened = f"{self.begun} of " if self.begun < self.streams else ""
         words = [
-            f"level {self.number}: {self.begun} of {self.streams} streams",
-            f"{self.done} sessions done",
+            f"level {self.number}: {opened}{self.streams} open",
+            f"{self.left:.0f} s left",
+            f"{self.done} done",
             f"{self.failed} failed",
         ]
         if self.p95 is not None:
-            words.append(f"p95 {self.p95:.0f} ms")
+            words.append(f"p95 {self.p95:.0f}")
         if self.witness is not None:
-            words.append(f"witness {self.witness:.0f} ms")
-        words += [f"own delay {self.late:.0f} ms", f"{about(self.left)} left"]
-        return ", ".join(words)
+            words.append(f"witness {self.witness:.0f}")
+        return ", ".join([*words, f"own lag {self.late:.0f} ms"])
 
 
 def progress(

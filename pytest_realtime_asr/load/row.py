@@ -59,6 +59,8 @@ class Row:
     violations; ``found`` has them. ``partials`` is the number of texts before the
     final. ``refusal`` is the code of the last error that the server sent; ``None`` if
     it sent none. ``trace`` is the trace as JSON Lines; ``None`` if it was dropped.
+    ``level`` is the number of the level in its test; ``None`` for a session before the
+    first level.
     """
 
     stream: int
@@ -80,6 +82,7 @@ class Row:
     found: tuple[Found, ...] = ()
     worker: int = 0
     trace: bytes | None = field(default=None, repr=False)
+    level: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -109,6 +112,8 @@ class Row:
             conditions=replace(conditions, perturbation=self.perturbation),
             purpose=purpose,
             kept=replace(self.measured, violations=self._violations(plan)),
+            written=self.trace,
+            level=self.level,
         )
 
     def _recording(self, plan: Plan) -> Recording:

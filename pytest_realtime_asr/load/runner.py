@@ -101,6 +101,7 @@ class Runner:
         rate = plan.caller.rate
         self.clips = tuple(_decoded(each, rate) for each in clips)
         self._alone: tuple[Row, ...] | None = None
+        self._number: int | None = None
         self._interrupted = threading.Event()
         self._outside: Future[tuple[Row, ...]] | None = None
         self._started = 0  # workers that were started and not stopped
@@ -137,7 +138,7 @@ class Runner:
         def sink(row: Row) -> None:
             if seen is not None:
                 seen.append(row)
-            self._sink(row, purpose)
+            self._tell(row, purpose)
 
         return LoneSessions(self._loop, self._plan, sink)
 
@@ -158,6 +159,7 @@ class Runner:
         """
         self._start_workers(self._workers(load))
         alone = self.alone() if compared else ()
+        self._number = number
         if self._metrics is None:
             return self._level(load, number, purpose, alone)
         sampler = Sampler(self._metrics)
@@ -216,6 +218,7 @@ class Runner:
             lost_workers=tuple(found.lost),
             not_begun=dict(not_begun),
             aborted=found.aborted,
+            purpose=purpose,
         )
 
     def interrupt(self) -> None:
@@ -340,13 +343,16 @@ class Runner:
         match message:
             case Row():
                 found.rows.append(message)
-                self._sink(message, _purpose(message, purpose))
+                self._tell(message, _purpose(message, purpose))
             case ShardEnd():
                 found.ends.append(message)
                 found.pending.pop(message.worker, None)
             case ShardLost():
                 found.lost.append(message)
                 found.pending.pop(message.worker, None)
+
+    def _tell(self, row: Row, purpose: Purpose) -> None:
+        self._sink(replace(row, level=self._number), purpose)
 
 
 def _purpose(row: Row, steady: Purpose) -> Purpose:

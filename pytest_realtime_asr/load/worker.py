@@ -39,14 +39,17 @@ class Worker:
         self._done = self._loop.submit(self._run(shard))
 
     def stop(self) -> None:
-        """Cut off the shard that is running, and wait until all is judged.
+        """Cut off the shard that is running, let the judge end, and end the loop.
 
         Raises what the shard has raised.
         """
-        if self._done is not None:
-            self._loop.run(self._cut_off())
-            self._done.result()
-        self._loop.run(self._judge.close())
+        try:
+            if self._done is not None:
+                self._loop.run(self._cut_off())
+                self._done.result()
+        finally:
+            self._loop.run(self._judge.close())
+            self._loop.stop()
 
     async def _cut_off(self) -> None:
         if self._running is not None:

@@ -8,15 +8,23 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import target as targets
 from pytest_realtime_asr.client.dialect_detection import AUTO, advice
+from pytest_realtime_asr.load.permission import load_refusal
+from pytest_realtime_asr.plugin.options import BY_NAME, LOAD_OPTIONS
 from pytest_realtime_asr.plugin.state import State
+from pytest_realtime_asr.report import planning
 from pytest_realtime_asr.requirements import known_failures
+from pytest_realtime_asr.run.fakes import FAKES
 
 
 def check(state: State) -> None:
     """Raise UsageError for settings that cannot work."""
     settings, options = state.settings, state.options
     _refuse_expanded_pattern(state)
+    _refuse_load_out_of_real_time(state)
+    if not state.options.flag("plan"):
+        _refuse_forbidden_load(state)
     _ = state.earlier  # reading the earlier reports finds their errors
     for name in settings.corpus:
         try:
@@ -43,6 +51,45 @@ def _refuse_expanded_pattern(state: State) -> None:
             "the shell has replaced a pattern; quote the pattern, as in "
             "--realtime-compare='nightly/*.jsonl'",
         )
+
+
+def _refuse_load_out_of_real_time(state: State) -> None:
+    """Raise UsageError if a packaged test under load could not judge its latencies.
+
+    The baseline server gets no load, so that nothing could be compared.
+    """
+    options, run = state.options, state.settings.run
+    for name in filter(options.text, LOAD_OPTIONS):
+        asked = BY_NAME[name].cli
+        if run.session.pace != 1:
+            raise options.usage_error(
+                "pace", f"{asked} needs audio in real time; give --realtime-pace=1"
+            )
+        beside = {
+            "parallel": run.parallel,
+            "baseline-target": bool(state.settings.comparison.target),
+        }
+        for other in (other for other, given in beside.items() if given):
+            raise options.usage_error(
+                other, f"this option cannot be used with {asked}; omit one of them"
+            )
+
+
+def _refuse_forbidden_load(state: State) -> None:
+    """Raise UsageError if a packaged test may not load a server elsewhere."""
+    settings = state.settings
+    target = settings.target
+    here = not target or target in FAKES or targets.parse(target, path="").loopback
+    for name, cost in planning.load_costs(settings.suite).items():
+        why = load_refusal(
+            cost,
+            here=here,
+            allowed=settings.run.load.allow,
+            max_audio=settings.run.max_audio,
+            whole=name != "capacity",  # a search may end earlier
+        )
+        if why is not None:
+            raise state.options.usage_error(name, why)
 
 
 def _refuse_unknown_dialect(state: State) -> None:

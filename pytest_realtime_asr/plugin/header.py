@@ -80,6 +80,11 @@ def plan(
         raise pytest.UsageError(str(error)) from None
 
 
+def load(plugin: RealtimePlugin) -> list[str]:
+    """Return lines about what the packaged tests under load will send."""
+    return planning.load(plugin.state.settings.suite)
+
+
 def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
     """Return lines about what tests that are not of the suite will send.
 

@@ -18,6 +18,7 @@ import pytest
 from pytest_realtime_asr.plugin.options import (
     CALIBRATION,
     FIXTURES,
+    LOAD_OPTIONS,
     MARKERS,
     OPTIONS,
     REST,
@@ -25,6 +26,7 @@ from pytest_realtime_asr.plugin.options import (
     SUITE,
     SUITE_ID,
     RawOptions,
+    is_load,
     is_suite,
 )
 from pytest_realtime_asr.plugin.tally import Tally
@@ -74,14 +76,20 @@ class RealtimePlugin:
     def asks_target(self) -> bool:
         """Return whether this run probes its target before the tests are collected.
 
-        A run probes its target if the command line names a target or limits, or if the
-        packaged suite runs. A target that only the ini file or the environment sets
+        A run probes its target if the command line names a target or limits, or if
+        packaged tests run. A target that only the ini file or the environment sets
         does not count: it is set for every run, even for a run without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
-        asked = asked or self.config.getoption("realtime_budget")
+        asked = asked or self._asks_packaged
         return bool(asked) and not self.options.flag("plan")
+
+    @property
+    def _asks_packaged(self) -> bool:
+        """Return whether an option asks for packaged tests other than the suite."""
+        asked = self.config.getoption("realtime_budget")
+        return bool(asked or any(map(self.options.text, LOAD_OPTIONS)))
 
     def uses(self, item: pytest.Item) -> bool:
         """Return whether a test has a fixture or a marker of the plugin."""
@@ -132,14 +140,10 @@ class RealtimePlugin:
                 # use the plugin.
                 if stated or not self.options.wrong_environment:
                     raise
-        if conformance:
+        if conformance or self._asks_packaged:
             from pytest_realtime_asr.plugin import suite
 
-            suite.add(self.config)
-        elif self.config.getoption("realtime_budget"):
-            from pytest_realtime_asr.plugin import suite
-
-            suite.add_speech(self.config)
+            suite.add(self.config, self.options)
 
     def _check(self) -> None:
         from pytest_realtime_asr.plugin import checks
@@ -305,7 +309,11 @@ class RealtimePlugin:
             from pytest_realtime_asr.plugin import header
 
             lines = self._printable(header.own(self, own))
-        asked = list(filter(is_suite, items))
+        if any(map(is_load, items)):
+            from pytest_realtime_asr.plugin import header
+
+            lines += self._printable(header.load(self))
+        asked = [item for item in items if is_suite(item) and not is_load(item)]
         if not asked:
             return lines
         marks = [m for item in asked for m in item.iter_markers("realtime_requirement")]

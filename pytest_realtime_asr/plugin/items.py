@@ -53,9 +53,12 @@ def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> Run
     """Return the limits of the run that may judge a test.
 
     A test of a requirement judges nothing else. A single session has no quantiles, and
-    its word error rate proves nothing.
+    its word error rate proves nothing. The packaged test of the capacity has limits of
+    its own.
     """
     limits = state.settings.limits.run
+    if is_suite(item) and item.name == "test_capacity":
+        return state.settings.suite.capacity.limits
     if not limits or item.get_closest_marker("realtime_requirement"):
         return NO_LIMITS
     if one_session:

@@ -23,11 +23,14 @@ import msgspec
 
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
+from pytest_realtime_asr.load.capacity import Capacity
+from pytest_realtime_asr.load.capacity_finding import CapacityFinding
+from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
-from pytest_realtime_asr.report import jsonl, terminal
+from pytest_realtime_asr.report import capacity, jsonl, terminal
 from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.results import (
@@ -169,21 +172,25 @@ class Judging:
     def interrupt(self, reports: Iterable[Path]) -> None:
         """End the running test after an interrupt, and keep the row of its utterances.
 
-        Only utterances count that have ended before. Nothing is judged. ``reports`` are
-        the reports that have these utterances.
+        Only utterances and levels count that have ended before. Nothing is judged.
+        ``reports`` are the reports that have them.
         """
         if (ledger := self.finish(interrupted=True)) is None:
             return
         test, every = ledger.test, _of(Purpose.TEST, ledger.takes)
         takes = tuple(take for take in every if take.lost is not Loss.CANCELLED)
-        if not takes:
+        levels = tuple(ledger.records)
+        counts = {"level": len(levels), "utterance": len(takes)}
+        ended = [several(count, noun) for noun, count in counts.items() if count]
+        if not ended:
             return
-        ended = several(len(takes), "utterance")
-        found = f"interrupted: this is about the {ended} that had ended"
+        found = f"interrupted: this is about the {' and '.join(ended)} that had ended"
         if files := [os.path.relpath(each, self._origin) for each in reports]:
             found += f"; report: {', '.join(files)}"
-        row = self.row(Results(test, takes, private=is_private(takes)))
-        lines = [found, *row["lines"]]
+        made = Results(test, takes, private=is_private(takes), levels=levels)
+        row = self.row(made)
+        search = "" if ledger.capacities else capacity.so_far(levels)
+        lines = [found, *filter(None, [search]), *row["lines"]]
         self.interrupted[test] = {**row, "verdict": "not judged", "lines": lines}
 
     def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:
@@ -199,8 +206,11 @@ class Judging:
         test, terms = ledger.test, case.terms()
         every = ledger.takes
         takes = _of(Purpose.TEST, every)
+        capacities = _capacities(ledger, terms)
         if not takes:  # the limits of the run are only for tests that measure
             terms = terms.own
+            if ledger.capacities:
+                terms = replace(terms, budgets=(), thresholds=(), recalls=())
         due = {
             key: pool
             for key, pool in self._share(test, terms, every).items()
@@ -208,13 +218,7 @@ class Judging:
         }
         for pool in due.values():
             pool.judged = True
-        if not (
-            every
-            or ledger.sessions
-            or terms.budgets
-            or terms.thresholds
-            or terms.recalls
-        ):
+        if not (every or ledger.sessions or _limits(terms)):
             return None
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
@@ -240,11 +244,16 @@ class Judging:
                 against=self._against(name, compared),
                 parities=ledger.parities,
                 levels=ledger.levels,
-                load_findings=ledger.load_findings,
+                load_findings=[
+                    *ledger.load_findings,
+                    *capacities,
+                    *_cross_talk(ledger),
+                ],
             )
 
         beside = tuple(take for take in every if take.purpose is not Purpose.TEST)
-        results = replace(_attempt(judged, test, takes), beside=beside)
+        levels = tuple(ledger.records)
+        results = replace(_attempt(judged, test, takes), beside=beside, levels=levels)
         raised = tuple(take for take in takes if take.lost and take.raised)
         if failed and raised:
             results = replace(results, reported=(UnjudgedLoss(raised, len(takes)),))
@@ -452,9 +461,8 @@ class Judging:
             except Exception as error:
                 unkept = _unkept(error)
         rerun = self._again(select)
-        written = {id(t.trace): paths.get(t.label, "") for t in every.values()}
         causes = tuple(
-            self._traced(each, results.test, written)
+            self._traced(each, results.test, every.values(), paths)
             if isinstance(each, BrokenRule)
             else each
             for each in results.failing
@@ -465,19 +473,60 @@ class Judging:
         return self._judged
 
     def _traced(
-        self, broken: BrokenRule, test: str, written: Mapping[int, str]
+        self,
+        broken: BrokenRule,
+        test: str,
+        takes: Iterable[Transcription],
+        paths: Mapping[str, str],
     ) -> BrokenRule:
         """Return a violated requirement with the trace of its first violation.
 
-        ``written`` has the files of the traces that were written, by the identity of
-        the trace. A session without an utterance has no such file yet.
+        ``paths`` has the files of the traces that were written, by the label of the
+        transcription. A session without an utterance has no such file yet.
         """
         part = broken.violation.session
-        if part is None:
-            return broken
+        if part is None:  # the frames of the session were dropped
+            found = (paths.get(t.label, "") for t in takes if _breaks(t, broken))
+            return replace(broken, trace=next(filter(None, found), ""))
+        written = {id(take.trace): paths.get(take.label, "") for take in takes}
         known = written.get(id(part.trace))
         path = self.keep(test, part.trace) if known is None else known
         return replace(broken, trace=path)
+
+
+def _breaks(take: Transcription, broken: BrokenRule) -> bool:
+    """Return whether a session without frames has violated the same requirement."""
+    id = broken.violation.requirement.id
+    return take.kept is not None and any(
+        each.requirement.id == id for each in take.violations
+    )
+
+
+def _capacities(ledger: Ledger, terms: Terms) -> list[CapacityFinding]:
+    """Return the verdict on each capacity of a test.
+
+    If the test asks for a capacity, there is at least one verdict.
+    """
+    found: list[Capacity | None] = [*ledger.capacities]
+    if not found and terms.capacity is not None:
+        found = [None]
+    return [
+        CapacityFinding(each, terms.capacity, terms.budgets, terms.thresholds)
+        for each in found
+    ]
+
+
+def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
+    """Return the verdict on the cross-talk of a test, if there is any."""
+    found = tuple(each for record in ledger.records for each in record.cross_talk)
+    count = sum(len(level.steady) for level in ledger.levels)
+    return [CrossTalkFinding(found, count)] if found else []
+
+
+def _limits(terms: Terms) -> bool:
+    """Return whether a test has a limit, so that it must measure something."""
+    found = (terms.budgets, terms.thresholds, terms.recalls, terms.capacity)
+    return any(found)
 
 
 def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
@@ -563,13 +612,18 @@ def _shown(option: Option, text: str) -> str:
 def _write(
     folder: Path, takes: Iterable[Transcription], origin: Path
 ) -> dict[str, str]:
-    """Write traces into a new folder; return their paths by transcription label."""
+    """Write traces into a new folder; return their paths by transcription label.
+
+    A transcription whose trace was dropped has no path.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths: dict[str, str] = {}
     for index, take in enumerate(takes):
+        if (trace := take.dumps()) is None:
+            continue
         path = folder / f"{index:03}-{_name(take.utterance.id)}.jsonl"
-        take.trace.write(path)
+        path.write_bytes(trace)
         paths[take.label] = os.path.relpath(path, origin)
     return paths
 

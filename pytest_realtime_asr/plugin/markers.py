@@ -25,6 +25,7 @@ _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
 _EXAMPLES = {
     "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
     "budget": 'budget("normalized_erasure", at_most=0.2)',
+    "capacity": "capacity(at_least=40)",
     "keyword_recall": 'keyword_recall(["Anna", "41729"], at_least=0.95)',
     "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
 }
@@ -65,6 +66,7 @@ def read(
     found: list[Budget] = []
     thresholds: list[WerThreshold] = []
     recalls: list[RecallThreshold] = []
+    capacities: list[int] = []
     for mark in marks:
         try:
             if mark.name in _BUDGETS:
@@ -76,6 +78,8 @@ def read(
                 thresholds.append(_threshold(mark, settings))
             elif mark.name == "keyword_recall":
                 recalls.append(_recall(mark, settings))
+            elif mark.name == "capacity":
+                capacities.append(_capacity(*mark.args, **mark.kwargs))
             elif mark.name == "realtime":
                 keywords = {**_keywords(mark), **keywords}
         except TypeError as error:
@@ -98,6 +102,7 @@ def read(
         undecided=limits.undecided,
         private=settings.run.private,
         of_run=shared,
+        capacity=max(capacities, default=None),
     )
 
 
@@ -134,6 +139,16 @@ def _recall(mark: Mark, settings: Settings) -> RecallThreshold:
     if made.confidence is None and made.at_least < 1:  # no sample proves a recall of 1
         return replace(made, confidence=settings.limits.confidence)
     return made
+
+
+def _capacity(*, at_least: object) -> int:
+    """Return the number of streams that a marker `capacity` asks for."""
+    if type(at_least) is not int or at_least < 1:
+        raise BudgetError(
+            f"capacity: at_least={shown(at_least)} is not a number of streams; write "
+            f"the marker as in {_EXAMPLES['capacity']}"
+        )
+    return at_least
 
 
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:

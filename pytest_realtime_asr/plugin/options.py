@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
+# Options that run a packaged test under load; the test has the same name.
+LOAD_OPTIONS = ("capacity", "soak")
 # Options that run a command, and no tests.
 COMMANDS = ("selftest", "calibrate", "doctor", "list")
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
@@ -46,6 +48,10 @@ MARKERS = {
         "(keywords, *, at_least=, normalizer=None, confidence=None): the lower limit "
         "of the share of these names, numbers and terms that was recognised, over all "
         "sessions of the test, such as (['Anna', '41729'], at_least=0.95)"
+    ),
+    "capacity": (
+        "(*, at_least=): the number of streams that realtime.capacity must prove, such "
+        "as at_least=40; several of these markers count as the largest"
     ),
     "realtime_requirement": (
         "(*, id=, level=, scenario=): the requirement that a test of the packaged "
@@ -102,6 +108,11 @@ class Given(NamedTuple):
     place: str
     stated: bool = True
     from_environment: bool = False
+
+
+def is_load(item: pytest.Item) -> bool:
+    """Return whether a test is a packaged test under load."""
+    return is_suite(item) and item.name in {f"test_{name}" for name in LOAD_OPTIONS}
 
 
 def is_suite(item: pytest.Item) -> bool:
@@ -337,6 +348,13 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "load-executor",
+        "where load runs: processes (one for each core), processes:N (at most N), or "
+        "dask:ADDRESS with the scheduler of a Dask cluster (default processes)",
+        "processes",
+        "PLACE",
+    ),
+    Option(
         "dialect",
         "the protocol of the server (default auto: detected from the server's first "
         "message)",
@@ -497,6 +515,51 @@ OPTIONS = (
         "--realtime-conformance, pytest runs only the spoken corpus (repeatable)",
         metavar="LIMIT[,...]",
         many=True,
+    ),
+    Option(
+        "capacity",
+        "search for the largest number of streams for which these limits hold, such as "
+        "final_from_commit p95 <= 800ms, wer <= 12%, by a packaged test (repeatable)",
+        metavar="LIMIT[,...]",
+        many=True,
+    ),
+    Option(
+        "capacity-between",
+        "the smallest and the largest number of streams that --realtime-capacity tries "
+        "(default 1,500)",
+        "1,500",
+        "LOW,HIGH",
+    ),
+    Option(
+        "capacity-hold",
+        "the time for which each level of the search is held (default 60s)",
+        "60s",
+        "TIME",
+    ),
+    Option(
+        "capacity-confirm",
+        "the time for which the capacity that was found is held once more, to prove it "
+        "(default 5min)",
+        "5min",
+        "TIME",
+    ),
+    Option(
+        "capacity-max-time",
+        "the longest time that the whole search may take (default 30min)",
+        "30min",
+        "TIME",
+    ),
+    Option(
+        "soak",
+        "run a packaged test for this time, such as 1h: sessions come and go, and "
+        "nothing at the server may grow",
+        metavar="TIME",
+    ),
+    Option(
+        "load-errors",
+        "the share of lost sessions at which a level of load is aborted (default 20%)",
+        "20%",
+        "SHARE",
     ),
     Option(
         "budgets",

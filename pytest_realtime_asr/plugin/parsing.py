@@ -21,6 +21,8 @@ from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
 from pytest_realtime_asr.corpus import language as languages
 from pytest_realtime_asr.load import server_metrics
+from pytest_realtime_asr.load.arguments import MOST_STREAMS
+from pytest_realtime_asr.load.decision import Held
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.perturb import chain
 from pytest_realtime_asr.report.junit import Detail
@@ -322,6 +324,32 @@ def seconds(text: str, *, least: float = 0.0) -> float:
     return found
 
 
+def share(text: str) -> float:
+    """Convert a share, such as ``20%`` or ``0.2``, to a number from 0 to 1."""
+    percent = text.strip().endswith("%")
+    try:
+        found = inputs.number(text.strip().removesuffix("%"))
+    except InputError:
+        found = -1.0
+    value = found / 100 if percent else found
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is not a share; write one such as 20% or 0.2")
+    return value
+
+
+def between(text: str) -> tuple[int, int]:
+    """Parse ``LOW,HIGH``, two numbers of streams, and return both."""
+    low, _, high = text.partition(",")
+    try:
+        least = inputs.whole(low, 1, MOST_STREAMS)
+        return least, inputs.whole(high, least, MOST_STREAMS)
+    except InputError:
+        raise ValueError(
+            f"{text!r} is not the lowest and the highest number of streams, from 1 to "
+            f"{MOST_STREAMS}; write both, such as 1,500"
+        ) from None
+
+
 def confidence(text: str) -> float:
     """Convert a confidence, such as ``"0.95"``, to a number."""
     value = _number(text)
@@ -358,6 +386,14 @@ def limits(texts: Iterable[str], origin: Path) -> RunLimits:
                 f"a file of named limits, or write a limit here, such as {EXAMPLE}"
             )
     return run_limits(texts)
+
+
+def capacity(texts: Iterable[str], origin: Path) -> RunLimits:
+    """Return limits as `limits` does; each must be one that a capacity can have."""
+    found = limits(texts, origin)
+    if found:
+        Held(found.budgets, found.thresholds).check()
+    return found
 
 
 def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file.Value]:

@@ -20,7 +20,7 @@ import pytest
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import OptionsError
 from pytest_realtime_asr.plugin.pytest_internals import junit_properties
-from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
@@ -80,12 +80,11 @@ def lead(
 def only_sentence(
     raised: pytest.ExceptionInfo[BaseException] | None,
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return a failure without source text for an `AudioLimit`, the exception itself
-    for any other.
+    """Return a failure without source text for `NotSent`; return others unchanged.
 
-    The limit is a setting of the run, so lines of the test explain nothing.
+    The limits are settings of the run, so lines of the test explain nothing.
     """
-    if raised is None or not isinstance(raised.value, AudioLimit):
+    if raised is None or not isinstance(raised.value, NotSent):
         return raised
     try:
         pytest.fail(str(raised.value), pytrace=False)

@@ -16,14 +16,16 @@ from typing import TypeVar
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
-from pytest_realtime_asr.conformance.config import SuiteConfig
+from pytest_realtime_asr.conformance.config import CapacityConfig, SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.load import executors
 from pytest_realtime_asr.plugin import options, parsing
 from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements import known_failures, pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.config import (
+    LoadConfig,
     MeasurementConfig,
     ServerConfig,
     SessionConfig,
@@ -140,6 +142,8 @@ def settings(
     given.require("budget-profile", "budgets")
     given.require("compare-fail", "compare", "baseline-target")
     given.require("client-key", "client-cert")
+    for part in ("between", "hold", "confirm", "max-time"):
+        given.require(f"capacity-{part}", "capacity")
     for option in OPTIONS:
         if option.flag:
             given.read(option.name, flag)
@@ -158,6 +162,11 @@ def settings(
             parallel=given.read("parallel", flag),
             private=given.read("private", flag),
             max_audio=given.optional("max-audio", parsing.seconds),
+            load=LoadConfig(
+                allow=given.read("allow", parsing.harms),
+                most_errors=given.read("load-errors", parsing.share),
+                place=given.read("load-executor", executors.parse),
+            ),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
         or ("bundled:english",),
@@ -425,4 +434,35 @@ def _suite(given: _Values) -> SuiteConfig:
         ),
         fuzz=given.optional("fuzz", lambda text: inputs.whole(text, 0, 100_000)),
         fuzz_seed=given.read("fuzz-seed", parsing.fuzz_seed),
+        capacity=_capacity(given),
+        soak=given.optional("soak", _positive),
     )
+
+
+def _capacity(given: _Values) -> CapacityConfig:
+    limits = given.together(
+        "capacity", lambda each: parsing.capacity(each, given.origin)
+    )
+    hold = given.read("capacity-hold", _positive)
+    confirm = given.read("capacity-confirm", _positive)
+
+    def most(text: str) -> float:
+        found = _positive(text)
+        if found < hold + confirm:
+            raise ValueError(
+                f"{text} is shorter than one level ({hold:g}s) and its confirmation "
+                f"({confirm:g}s); give a longer time"
+            )
+        return found
+
+    return CapacityConfig(
+        limits=limits,
+        between=given.read("capacity-between", parsing.between),
+        hold=hold,
+        confirm=confirm,
+        max_time=given.read("capacity-max-time", most),
+    )
+
+
+def _positive(text: str) -> float:
+    return parsing.seconds(text, least=1.0)

@@ -365,6 +365,7 @@ class State:
         files = self.reports.get("jsonl", ())
         lines = [jsonl.Appender(file, self.identity) for file in files]
         run.sinks.extend(lines)
+        run.level_sinks.extend(each.level for each in lines)
         run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
         self._progress = self._make_progress()
         if self._progress is not None:
@@ -379,7 +380,12 @@ class State:
         if os.isatty(self._output):
             # `isatty` is a flag in some versions of pytest, and a method in others.
             shown = reporter.isatty and reporter.verbosity >= 0
-            return Progress(self._output, self._columns_left) if shown else None
+            if not shown:
+                return None
+            writer = self.config.get_terminal_writer()
+            simple = os.environ.get("TERM", "dumb") == "dumb"
+            width = None if simple else lambda: writer.fullwidth
+            return Progress(self._output, self._columns_left, width=width)
         if reporter.verbosity < _QUIET:
             return None
         writer = self.config.get_terminal_writer()

@@ -1,4 +1,4 @@
-"""Collects the packaged suite: one test for each requirement."""
+"""Collects the packaged tests: one for each requirement, and those that measure."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ import pytest
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selection
-from pytest_realtime_asr.plugin.options import SUITE, SUITE_ID
+from pytest_realtime_asr.plugin.options import SUITE, SUITE_ID, RawOptions
 from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.requirements.requirement import Requirement
 
 SPEECH = SUITE / "test_speech.py"  # the test of the spoken corpus
+CONFORMANCE = (SUITE / "test_requirements.py", SPEECH)
+# The tests under load, by the option that asks for them.
+LOAD = {"capacity": SUITE / "test_capacity.py", "soak": SUITE / "test_soak.py"}
 
 
-def add(config: pytest.Config) -> None:
-    """Add the files of the suite to the paths that pytest collects.
+def add(config: pytest.Config, options: RawOptions) -> None:
+    """Add the packaged tests that the options ask for to the paths to collect.
 
-    The suite replaces pytest's default folders, but not paths on the command line.
+    These tests replace pytest's default folders, but not paths on the command line. The
+    spoken corpus alone is not collected beside such paths, since its limits judge the
+    tests there.
     """
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    found: list[Path] = []
+    if options.flag("conformance"):
+        found += CONFORMANCE
+    elif config.getoption("realtime_budget") and not named:
+        found.append(SPEECH)
+    found += [file for name, file in LOAD.items() if options.text(name)]
+    if found and not named:
         config.args[:] = []
-    files = map(str, sorted(SUITE.glob("test_*.py")))
-    config.args.extend(file for file in files if file not in config.args)
-
-
-def add_speech(config: pytest.Config) -> None:
-    """Let pytest collect the spoken corpus, unless the command line names a path."""
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args[:] = [str(SPEECH)]
+    config.args.extend(file for file in map(str, found) if file not in config.args)
 
 
 def speech(session: pytest.Session) -> list[pytest.Item]:

@@ -1,15 +1,15 @@
-"""The JSON Lines report: lines about the run, its utterances and its verdicts.
+"""The JSON Lines report: lines about the run, its utterances, levels and verdicts.
 
 The process that runs an utterance appends the whole line as soon as the utterance ends.
 So the report of a killed run has all utterances that had ended. Each line has the
 conditions of its measurement, so that a later run can be compared with the report. The
-first line describes the run, whichever process appends first. The verdicts of a test
-follow when the test ends.
+first line describes the run, whichever process appends first. A level of load has its
+line when it ends. The verdicts of a test follow when the test ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
+from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.metrics.accuracy import (
     head_deletions,
     tail_deletions,
@@ -26,12 +28,15 @@ from pytest_realtime_asr.metrics.accuracy import (
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated
+from pytest_realtime_asr.report import level_rows
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.level_rows import LevelRow
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.text.name_list import first_names
+from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
     UtteranceRecord,
@@ -41,7 +46,8 @@ FORMAT = 3
 _NAMED = 5  # the largest number of damaged lines whose line numbers are shown
 # Fields that a private run leaves out.
 _TEXTS = ("reference", "text", "normalizer_reason")
-_RUN, _UTTERANCE, _VERDICT = "run", "utterance", "verdict"  # the kinds of lines
+# The kinds of lines.
+_RUN, _UTTERANCE, _LEVEL, _VERDICT = "run", "utterance", "level", "verdict"
 Rows = tuple[UtteranceRecord, ...]
 
 
@@ -106,6 +112,12 @@ def verdict_line(run: RunIdentity, test: str, row: VerdictRow) -> dict[str, obje
     return head | msgspec.structs.asdict(row)
 
 
+def level_line(run: RunIdentity, test: str, row: LevelRow) -> dict[str, object]:
+    """Return the fields of the line of a level, in the order of the line."""
+    head = {"kind": _LEVEL, "format": FORMAT, "run": run.id, "test": test}
+    return head | msgspec.structs.asdict(row)
+
+
 def line(test: str, take: Transcription, run: RunIdentity) -> bytes:
     """Return the line of one utterance in the report.
 
@@ -152,6 +164,7 @@ def _makers(
         "purpose": lambda: take.purpose,
         "format": lambda: FORMAT,
         "run": lambda: run.id,
+        **({} if take.level is None else {"level": lambda: take.level}),
         **_compared(test, take),
         **({"calibration": lambda: run.calibration} if run.calibration else {}),
         "language_by": lambda: _basis(take),
@@ -296,7 +309,18 @@ class Appender:
 
         Raises OSError if the report cannot be written.
         """
-        self._append(line(test, take, self._run), [take])
+        redactor = take.trace.redactor
+        self._append(line(test, take, self._run), _target([take]), redactor)
+
+    def level(self, test: str, record: LevelRecord, plan: Plan) -> None:
+        """Append the line of a level of load, whose sessions ran by ``plan``.
+
+        Raises OSError if the report cannot be written.
+        """
+        fields = level_line(self._run, test, level_rows.row(record))
+        self._append(
+            _encoded(fields, plan.redactor), plan.access.target.shown, plan.redactor
+        )
 
     def verdicts(self, results: Results) -> None:
         """Append the lines of a test's verdicts, if the test measured something.
@@ -308,7 +332,9 @@ class Appender:
             return
         made = [verdict_line(self._run, results.test, each) for each in rows(results)]
         if made:
-            self._append(b"".join(_encoded(each, takes) for each in made), takes)
+            redactor = takes[0].trace.redactor
+            lines = b"".join(_encoded(each, redactor) for each in made)
+            self._append(lines, _target(takes), redactor)
 
     def interrupted(self) -> None:
         """Append the line about an interrupt, if this run has written the report.
@@ -318,15 +344,20 @@ class Appender:
         found = msgspec.json.encode(interrupted_line(self._run))
         self._file.finish(found + b"\n", run=self._run.id)
 
-    def _append(self, lines: bytes, takes: Sequence[Transcription]) -> None:
+    def _append(self, lines: bytes, target: str, redactor: Redactor) -> None:
         def header() -> bytes:
-            targets = (t.trace.target for t in takes if t.purpose is Purpose.TEST)
-            return _encoded(run_line(self._run, next(targets, "")), takes)
+            return _encoded(run_line(self._run, target), redactor)
 
         self._file.append(lines, header=header)
 
 
-def _encoded(fields: Mapping[str, object], takes: Sequence[Transcription]) -> bytes:
+def _target(takes: Iterable[Transcription]) -> str:
+    """Return the URL of the server under test, "" if nothing was sent to it."""
+    found = (take.trace.target for take in takes if take.purpose is Purpose.TEST)
+    return next(found, "")
+
+
+def _encoded(fields: Mapping[str, object], redactor: Redactor) -> bytes:
     """Return a line without the secrets that the sessions of a run know."""
-    cleaned = takes[0].trace.redactor.clean_value(msgspec.to_builtins(fields))
+    cleaned = redactor.clean_value(msgspec.to_builtins(fields))
     return msgspec.json.encode(cleaned) + b"\n"

@@ -16,8 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from pytest_realtime_asr.load.workload import Phase
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
+from pytest_realtime_asr.report.level_rows import LevelRow
+from pytest_realtime_asr.report.level_rows import row as level_row
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.requirements.requirement import Level
@@ -147,6 +150,8 @@ def _limited(row: VerdictRow) -> str:
             return f"change.{row.metric}"
         case "parity":
             return f"parity.{row.metric}"
+        case "capacity" | "cross-talk":
+            return row.metric
         case "drain":
             return row.metric
         case "soak":
@@ -297,6 +302,38 @@ def _spent(results: Results) -> Properties:
     ]
 
 
+def _levels(results: Results) -> Properties:
+    """Return the figures of each level of load, named by the number of the level."""
+    return [
+        (f"level.{row.number}.{name}", value)
+        for row in map(level_row, results.levels)
+        for name, value in _of_level(row)
+    ]
+
+
+def _of_level(row: LevelRow) -> Properties:
+    found: list[tuple[str, float | str | None]] = [
+        ("streams", row.streams),
+        ("sessions", row.sessions[Phase.STEADY]),
+        ("lost", row.lost),
+        ("not_begun", sum(row.not_begun.values())),
+        ("client_late_ms", row.client.late_ms),
+        ("decision", row.decision),
+        ("binding", None if row.binding is None else row.binding.name),
+        ("aborted", row.aborted and "yes"),
+    ]
+    times = {f"{row.metric}_ms": row.finals, "witness_ms": row.witness.through}
+    for name, figures in times.items():
+        if figures is not None:
+            p95 = math.inf if figures.p95 is None else figures.p95
+            found.append((f"{name}.p95", p95))
+    return [
+        (name, value if isinstance(value, str) else number(value))
+        for name, value in found
+        if value not in (None, "")
+    ]
+
+
 def _verdict(results: Results) -> Properties:
     rows: Properties = []
     if results.verdict is not None:
@@ -321,6 +358,7 @@ _PARTS: dict[str, Callable[[Results], Properties]] = {
     "normalizer": _normalizer,
     "perturbation": _perturbation,
     "audio": _spent,
+    "levels": _levels,
     "verdict": _verdict,
 }
 

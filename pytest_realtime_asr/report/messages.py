@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from pytest_realtime_asr.load.capacity_finding import CapacityFinding
+from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.metrics import CATALOGUE, DECLARED, LEVELS
@@ -17,7 +19,9 @@ from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.metrics.declaration import Declaration
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import (
+    capacity,
     comparison,
+    cross_talk,
     drain,
     languages,
     parity,
@@ -137,7 +141,15 @@ def lines(results: Results) -> list[str]:
 
 
 def _load_summary(found: LoadFinding) -> str:
-    return drain.summary(found) if isinstance(found, Drain) else soak.summary(found)
+    match found:
+        case Drain():
+            return drain.summary(found)
+        case Soak():
+            return soak.summary(found)
+        case CapacityFinding():
+            return f"{found.verdict.value}: {capacity.summary(found)}"
+        case CrossTalkFinding():
+            return f"{found.verdict.value}: {cross_talk.summary(found)}"
 
 
 def rule(broken: BrokenRule) -> str:
@@ -180,6 +192,10 @@ def _failure(cause: Cause, results: Results) -> list[str]:
             return [drain.details(cause)]
         case Soak():
             return [soak.details(cause)]
+        case CapacityFinding():
+            return [capacity.details(cause)]
+        case CrossTalkFinding():
+            return [cross_talk.details(cause)]
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
@@ -196,7 +212,7 @@ def _warning(cause: Cause) -> list[str]:
             return [verdict(cause)]
         case Parity():
             return [parity.summary(cause)]
-        case Drain() | Soak():
+        case Drain() | Soak() | CapacityFinding() | CrossTalkFinding():
             return [_load_summary(cause)]
         case Comparison():
             return comparison.warnings(cause)

@@ -12,6 +12,7 @@ from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.cost import Cost, cost
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.load.cost import LoadCost, bounded_cost
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.fakes import FAKES
 from pytest_realtime_asr.run.forecast import (
@@ -22,6 +23,7 @@ from pytest_realtime_asr.run.forecast import (
 )
 from pytest_realtime_asr.text.number_format import about, length, several
 
+SOAK_STREAMS = 8
 _UP = 2.0  # s until a server that the plugin starts is up
 _HEAD = f"  {'scenario':26} {'harm':10} {'runs':9} {'conn':>4} {'audio':>7}  what"
 
@@ -110,6 +112,32 @@ def spoken(
         f"realtime: the spoken corpus has {several(len(clips), 'utterance')}"
         f"{_amount(run, [(e, run.session.pace) for e in clips], target, baseline)}"
     )
+
+
+def load_costs(suite: SuiteConfig) -> dict[str, LoadCost]:
+    """Return the largest cost of each packaged test under load, by its name."""
+    costs = {}
+    search = suite.capacity
+    if search.limits:
+        costs["capacity"] = bounded_cost(search.between[1], search.max_time)
+    if suite.soak is not None:
+        costs["soak"] = bounded_cost(SOAK_STREAMS, suite.soak)
+    return costs
+
+
+def load(suite: SuiteConfig) -> list[str]:
+    """Return a line about each packaged test under load."""
+    search = suite.capacity
+    low, high = search.between
+    abouts = {
+        "capacity": f"from {low} to {several(high, 'stream')}, {length(search.hold)} "
+        f"for each level and {length(search.confirm)} for the confirmation; ",
+        "soak": "",
+    }
+    return [
+        f"realtime {name}: {abouts[name]}{cost.text}"
+        for name, cost in load_costs(suite).items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,31 +21,64 @@ class Progress:
     """A progress text on the terminal; each new text replaces the one before.
 
     ``fd`` is a file descriptor of the terminal; it is duplicated. ``room`` returns the
-    number of columns that are left on the line of the cursor.
+    number of columns that are left on the line of the cursor. If a text is longer than
+    this, it is shown on the line below, which has ``width`` columns; without ``width``,
+    the text is cut off. The terminal of ``width`` must know the usual escape sequences.
     """
 
-    def __init__(self, fd: int, room: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        fd: int,
+        room: Callable[[], int],
+        *,
+        width: Callable[[], int] | None = None,
+    ) -> None:
         self._fd = os.dup(fd)
         self._room = room
+        self._whole = width
         self._width = 0
+        self._below = False
         self._writing = threading.Lock()
 
     def show(self, text: str) -> None:
-        """Show a text after the cursor, which does not move; "" removes the text."""
+        """Show a text beside the cursor, which does not move; "" removes the text."""
         with self._writing:
-            room = (
-                self._room() - 1
-            )  # from beyond the last column, the cursor cannot go back
-            text = f" {text}"[:room] if text and room >= _LEAST else ""
-            over, self._width = text.ljust(self._width), len(text)
-            if over and self._fd >= 0:
-                os.write(self._fd, f"{over}{chr(8) * len(over)}".encode())
+            # From beyond the last column, the cursor cannot go back.
+            room, whole = self._room() - 1, 0 if self._whole is None else self._whole()
+            below = bool(text) and whole > 0 and len(text) + 1 > room
+            out = ""
+            if self._below and not below:
+                out += _line_below("", whole - room - 1)
+            shown = "" if below else self._beside(text, room)
+            over, self._width = shown.ljust(self._width), len(shown)
+            out += f"{over}{chr(8) * len(over)}"
+            if below:
+                out += _line_below(_cut(text, whole - 1), whole - room - 1)
+            self._below = below
+            if out and self._fd >= 0:
+                os.write(self._fd, out.encode())
+
+    def _beside(self, text: str, room: int) -> str:
+        return _cut(f" {text}", room) if text and room >= _LEAST else ""
 
     def close(self) -> None:
         """Show nothing from now on."""
         with self._writing:
             os.close(self._fd)
             self._fd = -1
+
+
+def _line_below(text: str, column: int) -> str:
+    """Return what writes a text on the next line and leaves the cursor in place."""
+    back = f"\x1b[{column}C" if column > 0 else ""
+    return f"\n\r{text}\x1b[K\x1b[A\r{back}"
+
+
+def _cut(text: str, room: int) -> str:
+    """Return a text that fits; its last parts, separated by commas, are left out."""
+    if len(text) <= room:
+        return text
+    return text[: room + 1].rpartition(", ")[0] or text[:room]
 
 
 class ProgressLines:

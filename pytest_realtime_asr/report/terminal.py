@@ -10,7 +10,13 @@ import msgspec
 
 from pytest_realtime_asr.metrics.accuracy import languages as known_languages
 from pytest_realtime_asr.metrics.alignment import Errors
-from pytest_realtime_asr.report import languages, messages, utterances
+from pytest_realtime_asr.report import (
+    languages,
+    level_rows,
+    levels,
+    messages,
+    utterances,
+)
 from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.results import Results, broken_rules
@@ -23,6 +29,7 @@ from pytest_realtime_asr.run.statistics import (
 
 _NAME = 20  # columns of the name of a test in 80 columns; a wider terminal has more
 _HEAD = " sent lost first p50 final p50 final p95    WER verdict"
+_INDENT = "  "
 _NEVER = "never"  # shown in place of an infinite time
 _LEGEND = (
     "first: first_partial_from_speech; final: final_from_commit; {never}WER: pooled "
@@ -37,8 +44,9 @@ class Row(msgspec.Struct, frozen=True):
 
     ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
     latency of the first final of the server's warm-up, in ms, and ``note`` a remark on
-    the warm-up. ``lines`` are shown below the table, and then ``utterances``, the table
-    of all utterances of the test. ``version`` is the version of the server.
+    the warm-up. ``lines`` are shown below the table, then ``levels``, the table of the
+    levels of load, and then ``utterances``, the table of all utterances of the test.
+    ``version`` is the version of the server.
     """
 
     test: str
@@ -56,6 +64,7 @@ class Row(msgspec.Struct, frozen=True):
     note: str
     utterances: list[str] = []
     version: str = ""
+    levels: list[str] = []
 
 
 def row(
@@ -80,6 +89,8 @@ def row(
         lambda: _rate(word_errors(results.takes), character_errors(results.takes)),
         None,
     )
+    none: list[level_rows.LevelRow] = []
+    loads = parts("levels", lambda: list(map(level_rows.row, results.levels)), none)
     silence = parts("words in silence", lambda: unspoken(results.takes), None)
     lines: list[str] = []
     lines += parts("verdicts", lambda: messages.lines(results), lines)
@@ -109,6 +120,7 @@ def row(
         note=note,
         utterances=utterances.lines(results.takes, width=width) if listed else [],
         version=results.takes[0].trace.version if results.takes else "",
+        levels=levels.table(loads, width=width - len(_INDENT)),
     )
 
 
@@ -144,10 +156,11 @@ def table(rows: Sequence[Row], *, width: int = USUAL) -> list[str]:
     never = _LEGEND_NEVER if any(map(_is_never, times)) else ""
     lines += wrapped(_LEGEND.format(never=never), width)
     for each in rows:
-        if each.lines or each.utterances:
+        if each.lines or each.levels or each.utterances:
             lines += ["", *wrapped(each.test, width)]
         for line in each.lines:
-            lines += wrapped(line, width, first="  ", then="    ")
+            lines += wrapped(line, width, first=_INDENT, then=2 * _INDENT)
+        lines += [_INDENT + line for line in each.levels]
         lines += each.utterances
     return lines
 

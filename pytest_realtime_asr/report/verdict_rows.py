@@ -13,11 +13,15 @@ from typing import TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.load.capacity_finding import CapacityFinding
+from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain, Fault
 from pytest_realtime_asr.load.growth import CONFIDENCE, Growth, Quantity
 from pytest_realtime_asr.load.soak import MOST_DRIFT, Soak
 from pytest_realtime_asr.metrics import DECLARED
+from pytest_realtime_asr.report import capacity as capacities
 from pytest_realtime_asr.report import comparison as comparisons
+from pytest_realtime_asr.report import cross_talk as cross_talks
 from pytest_realtime_asr.report import drain as drains
 from pytest_realtime_asr.report import parity as parities
 from pytest_realtime_asr.report import soak as soaks
@@ -59,13 +63,13 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     """One limit or requirement of a test, with what was measured and decided.
 
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
-    between two runs, parity, a soak, a drain, a requirement, lost sessions or an error.
-    ``verdict`` is ``None`` if the value was compared but not judged. ``fails`` says
-    that it fails the test. ``beyond`` says that the whole ``interval`` is beyond every
-    limit, since so many sessions were lost; its bounds are ``None`` then. ``over``
-    counts the samples beyond the limit. ``pooled`` says that sessions of several tests
-    were judged together. For a change, ``against`` names the other run, and ``before``
-    and ``now`` are the values of both runs.
+    between two runs, parity, a capacity, cross-talk, a soak, a drain, a requirement,
+    lost sessions or an error. ``verdict`` is ``None`` if the value was compared but not
+    judged. ``fails`` says that it fails the test. ``beyond`` says that the whole
+    ``interval`` is beyond every limit, since so many sessions were lost; its bounds are
+    ``None`` then. ``over`` counts the samples beyond the limit. ``pooled`` says that
+    sessions of several tests were judged together. For a change, ``against`` names the
+    other run, and ``before`` and ``now`` are the values of both runs.
     """
 
     subject: str
@@ -222,7 +226,54 @@ def _parity(found: Parity) -> VerdictRow:
 
 
 def _load_finding(found: LoadFinding) -> list[VerdictRow]:
-    return [_drain(found)] if isinstance(found, Drain) else _soak(found)
+    match found:
+        case Drain():
+            return [_drain(found)]
+        case Soak():
+            return _soak(found)
+        case CapacityFinding():
+            return [_capacity(found)]
+        case CrossTalkFinding():
+            return [_cross_talk(found)]
+
+
+def _cross_talk(found: CrossTalkFinding) -> VerdictRow:
+    count = len(found.sessions)
+    return VerdictRow(
+        subject="cross-talk",
+        metric="cross_talk",
+        statistic="sessions",
+        unit="count",
+        value=count,
+        limit=0,
+        n=found.n,
+        over=count,
+        verdict=found.verdict.value,
+        proven=True,
+        reason=cross_talks.summary(found),
+    )
+
+
+def _capacity(found: CapacityFinding) -> VerdictRow:
+    known = found.capacity
+    binding = None if known is None else known.binding
+    return VerdictRow(
+        subject="capacity",
+        metric="capacity",
+        statistic="streams",
+        unit="count",
+        value=None if known is None else known.streams,
+        side=Side.AT_LEAST.value,
+        limit=found.at_least,
+        interval=None if known is None else known.interval,
+        confidence=CONFIDENCE,
+        n=0 if binding is None else binding.n,
+        over=None if binding is None else binding.over,
+        lost=0 if binding is None else binding.lost,
+        verdict=found.verdict.value,
+        proven=known is not None and found.verdict in (Verdict.PASS, Verdict.FAIL),
+        reason=capacities.summary(found),
+    )
 
 
 def _soak(found: Soak) -> list[VerdictRow]:

@@ -25,7 +25,11 @@ from pytest_realtime_asr.text.number_format import length
 _PREFIX = "audio-"
 
 
-class AudioLimit(Exception):
+class NotSent(Exception):
+    """Raised instead of sending audio that the options of the run do not allow."""
+
+
+class AudioLimit(NotSent):
     """Raised instead of sending audio that would exceed ``--realtime-max-audio``."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.ledger import Ended
 from pytest_realtime_asr.run.run import Run
 
@@ -29,13 +29,13 @@ async def in_thread(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
 def block(run: Run, work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the event loop of the run, wait for it, return its result.
 
-    `Lost`, `Ended` and `AudioLimit` are raised without the internal frames of their
+    `Lost`, `Ended` and `NotSent` are raised without the internal frames of their
     tracebacks.
     """
     __tracebackhide__ = True
     try:
         return run.loop.run(work)
-    except (Lost, Ended, AudioLimit) as error:
+    except (Lost, Ended, NotSent) as error:
         raise error.with_traceback(None) from None
 
 
@@ -44,5 +44,5 @@ async def awaited(run: Run, work: Coroutine[Any, Any, T]) -> T:
     __tracebackhide__ = True
     try:
         return await run.loop.wait(work)
-    except (Lost, Ended, AudioLimit) as error:
+    except (Lost, Ended, NotSent) as error:
         raise error.with_traceback(None) from None

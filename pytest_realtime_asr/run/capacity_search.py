@@ -6,17 +6,20 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import arguments
 from pytest_realtime_asr.load.arguments import MOST_STREAMS, Duration, seconds
-from pytest_realtime_asr.load.capacity import Capacity
+from pytest_realtime_asr.load.capacity import Capacity, Tried
 from pytest_realtime_asr.load.capacity_run import CapacityRun, plan_of
+from pytest_realtime_asr.load.cost import bounded_cost
 from pytest_realtime_asr.load.decision import Held
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.permission import overload_refusal
 from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.run.audio_account import AudioLimit
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.load_generator import LoadGenerator
 from pytest_realtime_asr.run.run import Run
@@ -71,9 +74,13 @@ class CapacitySearch:
         self._run = run
         self._ledger = ledger
         self._plan = plan
-        self._generator = LoadGenerator(run, ledger, plan, corpus, seed=seed)
+        self._generator = LoadGenerator(
+            run, ledger, plan, corpus, seed=seed, terms=terms
+        )
         clips = self._generator.clips
-        held = Held(terms.budgets, terms.thresholds, clips)
+        # A limit of a level's metric judges the confirmation, at the end of the test.
+        budgets = tuple(each for each in terms.budgets if each.metric in CATALOGUE)
+        held = Held(budgets, terms.thresholds, clips)
         held.check()
         self._search = CapacityRun(
             self,
@@ -85,16 +92,31 @@ class CapacitySearch:
                 max_time=seconds("max_time", max_time),
                 pause=min(_PAUSE, held_for / _RAMP),
                 q=held.strictest,
-                beyond=beyond,
+                beyond=beyond and self._may_overload(),
             ),
             held,
             load,
             plan.chunk,
+            told=self._told,
         )
 
     def search(self) -> Capacity:
-        """Run the search; blocks. Raises `AudioLimit`."""
-        return self._search.run()
+        """Run the search; blocks.
+
+        If a level would exceed ``--realtime-max-audio``, the search ends. Raises
+        `LoadRefused` if the options of the run do not allow the load.
+        """
+        plan = self._search.plan
+        self._generator.refuse(bounded_cost(plan.high, plan.max_time), whole=False)
+        self._generator.check(replace(self._search.load, streams=plan.high))
+        try:
+            found = self._search.run()
+        except AudioLimit as error:
+            if not self._search.levels:
+                raise
+            found = self._search.result(ended=str(error))
+        self._ledger.capacities.append(found)
+        return found
 
     def interrupt(self) -> None:
         """End the level that another thread runs."""
@@ -104,32 +126,29 @@ class CapacitySearch:
 
     def run(self, load: Load, *, number: int) -> Level:
         """Run a level whose sessions count for no limit of the test."""
-        return self._generator.level(load, purpose=Purpose.SEARCH)
+        return self._generator.run(load, purpose=Purpose.SEARCH)
 
     def ready(self) -> bool:
         """Wait until the server accepts sessions; ``False`` if it does not."""
-        run, access = self._run, self._plan.access
-        run.loop.run(run.servers.recovery.wait(access))
-        return not run.servers.recovery.has_given_up(access)
+        recovery = self._run.servers.recovery
+        return self._run.loop.run(recovery.is_there(self._plan.access))
 
     def count(self, level: Level) -> None:
         """Count the steady sessions of a level as those of the test."""
-        keys = {
-            (row.opened.started, row.measured.session)
-            for row in level.steady
-            if row.lost is not Loss.CANCELLED
-        }
-        ledger = self._ledger
-        for place, take in ledger.ended.items():
-            key = take.trace.started, take.session
-            if take.purpose is Purpose.SEARCH and key in keys:
-                ledger.ended[place] = replace(take, purpose=Purpose.TEST)
-        ledger.levels[:] = [
-            replace(each, purpose=Purpose.TEST)
-            if each.started == level.started
-            else each
-            for each in ledger.levels
-        ]
+        self._ledger.count_level(level)
+
+    def _told(self, tried: Tried) -> None:
+        if tried.level is not None:
+            self._generator.end(tried.level, tried.decision, tried.step)
+
+    def _may_overload(self) -> bool:
+        """Return whether the server may get more load than its capacity."""
+        here = self._plan.access.target.loopback
+        allowed = self._run.config.load.allow
+        why = overload_refusal(here=here, allowed=allowed)
+        if why is not None:
+            self._run.warn(why)
+        return why is None
 
 
 def _range(between: object) -> tuple[int, int]:

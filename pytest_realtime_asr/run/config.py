@@ -13,9 +13,11 @@ from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.load.executors import HERE, Place
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.requirements.known_failures import Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
+from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.redaction import Redactor
 
@@ -168,6 +170,20 @@ def time_limits(timeout: float, *, most: float = math.inf, wait: float = 0.0) ->
 
 
 @dataclass(frozen=True, slots=True)
+class LoadConfig:
+    """How tests put a server under load.
+
+    ``allow`` are the kinds of harm that are allowed on a server that is not on this
+    machine. A level is aborted when the share of lost sessions is above
+    ``most_errors``. ``place`` is where the streams run.
+    """
+
+    allow: frozenset[Harm] = frozenset()
+    most_errors: float = 0.2
+    place: Place = HERE
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurementConfig:
     """The configuration of a run.
 
@@ -176,7 +192,8 @@ class MeasurementConfig:
     ``parallel`` is true, sessions of different xdist workers may overlap. If
     ``private`` is true, no texts are reported. ``language`` is the tag of the language
     of the utterances that state none. ``max_audio`` is the largest length in s of the
-    audio that the run sends; ``None`` for no limit.
+    audio that the run sends; ``None`` for no limit. ``load`` is the configuration of
+    tests under load.
     """
 
     server: ServerConfig = ServerConfig()
@@ -188,6 +205,7 @@ class MeasurementConfig:
     private: bool = False
     language: str = ""
     max_audio: float | None = None
+    load: LoadConfig = LoadConfig()
 
     @property
     def redactor(self) -> Redactor:

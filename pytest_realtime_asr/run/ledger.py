@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Begun, Purpose, Transcription
+from pytest_realtime_asr.load.capacity import Capacity
+from pytest_realtime_asr.load.capacity_finding import CapacityFinding
+from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
@@ -25,7 +29,7 @@ CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 INTERRUPTED = Lost(Loss.CANCELLED, "the run was interrupted before the final came")
 
 
-LoadFinding = Drain | Soak
+LoadFinding = Drain | Soak | CapacityFinding | CrossTalkFinding
 """A result of a load that has a verdict of its own."""
 
 
@@ -52,8 +56,9 @@ class Ledger:
     utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
     sent in random order until the verdicts are decided. While the test has its
-    ``turn``, other workers run no sessions. ``levels`` are the levels of load that have
-    ended. ``closed`` says that the test has ended.
+    ``turn``, other workers run no sessions. ``records`` are the levels of load that
+    have ended, ``capacities`` the results of searches. ``closed`` says that the test
+    has ended.
     """
 
     test: str
@@ -63,8 +68,9 @@ class Ledger:
     ended: dict[int, Transcription] = field(default_factory=dict)
     order: RandomOrder | None = None
     parities: list[Parity] = field(default_factory=list)
+    records: list[LevelRecord] = field(default_factory=list)
     load_findings: list[LoadFinding] = field(default_factory=list)
-    levels: list[Level] = field(default_factory=list)
+    capacities: list[Capacity] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     closed: bool = False
     _adding: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -95,6 +101,37 @@ class Ledger:
         """Record the result of the utterance that began at this place."""
         self.ended[place] = take
         self.open.pop(place, None)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of load that have ended."""
+        return tuple(each.level for each in self.records)
+
+    def end_level(self, record: LevelRecord) -> None:
+        """Record a level of load that has ended.
+
+        Only the end of a level shows which sessions were the worst. Their traces are
+        added to the transcriptions of the test.
+        """
+        self.records.append(record)
+        rows = record.level.rows
+        kept = {(row.opened.started, row.measured.session): row.trace for row in rows}
+        for place, take in self.ended.items():
+            trace = kept.get((take.trace.started, take.session))
+            if trace is not None and take.kept is not None:
+                self.ended[place] = replace(take, written=trace)
+
+    def count_level(self, level: Level) -> None:
+        """Count the steady sessions of a level of a search as those of the test."""
+        self.records[:] = [
+            replace(each, level=replace(each.level, purpose=Purpose.TEST))
+            if each.level.number == level.number
+            else each
+            for each in self.records
+        ]
+        for place, take in self.ended.items():
+            if take.level == level.number and take.purpose is Purpose.SEARCH:
+                self.ended[place] = replace(take, purpose=Purpose.TEST)
 
     def refuse_closed(self) -> None:
         """Raise `Ended` if the test has ended."""

@@ -13,21 +13,39 @@ from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.load.admission import admission
 from pytest_realtime_asr.load.connection import connection
+from pytest_realtime_asr.load.cost import LoadCost, alone_cost, level_cost
+from pytest_realtime_asr.load.decision import Decision, Held, decide
 from pytest_realtime_asr.load.executor import Connection
 from pytest_realtime_asr.load.level import Level
+from pytest_realtime_asr.load.level_record import LevelRecord
+from pytest_realtime_asr.load.outcome import counted, limits_of, outcomes
+from pytest_realtime_asr.load.permission import load_refusal
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.runner import ALONE, Runner
 from pytest_realtime_asr.load.schedule import most_audio
+from pytest_realtime_asr.load.texts import cross_talk, solo
+from pytest_realtime_asr.load.trials import Step
 from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
 from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.run import load_preflight
+from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.number_format import length, several
+from pytest_realtime_asr.verdicts.budgets import Budget, Stat
+from pytest_realtime_asr.verdicts.limits import BudgetError
 
 MOST_CLIPS = 1200.0  # s of audio of the clips of a load at most; a worker keeps them
 
 _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a worker
+
+
+class LoadRefused(NotSent):
+    """Raised instead of a load that the options of the run do not allow."""
 
 
 class _Relay(Meter):
@@ -47,7 +65,7 @@ class LoadGenerator:
     """Runs levels of load for one test.
 
     The ``corpus`` gives the clips; of a large corpus, a random part is drawn with
-    ``seed``. Raises ValueError if the corpus is empty.
+    ``seed``. ``terms`` are those of the test. Raises ValueError if the corpus is empty.
     """
 
     def __init__(
@@ -58,8 +76,10 @@ class LoadGenerator:
         corpus: Iterable[Utterance],
         *,
         seed: int = 0,
+        terms: Terms | None = None,
     ) -> None:
         self._run = run
+        self._terms = terms
         self._ledger = ledger
         self._plan = replace(plan, pace=1.0)
         clips = [each.in_language(run.config.language) for each in corpus]
@@ -130,30 +150,100 @@ class LoadGenerator:
             finally:
                 self._meter = before
 
-    def level(
-        self, load: Load, *, compared: bool = True, purpose: Purpose = Purpose.TEST
-    ) -> Level:
-        """Run one level; its steady sessions are judged as those of the test.
+    def level(self, load: Load, *, compared: bool = True) -> Level:
+        """Run and record one level; its steady sessions are judged as those of a test.
 
-        ``compared`` and ``purpose`` are as in `Runner.run`. Blocks, so never call this
-        method on the event loop. Raises `AudioLimit`.
+        ``compared`` is as in `Runner.run`. Blocks, so never call this method on the
+        event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the run do
+        not allow the load.
         """
+        lengths = [each.duration for each in self._clips.values()]
+        self.refuse(alone_cost(lengths) + level_cost(load, lengths))
+        if compared:  # a soak has sessions of its own, which are not strange ones
+            self.check(load)
+        level = self.run(load, purpose=Purpose.TEST, compared=compared)
+        self.end(level, self._decision(level))
+        return level
+
+    def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
+        """Run one level whose steady sessions have this purpose; see `level`."""
+        load = replace(load, most_errors=self._run.config.load.most_errors)
         self._run.take_turn(self._ledger)
         self._run.loop.run(self._run.servers.recovery.wait(self._plan.access))
         with self.reserved([load]):
             self._streams = load.streams
             try:
-                level = self.runner().run(
+                return self.runner().run(
                     load,
-                    number=len(self._ledger.levels) + 1,
+                    number=len(self._ledger.records) + 1,
                     purpose=purpose,
                     compared=compared,
                 )
             finally:
                 self._run.progress("")
-        level = replace(level, purpose=purpose)
-        self._ledger.levels.append(level)
-        return level
+
+    def end(
+        self, level: Level, decision: Decision | None, step: Step | None = None
+    ) -> None:
+        """Record a level that has ended; warn if the server limits its clients.
+
+        ``decision`` and ``step`` are as in `LevelRecord`.
+        """
+        budgets = () if self._terms is None else self._terms.budgets
+        alone, limits = solo(level.alone, self._clips), limits_of(budgets)
+        ends = counted(outcomes(level.steady, alone, self._clips, limits))
+        mixed = cross_talk(level.steady, alone, self._clips)
+        record = LevelRecord(level, decision, ends, mixed, step)
+        self._run.level_ended(self._ledger, record, self._plan)
+        witness = level.witness
+        rows = [*level.rows, *witness.before, *witness.through, *witness.after]
+        if (found := admission(rows)) is not None:
+            self._run.warn(f"{self._ledger.test}: {found.text}")
+
+    def _decision(self, level: Level) -> Decision | None:
+        """Return the decision on those limits of the test that a level can decide.
+
+        Returns ``None`` if there are none. The verdicts at the end of the test do not
+        depend on it.
+        """
+        budgets = () if self._terms is None else self._terms.budgets
+        thresholds = () if self._terms is None else self._terms.thresholds
+        held = Held(tuple(filter(_decidable, budgets)), thresholds, self._clips)
+        if not (held.budgets or held.thresholds):
+            return None
+        try:
+            return decide(level, held)
+        except BudgetError:  # a metric was not measured, which the test's verdict says
+            return None
+
+    def refuse(self, cost: LoadCost, *, whole: bool = True) -> None:
+        """Raise `LoadRefused` if the options of the run do not allow a load.
+
+        ``whole`` says that all the audio of its cost is needed.
+        """
+        config = self._run.config
+        why = load_refusal(
+            cost,
+            here=self._plan.access.target.loopback,
+            allowed=config.load.allow,
+            max_audio=config.max_audio,
+            whole=whole,
+        )
+        if why is not None:
+            raise LoadRefused(why)
+
+    def check(self, load: Load) -> None:
+        """Warn of what would look like a saturated server.
+
+        Raises `LoadRefused` if the load would prove nothing. Blocks for the time of one
+        HTTP request.
+        """
+        self._run.take_turn(self._ledger)
+        lengths = [each.duration for each in self._clips.values()]
+        for found in load_preflight.findings(self._run, self._plan, load, lengths):
+            if found.hard:
+                raise LoadRefused(found.text)
+            self._run.warn(found.text)
 
     def _record(self, row: Row, purpose: Purpose) -> None:
         """Record a session as a transcription; any thread may call this method."""
@@ -172,6 +262,12 @@ class LoadGenerator:
                 self._ledger.test, self._plan.access, row.opened.end
             )
             self._run.ended(self._ledger, place, take)
+
+
+def _decidable(budget: Budget) -> bool:
+    """Return whether the sessions of one level can decide a budget."""
+    stats = {limit.stat for limit in budget.limits}
+    return budget.over is None and budget.metric in CATALOGUE and Stat.MAX not in stats
 
 
 def _audio(load: Load, lengths: Sequence[float]) -> float:

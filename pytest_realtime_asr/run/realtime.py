@@ -20,7 +20,7 @@ from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.workload import Load
-from pytest_realtime_asr.run.audio_account import AudioLimit
+from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.blocking import awaited, block, in_thread
 from pytest_realtime_asr.run.capacity_search import CapacitySearch
 from pytest_realtime_asr.run.drain import drain
@@ -332,7 +332,7 @@ class Realtime:
         )
         try:
             return soak.run()
-        except (Ended, AudioLimit) as error:
+        except (Ended, NotSent) as error:
             raise error.with_traceback(None) from None
 
     def _soak(self, corpus: Iterable[Utterance], **properties: Any) -> SoakTest:
@@ -419,7 +419,7 @@ class Realtime:
         )
         try:
             return generator.level(wanted)
-        except (Ended, AudioLimit) as error:
+        except (Ended, NotSent) as error:
             raise error.with_traceback(None) from None
 
     def capacity(
@@ -468,7 +468,7 @@ class Realtime:
         )
         try:
             return search.search()
-        except (Ended, AudioLimit) as error:
+        except (Ended, NotSent) as error:
             raise error.with_traceback(None) from None
 
     def _capacity(
@@ -496,7 +496,7 @@ class Realtime:
         wanted = arguments.load(hold=hold, ramp=ramp, seed=seed, **properties)
         self._ledger.refuse_closed()
         generator = LoadGenerator(
-            self._run, self._ledger, self._plan, corpus, seed=seed
+            self._run, self._ledger, self._plan, corpus, seed=seed, terms=self._terms
         )
         return generator, wanted
 

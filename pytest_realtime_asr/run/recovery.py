@@ -47,6 +47,13 @@ class Recovery:
                 self._given_up.add(url)
             self._suspects.discard(url)
 
+    async def is_there(self, access: Access) -> bool:
+        """Return whether a server answers; wait for it if it does not."""
+        url = access.target.websocket
+        self._suspects.add(url)
+        await self.wait(access)
+        return url not in self._given_up
+
     async def _is_back(self, access: Access) -> bool:
         if self.has_given_up(access):
             return False

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
+from pytest_realtime_asr.load.capacity_finding import CapacityFinding
+from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain
 from pytest_realtime_asr.load.level import Level as LoadLevel
+from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.load.level_values import judged_level
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.metrics import LEVELS
@@ -95,9 +98,10 @@ class Results:
     that are undecided and do not fail the test, and ``skipping`` those that skip it.
     ``paths`` maps labels to the trace files that were written. ``rerun`` is the command
     that runs the test again. ``unkept`` says why the traces of the test could not be
-    kept. In a ``private`` run no text may be quoted. ``reported`` has the reasons for
-    the failure that the user has seen already: those in the exception `Lost`, and those
-    found before the pools were judged.
+    kept. ``levels`` are the levels of load of the test. In a ``private`` run no text
+    may be quoted. ``reported`` has the reasons for the failure that the user has seen
+    already: those in the exception `Lost`, and those found before the pools were
+    judged.
     """
 
     test: str
@@ -119,6 +123,7 @@ class Results:
     unkept: str | None = None
     private: bool = False
     reported: tuple[Cause, ...] = ()
+    levels: tuple[LevelRecord, ...] = ()
     beside: tuple[Transcription, ...] = field(default=(), repr=False)
 
     @property
@@ -239,7 +244,7 @@ def cause_verdict(cause: Cause) -> Verdict:
     match cause:
         case Finding() | WerFinding() | RecallFinding() | Parity():
             return cause.verdict
-        case Drain() | Soak():
+        case Drain() | Soak() | CapacityFinding() | CrossTalkFinding():
             return cause.verdict
         case Comparison() if cause.invalid:
             return Verdict.INVALID

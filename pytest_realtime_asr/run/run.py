@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.load.executor import Executor
-from pytest_realtime_asr.load.processes import Processes
+from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.run.audio_account import AudioAccount
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, INTERRUPTED, Ledger
@@ -36,9 +36,11 @@ class Run:
     ``warm`` returns the corpus of the warm-up. ``shared`` is a folder that all workers
     of the run can access, ``None`` for a single process. Workers take turns, unless the
     configuration lets them run in parallel. When an utterance ends, each of the
-    ``sinks`` is called with the test id and the transcription. ``progress`` shows a
-    line to the user during the run; an empty line clears the previous line. ``warn``
-    takes a line that the user sees at the end of the run.
+    ``sinks`` is called with the test id and the transcription; when a level of load
+    ends, each of the ``level_sinks`` is called with the test id, the record of the
+    level and the plan of its sessions. ``progress`` shows a line to the user during the
+    run; an empty line clears the previous line. ``warn`` takes a line that the user
+    sees at the end of the run.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Run:
     ) -> None:
         self.config = config
         self.sinks: list[Callable[[str, Transcription], None]] = []
+        self.level_sinks: list[Callable[[str, LevelRecord, Plan], None]] = []
         self.progress: Callable[[str], None] = ignore
         self.warn: Callable[[str], None] = ignore
         self.turns = Turns(shared, parallel=config.parallel)
@@ -81,9 +84,9 @@ class Run:
 
     @property
     def executor(self) -> Executor:
-        """Where load runs: worker processes, which start when they are first used."""
+        """Where load runs; its workers start when they are first used."""
         if self._executor is None:
-            self._executor = Processes(os.cpu_count() or 1)
+            self._executor = self.config.load.place.executor()
         return self._executor
 
     @property
@@ -145,11 +148,24 @@ class Run:
         ledger.end(place, take)
         self._warn_of_doubts(take.utterance)
         for sink in self.sinks:
-            try:
+            with self._warning(sink, "utterances"):
                 sink(ledger.test, take)
-            except Exception as error:
-                why = error_text(error, private=self.redactor.private)
-                self.warn(f"{sink}: {why}; utterances are missing from this report")
+
+    def level_ended(self, ledger: Ledger, record: LevelRecord, plan: Plan) -> None:
+        """Record a level of load and pass it to all level sinks, as `ended` does."""
+        ledger.end_level(record)
+        for sink in self.level_sinks:
+            with self._warning(getattr(sink, "__self__", sink), "levels"):
+                sink(ledger.test, record, plan)
+
+    @contextmanager
+    def _warning(self, sink: object, what: str) -> Iterator[None]:
+        """Warn the user if a sink raises an error: ``what`` is missing from it."""
+        try:
+            yield
+        except Exception as error:
+            why = error_text(error, private=self.redactor.private)
+            self.warn(f"{sink}: {why}; {what} are missing from this report")
 
     def _warn_of_doubts(self, clip: Utterance) -> None:
         """Warn of a clip whose audio may be distorted, at most `_DOUBTED` times."""

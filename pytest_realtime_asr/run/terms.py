@@ -20,7 +20,8 @@ class Terms:
     violated requirement fails the test; ``None`` means that none does. ``parallel``
     says that other xdist workers may measure at the same time. If ``private`` is true,
     no message quotes a text. ``of_run`` are the limits of the run that judge the
-    test; ``budgets`` and ``thresholds`` contain them as well.
+    test; ``budgets`` and ``thresholds`` contain them as well. ``capacity`` is the
+    number of streams that a search for the capacity must prove; ``None`` for no limit.
     """
 
     dialect: str
@@ -35,6 +36,7 @@ class Terms:
     undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     private: bool = False
     of_run: RunLimits = NO_LIMITS
+    capacity: int | None = None
 
     @property
     def own(self) -> Terms:

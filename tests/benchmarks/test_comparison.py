@@ -22,6 +22,13 @@ def test_the_ratio_is_the_median_of_those_of_the_rounds() -> None:
     assert numbers[0].split() == ["3.00", "4.00", "0.50", "wanted:", "at", "most", "1"]
 
 
+def test_a_round_without_a_plain_figure_has_no_ratio() -> None:
+    assert Comparison("streams", "streams", [4, 6], [0, 3]).ratio == 2
+    nothing = Comparison("streams", "streams", [4], [0])
+    assert nothing.ratio is None
+    assert nothing.row.split()[-1] == "none"
+
+
 def test_both_ways_are_measured_in_turns() -> None:
     order: list[str] = []
 

@@ -56,7 +56,13 @@ def test_independent_sessions_keep_most_of_their_number() -> None:
 def test_a_slow_drift_shows_although_no_session_is_over_the_limit() -> None:
     number = np.repeat(np.arange(40), 25)
     drift = np.sin(np.arange(40) / 3)[number] + 0.2 * RNG.random(1000)
-    assert correlation(drift, 5.0, 0.95, number).inflation > 5
+    assert correlation(drift, 1.5, 0.95, number).inflation > 5
+
+
+def test_a_drift_far_below_the_limit_does_not_count() -> None:
+    number = np.repeat(np.arange(40), 25)
+    drift = np.sin(np.arange(40) / 3)[number] + 0.2 * RNG.random(1000)
+    assert correlation(drift, 50.0, 0.95, number).inflation == 1
 
 
 def test_a_correlation_over_several_windows_is_larger_than_within_one() -> None:

@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.faults.lateness import RECOVERY, STARVED
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.load import schedule
 from pytest_realtime_asr.load.behaviour import Behaviour, compare
+from pytest_realtime_asr.load.connection import connection
 from pytest_realtime_asr.load.decision import Held, decide
 from pytest_realtime_asr.load.executor import NotBegun
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.level_values import level_values
 from pytest_realtime_asr.load.outcome import Outcome, counted, limits_of, outcomes
+from pytest_realtime_asr.load.processes import Processes
 from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.runner import Runner
 from pytest_realtime_asr.load.texts import CrossTalk, cross_talk, solo
 from pytest_realtime_asr.load.work import unequal_work
+from pytest_realtime_asr.load.workload import Arrivals, Load
 from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.metrics.level_values import Estimate
-from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Stat
 from tests.support.loads import SHORT
-from tests.support.runs import ENGLISH, WARM, options, realtime
+from tests.support.runs import ENGLISH
+from tests.support.servers import plan
 
 pytestmark = pytest.mark.slow
 
@@ -44,35 +50,39 @@ STREAMS = 20
 class Bench:
     """Runs levels with the same worker processes."""
 
-    run: Run
+    loop: Loop
+    executor: Processes
 
     def level(
-        self, *arguments: str, clips: Sequence[Utterance] = TALK, **load: object
+        self,
+        *arguments: str,
+        clips: Sequence[Utterance] = TALK,
+        compared: bool = False,
+        **load: Any,
     ) -> Level:
-        """Return a level of load on a fake server with these arguments."""
-        given = {"ramp": "1s", "witnesses": 0, "seed": 3, **load}
+        """Return a level of load on a fake server with these arguments.
+
+        If it is ``compared``, its clips are also sent alone, which takes their length.
+        """
+        wanted = Load(**{"ramp": 1.0, "witnesses": 0, "seed": 3, **load})
         late = ("--final-delay", f"{DELAY:g}ms", "--corpus", "bundled:english")
         with FakeServer((*late, *arguments)) as fake:
-            self.run.begin("test")
-            level: Level = realtime(self.run, fake.url).load(
-                Corpus("clips", tuple(clips)),
-                **given,  # type: ignore[arg-type]
-            )
-            self.run.finish()
-        return level
+            given = plan(fake.url, pace=1.0)
+            runner = Runner(self.loop, given, connection(given), clips, self.executor)
+            return runner.run(wanted, compared=compared)
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    run = Run(options(pace="1"), lambda: WARM, shared=None)
-    yield Bench(run)
-    run.stop()
+def bench(loop: Loop) -> Iterator[Bench]:
+    executor = Processes(2)
+    yield Bench(loop, executor)
+    executor.stop()
 
 
 @pytest.fixture(scope="module")
 def sound(bench: Bench) -> Level:
     """A level on a sound server, which no check below may report."""
-    return bench.level(streams=STREAMS, hold="8s", witnesses=1)
+    return bench.level(compared=True, streams=STREAMS, hold=8, witnesses=1)
 
 
 def value(name: str, level: Level) -> Estimate:
@@ -111,7 +121,7 @@ def test_all_sessions_of_a_sound_server_are_done(sound: Level) -> None:
 
 def test_one_failed_session_is_a_loss_and_no_latency(bench: Bench) -> None:
     level = bench.level(
-        "--fault", "fails-50th-session", clips=[BIT], streams=12, hold="6s"
+        "--fault", "fails-50th-session", clips=[BIT], compared=True, streams=12, hold=6
     )
     expected = {Outcome.DONE: len(level.rows) - 1, Outcome.BROKEN: 1}
     assert all_outcomes(level, [BIT]) == expected
@@ -127,10 +137,10 @@ def test_open_arrivals_beyond_the_capacity_are_counted(bench: Bench) -> None:
         return bench.level(
             *arguments,
             clips=[BIT],
-            arrivals="constant",
-            rate="6/s",
+            arrivals=Arrivals.CONSTANT,
+            rate=6.0,
             streams=10,
-            hold="6s",
+            hold=6,
         )
 
     full, free = level("--capacity", "2"), level()
@@ -145,7 +155,7 @@ def test_sessions_that_the_client_holds_back_are_not_the_latency_of_the_server(
     bench: Bench,
 ) -> None:
     level = bench.level(
-        arrivals="constant", rate="6/s", streams=2, hold="6s", clips=[BIT]
+        arrivals=Arrivals.CONSTANT, rate=6.0, streams=2, hold=6, clips=[BIT]
     )
     assert level.not_begun[NotBegun.FULL] > len(level.rows) / 2
     assert DELAY <= median(finals(level.rows)) < 1.5 * DELAY
@@ -154,7 +164,7 @@ def test_sessions_that_the_client_holds_back_are_not_the_latency_of_the_server(
 
 
 def test_a_starved_stream_is_unfair(bench: Bench, sound: Level) -> None:
-    unfair = bench.level("--fault", "starves-one", streams=STREAMS, hold="10s")
+    unfair = bench.level("--fault", "starves-one", streams=STREAMS, hold=10)
     assert value("fairness", sound).value < 2
     assert value("fairness", unfair).value > 0.8 * (1 + 1000 * STARVED / DELAY)
     # A median over all sessions does not show it.
@@ -166,7 +176,7 @@ def overloaded(bench: Bench) -> Level:
     """A level beyond the capacity of a server that recovers slowly."""
     faults = ("--fault", "slow-recovery")
     return bench.level(
-        "--capacity", "4", *faults, streams=7, hold="6s", witnesses=1, varied=False
+        "--capacity", "4", *faults, streams=7, hold=6, witnesses=1, varied=False
     )
 
 
@@ -185,7 +195,9 @@ def test_the_witness_shows_an_overload(overloaded: Level, sound: Level) -> None:
 
 
 def test_cross_talk_is_named_with_both_sessions(bench: Bench) -> None:
-    level = bench.level("--fault", "mixes-one-in-ten", streams=STREAMS, hold="8s")
+    level = bench.level(
+        "--fault", "mixes-one-in-ten", compared=True, streams=STREAMS, hold=8
+    )
     found = mixed(level)
     assert found
     sessions = {row.measured.session for row in level.rows}
@@ -204,7 +216,7 @@ PLACES = 4
 @pytest.fixture(scope="module")
 def held(bench: Bench) -> Level:
     """A level at the capacity, where all modes of the server are the same."""
-    return bench.level("--capacity", str(PLACES), streams=PLACES, hold="8s")
+    return bench.level("--capacity", str(PLACES), streams=PLACES, hold=8)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +239,7 @@ def test_what_a_server_does_beyond_its_capacity(
         "--capacity-mode",
         mode,
         streams=2 * PLACES,
-        hold="6s",
+        hold=6,
     )
     found = compare(level, held)
     assert found is not None

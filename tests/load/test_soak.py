@@ -333,7 +333,7 @@ def test_a_soak_of_a_sound_server(start: Start, clips: str) -> None:
     assert len(beside.alone) == len(beside.empty) == 2
     assert ledger is not None
     assert ledger.load_findings == [found]
-    assert ledger.levels == [found.level]
+    assert ledger.levels == (found.level,)
     purposes = [take.purpose.value for take in ledger.takes]
     assert purposes.count("test") == len(found.level.steady) > 0
     assert purposes.count("witness") == 1

@@ -121,7 +121,7 @@ def test_too_much(realtime, corpus):
     result = project.run(REPORT, "--realtime-max-audio=60s")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*of audio of 10 streams for 70.0 s, the run would exceed*"]
+        ["the load sends up to * min of audio, but --realtime-max-audio=60s; raise *"]
     )
     assert project.rows() == []
 

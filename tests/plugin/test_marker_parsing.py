@@ -186,6 +186,15 @@ WRONG = {
         mark("wer_threshold", 0.1, 0.2),
         mark("wer_threshold", 0.1, limits=0.2),
     ],
+    "capacity: at_least=.* is not a number of streams; write the marker as in "
+    "capacity.at_least=40": [
+        mark("capacity", at_least=value) for value in (0, -1, True, "40", 4.5, None)
+    ],
+    "capacity: .*; write the marker as in capacity.at_least=40": [
+        mark("capacity"),
+        mark("capacity", 40),
+        mark("capacity", at_least=40, at_most=80),
+    ],
 }
 
 
@@ -246,6 +255,12 @@ def test_the_confidence_of_the_settings_holds_for_every_provable_limit() -> None
     assert found.undecided is UndecidedPolicy.WARN
 
 
+def test_the_largest_capacity_counts() -> None:
+    assert terms().capacity is None
+    marks = [mark("capacity", at_least=each) for each in (8, 40, 12)]
+    assert terms(*marks).capacity == 40
+
+
 def test_a_limit_is_named() -> None:
     given = changed(limits={"named": {"final": "2s", "few": 0.2}})
     named = [
@@ -277,6 +292,7 @@ def test_the_names_of_the_markers() -> None:
         "budget",
         "wer_threshold",
         "keyword_recall",
+        "capacity",
         "realtime_requirement",
         "realtime",
     ]

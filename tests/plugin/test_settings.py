@@ -13,7 +13,9 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from pytest_realtime_asr.conformance.config import CapacityConfig
 from pytest_realtime_asr.load import server_metrics
+from pytest_realtime_asr.load.executors import Place
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
@@ -230,7 +232,20 @@ CASES = {
     "max-audio": Case(
         "suite.max_audio", None, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
     ),
+    "soak": Case("suite.soak", None, (("1h", 3600.0), ("90", 90.0), ("2min", 120.0))),
+    "load-errors": Case(
+        "run.load.most_errors", 0.2, (("5%", 0.05), ("0.5", 0.5), (" 100 % ", 1.0))
+    ),
     "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
+    "load-executor": Case(
+        "run.load.place",
+        Place(),
+        (
+            ("processes", Place()),
+            ("processes:3", Place(3)),
+            ("dask:tcp://gpu-7:8786", Place(scheduler="tcp://gpu-7:8786")),
+        ),
+    ),
     "metrics-url": Case(
         "run.server.metrics_url",
         None,
@@ -309,6 +324,15 @@ MANY = {
             ),
         ),
     ),
+    "capacity": Case(
+        "suite.capacity.limits",
+        NO_LIMITS,
+        (
+            ("wer <= 12%", run_limits(["wer <= 0.12"])),
+            ("wer<=5%,drain p50<=1s", run_limits(["drain p50 <= 1s", "wer<=5%"])),
+            ("drain p95 <= 1s\nwer<=5%", run_limits(["drain p95 <= 1s", "wer<=5%"])),
+        ),
+    ),
     "report": Case(
         "reports",
         (),
@@ -318,6 +342,12 @@ MANY = {
             ("a.jsonl\njsonl:b", (("jsonl", Path("a.jsonl")), ("jsonl", Path("b")))),
         ),
     ),
+}
+SEARCH = {
+    "capacity-between",
+    "capacity-hold",
+    "capacity-confirm",
+    "capacity-max-time",
 }
 FILES = {
     "budget-profile",
@@ -334,7 +364,7 @@ ELSEWHERE = {"conformance", "api-key-env", "plan", *COMMANDS}
 
 
 def test_every_option_has_a_test_case() -> None:
-    assert {*CASES, *MANY, *FILES, *ELSEWHERE} == set(BY_NAME)
+    assert {*CASES, *MANY, *FILES, *SEARCH, *ELSEWHERE} == set(BY_NAME)
 
 
 @pytest.mark.parametrize("name", [*CASES, *MANY])
@@ -398,6 +428,51 @@ def test_margins_need_a_report_or_a_baseline_server() -> None:
         made(limit)
     with pytest.raises(SettingError, match="budget-profile: this option needs --realt"):
         made({"budget-profile": "l4"})
+
+
+CAPACITY: Given = {"capacity": ["wer <= 12%"]}
+
+
+def test_a_search_for_the_capacity_has_its_own_options() -> None:
+    given = {
+        "capacity-between": "2, 64",
+        "capacity-hold": "10s",
+        "capacity-confirm": "1min",
+        "capacity-max-time": "90s",
+    }
+    limits = run_limits(["wer <= 12%"])
+    assert made(CAPACITY).suite.capacity == CapacityConfig(limits)
+    assert made(CAPACITY, given).suite.capacity == CapacityConfig(
+        limits, (2, 64), 10.0, 60.0, 90.0
+    )
+    assert set(given) == SEARCH
+    for name, value in given.items():
+        with pytest.raises(SettingError, match=f"{name}: this option needs --realt"):
+            made({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("capacity-between", "500", "write both, such as 1,500"),
+        ("capacity-between", "8,7", "write both, such as 1,500"),
+        ("capacity-between", "0,8", "write both, such as 1,500"),
+        ("capacity-between", "1,2,3", "write both, such as 1,500"),
+        ("capacity-hold", "10ms", "10ms is not a time from 1s to a week"),
+        (
+            "capacity-max-time",
+            "5min",
+            "5min is shorter than one level",
+        ),
+        ("capacity", ["drain max <= 1s"], "no number of sessions proves a maximum"),
+        ("load-errors", "20", "'20' is not a share; write one such as 20% or 0.2"),
+        ("load-errors", "few", "'few' is not a share"),
+        ("soak", "0", "0 is not a time from 1s to a week"),
+    ],
+)
+def test_a_wrong_option_of_load(name: str, value: object, said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        made({**CAPACITY, name: value})
 
 
 def in_order(name: str, case: Case) -> None:
@@ -670,6 +745,11 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
             "http://gpu-7/metrics#top",
             "http://[::1/metrics",
         )
+    ),
+    "load-executor": (
+        ("threads", "'threads' is not a place for load; write processes, processes:N"),
+        ("processes:0", "'0' is not a whole number from 1 to 1024"),
+        ("dask:gpu-7", "'gpu-7' is not the address of a Dask scheduler; write one"),
     ),
     "max-streams": (
         ("0", "'0' is not a whole number from 1"),

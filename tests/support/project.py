@@ -71,6 +71,13 @@ class Project:
             return []
         return list(map(json.loads, (self.path / name).read_text().splitlines()))
 
+    def whole_lines(self, name: str = "out.jsonl") -> list[dict[str, Any]]:
+        """The lines of a report that another process is writing."""
+        if not (self.path / name).exists():
+            return []
+        text = (self.path / name).read_text()
+        return list(map(json.loads, text[: text.rfind("\n") + 1].splitlines()))
+
     def properties(self, name: str = "out.xml") -> dict[str, dict[str, str]]:
         """The properties of each test case, by the test's name."""
         found: dict[str, dict[str, str]] = {}

@@ -26,6 +26,7 @@ from pytest_realtime_asr.text.quantities import (
         (percent, "110 %", 1.1),
         (percent, ".5%", 0.005),
         (milliseconds, "1.2s", 1200),
+        (milliseconds, "1h", 3_600_000),
         (milliseconds, timedelta(seconds=1), 1000),
     ],
 )

@@ -1,0 +1,24 @@
+"""The verdict about sessions under load that contain the words of other sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_realtime_asr.load.texts import CrossTalk
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CrossTalkFinding:
+    """The ``sessions`` with cross-talk, at least one, of ``n`` in the steady parts.
+
+    No load excuses cross-talk, since what one user says reaches another.
+    """
+
+    sessions: tuple[CrossTalk, ...]
+    n: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict, ``FAIL``."""
+        return Verdict.FAIL

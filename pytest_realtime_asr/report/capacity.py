@@ -1,0 +1,217 @@
+"""The wording of a capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pytest_realtime_asr.load.behaviour import Beyond
+from pytest_realtime_asr.load.capacity import Capacity, LimitedBy, Setting, Tried
+from pytest_realtime_asr.load.capacity_finding import CapacityFinding
+from pytest_realtime_asr.load.decision import LimitDecision
+from pytest_realtime_asr.load.error_budget import ANY_RISK
+from pytest_realtime_asr.load.level_record import LevelRecord
+from pytest_realtime_asr.load.trials import Task, Trial, bounds, bracket
+from pytest_realtime_asr.load.work import unequal_work
+from pytest_realtime_asr.metrics import DECLARED, Unit
+from pytest_realtime_asr.report import level_rows, levels
+from pytest_realtime_asr.report.level_rows import LevelRow
+from pytest_realtime_asr.text.number_format import ms, plain, several, share
+from pytest_realtime_asr.verdicts.limits import WER
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+_LIMITS = {
+    LimitedBy.SERVER: "limited by the server",
+    LimitedBy.LOSSES: "limited by lost sessions, not by slow ones",
+    LimitedBy.CLIENT: "limited by the client itself",
+    LimitedBy.RANGE: "limited by the largest number of streams to try",
+    LimitedBy.TIME: "limited by the time for the search",
+    LimitedBy.ENDED: "limited by the early end of the search",
+}
+_ADVICE = {
+    LimitedBy.TIME: "; give the search more time",
+    LimitedBy.RANGE: "; try more streams",
+    LimitedBy.ENDED: "",
+}
+NOT_SEARCHED = "no capacity was searched for: call realtime.capacity in the test"
+
+
+def summary(finding: CapacityFinding) -> str:
+    """Return one line about the whole result."""
+    wanted = "" if finding.at_least is None else f" >= {finding.at_least}"
+    found = finding.capacity
+    if found is None:
+        return f"capacity{wanted}: {NOT_SEARCHED}"
+    return (
+        f"capacity{wanted}: {_streams(found)} ({'; '.join(_facts(found, finding))})"
+        f"{_advice(finding, found)}"
+    )
+
+
+def details(finding: CapacityFinding) -> str:
+    """Return the summary, and below it the levels of the search."""
+    found = finding.capacity
+    rows = [] if found is None else levels.table(list(_rows(found)))
+    return "\n".join([summary(finding), *(f"  {line}" for line in rows)])
+
+
+def so_far(records: Iterable[LevelRecord]) -> str:
+    """Return what the levels of a search have shown that has not ended.
+
+    Returns "" if no level belongs to a search.
+    """
+    trials = [
+        Trial(
+            Task(each.step, each.level.streams, each.level.load.hold, ANY_RISK),
+            each.decision,
+        )
+        for each in records
+        if each.step is not None and each.decision is not None
+    ]
+    if not trials:
+        return ""
+    proven, seen = bounds(trials), bracket(trials)
+    known = [
+        (proven.low, "proven to hold"),
+        (proven.high, "proven not to hold"),
+        (seen.low, "the largest level observed within the limits"),
+        (seen.high, "the smallest level observed over them"),
+    ]
+    found = [f"{streams} {what}" for streams, what in known if streams]
+    return f"the search has not ended; streams so far: {', '.join(found) or 'none'}"
+
+
+def _rows(found: Capacity) -> Iterator[LevelRow]:
+    for each in found.levels:
+        if each.level is not None:
+            yield level_rows.row(LevelRecord(each.level, each.decision, step=each.step))
+
+
+def _streams(found: Capacity) -> str:
+    """Return the number of streams and its interval."""
+    low, high = found.interval
+    above = "no upper bound" if high is None else f"below {high}"
+    if not low:
+        return f"no stream is proven to be held, {above}"
+    unconfirmed = "" if found.confirmed else ", not confirmed"
+    streams = several(found.streams, "stream")
+    return f"{streams}, 95% interval from {low}, {above}{unconfirmed}"
+
+
+def _facts(found: Capacity, finding: CapacityFinding) -> Iterator[str]:
+    """Yield what must be known to compare the capacity with another one."""
+    ended = f": {found.ended}" if found.ended else ""
+    yield _LIMITS[found.limited_by] + ended
+    if found.binding is not None:
+        yield _binding(found.binding)
+    if (above := _above(found)) is not None:
+        edge = "" if found.edge is None else f", a {found.edge}"
+        yield f"at {above.streams}: {_tried(above)}{edge}"
+        yield from _work(found, above)
+    if found.beyond is not None:
+        yield _beyond(found.beyond)
+    for failed, held in found.reversals:
+        yield f"not monotonous: {failed} failed and {held} held"
+    yield from _setting(found.setting)
+    yield f"keep-up: {' and '.join(_rule(finding))}"
+    yield from _witness(found)
+    if found.lost:
+        yield ", ".join(f"{count} {how}" for how, count in found.lost)
+
+
+def _setting(setting: Setting) -> Iterator[str]:
+    yield f"talk {plain(setting.talk)}"
+    yield f"clips of {setting.clip:.1f} s, at most {setting.longest:.1f} s"
+    yield f"chunk {1000 * setting.chunk:g} ms"
+    yield "random phase"
+    yield f"hold {plain(setting.hold)} s, confirmed for {plain(setting.confirm)} s"
+
+
+def _above(found: Capacity) -> Tried | None:
+    """Return the smallest level above the capacity; of several, the one with most."""
+    above = [each for each in found.levels if each.streams > found.streams]
+    if not (found.streams and above):
+        return None
+    return min(above, key=lambda each: (each.streams, -_sessions(each)))
+
+
+def _sessions(tried: Tried) -> int:
+    """Return the number of sessions that decide a level."""
+    binding = tried.decision.binding
+    return 0 if binding is None else binding.n
+
+
+def _tried(tried: Tried) -> str:
+    decision = tried.decision
+    if decision.reason:
+        return f"{'aborted' if decision.aborted else 'undecided'}, {decision.reason}"
+    if (binding := decision.binding) is None:
+        return "not judged"
+    return f"{binding.over} of {binding.n} over {binding.name}"
+
+
+def _work(found: Capacity, above: Tried) -> Iterator[str]:
+    """Yield how the work of the server differs at the capacity and above it."""
+    at = [each.level for each in found.levels if each.streams == found.streams]
+    held = next((each for each in reversed(at) if each is not None), None)
+    if held is None or above.level is None:
+        return
+    if (unequal := unequal_work(held, above.level)) is not None:
+        yield f"unequal work, so latencies do not compare: {unequal}"
+
+
+def _beyond(found: Beyond) -> str:
+    does = " and ".join(found.behaviours)
+    back = ""
+    if found.recovery is not None:
+        back = f", recovers in {found.recovery / 1000:.1f} s"
+    return f"at {found.streams}: {does}{back}"
+
+
+def _binding(found: LimitDecision) -> str:
+    """Return the limit that binds, with what was observed where it was missed."""
+    limit, value = _value(found.name, found.limit), _value(found.name, found.observed)
+    return f"{found.name} binds (limit {limit}, {value} observed)"
+
+
+def _witness(found: Capacity) -> Iterator[str]:
+    """Yield the witness alone and at the capacity, if it ran at both."""
+    last = [each for each in _rows(found) if each.streams == found.streams]
+    witness = last[-1].witness if last else None
+    if witness is None or witness.before is None or witness.through is None:
+        return
+    alone, through = witness.before.p95, witness.through.p95
+    times = [
+        f"{ms(each)} ms" if each is not None else "never" for each in (alone, through)
+    ]
+    yield f"witness p95 {times[0]} alone, {times[1]} at {found.streams}"
+
+
+def _rule(finding: CapacityFinding) -> Iterable[str]:
+    """Yield the limits that a stream must keep."""
+    for budget in finding.budgets:
+        for limit in budget.limits:
+            name = f"{budget.metric} {limit.name}"
+            yield f"{name} {limit.side.value} {_value(name, limit.value)}"
+    for threshold in finding.thresholds:
+        yield f"{WER} <= {share(threshold.limit)}"
+
+
+def _value(name: str, value: float) -> str:
+    """Return a value of the metric that a name begins with, with its unit."""
+    if name == WER:
+        return share(value)
+    timed = DECLARED[name.partition(" ")[0]].unit is Unit.MS
+    return f"{ms(value)} ms" if timed else plain(value)
+
+
+def _advice(finding: CapacityFinding, found: Capacity) -> str:
+    """Return what an undecided capacity needs, or ""."""
+    if finding.verdict is Verdict.INVALID:
+        return (
+            "; not attributed to the server: run more worker processes, or run them on "
+            "more machines with --realtime-load-executor"
+        )
+    if finding.verdict is not Verdict.INCONCLUSIVE:
+        return ""
+    usual = "; a longer confirmation narrows the interval"
+    return _ADVICE.get(found.limited_by, usual)

@@ -1,0 +1,22 @@
+"""The wording of cross-talk between sessions."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
+from pytest_realtime_asr.text.number_format import several
+
+_SHOWN = 10  # sessions with cross-talk that are named
+
+
+def summary(found: CrossTalkFinding) -> str:
+    """Return one line with the number of sessions, and the first of them."""
+    of = several(found.n, "session")
+    return f"cross-talk in {len(found.sessions)} of {of}: {found.sessions[0]}"
+
+
+def details(found: CrossTalkFinding) -> str:
+    """Return the summary, and below it the other sessions."""
+    more = [f"  {each}" for each in found.sessions[1:_SHOWN]]
+    if (left := len(found.sessions) - _SHOWN) > 0:
+        more.append(f"  and {left} more")
+    return "\n".join([summary(found), *more])
