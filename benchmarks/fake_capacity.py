@@ -38,7 +38,7 @@ CLIPS = (
     "digits-seven",
     "digits-room",
 )
-HOLD, CONFIRM, MOST_TIME = "10s", "20s", "10min"
+HOLD, CONFIRM, MOST_TIME = "10s", "40s", "15min"
 CHUNK = 0.1  # s
 # The fake server answers 250 ms after the commit. With one stream more than it has
 # places, a session waits for about a twelfth of a clip of 2.4 s, so 200 ms on average.
@@ -154,18 +154,21 @@ def report(mode: Mode, found: Capacity) -> Iterator[str]:
     """Yield the lines that say what a search found."""
     low, high = found.interval
     binding = "none" if found.binding is None else found.binding.name
+    verdict = found.verdict.value
     yield (
-        f"{mode.name}: {found.streams} streams ({low} to {high}), {found.verdict}, "
+        f"{mode.name}: {found.streams} streams ({low} to {high}), {verdict}, "
         f"limited by {found.limited_by}, binding {binding}, edge {found.edge}, "
         f"{found.seconds:.0f} s"
     )
     for each in found.levels:
         limit, level = each.decision.binding, each.level
-        shown = "" if limit is None else f"{limit.observed:.6g} of {limit.limit:g}"
+        shown = ""
+        if limit is not None:
+            shown = f"{limit.observed:.6g} of {limit.limit:g} ({limit.over}/{limit.n})"
         late = 0.0 if level is None else level.client_late
         yield (
-            f"  {each.step:8}{each.streams:4} {each.decision.verdict:13}"
-            f"proves {each.decision.proof:8} {shown}, client late {late:.0f} ms"
+            f"  {each.step.value:8}{each.streams:4} {each.decision.verdict.value:13} "
+            f"proves {each.decision.proof.value:8} {shown}, client late {late:.0f} ms"
             f" {each.decision.reason}"
         )
     yield f"  beyond: {found.beyond}"

@@ -38,10 +38,7 @@ pytestmark = pytest.mark.slow
 
 DELAY = 500.0  # ms from the commit to the final; the noise of a busy machine is less
 LIMIT = Budget("final_from_commit", (Limit(Stat.P99, 4 * DELAY),))
-TALK = tuple(
-    ENGLISH[name]
-    for name in ("turn-right", "open-door", "digits-four", "send-message", "go-forward")
-)
+TALK = tuple(ENGLISH[name] for name in ("turn-right", "open-door", "digits-four"))
 BIT = Utterance("bit", "and", SHORT)  # 0.4 s
 STREAMS = 20
 
@@ -67,7 +64,7 @@ class Bench:
         wanted = Load(**{"ramp": 1.0, "witnesses": 0, "seed": 3, **load})
         late = ("--final-delay", f"{DELAY:g}ms", "--corpus", "bundled:english")
         with FakeServer((*late, *arguments)) as fake:
-            given = plan(fake.url, pace=1.0)
+            given = plan(fake.url, pace=1.0, model="scripted")
             runner = Runner(self.loop, given, connection(given), clips, self.executor)
             return runner.run(wanted, compared=compared)
 
