@@ -33,7 +33,8 @@ def run(shard: Shard, name: str) -> None:
 
     The first message is `Begun`. The shard has an event loop on a thread of its own. It
     is cut off when the task is cancelled, which also happens when the client of the
-    cluster is gone. Raises what prevented a message from being made or taken.
+    cluster is gone; its queue then stays on the scheduler. Raises what prevented a
+    message from being made or taken.
     """
     wanted = _wanted()
     with _one, ThreadPoolExecutor(1) as pool:

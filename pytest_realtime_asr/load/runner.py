@@ -136,9 +136,10 @@ class Runner:
         """
 
         def sink(row: Row) -> None:
+            numbered = replace(row, level=self._number)
             if seen is not None:
-                seen.append(row)
-            self._tell(row, purpose)
+                seen.append(numbered)
+            self._sink(numbered, purpose)
 
         return LoneSessions(self._loop, self._plan, sink)
 
@@ -342,17 +343,15 @@ class Runner:
     ) -> None:
         match message:
             case Row():
-                found.rows.append(message)
-                self._tell(message, _purpose(message, purpose))
+                row = replace(message, level=self._number)
+                found.rows.append(row)
+                self._sink(row, _purpose(row, purpose))
             case ShardEnd():
                 found.ends.append(message)
                 found.pending.pop(message.worker, None)
             case ShardLost():
                 found.lost.append(message)
                 found.pending.pop(message.worker, None)
-
-    def _tell(self, row: Row, purpose: Purpose) -> None:
-        self._sink(replace(row, level=self._number), purpose)
 
 
 def _purpose(row: Row, steady: Purpose) -> Purpose:
@@ -396,5 +395,10 @@ def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ..
     """Return the rows, those with the latest finals of all shards with their traces."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
-    kept = {(row.stream, row.number): row for row in worst[:WORST]}
-    return tuple(kept.get((row.stream, row.number), row) for row in rows)
+    kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}
+    traces = (kept.get((row.stream, row.number), row.trace) for row in rows)
+    return tuple(map(_with_trace, rows, traces))
+
+
+def _with_trace(row: Row, trace: bytes | None) -> Row:
+    return row if trace is row.trace else replace(row, trace=trace)

@@ -61,7 +61,7 @@ def so_far(records: Iterable[LevelRecord]) -> str:
     """
     trials = [
         Trial(
-            Task(each.step, each.level.streams, each.level.load.hold, ANY_RISK),
+            Task(each.step, each.decision.streams, each.level.load.hold, ANY_RISK),
             each.decision,
         )
         for each in records

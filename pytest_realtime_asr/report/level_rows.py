@@ -147,7 +147,8 @@ def row(record: LevelRecord) -> LevelRow:
         number=level.number,
         step=None if record.step is None else record.step.value,
         counted=level.purpose is Purpose.TEST,
-        streams=level.streams,
+        # In a search, the streams of a decision include the witnesses.
+        streams=level.streams if decision is None else decision.streams,
         started=level.started,
         seconds=round(level.seconds, 3),
         hold=load.hold,

@@ -51,9 +51,12 @@ def executor(cluster: LocalCluster) -> Iterator[DaskCluster]:
 
 
 def local_cluster(workers: int) -> LocalCluster:
-    """A cluster on this machine, without a dashboard."""
+    """A cluster on this machine; all its ports are free ones."""
     return LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
     )
 
 

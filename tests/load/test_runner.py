@@ -203,7 +203,8 @@ def test_a_lost_worker_is_reported_with_its_streams(loop: Loop, row: Row) -> Non
     lost = ShardLost(0, "it ended with signal 9", (0, 1, 2))
     level, told = scripted(loop, row, lost)
     assert level.lost_workers == (lost,)
-    assert [each for each, _ in told] == [row]
+    assert [each for each, _ in told] == [replace(row, level=1)]
+    assert level.rows == (replace(row, level=1),)
 
 
 def test_a_worker_that_never_ends_is_lost(loop: Loop, row: Row) -> None:

@@ -32,9 +32,9 @@ from tests.support.servers import plan
 PLAN = plan("ws://127.0.0.1:9/v1/realtime")
 
 
-def row(level: Level, *limits: LimitDecision) -> LevelRow:
+def row(level: Level, *limits: LimitDecision, streams: int = 4) -> LevelRow:
     """Return the row of a level with the decisions on its limits."""
-    decision = decided(level.streams, limits) if limits else None
+    decision = decided(streams, limits) if limits else None
     return level_rows.row(LevelRecord(level, decision, step=Step.CONFIRM))
 
 
@@ -161,3 +161,4 @@ def test_the_limit_that_binds_is_named() -> None:
         verdict="FAIL",
     )
     assert row(levels.level([])).decision is None
+    assert row(levels.level([]), near, streams=5).streams == 5  # with the witness

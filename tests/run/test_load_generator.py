@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 
 from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.preflight import Finding, Subject
+from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.run import load_preflight
 from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.config import LoadConfig
+from pytest_realtime_asr.run.load_generator import LoadGenerator
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
 from tests.support.runs import Start, options, terms
@@ -58,3 +61,27 @@ def test_a_lack_that_proves_nothing_ends_the_load(
     monkeypatch.setattr(load_preflight, "findings", lambda *_: lacks)
     with pytest.raises(NotSent, match="memory: 1 MiB; 2 MiB needed; add memory"):
         load(start(), HERE)
+
+
+class Ran(Exception):
+    """Raised instead of running a level."""
+
+
+class Recorder:
+    """Stands for what runs the levels."""
+
+    def run(self, load: Load, **_: object) -> Level:
+        raise Ran(load.most_errors)
+
+
+def test_a_level_is_aborted_at_the_share_of_the_option(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_preflight, "findings", lambda *_: [found(hard=False)])
+    monkeypatch.setattr(LoadGenerator, "runner", lambda _: Recorder())
+    run = start(replace(options(), load=LoadConfig(most_errors=0.5)))
+    warned: list[str] = []
+    run.warn = warned.append
+    with pytest.raises(Ran, match=r"^0\.5$"):
+        load(run, HERE)
+    assert warned == ["memory: 1 MiB; 2 MiB needed; add memory"]
