@@ -112,6 +112,24 @@ def test_wrong(realtime, corpus):
     assert project.rows() == []
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        'load(corpus["turn-right"], streams=0, hold="60s")',
+        'capacity(corpus, between=(5, 2), hold="60s")',
+        'soak(corpus, duration="long")',
+        "drain(corpus, stop=None)",
+    ],
+)
+def test_a_wrong_argument_shows_no_internal_frame(project: Project, call: str) -> None:
+    project.write(f"def test_wrong(realtime, corpus):\n    realtime.{call}\n")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E  *ValueError: *"])
+    shown = [line for line in result.outlines if ".py:" in line]
+    assert [line for line in shown if "pytest_realtime_asr" in line] == []
+
+
 def test_a_load_counts_for_the_audio_limit(project: Project) -> None:
     project.write(
         """
