@@ -1,7 +1,7 @@
 """The command ``fake``: runs a fake server until a signal ends it.
 
-The first SIGINT or SIGTERM lets open utterances finish; the second ends the server at
-once, as the end of the lifeline does.
+The first SIGINT or SIGTERM lets open utterances finish. The second ends the server at
+once; so does the end of standard input, with ``--lifeline``.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--capacity",
         type=_capacity,
         metavar="N",
-        help="the number of utterances that the server recognises at the same time as "
-        "it should (default: any number)",
+        help="the number of utterances that the server can recognise properly at the "
+        "same time (default: any number)",
     )
     add(
         "--capacity-mode",
@@ -284,7 +284,7 @@ async def _serve(options: argparse.Namespace) -> int:
 async def _ended(
     fake: Fake, server: Server, draining: asyncio.Event, over: asyncio.Event
 ) -> None:
-    """Return when the server has drained after ``draining``, or at once at ``over``."""
+    """Wait until ``over`` is set, or ``draining`` is set and the server has drained."""
 
     async def drained() -> None:
         await draining.wait()

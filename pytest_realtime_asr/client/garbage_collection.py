@@ -1,8 +1,8 @@
 """The garbage collector during a measurement.
 
-A collection stops every session of the process, the longer the more objects there are:
-with hundreds of sessions for tens of milliseconds, which would be the client's own
-delay.
+A collection stops every session of the process, for longer if there are more objects.
+With hundreds of sessions, it takes tens of milliseconds. This time would count as the
+client's own delay.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from contextlib import contextmanager
 def quiet_gc() -> Iterator[None]:
     """Keep the collector from running until the end of the block.
 
-    It does not run at the start either, since sessions may be running. Objects that
-    exist at the start are left out of collections by hand as well. Reference cycles are
-    kept until the end of the block; all other memory is freed as always. Blocks may be
-    nested; the state from before is restored in any case.
+    It does not run at the start either, since sessions may be running. A collection
+    that the program calls explicitly leaves out the objects that existed at the start,
+    too. Reference cycles are kept until the end of the block; all other memory is freed
+    as always. Blocks may be nested; the earlier state is restored in any case.
     """
     enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.freeze()

@@ -40,8 +40,9 @@ T = TypeVar("T")
 class Loop:
     """Runs coroutines on a daemon thread until `stop`.
 
-    ``fast`` asks for the event loop of uvloop, if it is installed; ``fast`` then says
-    whether it is used. Raises InputError if the installed version is too old.
+    As an argument, ``fast`` asks for the event loop of uvloop, if it is installed. As
+    an attribute, it says whether this loop is used. Raises InputError if the installed
+    version is too old.
     """
 
     def __init__(self, *, fast: bool = False) -> None:
@@ -178,12 +179,12 @@ def _has_uvloop() -> bool:
     except PackageNotFoundError:
         return False
     if Version(installed) < Version(UVLOOP):
-        # A cancelled connect could leave its socket to the next session, which then
-        # gets the answers to another one.
+        # A cancelled connection attempt could leave its socket to the next session,
+        # which then gets the answers to another one.
         raise InputError(
             f"uvloop {installed} may hand the answers of a server to the wrong session "
-            f"after a connect was cancelled; install uvloop {UVLOOP} or later, or "
-            "uninstall uvloop"
+            f"after a connection attempt was cancelled; install uvloop {UVLOOP} or "
+            "later, or uninstall uvloop"
         )
     return True
 

@@ -45,7 +45,7 @@ LOSSES = {
 
 
 def ending(closed: Closed) -> Ending:
-    """Return how a session ended whose connection is closed."""
+    """Return how the session of a closed connection ended."""
     if closed.too_large:
         return Ending.CANCELLED
     if closed.protocol_error:

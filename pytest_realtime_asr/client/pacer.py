@@ -23,13 +23,13 @@ Blocked = Callable[[], Awaitable[None]]
 class Pacer:
     """Sends one piece of audio in frames, and records them.
 
-    ``frames`` is what the records have in common. ``step`` is the number of samples in
-    a frame. ``pace`` is in seconds of audio per second; 0 is as fast as the socket
-    accepts. ``begin`` is the time in ns at which the first sample is spoken. ``put``
-    sends a frame and waits until the socket has accepted it. ``after`` is called with
-    the number of samples of each frame that was sent; the audio ends early if it
-    returns true. ``path_delay`` returns the seconds by which the network path delays
-    the next frame, after the frame is due.
+    ``frames`` has the fields that are the same in all records. ``step`` is the number
+    of samples in a frame. ``pace`` is in seconds of audio per second; 0 is as fast as
+    the socket accepts. ``begin`` is the time in ns at which the first sample is spoken.
+    ``put`` sends a frame and waits until the socket has accepted it. ``after`` is
+    called with the number of samples of each frame that was sent; the audio ends early
+    if it returns true. ``path_delay`` returns the seconds by which the network path
+    delays the next frame, after the frame is due.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Pacer:
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, wire: Wire) -> Blocked | None:
-        """Send frames until one has to wait; ``None`` if all were sent.
+        """Send frames until one has to wait; return the function that waits for it.
 
-        The frame that has to wait is sent once the result was awaited; then the caller
-        calls `accepted`, and `run` again.
+        ``None`` if all were sent. The caller calls the function and awaits the end,
+        when the frame has been sent. It then calls `accepted`, and `run` again.
         """
         self._loop = asyncio.get_running_loop()
         self._wire = wire
@@ -104,7 +104,7 @@ class Pacer:
             self._waiter.set_result(blocked)
 
     def _send(self) -> Blocked | None:
-        """Send all frames that are due; return what the first other one waits for."""
+        """Send the frames that are due until one has to wait; see `run`."""
         recorder, wire = self._recorder, self._wire
         while not self._over:
             stop = min(self._next + self._step, self._samples)

@@ -11,11 +11,11 @@ PONG_TIMEOUT = 5.0  # s until a ping counts as unanswered; it is then the last p
 
 
 async def ping_regularly(wire: Wire, recorder: Recorder, *, interval: float) -> None:
-    """Ping the server each ``interval`` seconds until a ping is not answered.
+    """Ping the server every ``interval`` seconds until a ping is not answered.
 
     Only one ping is open at a time, so that pings do not pile up at a busy server. Ends
-    when the connection is closed; the server might still have answered the last ping,
-    so this ping is not recorded.
+    when the connection is closed. A ping that is open at that time is not recorded,
+    since the server could still have answered it later.
     """
     while True:
         sent = recorder.now()

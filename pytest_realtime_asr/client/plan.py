@@ -44,9 +44,8 @@ class Plan:
     is the version that the server reports. ``ping_interval`` is the time in seconds
     between two pings that measure the round trip. ``found`` says how the dialect was
     detected; it is "" if the user named the dialect. ``jitter`` is the largest random
-    delay in seconds with which the network path takes a frame of audio, as a mobile
-    network does; ``seed`` determines the delays. ``meter`` counts the audio that is
-    sent.
+    delay in seconds that the network path adds to a frame of audio, as a mobile network
+    does; ``seed`` determines the delays. ``meter`` counts the audio that is sent.
     """
 
     dialect: Dialect

@@ -1,7 +1,7 @@
 """The receiving side of a session.
 
-The frames of the server are recorded as they arrive. What they mean is read when it is
-waited for or asked for: while audio is sent, a frame costs its time stamp and a record.
+The frames of the server are recorded as they arrive. Their meaning is read only when it
+is needed: while audio is sent, a frame costs no more than its time stamp and a record.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _MOST_UNREAD = 256  # frames of a session for which nobody waits
 class Reception:
     """Records what the server sends, and reads it when asked.
 
-    ``turn`` is held by the session that reads, of all sessions of an event loop.
-    ``misfit`` says that the server speaks another dialect; it is "" if it does not.
-    ``failure`` is the exception of the client itself that ended the session. ``deaf``
-    says that the client has stopped reading, so that the end of the session counts as
-    an end by the client. ``seconds`` is the length of the audio that was sent.
-    ``changed`` is set by each frame of the server, and by the end of the session.
+    ``turn`` is shared by all sessions of an event loop; the one session that reads
+    holds it. ``misfit`` says that the server speaks another dialect; it is "" if it
+    does not. ``failure`` is the exception of the client itself that ended the session.
+    ``deaf`` says that the client has stopped reading, so that the end of the session
+    counts as an end by the client. ``seconds`` is the length of the audio that was
+    sent. ``changed`` is set by each frame of the server, and by the end of the session.
     """
 
     def __init__(self, plan: Plan, recorder: Recorder, turn: asyncio.Lock) -> None:
@@ -104,7 +104,8 @@ class Reception:
     def _update(self, most: int) -> None:
         """Let the inbox read at most ``most`` more frames.
 
-        If the dialect fails, the session is over; see `failure`.
+        If the code of the dialect raises an exception, the session is over; see
+        `failure`.
         """
         try:
             with self._updating:

@@ -1,4 +1,4 @@
-"""How a server refuses a session because it has too many."""
+"""The ways in which a server refuses a session when it has too many sessions."""
 
 from __future__ import annotations
 

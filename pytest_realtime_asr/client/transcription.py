@@ -97,10 +97,11 @@ class Transcription:
     `Lost` was raised in the test. The utterance was sent under ``conditions``.
     ``again`` says that the session is the retry of a session that the client disturbed.
     ``found`` says how the dialect was detected, and is empty if the user named the
-    dialect. ``kept`` is what was measured if the frames of the recording were dropped;
-    ``None`` if the recording is complete. ``written`` is then the trace as JSON Lines,
-    without secrets; ``None`` if the trace was dropped as well. ``level`` is the number
-    of the level of load in which it was sent; ``None`` if it was sent in none.
+    dialect. ``kept`` and ``written`` are ``None`` if the recording is complete. If its
+    frames were dropped, ``kept`` is what was measured before, and ``written`` is the
+    trace as JSON Lines, without secrets; ``None`` if the trace was dropped as well.
+    ``level`` is the number of the level of load in which it was sent; ``None`` if it
+    was sent in none.
     """
 
     utterance: Utterance
@@ -212,7 +213,7 @@ class Transcription:
         """Return the alignment of the text with the reference, for a WER threshold.
 
         Secrets are removed from the text first: a normaliser could change their
-        spelling, and they could not be recognised and removed later.
+        spelling, so that they could no longer be found and removed.
         """
         text = self.hypothesis
         clean = None if text is None else self.trace.redactor.clean(text)
@@ -223,7 +224,7 @@ class Transcription:
     def recognise(
         self, keywords: Sequence[str], normalizer: Normalizer | None
     ) -> Keywords:
-        """Return which keywords of the reference the text contains.
+        """Return which of the keywords in the reference are also in the text.
 
         As in `align`, secrets are removed from the text first.
         """
@@ -366,8 +367,8 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
 async def run_decoded(live: Live, audio: Audio, asset: str) -> Lost | None:
     """Open a session, send audio and close the session.
 
-    ``audio`` has the rate of the session, and ``asset`` is its name in the trace.
-    Return the loss, or ``None`` if there is a final.
+    ``audio`` has the rate of the session. ``asset`` is the name of the audio in the
+    trace. Return the loss, or ``None`` if there is a final.
     """
     try:
         await live.open()

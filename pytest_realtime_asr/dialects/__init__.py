@@ -126,11 +126,11 @@ class Server(Protocol):
 class Operations:
     """What the servers of a dialect show to their operators, over plain HTTP.
 
-    ``version`` is the version that the fake server stands for, and that ``GET
-    /version`` returns; it is empty if the servers have no such route. The others are
-    names in ``GET /metrics``, each empty if the servers do not show it: ``gauge`` is
-    the number of open sessions, ``counter`` that of all sessions so far, ``running``
-    and ``waiting`` are the numbers of requests that are computed and that wait, and
+    ``version`` is the version that the fake server imitates, and that ``GET /version``
+    returns; it is empty if the servers have no such route. The others are names in
+    ``GET /metrics``, each empty if the servers do not show it: ``gauge`` is the number
+    of open sessions, ``counter`` that of all sessions so far, ``running`` is the number
+    of requests that are being computed, ``waiting`` that of the requests that wait, and
     ``kv_cache`` is the used share of the KV cache, where 1 is all of it.
     """
 

@@ -45,7 +45,7 @@ class Capacity:
 class Place:
     """What one utterance gets of a server, until `Workload.end`.
 
-    All delays of the utterance are measured on ``clock``. A partial is sent with every
+    All delays of the utterance are measured on ``clock``. A partial is sent after every
     ``words_per_partial`` words. The delays are multiplied by ``delay_factor``.
     ``is_beyond`` says whether the server was at its capacity when the utterance began.
     """
@@ -62,16 +62,17 @@ class Workload:
 
     ``capacity`` is ``None`` for a server that serves any number. Beyond the capacity:
 
-    - ``queue``: an utterance waits until another one ends. Its recognition then runs at
-      real time, so that its partials and its final are late by the time it has waited.
+    - ``queue``: an utterance waits until another one ends. Its recognition then runs in
+      real time, so that its partials and its final are delayed by as long as it has
+      waited.
     - ``refuse``: a handshake is refused (`refuses`).
     - ``slow``: N places are shared by M > N utterances, so that the audio of all of
       them is recognised at N/M of real time. An utterance never catches up.
     - ``die``: the process must end when a further utterance begins (`is_deadly`).
     - ``text``: every third word of the utterances that began beyond the capacity is
       lost (`keeps_word`).
-    - ``less``: an utterance that began beyond the capacity gets a partial with every
-      third word only, and its delays are half as long.
+    - ``less``: an utterance that began beyond the capacity gets a partial only after
+      every third word, and its delays are half as long.
     """
 
     def __init__(self, capacity: Capacity | None = None) -> None:
@@ -106,7 +107,7 @@ class Workload:
 
     @property
     def since_overload(self) -> float:
-        """The time in s since more was asked than the capacity allows.
+        """The time in s since the end of the last overload.
 
         It is 0 during an overload, and ``inf`` if there was none.
         """

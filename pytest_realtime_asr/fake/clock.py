@@ -16,7 +16,7 @@ class Timer:
         self._call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Do not make the call; may be called after the call was made."""
+        """Drop the call of the timer; has no effect if the call was already made."""
         self._call = None
 
     def run(self) -> None:

@@ -1,7 +1,8 @@
 """Admission limits: a server or its proxy that accepts only a few sessions.
 
-A limit per address, key or proxy cannot be seen before a load. It shows in a load as
-refusals while few sessions are open, and is easily taken for the server's capacity.
+A limit per address, key or proxy cannot be seen before a load. During a load it appears
+as refusals while few sessions are open, and is easily mistaken for the server's
+capacity.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def admission(rows: Sequence[Row]) -> Finding | None:
 
     ``rows`` are all sessions of this client, the witnesses among them. There is a limit
     if at least `LEAST` sessions were refused, if about the same number of sessions was
-    open at each refusal and never more, and if this number is at most `FEW`.
+    open at each refusal, if more were open at no time, and if this number is at most
+    `FEW`.
     """
     refused = [row for row in rows if _is_refused(row)]
     accepted = [
@@ -51,7 +53,7 @@ def admission(rows: Sequence[Row]) -> Finding | None:
         f"than {largest}",
         "a load needs a server that accepts every session",
         "a limit on the sessions of an address or of a key looks like this; raise the "
-        "limit of the server or of its proxy, or take it for the capacity",
+        "limit of the server or of its proxy, or accept this limit as the capacity",
     )
 
 

@@ -1,15 +1,15 @@
 """What a server does with more streams than it holds.
 
 The level beyond the capacity is compared with a level that held, clip by clip, since
-the mix of clips differs. The thresholds lie between what a sound server shows from one
-level to the next (its latencies by up to a half, its partials and words by less than a
-tenth, no lost sessions but single ones) and what an overload makes of it: with half as
-many streams again, a third of the streams has no place.
+the mix of clips differs. The thresholds lie between two cases. From one level to the
+next, the latencies of a sound server change by up to a half, its partials and words by
+less than a tenth, and only single sessions are lost. An overload shows more: with 1.5
+times as many streams, a third of the streams has no place.
 
 A queue and a slower recognition both make the final late, but differ in the first text.
 A session that waits in a queue is served as a whole later, so its first text is late by
-as much as its final. A session that is recognised slowly begins in time and falls
-behind, so its first text is late by little.
+as much as its final. A session that is recognised slowly begins on time and falls
+behind, so its first text is only a little late.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Behaviour(enum.StrEnum):
     sessions with a reason. `HANGS`: finals do not come in time. `LOSES_TEXT`: words are
     missing in finals. `QUEUES`: sessions wait before they are served. `SLOWS`: all
     sessions are recognised more slowly. `SENDS_LESS`: it sends fewer partials, and so
-    looks faster than it is. `HOLDS`: nothing of all this.
+    looks faster than it is. `HOLDS`: none of these.
     """
 
     DIES = "dies"
@@ -67,8 +67,8 @@ class Beyond:
     are relative to the level that held: ``later`` is the median delay of the finals in
     ms, ``first_later`` that of the first texts, ``partials`` the ratio of the partials
     per second of audio, and ``words`` that of the words per final; ``None`` if no clip
-    has a final at both levels. ``recovery`` is the metric of the level with this name,
-    in ms; ``None`` without witnesses.
+    has a final at both levels. ``recovery`` is the value in ms of the metric
+    ``recovery`` of the level; ``None`` without witnesses.
     """
 
     streams: int
@@ -187,7 +187,7 @@ def _difference(
 
 
 def _ratio(before: Sequence[Row], after: Sequence[Row], value: _Value) -> float | None:
-    """Return the ratio of the sums over the clips; ``None`` if nothing was there."""
+    """Return the ratio of the sums over the clips; ``None`` if the sum before is 0."""
     pairs = _pairs(before, after, value)
     whole = sum(one for one, _ in pairs)
     return sum(two for _, two in pairs) / whole if whole else None

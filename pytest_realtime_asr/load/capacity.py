@@ -34,9 +34,10 @@ class LimitedBy(enum.StrEnum):
 
     `SERVER`: with more streams, a limit of the test is missed. `LOSSES`: it is missed
     only because sessions were lost, not because they were slow. `CLIENT`: with more
-    streams, the client itself is too slow to measure. `RANGE`: the server held the most
-    streams that were asked for. `TIME`: the search had no time left to prove a level.
-    `ENDED`: the search was ended early, for example since the server did not come back.
+    streams, the client itself is too slow to measure. `RANGE`: the server held even the
+    largest number of streams that the search may try. `TIME`: the search had no time
+    left to prove a level. `ENDED`: the search was ended early, for example since the
+    server did not come back.
     """
 
     SERVER = "server"
@@ -63,10 +64,11 @@ class Setting:
     """The load by which a capacity was measured; without it, the number means little.
 
     ``talk`` is the share of the time in which a stream speaks. ``clip`` is the mean
-    length of a clip and ``longest`` the largest, ``chunk`` the length of an audio
-    frame, ``ramp`` that of the ramp, all in s; the streams begin in it at random
-    phases. ``hold`` and ``confirm`` are the steady parts of a level in s.
-    ``witnesses`` is the number of streams beside the load.
+    length of a clip, ``longest`` the largest length, ``chunk`` the length of an audio
+    frame, and ``ramp`` that of the ramp, all in s. The streams begin in the ramp at
+    random phases. ``hold`` is the length in s of the steady part of a level, and
+    ``confirm`` that of the confirmation. ``witnesses`` is the number of streams beside
+    the load.
     """
 
     talk: float
@@ -114,11 +116,11 @@ class Capacity:
     the largest number that a level of the search proves to hold, or 0. The ``interval``
     runs from it to the smallest number that is proven not to hold (or to ``None``):
     with a confidence of 95 %, the capacity is at least the first and below the second.
-    ``binding`` is the limit that is missed first, or is nearest to its limit.
-    ``beyond`` is what the server does with half as many streams again; ``None`` if that
-    was not tried. ``levels`` are in the order in which they were run. ``seconds`` is
-    the time of the whole search. ``ended`` says why the search was ended early; "" if
-    it was not.
+    ``binding`` is the limit that is missed first, or else the limit that is nearest to
+    being missed. ``beyond`` is what the server does with 1.5 times as many streams;
+    ``None`` if that was not tried. ``levels`` are in the order in which they were run.
+    ``seconds`` is the time of the whole search. ``ended`` says why the search was ended
+    early; "" if it was not.
     """
 
     streams: int
@@ -170,7 +172,10 @@ class Capacity:
 
     @property
     def curve(self) -> tuple[Point, ...]:
-        """The isotonic curve of the share over the binding limit; proves nothing."""
+        """The isotonic curve of the share of sessions over the binding limit.
+
+        It proves nothing.
+        """
         return rising(self._trials)
 
     @property
@@ -237,9 +242,10 @@ def capacity(
 
 
 def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Return the levels at the smallest number of streams that is over a limit.
+    """Return the levels over a limit that have the smallest number of streams.
 
-    A level that is proven not to hold comes before one that only seems so.
+    A level that is proven not to hold is preferred to a smaller one that is only
+    observed to be over a limit.
     """
     proven = bounds(trials).high
     streams = bracket(trials).high if proven is None else proven
@@ -247,7 +253,7 @@ def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 
 def _binding(trials: Sequence[Trial]) -> LimitDecision | None:
-    """Return the limit that is missed first, or the one nearest to its limit."""
+    """Return the limit that is missed first, or else the nearest to being missed."""
     found = _failing(trials) or tuple(each for each in trials if each.decision.limits)
     limits = [each.decision.binding for each in found]
     known = [each for each in limits if each is not None]
@@ -275,11 +281,12 @@ def _limited_by(
 
 
 def _edge(trials: Sequence[Trial]) -> Edge | None:
-    """Return how the server leaves its limits; ``None`` if it was not seen to.
+    """Return how the server leaves its limits; ``None`` if this was not seen.
 
-    The neighbouring levels of the final bracket are compared: those that were run from
-    the largest proven to hold to the smallest proven not to, or observed not to. Levels
-    with the same number of streams are pooled.
+    The neighbouring levels of the final bracket are compared. The bracket starts at the
+    largest level that is proven to hold. It ends at the smallest level that is proven
+    not to hold or, without such a proof, was observed to be over a limit. Levels with
+    the same number of streams are pooled.
     """
     proven = bounds(trials)
     high = bracket(trials).high if proven.high is None else proven.high

@@ -14,8 +14,8 @@ class CapacityFinding:
     """A capacity, and what the test asks for.
 
     ``capacity`` is ``None`` if the test has searched for none. ``at_least`` is the
-    number of streams that the test asks for; ``None`` if any capacity will do. The
-    ``budgets`` and ``thresholds`` are what a stream must keep to be held.
+    number of streams that the test asks for; ``None`` if any capacity will do. A stream
+    is held if its sessions are within the ``budgets`` and ``thresholds``.
     """
 
     capacity: Capacity | None

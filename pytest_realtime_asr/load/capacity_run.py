@@ -77,12 +77,12 @@ def plan_of(
 class CapacityRun:
     """One search for the capacity of a server.
 
-    The levels are like ``load``, but for their streams, hold and seed. ``told`` is
+    The levels are like ``load``, except for their streams, hold and seed. ``told`` is
     called with each level when it has ended. The witnesses are among the streams of a
     level, since the server has to serve them too: a level of 12 streams has 11 and a
-    witness. Levels that only double or bisect run without witnesses, since a witness
-    before and after each would take longer than the level. ``chunk`` is in s. ``sleep``
-    and ``clock`` are those of `time`.
+    witness. The levels of the steps that double or bisect the number of streams have no
+    witnesses, since a witness before and after each level would take longer than the
+    level. ``chunk`` is in s. ``sleep`` and ``clock`` are those of `time`.
     """
 
     server: Server

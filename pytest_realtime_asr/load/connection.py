@@ -26,8 +26,8 @@ def connection(
     """Return the connection of a plan.
 
     A TLS context cannot be sent to another process, so the contents of its files are
-    given: ``ca``, ``certificate`` and ``key``, in PEM. A key that a command prints is
-    sent as it is now; a worker does not renew it.
+    given: ``ca``, ``certificate`` and ``key``, in PEM. An API key that a command prints
+    is sent with its present value; a worker does not renew it.
     """
     access = plan.access
     return Connection(

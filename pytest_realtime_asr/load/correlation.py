@@ -12,13 +12,13 @@ Three choices keep the test honest:
 
 - Neighbouring windows can be correlated too, so blocks of two and of four windows are
   looked at as well, as long as there are at least six blocks.
-- The scatter of the sessions over the limit says little if there are few of them. So
-  if their share is below 1 - q, the sessions over their own q-quantile and over their
-  median are looked at as well. This is left out if the limit is so far above the
-  q-quantile that what moves the values now does not bring them over it: by more than
+- The scatter of the sessions over the limit says little if there are few of them. So if
+  their share is below 1 - q, the sessions over their own q-quantile and over their
+  median are looked at as well. This is left out if the limit is too far away to be
+  reached by the present scatter, that is, if it is above the q-quantile by more than
   ten times the distance of the q-quantile from the median.
-- The largest of all these ratios counts, and the discount of Student's distribution for
-  a variance that is itself estimated.
+- Each number of sessions is also reduced by Student's distribution, since the variance
+  is itself estimated. The smallest of all these numbers counts.
 
 So the number is never larger than that of the sessions; for sessions that are
 independent it is about 0.8 times as large. A correlation that lasts longer than a few

@@ -68,7 +68,7 @@ def alone_cost(clips: Sequence[float]) -> LoadCost:
 
 
 def bounded_cost(streams: int, seconds: float) -> LoadCost:
-    """Return the cost of a test with at most so many streams and so much time.
+    """Return the cost of a test with at most ``streams`` streams and ``seconds`` s.
 
     This is for a search, whose levels are not known in advance.
     """

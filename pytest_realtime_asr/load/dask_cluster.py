@@ -107,7 +107,7 @@ class DaskCluster:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Turn the loss of the connection into `InputError`; TimeoutError is one."""
+        """Turn the loss of the connection, or a timeout, into `InputError`."""
         try:
             yield
         except OSError as error:
@@ -226,8 +226,8 @@ class _Connected:
     def _call(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call a method of Dask.
 
-        Raises TimeoutError after `_ANSWERING` s, and ConnectionError without a
-        connection, for which Dask would wait.
+        Raises TimeoutError after `_ANSWERING` s. Raises ConnectionError if there is no
+        connection, where Dask itself would wait for one.
         """
         if not self.alive:
             raise ConnectionError("the scheduler has closed the connection")
@@ -283,8 +283,9 @@ class _Connected:
             if found.error > _PRECISE:
                 raise InputError(
                     f"the clock of the Dask worker {worker} can be read only to within "
-                    f"{found.error * 1000:.0f} ms, more than {_PRECISE * 1000:.0f} ms; "
-                    "use workers that are nearer or less busy"
+                    f"{found.error * 1000:.0f} ms, and a load needs "
+                    f"{_PRECISE * 1000:.0f} ms; use workers that are nearer or less "
+                    "busy"
                 )
         return best
 
@@ -363,7 +364,7 @@ class _Connected:
 
 
 def offset(asked: float, clock: float, answered: float) -> Offset:
-    """Return the offset of a clock that was read between two times of the own one."""
+    """Return the offset of a clock, read between two readings of the client's clock."""
     return Offset(clock - (asked + answered) / 2, (answered - asked) / 2)
 
 
@@ -371,5 +372,6 @@ def _reason(running: _Running) -> str:
     """Return why a task has ended without the report of its shard."""
     if running.task.status == "error":
         error = running.task.exception(timeout=_ANSWERING)
-        return f"it failed on the Dask worker {running.worker}: {error_text(error)}"
+        why = error_text(error)
+        return f"its shard failed on the Dask worker {running.worker}: {why}"
     return f"the Dask worker {running.worker} was lost"

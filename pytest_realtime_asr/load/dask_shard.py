@@ -33,8 +33,8 @@ def run(shard: Shard, name: str) -> None:
 
     The first message is `Begun`. The shard has an event loop on a thread of its own. It
     is cut off when the task is cancelled, which also happens when the client of the
-    cluster is gone; its queue then stays on the scheduler. Raises what prevented a
-    message from being made or taken.
+    cluster is gone; its queue then stays on the scheduler. Raises the error that
+    occurred when a message was made or put into the queue.
     """
     wanted = _wanted()
     with _one, ThreadPoolExecutor(1) as pool:
@@ -70,13 +70,13 @@ def _put(messages: Queue, message: Message | Begun) -> None:
 def system_time() -> float:
     """Return the system clock of this process in s.
 
-    To call this on a worker also imports there what a shard needs.
+    A call on a worker also imports the modules that a shard needs.
     """
     return time.time()
 
 
 def _wanted() -> Callable[[], bool]:
-    """Return a function that tells whether the running task was not cancelled."""
+    """Return a function that returns true until the running task is cancelled."""
     worker = get_worker()
     key = worker.get_current_task()
 

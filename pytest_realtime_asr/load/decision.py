@@ -1,14 +1,15 @@
 """Decides whether a level of load held the limits of a test.
 
-A level *holds* a limit if this is proven of the sessions of its steady part, and
-*misses* it if the opposite is proven; otherwise the limit is undecided at this level.
-The proof of a quantile is the exact binomial test of any budget, with the number of
-sessions reduced if they are correlated (`pytest_realtime_asr.load.correlation`). The
-proof of a mean or of a word error rate is a bootstrap interval that resamples whole
-windows of time: the clips of a capacity test are given and the same at each level, so
-that the statement is about these clips, not about speech in general. A metric of a
-level is proven by its own interval, whose bounds err with 2.5 % each; it proves nothing
-at a smaller risk.
+A level *holds* a limit if the sessions of its steady part prove that the limit is met,
+and *misses* it if they prove the opposite; otherwise the limit is undecided at this
+level. A quantile is proven by the same exact binomial test as in every budget, with the
+number of sessions reduced if they are correlated
+(`pytest_realtime_asr.load.correlation`). The proof of a mean or of a word error rate is
+a bootstrap interval that resamples whole windows of time: the clips of a capacity test
+are given and the same at each level, so that the statement is about these clips, not
+about speech in general. A metric of a level is proven by its own interval. Each bound
+of this interval is wrong with a probability of 2.5 %, so it proves nothing if a smaller
+risk is asked for.
 
 A lost session is over every limit. The client's own delay can make a level INVALID, as
 in any verdict (`pytest_realtime_asr.verdicts.client_delay`).
@@ -88,8 +89,8 @@ class Proof(enum.StrEnum):
 class Risk:
     """The largest probabilities of a wrong proof.
 
-    ``holds`` is the probability of the proof that a level holds if it does not, and
-    ``misses`` that of the proof that it does not hold if it does.
+    ``holds`` is the probability that a level which does not hold is proven to hold.
+    ``misses`` is the probability that a level which holds is proven not to hold.
     """
 
     holds: float
@@ -101,7 +102,7 @@ USUAL = Risk(1 - CONFIDENCE, 1 - CONFIDENCE)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a stream must keep to be held: the limits of a test.
+    """The limits of a test, within which a stream counts as held.
 
     ``clips`` are the utterances by id, for the references of ``thresholds``.
     """
@@ -202,7 +203,7 @@ class Decision:
 
     @property
     def binding(self) -> LimitDecision | None:
-        """The limit that was missed by the most, or that is nearest to its limit."""
+        """The limit that was exceeded most, or else is nearest to being exceeded."""
         order = list(Verdict)
         return max(
             self.limits,
@@ -221,7 +222,7 @@ class Decision:
 
     @property
     def by_client(self) -> bool:
-        """Return whether the client itself decides the level."""
+        """Return whether the client itself, not the server, determines the result."""
         return self.verdict is Verdict.INVALID or (
             not self.within
             and not self.aborted

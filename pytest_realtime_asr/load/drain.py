@@ -39,9 +39,9 @@ class Moment(enum.StrEnum):
 class Closing(enum.StrEnum):
     """How a session ended after the stop.
 
-    `LAWFUL`: the server closed it with a code of `LAWFUL`. `ERROR`: the server closed
-    it with another code. `BROKEN`: the connection broke without a close frame. `OPEN`:
-    the server had not closed it when the grace was over.
+    `LAWFUL`: the server closed it with one of the codes that are valid at a stop.
+    `ERROR`: the server closed it with another code. `BROKEN`: the connection broke
+    without a close frame. `OPEN`: the server had not closed it when the grace was over.
     """
 
     LAWFUL = "lawful"
@@ -84,8 +84,8 @@ class Drain:
     """The result of a drain; all times are in seconds.
 
     ``sessions`` were open at the stop. ``grace`` is the time within which the server
-    must close them. ``stop_seconds`` is the time that the callable took that stops the
-    server; ``None`` if it had not returned at the end of the grace. ``accepted`` is the
+    must close them. ``stop_seconds`` is how long the callable that stops the server
+    took; ``None`` if it had not returned at the end of the grace. ``accepted`` is the
     number of new connections that the server accepted after the stop, and
     ``refused_after`` the time after the stop at which it first refused one; ``None`` if
     it refused none. ``failed`` are the reasons of the sessions that were lost before
@@ -138,8 +138,9 @@ class Drain:
         """The verdict of the drain.
 
         ``FAIL`` if an utterance that was complete got no final, if a connection broke
-        or was closed with an unlawful code, or if one was still open at the end of the
-        grace. ``INCONCLUSIVE`` if no utterance was complete without its final.
+        or was closed with a code that is not valid at a stop, or if one was still open
+        at the end of the grace. Otherwise ``INCONCLUSIVE`` if, at the stop, no complete
+        utterance was waiting for its final.
         """
         faults = self.faults
         if faults.keys() - {Fault.NONE_COMPLETE}:

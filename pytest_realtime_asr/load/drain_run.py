@@ -64,11 +64,11 @@ async def run(
 ) -> Drain:
     """Tell a server to stop while ``streams`` sessions are open; return what happened.
 
-    At the stop, the audio of half of the sessions became complete within the last
-    `LEAD` s, and the others are speaking, each at another position in its clip. Each
-    session goes on until the server closes it, for at most ``grace`` s. ``stop`` is
-    called in a thread of its own; an exception that it raises is raised here after the
-    sessions have ended. ``rate`` is the sample rate of the sessions in Hz.
+    At the stop, the audio of half of the sessions has been complete for at most `LEAD`
+    s. The others are still speaking, each at another position in its clip. Each session
+    goes on until the server closes it, for at most ``grace`` s. ``stop`` is called in a
+    thread of its own; an exception that it raises is raised here after the sessions
+    have ended. ``rate`` is the sample rate of the sessions in Hz.
     """
     chosen = _chosen(clips, streams, seed)
     audio = await asyncio.to_thread(

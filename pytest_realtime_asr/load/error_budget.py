@@ -3,11 +3,11 @@
 The interval of a capacity claims that, with a probability of at least 95 %, every proof
 that bounds it is right. A level has sessions of its own, and it is chosen only from the
 levels before it. So whatever the choice, a level errs with at most the probability that
-it was given: it is either one that holds, and can only be proven wrongly not to hold,
-or one that does not hold, and can only be proven wrongly to hold. The 5 % are shared:
+it was given. If it holds, the only wrong proof is that it does not hold; if it does not
+hold, the only wrong proof is that it holds. The 5 % are shared:
 
-- `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels, for a proof that is not
-  the aim of a level, such as that of a level of the search.
+- `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels. It is for proofs that a
+  level does not aim at, such as every proof of a level that only steers the search.
 - 4 % belong to the proofs that are aimed at: a confirmation is to be proven to hold, a
   level above not to hold. Each may spend a part of what is left (`next_error`). It gets
   its part back if it succeeds.
@@ -38,7 +38,7 @@ _PART = 0.625  # of what is left: 2.5 % at first; 50 to 75 % make little differe
 
 
 def next_error(trials: Sequence[Trial]) -> float:
-    """Return the probability of a wrong proof that the next proof may spend."""
+    """Return how much of the probability of an error the next proof may spend."""
     left = _AIMED
     for each in trials:
         if each.task.step is Step.CONFIRM and each.proof is not Proof.HOLDS:

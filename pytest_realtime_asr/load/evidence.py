@@ -30,7 +30,7 @@ class Evidence:
     _broken: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: Row, trace: Trace, *, drawn: bool) -> Row:
-        """Return the row, with its trace if this is known to be kept.
+        """Return the row, with its trace if this is certain to be kept.
 
         The trace of a slow session is kept until it is known which are the slowest.
         """

@@ -1,8 +1,8 @@
 """Executors: where the shards of a level run.
 
 A level is cut into shards, one for each worker. Each shard has an event loop of its own
-and sends back what its sessions measured. The interface has three calls, so that
-processes of this machine and a cluster can serve it.
+and sends back what its sessions measured. The interface has only three calls and a
+property, so that it can be implemented for processes of this machine and for a cluster.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Shard:
 
     ``streams`` are the numbers of its streams in the level. The level starts at
     ``start``, in s on the system clock, the same for all shards. A worker that is ready
-    later than ``deadline`` s after it does not begin. ``worker`` numbers the workers
-    from 0.
+    more than ``deadline`` s after the start does not begin. ``worker`` numbers the
+    workers from 0.
     """
 
     worker: int
@@ -85,11 +85,11 @@ class Shard:
 class ShardEnd:
     """The report of a worker when its last session has ended.
 
-    ``late`` is the p99 delay in ms of the audio frames by the client itself, ``lag``
-    the p99 delay of the clock ticks of the loop, and ``cpu`` the share of a core that
-    the loop used. ``not_begun`` counts, by reason, the sessions that were due and could
-    not begin. ``worst`` are the rows, with their traces, of the sessions with the
-    latest finals. ``seconds`` is the audio that was sent.
+    ``late`` is the p99 in ms of the delay that the client itself added to the audio
+    frames, ``lag`` the p99 delay of the clock ticks of the loop, and ``cpu`` the share
+    of a core that the loop used. ``not_begun`` counts, by reason, the sessions that
+    were due and could not begin. ``worst`` are the rows, with their traces, of the
+    sessions with the latest finals. ``seconds`` is the audio that was sent.
     """
 
     worker: int

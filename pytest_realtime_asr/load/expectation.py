@@ -25,8 +25,8 @@ class Expectation:
     """What to expect of levels that hold for ``hold`` s.
 
     The confirmation of a level with few streams is longer. ``inflation`` is the design
-    effect to expect: the sessions of a level are worth so many times fewer independent
-    sessions.
+    effect to expect: the number of sessions divided by it is the number of independent
+    sessions that they are worth.
     """
 
     plan: SearchPlan
@@ -67,7 +67,7 @@ class Expectation:
         return None
 
     def nearest(self, levels: Sequence[int]) -> int:
-        """Return the level whose share over the limit will have the lowest bound."""
+        """Return the level whose share over the limit has the lowest upper bound."""
 
         def upper(streams: int) -> float:
             n = self.independent(streams, self.hold)
@@ -80,8 +80,8 @@ class Expectation:
 def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
     """Return what to expect after the levels that have ended.
 
-    Levels far beyond the crossing say little about it: the share over a limit can stay
-    below 1, however high the load.
+    Levels far above the smallest level that was over a limit are left out, since the
+    share over a limit can stay below 1, however high the load.
     """
     found = bracket(trials)
     middle = found.high or found.low or plan.high

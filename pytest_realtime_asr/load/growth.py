@@ -4,9 +4,9 @@ A trend is the slope of points over time. The time is cut into windows of equal 
 and each window counts with the median of its points; the slope is that of the windows
 (`theil_sen`), with its interval (`theil_sen_interval`). The interval holds for any
 distribution, if the windows scatter independently around their line. Points that are
-neighbours do not scatter independently (a busy second makes the next one slow), but
-what lasts much shorter than a window stays within it. A single step, such as the memory
-that is allocated at the first request, is no trend: its interval includes zero.
+neighbours do not scatter independently (a busy second makes the next one slow), but an
+effect that is much shorter than a window stays within it. A single step, such as the
+memory that is allocated at the first request, is no trend: its interval includes zero.
 
 A trend is growth only if the whole interval is above zero, and if what was added over
 the whole time is more than is tolerated: with many points, every trend would be
@@ -75,9 +75,9 @@ class Growth:
     ``n`` is the number of values, ``seconds`` the time for which ``grown`` is stated.
     ``start`` is the value at the start of this time, by the trend, and ``slope`` what
     is added per hour, with its ``interval`` of confidence `CONFIDENCE`. ``grown`` is
-    what was added in ``seconds``, and ``allowed`` what may be. ``p`` is the p-value of
-    failures: the probability that as many of them, or more, are in the late half if
-    both halves fail equally often.
+    what was added in ``seconds``, and ``allowed`` is the most that may be added in this
+    time. ``p`` is the p-value of failures: the probability that as many of them, or
+    more, are in the late half if both halves fail equally often.
 
     The verdict is ``FAIL`` if the quantity grew, ``INVALID`` if it grew only because of
     the client's own delay, and ``INCONCLUSIVE`` if there are too few values.
@@ -96,7 +96,7 @@ class Growth:
 
     @property
     def excluded(self) -> bool:
-        """Whether the interval excludes a growth that is not tolerated."""
+        """Whether the upper bound of the interval is within the tolerated growth."""
         return self.interval[1] * self.seconds / _HOUR <= self.allowed
 
 
@@ -160,13 +160,13 @@ def trend(
 
 
 def failures(events: Sequence[tuple[float, bool]], start: float, stop: float) -> Growth:
-    """Return whether sessions failed more often in the late half of a time.
+    """Return whether sessions failed more often in the late half of a period.
 
     ``events`` are the times in s of the sessions, each with whether it failed. Failures
-    are too rare for windows, so the two halves are compared by Fisher's exact test,
-    one-sided, at the level of one side of the other intervals. The interval of the
-    difference of both shares follows from their exact intervals, each at half of the
-    error probability; it is wider than necessary.
+    are too rare for windows, so the two halves are compared by Fisher's exact test. It
+    is one-sided, with the error probability that one side of the interval of a trend
+    has. The interval of the difference of both shares follows from their exact
+    intervals, each at half of the error probability; it is wider than necessary.
     """
     middle, half = (start + stop) / 2, (stop - start) / 2
     early = [failed for at, failed in events if start <= at < middle]
@@ -205,10 +205,10 @@ def idle_memory(
 ) -> Growth:
     """Return whether memory grows only while an idle session is open.
 
-    ``points`` are the bytes by time. In the periods ``idle``, from a time to another in
-    s, an idle session was open and nothing else; in the periods ``empty``, nothing was.
-    The memory must have grown in each idle period, and in each of them faster than in
-    every empty one. ``grown`` is what an hour would add.
+    ``points`` are the bytes by time. A period is a start and an end in s. In the
+    periods ``idle``, one idle session was open and no other. In the periods ``empty``,
+    no session was open. The memory must have grown in each idle period, and in each of
+    them faster than in every empty one. ``grown`` is what an hour would add.
     """
     open_lines = [line(points, *period) for period in idle]
     others = [line(points, *period) for period in empty]

@@ -47,7 +47,7 @@ class Judge:
         self._delays = array("d")  # ns, of all frames of audio
 
     def row(self, sent: Sent) -> Row:
-        """Return the row of a session, with its trace if it is known to be kept."""
+        """Return the row of a session, with its trace if this is certain to be kept."""
         turn = sent.turn
         clip = self._shard.clips[turn.clip]
         id = clip.utterance.id

@@ -14,10 +14,10 @@ from pytest_realtime_asr.load.workload import Load, Phase
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """The sessions of the streams that ran beside a level, with nothing else there.
+    """The sessions of the witnesses: streams that are not part of the load of a level.
 
-    They are the same clips ``before``, ``through`` and ``after`` the level; with
-    ``through``, the load was steady.
+    They are the same clips ``before``, ``through`` and ``after`` the level; those of
+    ``through`` were sent while the load was steady.
     """
 
     before: tuple[Row, ...] = ()

@@ -112,7 +112,7 @@ def _answers(rows: Iterable[Row]) -> tuple[Answer, ...]:
 
 
 def _answer(row: Row) -> Answer:
-    """Return the final of a session; infinite if it was lost or is premature."""
+    """Return the latency of a final; infinite if it was lost or is premature."""
     measured = row.measured
     value = measured.metrics.get(FINAL)
     if row.lost or value is None or FINAL in measured.premature:

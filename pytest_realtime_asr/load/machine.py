@@ -48,7 +48,7 @@ def this_machine(root: Path = Path("/")) -> Machine:
 
 
 def raise_descriptors(needed: int) -> None:
-    """Let this process and its children open so many files and sockets.
+    """Let this process and its children open ``needed`` files and sockets.
 
     The soft limit is never lowered, and is raised up to the hard one. If the system
     does not allow this, the limit stays as it is.

@@ -1,8 +1,8 @@
 """The outcome of a session under load: what became of it, in one word.
 
 A server that refuses a session for lack of capacity does what it should, and one that
-lets it hang does not. So the outcomes are counted apart; all of them, but for those
-that the client cancelled, count as sessions of the level.
+lets it hang does not. So the outcomes are counted separately. All sessions except those
+that the client cancelled count as sessions of the level.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ class Outcome(enum.StrEnum):
 
     `REFUSED`: the server said that it has no capacity. `HUNG`: the final did not come
     in time. `BROKEN`: the session ended for another reason without a final. `LATE`: the
-    final came, but a latency is over its limit. `LOST_TEXT`: words are missing that
-    came without load. `CROSS_TALK`: the text contains the words of another session.
-    `CANCELLED`: the client ended the session, which says nothing about the server.
+    final came, but a latency is over its limit. `LOST_TEXT`: the text lacks words that
+    the text of the same clip without load has. `CROSS_TALK`: the text contains the
+    words of another session. `CANCELLED`: the client ended the session, which says
+    nothing about the server.
     """
 
     DONE = "done"
@@ -48,7 +49,7 @@ class Outcome(enum.StrEnum):
 
 
 LOST = frozenset({Outcome.REFUSED, Outcome.HUNG, Outcome.BROKEN})
-"""The outcomes of sessions without a final that the server has caused."""
+"""The outcomes that the server has caused, of sessions without a final."""
 
 
 def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:

@@ -39,7 +39,7 @@ class Subject(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A lack that could be taken for a saturated server.
+    """A lack that could be mistaken for a saturated server.
 
     ``found`` says what is there, ``needed`` what the load needs, and ``advice`` what to
     do. With a lack that is ``hard``, the load would prove nothing.
@@ -88,7 +88,7 @@ def preflight(
 
 
 def descriptors(streams: int) -> int:
-    """Return the number of descriptors that a worker with so many streams needs."""
+    """Return the number of descriptors that a worker with ``streams`` streams needs."""
     return streams + DESCRIPTORS
 
 
@@ -118,7 +118,7 @@ def _long_clips(load: Load, clips: Sequence[float]) -> Finding | None:
     return Finding(
         Subject.CLIPS,
         f"the steady part of {length(load.hold)} is shorter than {len(long)} of "
-        f"{several(len(clips), 'clip')}; the longest has {length(max(long))}",
+        f"{several(len(clips), 'clip')}; the longest lasts {length(max(long))}",
         "only sessions that start and end in the steady part are judged",
         "hold the load for longer, or leave these clips out",
         hard=len(long) == len(clips),
@@ -131,8 +131,8 @@ def _short_clips(clips: Sequence[float]) -> Finding | None:
         return None
     return Finding(
         Subject.CLIPS,
-        f"{len(short)} of {several(len(clips), 'clip')} have less than {SHORTEST:g} s; "
-        f"the shortest has {min(short):.2f} s",
+        f"{len(short)} of {several(len(clips), 'clip')} last less than {SHORTEST:g} s; "
+        f"the shortest lasts {min(short):.2f} s",
         f"a session should have at least {SHORTEST:g} s of audio",
         "the handshake takes a large part of these sessions; join the clips, or leave "
         "them out",
@@ -196,7 +196,7 @@ def _sessions(sessions: float | None) -> Finding | None:
 
 
 def _sessions_in(seconds: float, load: Load, clips: Sequence[float]) -> int:
-    """Return how many sessions start in a time, at most."""
+    """Return the largest number of sessions that start in a period of ``seconds`` s."""
     if load.arrivals is not None:
         return math.ceil(load.rate * seconds)
     return math.ceil(load.streams * load.talk * len(clips) * seconds / sum(clips))

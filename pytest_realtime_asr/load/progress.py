@@ -19,10 +19,10 @@ class Progress:
 
     ``number`` counts the levels of a test from 1. ``begun`` is the number of streams
     that have begun, ``done`` that of the sessions that have ended, and ``failed`` that
-    of those without a final. ``p95`` and ``witness`` are the p95 of `LATENCY` in ms of
-    the steady sessions so far and of the witnesses; ``None`` if none has ended.
-    ``late`` is the largest delay in ms of the client itself so far. ``left`` is the
-    time in s until the end of the steady part.
+    of those without a final. ``p95`` is the p95 of `LATENCY` in ms of the steady
+    sessions so far, and ``witness`` that of the witnesses; each is ``None`` if no such
+    session has ended. ``late`` is the largest delay in ms of the client itself so far.
+    ``left`` is the time in s until the end of the steady part.
     """
 
     number: int

@@ -1,7 +1,7 @@
 """Runs levels of load against one server.
 
-A level is cut into shards that start at one time. Their rows are collected in the
-thread of the caller, while the witnesses run on the event loop of the run.
+A level is cut into shards that all start at the same time. Their rows are collected in
+the thread of the caller, while the witnesses run on the event loop of the run.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Runner:
     ``clips``. Each row is passed to ``sink`` with its purpose, in the thread that
     called, or on a thread of ``loop`` for sessions outside the load. ``report`` gets
     the progress each second. ``metrics`` says where the server shows its own metrics,
-    which are read through each level. Raises `AudioError` if a clip cannot be decoded.
+    which are read again and again during each level. Raises `AudioError` if a clip
+    cannot be decoded.
     """
 
     def __init__(
@@ -154,9 +155,9 @@ class Runner:
         """Run a level and return its result.
 
         ``number`` counts the levels of the test, and ``purpose`` is that of the steady
-        sessions. Unless the level is ``compared`` with them, the clips are not sent
-        alone before. If the caller is interrupted, the shards are stopped, and all rows
-        that had ended have reached the sink.
+        sessions. If the level is ``compared`` with the clips without load, they are
+        sent alone before it. If the caller is interrupted, the shards are stopped, and
+        the rows of all sessions that had ended have reached the sink.
         """
         self._start_workers(self._workers(load))
         alone = self.alone() if compared else ()
@@ -263,7 +264,7 @@ class Runner:
         self._started = max(count, self._started)
 
     def _await_workers(self) -> None:
-        """Wait until the workers are ready, so that all begin the level in time.
+        """Wait until the workers are ready, so that all begin the level on time.
 
         A worker that is lost is started again by its next shard. Raises RuntimeError if
         a worker is not ready after `READY` s.
@@ -378,8 +379,8 @@ def _too_many_errors(load: Load, rows: Sequence[Row]) -> str:
     """Return why a level is aborted, or "".
 
     Sessions that were cut off by the client do not count, but those do that this
-    machine could not open. At least ten sessions must have ended; with up to ten
-    streams, one of each.
+    machine could not open. At least ten sessions must have ended, and they must be of
+    at least ten streams, or of all streams if there are fewer.
     """
     ended = [row for row in rows if row.lost is not Loss.CANCELLED or row.unopened]
     streams = {row.stream for row in ended}
@@ -390,12 +391,12 @@ def _too_many_errors(load: Load, rows: Sequence[Row]) -> str:
         return ""
     return (
         f"{lost} of {several(len(ended), 'session')} had no final, more than "
-        f"{load.most_errors:.0%}"
+        f"the allowed {load.most_errors:.0%}"
     )
 
 
 def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
-    """Return the rows, those with the latest finals of all shards with their traces."""
+    """Return the rows; those with the latest finals of all shards get their traces."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
     kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}

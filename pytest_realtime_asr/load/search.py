@@ -16,7 +16,7 @@ and reads no clock. Its steps:
 5. *Above*: a level is sought that is proven not to hold. While there is time, the
    interval is narrowed from the side where more can be gained: by confirming a higher
    level, or by proving that a lower one does not hold.
-6. *Beyond*: half as many streams again, to see what the server does.
+6. *Beyond*: 1.5 times as many streams, to see what the server does.
 
 The interval is that of `bounds`; `pytest_realtime_asr.load.error_budget` says why its
 two bounds are right together. It assumes monotony: that a server which does not hold a

@@ -38,7 +38,7 @@ class Load:
     """A level of load; all times are in seconds.
 
     ``streams`` is the number of streams. For an open load, it is the largest number of
-    sessions at a time; a session that is due when so many are open is not begun.
+    sessions at a time; a session that is due when this many are open is not begun.
     ``talk`` is the share of the time in which a stream of a closed load speaks; between
     two sessions the stream pauses. ``arrivals`` and ``rate``, in sessions per second,
     are set for an open load only. ``jitter`` is the largest random delay of a frame

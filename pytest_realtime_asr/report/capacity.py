@@ -198,7 +198,7 @@ def _witness(found: Capacity) -> Iterator[str]:
 
 
 def _rule(finding: CapacityFinding) -> Iterable[str]:
-    """Yield the limits that a stream must keep."""
+    """Yield the limits that a stream must meet to count as held."""
     for budget in finding.budgets:
         for limit in budget.limits:
             name = f"{budget.metric} {limit.name}"

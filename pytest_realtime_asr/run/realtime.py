@@ -451,7 +451,7 @@ class Realtime:
         say. The streams are doubled from the first number of ``between``, and bisected,
         with levels that last ``hold``. The result is confirmed by levels that last at
         least ``confirm``; their sessions are judged by the limits of the test. The
-        search takes at most ``max_time``. With ``beyond``, half as many streams again
+        search takes at most ``max_time``. With ``beyond``, 1.5 times as many streams
         show what the server does beyond its capacity. The other arguments are those of
         `load`.
 

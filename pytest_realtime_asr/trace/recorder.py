@@ -37,7 +37,7 @@ _COLUMNS = 5  # integers of a frame of audio: at, due, woke, start, stop
 
 @dataclass(frozen=True, slots=True)
 class AudioFrames:
-    """What the frames of one piece of audio have in common.
+    """The fields that are the same in all frames of one piece of audio.
 
     ``asset`` is the name of the audio. ``content`` is a frame without its audio. The
     other fields are those of `Record`.

@@ -109,7 +109,9 @@ def test_short_clips(clips: tuple[float, ...], lacks: int) -> None:
     assert len(short) == lacks
     for each in short:
         assert not each.hard
-        assert each.found == "2 of 3 clips have less than 1 s; the shortest has 0.40 s"
+        assert (
+            each.found == "2 of 3 clips last less than 1 s; the shortest lasts 0.40 s"
+        )
 
 
 # Workers, memory and other sessions

@@ -225,7 +225,7 @@ def test_a_server_that_dies_under_load_ends_the_level(
         output, _ = running.communicate(timeout=120)
     assert running.returncode == 1, output.decode()
     text = (project.path / "level.txt").read_text()
-    assert "had no final, more than 20%; ()" in text
+    assert "had no final, more than the allowed 20%; ()" in text
     lost = Counter(row["lost"] for row in project.rows())
     assert lost[""] >= 2
     assert lost["broke"] + lost["refused"] >= 2

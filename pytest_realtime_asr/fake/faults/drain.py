@@ -10,7 +10,9 @@ from pytest_realtime_asr.fake.faults.registry import Hooks, fault
 HANGING = 5.0  # s that `drain-hangs` waits after the last final
 
 
-@fault("drain-drops-finals", "sends no open final when it is told to stop")
+@fault(
+    "drain-drops-finals", "sends no finals of open utterances when it is told to stop"
+)
 class DrainDropsFinals(Hooks):
     """Closes all sessions at once, without the finals of their open utterances."""
 
@@ -28,7 +30,7 @@ class DrainHangs(Hooks):
 
 @fault("drain-1012", "closes with 1012 (service restart) when it is told to stop")
 class DrainRestarts(Hooks):
-    """Closes with 1012, which is a lawful code for a server that will come back."""
+    """Closes with 1012, which is a valid code for a server that will come back."""
 
     def drain(self, drain: Drain) -> Drain:
         return replace(drain, code=SERVICE_RESTART)

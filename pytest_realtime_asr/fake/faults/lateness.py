@@ -58,7 +58,7 @@ class StarvesOne(Hooks):
 class SlowRecovery(Hooks):
     """Sends finals late from the start of an overload to ``RECOVERY`` s after its end.
 
-    An overload is more than the capacity of the server.
+    An overload is a load above the capacity of the server.
     """
 
     def final_delay(self, seconds: float, *, session: int) -> float:
@@ -68,7 +68,7 @@ class SlowRecovery(Hooks):
 
 @fault("latency-grows", "sends finals 1 ms later for each second since its start")
 class LatencyGrows(Hooks):
-    """Sends finals later by ``GROWTH`` times the time since the start of the server."""
+    """Sends finals ``GROWTH`` s later for each second since the start of the server."""
 
     def __init__(self, state: ServerState) -> None:
         super().__init__(state)

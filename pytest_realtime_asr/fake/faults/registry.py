@@ -221,8 +221,8 @@ def fault(
 def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return what a fault needs and a dialect lacks; ``None`` if nothing is lacking.
 
-    A dialect is taken to have a thing if a requirement of the dialect is proven by a
-    fault that needs the thing. Whether it has a gauge is one of its `operations`. No
+    A dialect counts as having a thing if the check of one of its requirements is proven
+    with a fault that needs the thing. Its `operations` say whether it has a gauge. No
     dialect lacks a capacity, which is an option of a server.
     """
     needs = FAULTS[name].needs

@@ -25,9 +25,10 @@ Words = dict[bytes, Sequence[RecognisedWord]]
 
 
 class CachedRecogniser:
-    """Recognises audio as another recogniser does, whose words depend on audio alone.
+    """Recognises audio with another recogniser.
 
-    Only audio in the same chunks counts as repeated.
+    The words of that recogniser must depend on the audio alone. Only audio that is
+    divided into the same chunks counts as repeated.
     """
 
     def __init__(self, recogniser: Recogniser) -> None:
@@ -49,7 +50,10 @@ class CachedRecogniser:
 
 
 class CachedListener:
-    """Recognises one utterance; the recogniser gets its audio once a chunk is new."""
+    """Recognises one utterance.
+
+    As soon as a chunk is not in the cache, the recogniser gets the whole utterance.
+    """
 
     def __init__(self, recogniser: Recogniser, words: Words) -> None:
         self._recogniser = recogniser
@@ -83,7 +87,7 @@ class CachedListener:
             await self._listener.close()
 
     def _add(self, pcm: bytes) -> None:
-        """Include audio in the digest, whose key is the digest of the audio before."""
+        """Add audio to the digest; its key is the digest of all earlier audio."""
         digest = hashlib.blake2b(pcm, digest_size=_DIGEST, key=self._digest)
         self._digest = digest.digest()
 
