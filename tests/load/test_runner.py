@@ -191,7 +191,7 @@ def test_a_session_that_the_client_cut_off_is_not_judged(loop: Loop, row: Row) -
 def test_a_level_whose_sessions_are_not_opened_is_aborted(loop: Loop, row: Row) -> None:
     rows = [replace(unopened(row), stream=n % 10) for n in range(10)]
     level, _ = scripted(loop, *rows, ShardEnd(0))
-    assert level.aborted == "10 of 10 sessions had no final, more than 20%"
+    assert level.aborted.startswith("10 of 10 sessions had no final, more than")
 
 
 def unopened(row: Row) -> Row:
