@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pytest_realtime_asr.load.behaviour import Beyond
 from pytest_realtime_asr.load.curve import Point
-from pytest_realtime_asr.load.decision import Decision, LimitDecision, Proof
+from pytest_realtime_asr.load.decision import Decision, LimitDecision
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.search_plan import SearchPlan
 from pytest_realtime_asr.load.trials import (
@@ -19,6 +19,7 @@ from pytest_realtime_asr.load.trials import (
     Trial,
     bounds,
     bracket,
+    confirmed,
     of,
     reversals,
     rising,
@@ -110,15 +111,16 @@ class Tried:
 class Capacity:
     """The number of live streams that a server holds within the limits of a test.
 
-    ``streams`` is the largest number that is proven to hold, 0 if none is. The
-    ``interval`` runs from it to the smallest number that is proven not to hold (or to
-    ``None``): with a confidence of 95 %, the capacity is at least the first and below
-    the second. ``confirmed`` says that sessions which the search had not seen prove the
-    first. ``binding`` is the limit that is missed first, or else the limit that is
-    nearest to being missed. ``beyond`` is what the server does with 1.5 times as many
-    streams; ``None`` if that was not tried. ``levels`` are in the order in which they
-    were run. ``seconds`` is the time of the whole search. ``ended`` says why the search
-    was ended early; "" if it was not.
+    ``streams`` is the largest number that a confirmation proves to hold, by sessions
+    that the search had not seen; then ``confirmed`` is true. If there is none, it is
+    the largest number that a level of the search proves to hold, or 0. The ``interval``
+    runs from it to the smallest number that is proven not to hold (or to ``None``):
+    with a confidence of 95 %, the capacity is at least the first and below the second.
+    ``binding`` is the limit that is missed first, or else the limit that is nearest to
+    being missed. ``beyond`` is what the server does with 1.5 times as many streams;
+    ``None`` if that was not tried. ``levels`` are in the order in which they were run.
+    ``seconds`` is the time of the whole search. ``ended`` says why the search was ended
+    early; "" if it was not.
     """
 
     streams: int
@@ -222,16 +224,14 @@ def capacity(
     """Return the capacity that the levels of a search show."""
     trials = tuple(each.trial for each in levels)
     proven = bounds(trials)
-    confirmed = any(
-        each.streams == proven.low and each.proof is Proof.HOLDS
-        for each in of(trials, Step.CONFIRM)
-    )
+    held = confirmed(trials)
+    streams = held or proven.low
     return Capacity(
-        streams=proven.low,
-        interval=(proven.low, proven.high),
-        confirmed=confirmed,
+        streams=streams,
+        interval=(streams, proven.high),
+        confirmed=bool(held),
         binding=_binding(trials),
-        limited_by=_limited_by(trials, plan, confirmed=confirmed, ended=bool(ended)),
+        limited_by=_limited_by(trials, plan, confirmed=bool(held), ended=bool(ended)),
         setting=setting,
         levels=tuple(levels),
         beyond=beyond,

@@ -13,7 +13,7 @@ from pytest_realtime_asr.load.decision import Held, Proof, decide
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.search import following
 from pytest_realtime_asr.load.search_plan import SearchPlan
-from pytest_realtime_asr.load.trials import Step, Task, Trial
+from pytest_realtime_asr.load.trials import PROVING, Step, Task, Trial
 from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
 from pytest_realtime_asr.load.workload import Load
 
@@ -113,7 +113,7 @@ class CapacityRun:
                 break
             self._run(task)
         found = self.result(seconds=self.clock() - began, ended=ended)
-        counted = self._level(Step.CONFIRM, found.streams)
+        counted = self._confirming(found.streams)
         if counted is not None and found.confirmed:
             self.server.count(counted)
         return found
@@ -157,11 +157,11 @@ class CapacityRun:
         self.levels.append(tried)
         self.told(tried)
 
-    def _level(self, step: Step, streams: int) -> Level | None:
-        """Return the last level that was run for a step and is proven to hold."""
+    def _confirming(self, streams: int) -> Level | None:
+        """Return the last level that confirms this number of streams."""
         for each in reversed(self.levels):
             proven = each.decision.proof is Proof.HOLDS
-            if proven and each.step is step and each.streams == streams:
+            if proven and each.step in PROVING and each.streams == streams:
                 return each.level
         return None
 

@@ -48,6 +48,7 @@ from pytest_realtime_asr.stats import (
     proven_at_most,
     proven_over,
 )
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     Limit,
@@ -239,6 +240,13 @@ def decide(level: Level, held: Held, risk: Risk = USUAL) -> Decision:
     """
     # The client itself cut off the cancelled ones, so they say nothing of the server.
     rows = [row for row in level.steady if row.lost is not Loss.CANCELLED]
+    if unopened := [row for row in level.rows if row.unopened]:
+        return Decision(
+            level.streams,
+            Verdict.INVALID,
+            reason=f"{unopened_sessions(level)}: {unopened[0].reason}",
+            aborted=bool(level.aborted),
+        )
     if not rows:
         reason = level.aborted or "no session was planned to end in its steady part"
         verdict = Verdict.INVALID if level.lost_workers else Verdict.INCONCLUSIVE
@@ -262,6 +270,15 @@ def decide(level: Level, held: Held, risk: Risk = USUAL) -> Decision:
         limits,
         aborted=level.aborted,
         lost_workers=tuple(each.reason for each in level.lost_workers),
+    )
+
+
+def unopened_sessions(level: Level) -> str:
+    """Return how many sessions of a level this machine could not open."""
+    count = sum(row.unopened for row in level.rows)
+    return (
+        f"{count} of {several(len(level.rows), 'session')} could not be opened by this "
+        "machine"
     )
 
 

@@ -20,7 +20,7 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load.workload import Phase
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.trace.recording import Recording
-from pytest_realtime_asr.trace.records import End, Trace, Vantage
+from pytest_realtime_asr.trace.records import End, Ending, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Refusal, Timeline
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
@@ -83,6 +83,15 @@ class Row:
     worker: int = 0
     trace: bytes | None = field(default=None, repr=False)
     level: int | None = None
+
+    @property
+    def unopened(self) -> bool:
+        """Whether this machine could not open the connection of the session.
+
+        For example, no local port was free. This says nothing about the server.
+        """
+        known = self.opened
+        return known.opened is None and known.end.how is Ending.CANCELLED
 
     @property
     def seconds(self) -> float:

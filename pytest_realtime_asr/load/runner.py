@@ -359,6 +359,8 @@ def _purpose(row: Row, steady: Purpose) -> Purpose:
     """Return the purpose of a session; ``steady`` is that of the steady ones."""
     if row.lost is Loss.CANCELLED and row.reason == STOPPED:
         return Purpose.INTERRUPTED
+    if row.unopened:
+        return Purpose.DISTURBED
     return _PURPOSES.get(row.phase, steady)
 
 
@@ -376,11 +378,11 @@ def _decoded(utterance: Utterance, rate: int) -> Clip:
 def _too_many_errors(load: Load, rows: Sequence[Row]) -> str:
     """Return why a level is aborted, or "".
 
-    Sessions that were cut off by the client do not count. At least ten sessions must
-    have ended, and they must be of at least ten streams, or of all streams if there are
-    fewer.
+    Sessions that were cut off by the client do not count, but those do that this
+    machine could not open. At least ten sessions must have ended, and they must be of
+    at least ten streams, or of all streams if there are fewer.
     """
-    ended = [row for row in rows if row.lost is not Loss.CANCELLED]
+    ended = [row for row in rows if row.lost is not Loss.CANCELLED or row.unopened]
     streams = {row.stream for row in ended}
     if len(ended) < _JUDGED or len(streams) < min(load.streams, _JUDGED):
         return ""

@@ -30,7 +30,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pytest_realtime_asr.load.decision import Proof, Risk
+from pytest_realtime_asr.load.decision import Risk
 from pytest_realtime_asr.load.error_budget import (
     ANY,
     ANY_RISK,
@@ -40,6 +40,7 @@ from pytest_realtime_asr.load.error_budget import (
 from pytest_realtime_asr.load.expectation import Expectation, expectation
 from pytest_realtime_asr.load.search_plan import BEYOND, SearchPlan
 from pytest_realtime_asr.load.trials import (
+    PROVING,
     SEARCHING,
     Bracket,
     Step,
@@ -47,6 +48,7 @@ from pytest_realtime_asr.load.trials import (
     Trial,
     bounds,
     bracket,
+    confirmed,
     of,
 )
 
@@ -91,7 +93,7 @@ class _State:
 
     @property
     def proofs(self) -> tuple[Trial, ...]:
-        return of(self.trials, Step.CONFIRM, Step.ABOVE)
+        return of(self.trials, *PROVING)
 
     @property
     def ended(self) -> bool:
@@ -152,8 +154,7 @@ class _State:
         """Return the next level to be proven to hold, or not to hold."""
         if self.ended or len(self.proofs) >= _MOST_PROOFS:
             return None
-        confirmed = of(self.trials, Step.CONFIRM)
-        if any(each.proof is Proof.HOLDS for each in confirmed):
+        if confirmed(self.trials):
             return self._narrowing()
         found = bracket(self.trials)
         if found.low is not None:
@@ -167,7 +168,8 @@ class _State:
 
         ``low`` is the level that was observed to hold.
         """
-        plan, high = self.plan, bounds(self.trials).high
+        plan, proven = self.plan, bounds(self.trials)
+        high = proven.high
         most = max(plan.low, math.floor(low * _BELOW))
         tried = min((each.streams for each in self.proofs), default=most + 1)
         most = min(most, tried - 1)
@@ -181,6 +183,9 @@ class _State:
             # No proof can be expected, so a clearly lower level must do.
             lower = max(plan.low, math.floor(tried * _LOWER))
             streams = expected.nearest(range(plan.low, min(most, lower) + 1))
+        if not self.proofs:
+            # What the search itself has proven took less risk than a confirmation.
+            streams = max(streams, proven.low)
         return self._confirm(streams)
 
     def _confirm(self, streams: int) -> Task | None:
@@ -202,11 +207,11 @@ class _State:
     def _narrowing(self) -> Task | None:
         """Return the level whose proof would narrow the interval most."""
         plan, proven = self.plan, bounds(self.trials)
-        observed = bracket(self.trials).high
+        held, observed = confirmed(self.trials), bracket(self.trials).high
         high = plan.high + 1 if proven.high is None else proven.high
         high = min([high, *(n.streams for n in self.trials if n.decision.by_client)])
         tried = {each.streams for each in self.proofs}
-        levels = [each for each in range(proven.low + 1, high) if each not in tried]
+        levels = [each for each in range(held + 1, high) if each not in tried]
         if not levels:
             return None
         error, low = next_error(self.trials), None
@@ -220,7 +225,7 @@ class _State:
                 # Nothing can be expected, but the interval has no end yet.
                 above = [each for each in levels if each >= observed]
                 missed = min(above) if proven.high is None and above else None
-        if missed is not None and (low is None or high - missed >= low - proven.low):
+        if missed is not None and (low is None or high - missed >= low - held):
             short = self.expect(plan.hold).missing(levels, error, _SURE)
             return self._above(missed, plan.hold if short == missed else longest)
         return None if low is None else self._confirm(low)

@@ -26,6 +26,8 @@ class Step(enum.StrEnum):
 
 SEARCHING = frozenset({Step.DOUBLE, Step.BISECT, Step.RETEST})
 """The steps whose levels steer the search by their observed statistics."""
+PROVING = frozenset({Step.CONFIRM, Step.ABOVE})
+"""The steps whose levels are run for a proof, with sessions that steer nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,17 @@ def bounds(trials: Sequence[Trial]) -> Bounds:
         if each.proof is Proof.HOLDS and (high is None or each.streams < high)
     ]
     return Bounds(max(held, default=0), high)
+
+
+def confirmed(trials: Sequence[Trial]) -> int:
+    """Return the largest level that a level of `PROVING` proves to hold, or 0."""
+    high = bounds(trials).high
+    held = [
+        each.streams
+        for each in of(trials, *PROVING)
+        if each.proof is Proof.HOLDS and (high is None or each.streams < high)
+    ]
+    return max(held, default=0)
 
 
 def bracket(trials: Sequence[Trial]) -> Bracket:

@@ -106,7 +106,7 @@ def _facts(found: Capacity, finding: CapacityFinding) -> Iterator[str]:
     if (above := _above(found)) is not None:
         edge = "" if found.edge is None else f", a {found.edge}"
         yield f"at {above.streams}: {_tried(above)}{edge}"
-        yield from _work(found, above)
+    yield from _work(found)
     if found.beyond is not None:
         yield _beyond(found.beyond)
     for failed, held in found.reversals:
@@ -149,14 +149,25 @@ def _tried(tried: Tried) -> str:
     return f"{binding.over} of {binding.n} over {binding.name}"
 
 
-def _work(found: Capacity, above: Tried) -> Iterator[str]:
-    """Yield how the work of the server differs at the capacity and above it."""
+def _work(found: Capacity) -> Iterator[str]:
+    """Yield how the work of the server differs at the capacity and at other levels.
+
+    The smallest level and the next one above are compared with it. A server that does
+    less under load may hold all the streams that were tried.
+    """
     at = [each.level for each in found.levels if each.streams == found.streams]
     held = next((each for each in reversed(at) if each is not None), None)
-    if held is None or above.level is None:
+    least = min(found.levels, key=lambda each: each.streams, default=None)
+    if held is None or least is None:
         return
-    if (unequal := unequal_work(held, above.level)) is not None:
-        yield f"unequal work, so latencies do not compare: {unequal}"
+    below = least.level if least.streams < found.streams else None
+    above = _above(found)
+    pairs = ((below, held), (held, None if above is None else above.level))
+    for one, other in pairs:
+        if one is None or other is None:
+            continue
+        if (unequal := unequal_work(one, other)) is not None:
+            yield f"unequal work, so latencies do not compare: {unequal}"
 
 
 def _beyond(found: Beyond) -> str:

@@ -14,6 +14,18 @@ from pytest_realtime_asr.run.run import Run
 T = TypeVar("T")
 
 
+def checked(make: Callable[[], T]) -> T:
+    """Return what a function makes of the arguments that a test gives.
+
+    ValueError and `Ended` are raised without the internal frames of their tracebacks.
+    """
+    __tracebackhide__ = True
+    try:
+        return make()
+    except (ValueError, Ended) as error:
+        raise error.with_traceback(None) from None
+
+
 async def in_thread(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
     """Run a function that blocks in a thread; ``interrupt`` ends it early."""
     __tracebackhide__ = True

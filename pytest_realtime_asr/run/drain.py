@@ -12,7 +12,9 @@ from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import arguments, drain_run
 from pytest_realtime_asr.load.arguments import Duration
+from pytest_realtime_asr.load.cost import LoadCost
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.run import load_preflight
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.load_sessions import LoadSessions
 from pytest_realtime_asr.run.run import Run
@@ -32,7 +34,8 @@ def drain(
 ) -> Coroutine[Any, Any, Drain]:
     """Return the coroutine of `Realtime.drain`.
 
-    Raises ValueError for wrong arguments, before the coroutine is awaited.
+    Raises ValueError for wrong arguments, before the coroutine is awaited. The
+    coroutine raises `LoadRefused` if the options of the run do not allow the load.
     """
     clips = list(what)
     if not clips:
@@ -69,7 +72,9 @@ async def _drain(
     silence = max(plan.limits.silence, grace)
     plan = replace(plan, limits=replace(plan.limits, silence=silence))
     longest = await asyncio.to_thread(lambda: max(clip.duration for clip in clips))
-    with run.account.reserved(streams * longest, several(streams, "stream")) as meter:
+    audio = streams * longest
+    load_preflight.refuse(run, plan, LoadCost(streams, audio, longest + grace))
+    with run.account.reserved(audio, several(streams, "stream")) as meter:
         plan = replace(plan, meter=meter)
         sessions = LoadSessions(
             run, ledger, plan, purpose=Purpose.DRAIN, concurrency=streams

@@ -16,12 +16,16 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load.admission import admission
 from pytest_realtime_asr.load.connection import connection
 from pytest_realtime_asr.load.cost import LoadCost, alone_cost, level_cost
-from pytest_realtime_asr.load.decision import Decision, Held, decide
+from pytest_realtime_asr.load.decision import (
+    Decision,
+    Held,
+    decide,
+    unopened_sessions,
+)
 from pytest_realtime_asr.load.executor import Connection
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.load.outcome import counted, limits_of, outcomes
-from pytest_realtime_asr.load.permission import load_refusal
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.runner import ALONE, Runner
 from pytest_realtime_asr.load.schedule import most_audio
@@ -33,6 +37,7 @@ from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.run import load_preflight
 from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.ledger import Ledger
+from pytest_realtime_asr.run.load_preflight import LoadRefused
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.number_format import length, several
@@ -44,8 +49,8 @@ MOST_CLIPS = 1200.0  # s of audio of the clips of a load at most; a worker keeps
 _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a worker
 
 
-class LoadRefused(NotSent):
-    """Raised instead of a load that the options of the run do not allow."""
+class Unopened(NotSent):
+    """Raised after a level in which this machine could not open sessions."""
 
 
 class _Relay(Meter):
@@ -154,15 +159,19 @@ class LoadGenerator:
         """Run and record one level; its steady sessions are judged as those of a test.
 
         ``compared`` is as in `Runner.run`. Blocks, so never call this method on the
-        event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the run do
-        not allow the load.
+        event loop. Raises `AudioLimit`, `LoadRefused` if the options of the run do not
+        allow the load, and `Unopened` if this machine could not open sessions.
         """
-        lengths = [each.duration for each in self._clips.values()]
-        self.refuse(alone_cost(lengths) + level_cost(load, lengths))
+        self.refuse(self.cost(load))
         if compared:  # a soak has sessions of its own, which are not strange ones
             self.check(load)
         level = self.run(load, purpose=Purpose.TEST, compared=compared)
         self.end(level, self._decision(level))
+        if found := [row for row in level.rows if row.unopened]:
+            raise Unopened(
+                f"{unopened_sessions(level)}, so the load was smaller than planned: "
+                f"{found[0].reason}"
+            )
         return level
 
     def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
@@ -216,21 +225,17 @@ class LoadGenerator:
         except BudgetError:  # a metric was not measured, which the test's verdict says
             return None
 
+    def cost(self, load: Load) -> LoadCost:
+        """Return the cost of a level, and of its clips without load."""
+        lengths = [each.duration for each in self._clips.values()]
+        return alone_cost(lengths) + level_cost(load, lengths)
+
     def refuse(self, cost: LoadCost, *, whole: bool = True) -> None:
         """Raise `LoadRefused` if the options of the run do not allow a load.
 
         ``whole`` says that all the audio of its cost is needed.
         """
-        config = self._run.config
-        why = load_refusal(
-            cost,
-            here=self._plan.access.target.loopback,
-            allowed=config.load.allow,
-            max_audio=config.max_audio,
-            whole=whole,
-        )
-        if why is not None:
-            raise LoadRefused(why)
+        load_preflight.refuse(self._run, self._plan, cost, whole=whole)
 
     def check(self, load: Load) -> None:
         """Warn of what would look like a saturated server.

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.load.cost import LoadCost
 from pytest_realtime_asr.load.machine import this_machine
+from pytest_realtime_asr.load.permission import load_refusal
 from pytest_realtime_asr.load.preflight import Finding, preflight
 from pytest_realtime_asr.load.runner import PER_WORKER
 from pytest_realtime_asr.load.server_metrics import Gauge, Unreadable, read
 from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.run import Run
+
+
+class LoadRefused(NotSent):
+    """Raised instead of a load that the options of the run do not allow."""
 
 
 def findings(
@@ -39,3 +46,19 @@ def _open_sessions(run: Run, plan: Plan) -> float | None:
         return read(source).get(Gauge.SESSIONS)
     except Unreadable:  # the levels tell it
         return None
+
+
+def refuse(run: Run, plan: Plan, cost: LoadCost, *, whole: bool = True) -> None:
+    """Raise `LoadRefused` if the options of the run do not allow a load.
+
+    ``whole`` says that all the audio of its cost is needed.
+    """
+    why = load_refusal(
+        cost,
+        here=plan.access.target.loopback,
+        allowed=run.config.load.allow,
+        max_audio=run.config.max_audio,
+        whole=whole,
+    )
+    if why is not None:
+        raise LoadRefused(why)

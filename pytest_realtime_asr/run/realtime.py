@@ -21,7 +21,7 @@ from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.run.audio_account import NotSent
-from pytest_realtime_asr.run.blocking import awaited, block, in_thread
+from pytest_realtime_asr.run.blocking import awaited, block, checked, in_thread
 from pytest_realtime_asr.run.capacity_search import CapacitySearch
 from pytest_realtime_asr.run.drain import drain
 from pytest_realtime_asr.run.ledger import Ended
@@ -79,7 +79,7 @@ class AsyncRealtime:
 
     async def soak(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         streams: int = 8,
         duration: Duration = "1h",
@@ -95,7 +95,7 @@ class AsyncRealtime:
 
     async def drain(
         self,
-        what: Iterable[Utterance],
+        what: Utterance | Iterable[Utterance],
         *,
         stop: Callable[[], object],
         streams: int = 8,
@@ -111,7 +111,7 @@ class AsyncRealtime:
 
     async def load(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         streams: int,
         hold: Duration,
@@ -143,7 +143,7 @@ class AsyncRealtime:
 
     async def capacity(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         between: tuple[int, int] = (1, 500),
         hold: Duration = "60s",
@@ -301,7 +301,7 @@ class Realtime:
 
     def soak(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         streams: int = 8,
         duration: Duration = "1h",
@@ -335,14 +335,20 @@ class Realtime:
         except (Ended, NotSent) as error:
             raise error.with_traceback(None) from None
 
-    def _soak(self, corpus: Iterable[Utterance], **properties: Any) -> SoakTest:
+    def _soak(
+        self, corpus: Utterance | Iterable[Utterance], **properties: Any
+    ) -> SoakTest:
         """Return the soak with these properties. Raises ValueError."""
         __tracebackhide__ = True
-        return SoakTest(self._run, self._ledger, self._plan, corpus, **properties)
+        return checked(
+            lambda: SoakTest(
+                self._run, self._ledger, self._plan, _several(corpus), **properties
+            )
+        )
 
     def drain(
         self,
-        what: Iterable[Utterance],
+        what: Utterance | Iterable[Utterance],
         *,
         stop: Callable[[], object],
         streams: int = 8,
@@ -369,7 +375,7 @@ class Realtime:
 
     def load(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         streams: int,
         hold: Duration,
@@ -424,7 +430,7 @@ class Realtime:
 
     def capacity(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         between: tuple[int, int] = (1, 500),
         hold: Duration = "60s",
@@ -472,17 +478,24 @@ class Realtime:
             raise error.with_traceback(None) from None
 
     def _capacity(
-        self, corpus: Iterable[Utterance], **arguments: Any
+        self, corpus: Utterance | Iterable[Utterance], **arguments: Any
     ) -> CapacitySearch:
         """Return the search. Raises ValueError."""
         __tracebackhide__ = True
-        return CapacitySearch(
-            self._run, self._ledger, self._plan, self._terms, corpus, **arguments
+        return checked(
+            lambda: CapacitySearch(
+                self._run,
+                self._ledger,
+                self._plan,
+                self._terms,
+                _several(corpus),
+                **arguments,
+            )
         )
 
     def _load(
         self,
-        corpus: Iterable[Utterance],
+        corpus: Utterance | Iterable[Utterance],
         *,
         hold: Duration,
         ramp: Duration | None,
@@ -491,14 +504,27 @@ class Realtime:
     ) -> tuple[LoadGenerator, Load]:
         """Return what puts load on the server, and the level. Raises ValueError."""
         __tracebackhide__ = True
-        if ramp is None:
-            ramp = timedelta(seconds=seconds("hold", hold) / _RAMP)
-        wanted = arguments.load(hold=hold, ramp=ramp, seed=seed, **properties)
-        self._ledger.refuse_closed()
-        generator = LoadGenerator(
-            self._run, self._ledger, self._plan, corpus, seed=seed, terms=self._terms
-        )
-        return generator, wanted
+
+        def make() -> tuple[LoadGenerator, Load]:
+            length = seconds("hold", hold) / _RAMP
+            wanted = arguments.load(
+                hold=hold,
+                ramp=timedelta(seconds=length) if ramp is None else ramp,
+                seed=seed,
+                **properties,
+            )
+            self._ledger.refuse_closed()
+            generator = LoadGenerator(
+                self._run,
+                self._ledger,
+                self._plan,
+                _several(corpus),
+                seed=seed,
+                terms=self._terms,
+            )
+            return generator, wanted
+
+        return checked(make)
 
     def _transcribe(
         self,
@@ -550,7 +576,7 @@ class Realtime:
 
     def _drain(
         self,
-        what: Iterable[Utterance],
+        what: Utterance | Iterable[Utterance],
         *,
         stop: Callable[[], object],
         streams: int,
@@ -562,16 +588,23 @@ class Realtime:
         Raises ValueError for wrong arguments, before the coroutine is awaited.
         """
         __tracebackhide__ = True
-        return drain(
-            self._run,
-            self._ledger,
-            self._plan,
-            what,
-            streams=streams,
-            stop=stop,
-            grace=grace,
-            seed=seed,
+        return checked(
+            lambda: drain(
+                self._run,
+                self._ledger,
+                self._plan,
+                _several(what),
+                streams=streams,
+                stop=stop,
+                grace=grace,
+                seed=seed,
+            )
         )
+
+
+def _several(what: Utterance | Iterable[Utterance]) -> Iterable[Utterance]:
+    """Return utterances, also if a test gives only one."""
+    return [what] if isinstance(what, Utterance) else what
 
 
 def _given(

@@ -10,6 +10,7 @@ from pytest_realtime_asr.client.transcription import Purpose
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load import arguments, server_metrics, soak_run
 from pytest_realtime_asr.load.arguments import Duration
+from pytest_realtime_asr.load.cost import LoadCost
 from pytest_realtime_asr.load.server_metrics import Sampler, Source, Unreadable
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.load.soak_run import SoakRun
@@ -17,6 +18,8 @@ from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.load_generator import LoadGenerator
 from pytest_realtime_asr.run.load_sessions import LoadSessions
 from pytest_realtime_asr.run.run import Run
+
+_BESIDE = 3  # sessions beside the load: a long one, an idle one, and a short one
 
 
 class SoakTest:
@@ -52,7 +55,11 @@ class SoakTest:
         ledger.refuse_closed()
 
     def run(self) -> Soak:
-        """Run the soak; blocks. Raises `AudioLimit`."""
+        """Run the soak; blocks.
+
+        Raises `AudioLimit`, and `LoadRefused` if the options of the run do not allow
+        the load.
+        """
         run = self._run
         run.take_turn(self._ledger)
         sampled, unread = _readable(run.servers.metrics(self._plan))
@@ -70,9 +77,11 @@ class SoakTest:
             soak_run.clips(self._corpus, plan),
             seed=self._seed,
         )
+        long = soak_run.speech(self._corpus, plan.long, "long session")
+        beside = LoadCost(plan.load.streams + _BESIDE, long.duration, 0.0)
+        generator.refuse(generator.cost(plan.load) + beside)
         with generator.reserved([plan.load]):
             pass  # before the quiet time, if the load is beyond the limit of the run
-        long = soak_run.speech(self._corpus, plan.long, "long session")
         with run.account.reserved(long.duration, "the long session") as meter:
             sessions = LoadSessions(
                 run,

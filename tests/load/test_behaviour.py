@@ -50,6 +50,11 @@ def lost_text(place: int) -> Row:
     return session(place, text=LESS_TEXT)
 
 
+def lost_text_early(place: int) -> Row:
+    """A session whose lost words are missing in the partials too."""
+    return session(place, text=LESS_TEXT, partials=14)
+
+
 def refused(place: int) -> Row:
     if place % 3:
         return session(place)
@@ -70,6 +75,7 @@ def died(place: int) -> Row:
         (slowed, Behaviour.SLOWS),
         (sent_less, Behaviour.SENDS_LESS),
         (lost_text, Behaviour.LOSES_TEXT),
+        (lost_text_early, Behaviour.LOSES_TEXT),
         (refused, Behaviour.REFUSES),
         (died, Behaviour.DIES),
     ],

@@ -49,6 +49,14 @@ def test_a_search_that_was_not_confirmed_is_inconclusive() -> None:
     assert shown.limited_by is LimitedBy.TIME
 
 
+def test_the_result_is_that_of_the_confirmation() -> None:
+    shown = found((*HELD, trial(AGAIN, 10, 0.0, Proof.HOLDS)))
+    assert (shown.streams, shown.confirmed) == (9, True)
+    assert shown.interval == (9, None)
+    above = found((*HELD, trial(ABOVE, 11, 0.0, Proof.HOLDS)))
+    assert (above.streams, above.confirmed) == (11, True)
+
+
 def test_no_level_shows_nothing() -> None:
     shown = found(())
     assert (shown.streams, shown.interval) == (0, (0, None))

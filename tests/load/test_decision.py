@@ -15,6 +15,7 @@ from pytest_realtime_asr.load.executor import ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Phase
 from pytest_realtime_asr.metrics.pacing import ClientState
+from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.verdicts.budgets import (
     budget,
     latency_budget,
@@ -107,6 +108,17 @@ def test_sessions_that_the_client_cancelled_do_not_count() -> None:
     cut = [row(lost=Loss.CANCELLED, at=1.0)] * 30
     found = decision([*spread([GOOD] * 59), *cut])
     assert found.verdict is Verdict.PASS
+
+
+def test_a_level_whose_sessions_this_machine_could_not_open_is_invalid() -> None:
+    closed = row(lost=Loss.CANCELLED, how=Ending.CANCELLED)
+    opened = replace(closed.opened, opened=None)
+    closed = replace(closed, opened=opened, reason="no local port is free")
+    found = decision([*spread([GOOD] * 59), closed])
+    assert (found.verdict, found.by_client) == (Verdict.INVALID, True)
+    assert found.reason == (
+        "1 of 60 sessions could not be opened by this machine: no local port is free"
+    )
 
 
 def test_the_ramp_and_the_drain_do_not_count() -> None:

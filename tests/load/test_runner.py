@@ -23,6 +23,7 @@ from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.runner import Runner
 from pytest_realtime_asr.load.session import STOPPED
 from pytest_realtime_asr.load.workload import Load, Phase
+from pytest_realtime_asr.trace.records import End, Ending
 from tests.support.loads import BRIEFLY, LocalExecutor, bit, rows, sent, shard
 from tests.support.servers import faking, plan
 
@@ -180,9 +181,25 @@ def test_sessions_that_the_client_cut_off_abort_no_level(loop: Loop, row: Row) -
 
 def test_a_session_that_the_client_cut_off_is_not_judged(loop: Loop, row: Row) -> None:
     cut = replace(row, lost=Loss.CANCELLED, reason=STOPPED)
-    no_port = replace(row, lost=Loss.CANCELLED, reason="no local port is free")
-    _, told = scripted(loop, cut, no_port, ShardEnd(0))
-    assert [purpose for _, purpose in told] == [Purpose.INTERRUPTED, Purpose.TEST]
+    _, told = scripted(loop, cut, unopened(row), ShardEnd(0))
+    assert [purpose for _, purpose in told] == [
+        Purpose.INTERRUPTED,
+        Purpose.DISTURBED,
+    ]
+
+
+def test_a_level_whose_sessions_are_not_opened_is_aborted(loop: Loop, row: Row) -> None:
+    rows = [replace(unopened(row), stream=n % 10) for n in range(10)]
+    level, _ = scripted(loop, *rows, ShardEnd(0))
+    assert level.aborted == "10 of 10 sessions had no final, more than the allowed 20%"
+
+
+def unopened(row: Row) -> Row:
+    """A session that this machine could not open."""
+    end = End(Ending.CANCELLED, 0)
+    opened = replace(row.opened, opened=None, end=end)
+    why = "no local port is free"
+    return replace(row, lost=Loss.CANCELLED, opened=opened, reason=why)
 
 
 def test_a_server_that_refuses_all_sessions_ends_the_level_early(loop: Loop) -> None:

@@ -55,6 +55,8 @@ ENDED = (*CONFIRMED, trial(ABOVE, 8, BAD, Proof.MISSES))
         ((*NARROW, trial(AGAIN, 8, BAD, n=900)), HALF, 6),
         ((*NARROW, trial(AGAIN, 8), trial(AGAIN, 9, GOOD, n=9000)), AGAIN, 10),
         (TESTED, CONFIRM, 7),
+        # What the search itself has proven is confirmed, not a lower level.
+        ((*NARROW, trial(AGAIN, 8, GOOD, Proof.HOLDS), TESTED[-1]), CONFIRM, 8),
         (CONFIRMED, ABOVE, 9),
         (ENDED, BEYOND, 12),
     ],

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,24 @@ def test_wrong(realtime, corpus):
     assert project.rows() == []
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        'load(corpus["turn-right"], streams=0, hold="60s")',
+        'capacity(corpus, between=(5, 2), hold="60s")',
+        'soak(corpus, duration="long")',
+        "drain(corpus, stop=None)",
+    ],
+)
+def test_a_wrong_argument_shows_no_internal_frame(project: Project, call: str) -> None:
+    project.write(f"def test_wrong(realtime, corpus):\n    realtime.{call}\n")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E  *ValueError: *"])
+    shown = [line for line in result.outlines if ".py:" in line]
+    assert [line for line in shown if "pytest_realtime_asr" in line] == []
+
+
 def test_a_load_counts_for_the_audio_limit(project: Project) -> None:
     project.write(
         """
@@ -163,6 +182,12 @@ def steady(project: Project) -> int:
     return path.read_text().count('"purpose":"test"') if path.exists() else 0
 
 
+def level(project: Project) -> dict[str, Any]:
+    """The only level in the report."""
+    (line,) = (each for each in project.lines() if each["kind"] == "level")
+    return line
+
+
 def children(pid: int) -> list[int]:
     """The child processes of a process."""
     with open(f"/proc/{pid}/task/{pid}/children") as file:
@@ -204,6 +229,10 @@ def test_a_server_that_dies_under_load_ends_the_level(
     lost = Counter(row["lost"] for row in project.rows())
     assert lost[""] >= 2
     assert lost["broke"] + lost["refused"] >= 2
+    line = level(project)
+    assert "had no final, more than the allowed 20%" in line["aborted"]
+    assert line["outcomes"]["done"] == steady(project) - line["lost"]
+    assert line["outcomes"]["broken"] == line["lost"] > 0
 
 
 @pytest.mark.slow
@@ -216,3 +245,6 @@ def test_a_killed_worker_is_named(project: Project, servers: Servers) -> None:
     text = (project.path / "level.txt").read_text()
     assert "reason='it ended with signal 9', streams=(0, 1)" in text
     assert {row["lost"] for row in project.rows()} == {""}
+    line = level(project)
+    assert line["lost_workers"] == ["worker 0: it ended with signal 9"]
+    assert line["sessions"]["steady"] == steady(project) == line["outcomes"]["done"]

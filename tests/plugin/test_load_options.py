@@ -83,6 +83,15 @@ def test_an_option_of_the_search_needs_the_search(plain: Project) -> None:
     )
 
 
+def test_a_wrong_option_of_the_search_is_one_line(plain: Project) -> None:
+    result = plain.run(REAL, CAPACITY, "--realtime-capacity-hold=1s")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["--realtime-capacity-hold=1s is too short for clips of up to 6.2 s: give *"]
+    )
+    result.stdout.no_fnmatch_line("*search_plan.py*")
+
+
 ELSEWHERE = "ws://192.0.2.1:9"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_realtime_asr.load.capacity import Capacity, LimitedBy
+import pytest
+
+from pytest_realtime_asr.load.capacity import Capacity, LimitedBy, Tried
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.decision import Decision, LimitDecision, Proof
 from pytest_realtime_asr.load.level_record import LevelRecord
@@ -73,6 +75,29 @@ def test_what_contradicts_the_capacity_is_said() -> None:
     assert "from 37, below 40, not confirmed (" in said
     assert "early end of the search: the server did not come back; " in said
     assert "; not monotonous: 40 failed and 48 held; " in said
+
+
+def worked(streams: int, partials: int) -> Tried:
+    """Return a level whose sessions of three clips sent so many partials."""
+    found = levels.tried(streams)
+    assert found.level is not None
+    rows = tuple(
+        levels.row(number, clip=f"clip{number % 3}", partials=partials)
+        for number in range(9)
+    )
+    return replace(found, level=replace(found.level, rows=rows))
+
+
+@pytest.mark.parametrize(("partials", "work"), [(3, "unequal work"), (9, "")])
+def test_a_server_that_does_less_under_load_is_named(partials: int, work: str) -> None:
+    found = levels.capacity(
+        levels=(worked(8, 9), worked(37, partials)),
+        interval=(37, None),
+        limited_by=LimitedBy.RANGE,
+    )
+    said = capacity.summary(judged(found))
+    assert ("unequal work" in said) == bool(work)
+    assert ("at 8 streams, 1.8 at 37" in said) == bool(work)
 
 
 def test_the_level_above_is_the_one_with_most_sessions() -> None:
