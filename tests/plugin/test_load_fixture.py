@@ -230,7 +230,7 @@ def test_a_server_that_dies_under_load_ends_the_level(
     assert lost[""] >= 2
     assert lost["broke"] + lost["refused"] >= 2
     line = level(project)
-    assert "had no final, more than 20%" in line["aborted"]
+    assert "had no final, more than the allowed 20%" in line["aborted"]
     assert line["outcomes"]["done"] == steady(project) - line["lost"]
     assert line["outcomes"]["broken"] == line["lost"] > 0
 
