@@ -30,7 +30,7 @@ class Server(Protocol):
         """Run a level and return it. Its sessions count for no limit of the test."""
 
     def count(self, level: Level) -> None:
-        """Count the steady sessions of a level as those of the test."""
+        """Count the sessions of the steady part of a level as sessions of the test."""
 
     def ready(self) -> bool:
         """Wait until the server accepts sessions; ``False`` if it does not."""

@@ -1,4 +1,4 @@
-"""Soaks of a test: their arguments, their plan, and where the result goes."""
+"""The soaks that a test runs: their arguments, their plans and their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_realtime_asr.run.run import Run
 
 
 class SoakTest:
-    """A soak of a test. Raises ValueError for a wrong argument.
+    """A soak that a test runs. Raises ValueError for a wrong argument.
 
     The arguments are those of `Realtime.soak`.
     """
