@@ -160,7 +160,10 @@ def student_discount(blocks: int, confidence: float) -> float:
     normal distribution and of Student's with ``blocks`` - 1 degrees of freedom.
     """
     if blocks < 2 or not 0.5 < confidence < 1:
-        raise ValueError(f"no discount of {blocks} blocks at confidence {confidence}")
+        raise ValueError(
+            "a discount needs at least 2 blocks and a confidence between 0.5 and 1, "
+            f"not {blocks} and {confidence}"
+        )
     return (
         float(special.ndtri(confidence) / special.stdtrit(blocks - 1, confidence)) ** 2
     )

@@ -26,7 +26,10 @@ def test_capacity(
             max_time=timedelta(seconds=search.max_time),
         )
     except ValueError as error:
-        pytest.fail(_of_option(str(error)), pytrace=False)
+        wrong = _of_option(str(error))
+    else:
+        return
+    pytest.fail(wrong, pytrace=False)
 
 
 def _of_option(message: str) -> str:

@@ -9,13 +9,15 @@ from typing import Protocol
 
 from pytest_realtime_asr.load.behaviour import Beyond, compare
 from pytest_realtime_asr.load.capacity import Capacity, Setting, Tried, capacity
-from pytest_realtime_asr.load.decision import Held, Proof, decide
+from pytest_realtime_asr.load.decision import Decision, Held, Proof, decide
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.search import following
 from pytest_realtime_asr.load.search_plan import SearchPlan
 from pytest_realtime_asr.load.trials import PROVING, Step, Task, Trial
 from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
 from pytest_realtime_asr.load.workload import Load
+from pytest_realtime_asr.verdicts.limits import BudgetError
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 _STARTING = 3.0  # s to deal the shards and to start a worker
 _FINAL = 5.0  # s for the last finals of a level
@@ -30,7 +32,7 @@ class Server(Protocol):
         """Run a level and return it. Its sessions count for no limit of the test."""
 
     def count(self, level: Level) -> None:
-        """Count the steady sessions of a level as those of the test."""
+        """Count the sessions of the steady part of a level as sessions of the test."""
 
     def ready(self) -> bool:
         """Wait until the server accepts sessions; ``False`` if it does not."""
@@ -151,7 +153,15 @@ class CapacityRun:
             witnesses=beside,
         )
         level = self.server.run(load, number=number)
-        decision = decide(level, self.held, task.risk)
+        try:
+            decision = decide(level, self.held, task.risk)
+        except BudgetError as error:
+            why = str(error)
+            self._end(task, Decision(0, Verdict.INCONCLUSIVE, reason=why), level)
+            raise
+        self._end(task, decision, level)
+
+    def _end(self, task: Task, decision: Decision, level: Level) -> None:
         decision = replace(decision, streams=task.streams)
         tried = Tried(Trial(task, decision), level)
         self.levels.append(tried)

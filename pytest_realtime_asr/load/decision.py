@@ -74,6 +74,11 @@ CONFIDENCE = 0.95  # of the decision on a level, whatever the markers say
 _INTERVAL_RISK = 0.025  # of each bound of the interval of a metric of a level
 _LEAST_WINDOWS = 6  # a bootstrap over fewer windows proves nothing
 
+_NO_WORDS = (
+    "no clip has a reference with words: give a corpus with texts, or remove the limit "
+    "of the word error rate"
+)
+
 _Array = npt.NDArray[Any]
 
 
@@ -118,6 +123,9 @@ class Held:
                 "a capacity needs a limit: mark the test, for example with "
                 'latency_budget("final_from_commit", p95="800ms")'
             )
+        words_said = any(clip.text.strip() for clip in self.clips.values())
+        if self.thresholds and self.clips and not words_said:
+            raise BudgetError(_NO_WORDS)
         for each in self.budgets:
             if each.over is PoolScope.MODULE:
                 raise BudgetError(
@@ -527,10 +535,7 @@ def _wer(
             errors.append(known[key])
             blocks.append(block)
     if not errors:
-        raise BudgetError(
-            "no clip has a reference with words: give a corpus with texts, or remove "
-            "the limit of the word error rate"
-        )
+        raise BudgetError(_NO_WORDS)
     wrong = [each.wrong for each in errors]
     spoken = [each.reference for each in errors]
 

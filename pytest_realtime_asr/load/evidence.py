@@ -54,7 +54,7 @@ class Evidence:
 
     @property
     def worst(self) -> tuple[Row, ...]:
-        """The rows of the steady sessions with the latest finals, the latest first."""
+        """The sessions of the steady part with the latest finals, the latest first."""
         latest = sorted(self._slowest, reverse=True)
         return tuple(
             replace(row, trace=row.trace or trace.dumps())

@@ -1,4 +1,4 @@
-"""What would look like a saturated server, checked before a load.
+"""Conditions that could be mistaken for a saturated server, checked before a load.
 
 A client that runs out of descriptors, ports or memory, and clips that do not fit into
 the load, produce lost and late sessions that are not the server's fault.

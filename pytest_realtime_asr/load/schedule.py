@@ -78,9 +78,9 @@ class Stream:
         return load.ramp * self.number / load.streams + phase
 
     def next(self, earliest: float) -> Turn | None:
-        """Return the next session, which begins at ``earliest`` or, late, after it.
+        """Return the next session, due at ``earliest``.
 
-        Return ``None`` if it would begin after the end of the steady part.
+        Return ``None`` if this is not before the end of the steady part.
         """
         if earliest >= self.load.planned:
             return None
@@ -88,10 +88,11 @@ class Stream:
 
     @staticmethod
     def after(turn: Turn, ended: float) -> float:
-        """Return the earliest time of the session after one that ended at ``ended``.
+        """Return the earliest time at which the session after ``turn`` may begin.
 
-        The pause counts from the planned end of the audio, so that the stream keeps its
-        share of talk whether the server answers in 50 ms or in 500 ms.
+        The session of ``turn`` ended at ``ended``. The pause counts from the planned
+        end of the audio, so that the talk share of the stream is the same whether the
+        server answers in 50 ms or in 500 ms.
         """
         return max(ended, turn.planned + turn.pause)
 
@@ -99,8 +100,8 @@ class Stream:
 def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
     """Yield the sessions of an open load in the order in which they are due.
 
-    In the ramp, the rate grows in proportion to the time. The n-th session is one of
-    the stream n modulo the number of streams.
+    In the ramp, the rate grows in proportion to the time. The n-th session, counted
+    from 0, belongs to the stream n modulo the number of streams.
     """
     assert load.arrivals is not None
     gaps = _source(load, 0, "arrivals")
@@ -118,7 +119,7 @@ def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def most_audio(load: Load, lengths: Sequence[float]) -> float:
-    """Return the audio in s that a level sends if the server answers at once."""
+    """Return the audio in s that a level sends if the server answers without delay."""
     if load.arrivals is not None:
         return sum(turn.seconds for turn in arrivals(load, lengths))
     return sum(
@@ -129,7 +130,7 @@ def most_audio(load: Load, lengths: Sequence[float]) -> float:
 
 
 def _unhindered(stream: Stream) -> Iterator[Turn]:
-    """Yield the sessions of a stream if each ends with its audio."""
+    """Yield the sessions of a stream as if each ended together with its audio."""
     turn = stream.next(stream.start)
     while turn is not None:
         yield turn
@@ -145,7 +146,7 @@ def _reached(load: Load, expected: float) -> float:
 
 
 def _turns(load: Load, stream: int, lengths: Sequence[float]) -> Iterator[Turn]:
-    """Yield the sessions of a stream without end, all of them due at 0."""
+    """Yield sessions of a stream endlessly, each due at 0."""
     order = _source(load, stream, "order")
     others = _source(load, stream, "sessions")
     mean = (1 - load.talk) / load.talk

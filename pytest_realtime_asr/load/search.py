@@ -3,25 +3,25 @@
 The search is a function of the levels that have ended (`following`); it keeps no state
 and reads no clock. Its steps:
 
-1. *Double* the streams from the lowest level until a level is over a limit, with short
-   levels. Each level warms the server by its ramp, which is not judged.
-2. *Bisect*. Both steps look at the observed statistics only; they steer, and need no
-   proof.
-3. *Retest* the two levels between which the search has ended, with other seeds: where
-   one of them turns, the search goes on from there.
+1. *Double* the streams, in short levels, from the lowest level until one is over a
+   limit. Each level warms the server by its ramp, which is not judged.
+2. *Bisect*. Both steps look at the observed statistics only: they steer the search and
+   need no proof.
+3. *Retest* the two levels between which the search has ended, with other seeds. If the
+   result of one of them changes, the search continues from that level.
 4. *Confirm* a level with sessions that the search has not seen. A level just below the
-   crossing cannot be proven, since its share over the limit is too close to the
-   allowed share. So the largest level is taken whose proof can be expected. If it is
-   not proven, a lower one is confirmed.
+   point at which a limit is crossed cannot be proven, since its share of sessions over
+   the limit is too close to the allowed share. So the largest level is taken whose
+   proof can be expected. If it is not proven, a lower one is confirmed.
 5. *Above*: a level is sought that is proven not to hold. While there is time, the
    interval is narrowed from the side where more can be gained: by confirming a higher
    level, or by proving that a lower one does not hold.
-6. *Beyond*: 1.5 times as many streams, to see what the server does.
+6. *Beyond*: a level with 1.5 times as many streams shows what the server does.
 
-The interval is that of `bounds`; `pytest_realtime_asr.load.error_budget` says why its
-two bounds are right together. It assumes monotony: that a server which does not hold a
-number of streams does not hold more of them. Where levels contradict this, `reversals`
-names them.
+The interval is that of `bounds`; `pytest_realtime_asr.load.error_budget` says why both
+bounds hold at the same time. The interval assumes monotonicity: a server that does not
+hold a number of streams does not hold more of them. `reversals` names the levels that
+contradict this.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class _State:
 
     @property
     def ended(self) -> bool:
-        """Whether the level beyond has been run, which is the last."""
+        """Whether the last level, the one beyond the capacity, has been run."""
         return bool(of(self.trials, Step.BEYOND))
 
     def expect(self, hold: float) -> Expectation:
@@ -123,7 +123,7 @@ class _State:
         return task if self.fits(task.hold, reserved=reserved) else None
 
     def _bracketing(self, found: Bracket) -> Task | None:
-        """Return the next level that doubles or bisects; ``None`` if there is none."""
+        """Return the next level of *Double* or *Bisect*; ``None`` if there is none."""
         plan = self.plan
         if found.high is None:
             if found.low == plan.high:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.stats import samples_needed
 
-USUAL_Q = 0.95  # by which sessions are planned if no quantile is limited
+USUAL_Q = 0.95  # the number of sessions is planned from it if no quantile is limited
 BEYOND = 1.5  # the level beyond the capacity, as a multiple of it
 _SCOUT = 1 / 3  # of the hold, for levels that only steer roughly
 _MARGIN = 3.0  # sessions of a confirmation, in those that a proof needs at least
@@ -18,13 +18,13 @@ _LEAST_CLIPS = 2  # the hold of a level, in longest clips
 class SearchPlan:
     """The bounds of a search; all times are in seconds.
 
-    The streams are sought from ``low`` to ``high``. ``hold`` is the steady part of a
-    level of the search, ``confirm`` that of a confirmation. A level takes ``ramp`` and
-    ``drain`` more, and ``pause`` after it. ``clip`` is the mean and ``longest`` the
-    largest length of a clip, ``talk`` the share of the time in which a stream speaks.
-    ``q`` is the largest quantile that is limited; ``None`` if none is. ``beyond`` says
-    whether a level beyond the capacity may be run; the server may need ``recovery``
-    after it.
+    The number of streams is sought from ``low`` to ``high``. ``hold`` is the length of
+    the steady part of a level of the search, ``confirm`` that of a confirmation. A
+    level also takes ``ramp`` and ``drain``, and a pause of ``pause`` follows it.
+    ``clip`` is the mean and ``longest`` the largest length of a clip, ``talk`` the
+    share of the time in which a stream speaks. ``q`` is the largest quantile that is
+    limited; ``None`` if none is. ``beyond`` says whether a level beyond the capacity
+    may be run; the server may need ``recovery`` after it.
     """
 
     low: int
@@ -76,7 +76,7 @@ class SearchPlan:
 
     @property
     def quantile(self) -> float:
-        """The quantile by which sessions are planned."""
+        """The quantile from which the number of sessions is planned."""
         return USUAL_Q if self.q is None else self.q
 
     @property
@@ -86,7 +86,7 @@ class SearchPlan:
 
     @property
     def last(self) -> float:
-        """The time of the level beyond the capacity; 0 if it may not be run."""
+        """How long the level beyond the capacity takes; 0 if it may not be run."""
         return self.seconds(self.hold) + self.recovery if self.beyond else 0.0
 
     def seconds(self, hold: float) -> float:
@@ -94,11 +94,11 @@ class SearchPlan:
         return self.ramp + hold + self.drain + self.pause
 
     def sessions(self, streams: int, hold: float) -> float:
-        """Return about how many sessions end in the steady part of a level."""
+        """Return the approximate number of sessions of the steady part of a level."""
         return streams * max(0.0, hold - self.clip) * self.talk / self.clip
 
     def needed(self, streams: int, confidence: float) -> float:
-        """Return the hold in s that a level needs at least to be proven to hold.
+        """Return the shortest steady part, in s, that can prove that a level holds.
 
         It is enough only if the sessions are independent and none is over the limit.
         """
@@ -106,7 +106,7 @@ class SearchPlan:
         return self.clip + sessions * self.clip / self.talk / streams
 
     def confirmation(self, streams: int, confidence: float) -> float:
-        """Return the hold in s that the confirmation of a level should have."""
+        """Return how long, in s, the steady part of a confirmation should be."""
         return max(self.confirm, _MARGIN * self.needed(streams, confidence))
 
     def least_provable(self, confidence: float) -> int:

@@ -58,7 +58,7 @@ class Gauge(enum.StrEnum):
     MEMORY = "memory"
 
 
-# Of a share, the largest sample counts; the samples of every other metric are added up.
+# If a metric is a share, its largest sample is used; other samples are added up.
 _SHARES = frozenset({Gauge.KV_CACHE})
 # The client libraries of Prometheus give this name to the memory of their own process.
 _USUAL = {Gauge.MEMORY: "process_resident_memory_bytes"}
@@ -109,8 +109,8 @@ def source(
 
     ``server`` is the access to its sessions. ``url`` is the URL of the metrics; if it
     is ``None``, they are at ``/metrics`` of the server. ``names`` replace names of the
-    dialect. The headers of ``server``, which contain the API key, are sent only to the
-    same scheme, host and port.
+    dialect. The headers of ``server``, which contain the API key, are sent only if the
+    metrics have the same scheme, host and port as ``server``.
     """
     where = f"{server.target.http}/metrics" if url is None else url
     target = Target(websocket=where, http=where)
@@ -164,9 +164,10 @@ def parse(page: bytes, names: Mapping[Gauge, str]) -> dict[Gauge, float]:
     """Return the metrics in a page of Prometheus's text format.
 
     Only the lines of these ``names`` are parsed, since a page may have thousands of
-    lines. Samples that differ only in their labels are added up; of a share, the
-    largest counts. Samples that are not finite are ignored. Raises ValueError if a line
-    cannot be parsed or is too long, and if the library is not installed.
+    lines. Samples that differ only in their labels are added up; if the metric is a
+    share, the largest sample is used. Samples that are not finite are ignored. Raises
+    ValueError if a line cannot be parsed or is too long, and if the library is not
+    installed.
     """
     wanted = {name.encode() for name in names.values()}
     lines = [
@@ -178,8 +179,8 @@ def parse(page: bytes, names: Mapping[Gauge, str]) -> dict[Gauge, float]:
         sum(map(len, lines)) > _LONGEST
     ):
         raise ValueError(
-            f"the samples are too long: a line may have {_LONGEST_LINE} bytes, and all "
-            f"lines of the wanted metrics together {_LONGEST}"
+            f"the samples are too long: a line may have at most {_LONGEST_LINE} bytes, "
+            f"and all lines of the wanted metrics together at most {_LONGEST}"
         )
     samples: dict[str, list[float]] = {}
     for name, value in _samples(b"\n".join(lines).decode(errors="replace")):
@@ -239,11 +240,11 @@ class Sampler:
         self._over.set()
 
     def stop(self, start: float) -> Sampled:
-        """Stop; return the metrics by the time since ``start``.
+        """Stop; return the metrics, each value with its time since ``start``.
 
         ``start`` is when the level started, in s by `time.monotonic`; the metrics that
-        were read before have negative times. The last reading waits for up to
-        `SETTLING` s until there are no more open sessions than at the first one.
+        were read before have negative times. The last reading waits, for up to
+        `SETTLING` s, until at most as many sessions are open as at the first reading.
         """
         self._over.set()
         self._thread.join()
@@ -309,8 +310,9 @@ def _by_name(
 def left_open(level: Level) -> float | None:
     """Return how many more sessions were open after a level than before it.
 
-    A server that has freed all sessions, the abandoned ones too, has 0 or fewer. Return
-    ``None`` if the server did not show its open sessions before and after the level.
+    The number is 0 or negative if the server has freed all sessions, including the
+    abandoned ones. Return ``None`` unless the server showed its open sessions both
+    before and after the level.
     """
     values = () if level.server is None else level.server.values.get(Gauge.SESSIONS, ())
     if not values or values[0][0] >= 0 or values[-1][0] < level.seconds:

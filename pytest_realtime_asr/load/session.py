@@ -56,7 +56,7 @@ async def run(
     stopped: Callable[[], bool] = lambda: False,
     pings: bool = False,
 ) -> Sent:
-    """Run the session of a turn, which sends ``clip``.
+    """Run the session that ``turn`` plans; the session sends ``clip``.
 
     If the task is cancelled while ``stopped()`` is true, the session is cut off and
     counts as cancelled. ``pings`` is as in `Live`.

@@ -38,8 +38,9 @@ _LONG = 30.0  # s of audio from which a clip is varied on another thread
 class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
-    ``send`` is awaited with the shard, then with each of its sessions, and at last with
-    its end or its loss, as `JudgeProcess.send`. It should not wait.
+    ``send`` is called like `JudgeProcess.send`, and awaited: with the shard, then with
+    each of its sessions, and last with the end or the loss of the shard. It should not
+    wait for the judging.
     """
 
     def __init__(
@@ -57,7 +58,10 @@ class ShardRun:
         self._open = 0
 
     def stop(self) -> None:
-        """Begin no further session and cut off those that are open; on the loop."""
+        """Begin no further session and cut off those that are open.
+
+        Call this method on the loop.
+        """
         self._stopped = True
         for task in self._tasks:
             task.cancel()

@@ -3,7 +3,7 @@
 The streams are those of a closed load. Beside them run one long session, sessions that
 open and close without audio, and one idle session that stays open. Before and after the
 load the server has nothing to do; the idle session is open for a part of this time, so
-that the memory that it holds can be told apart.
+that the memory that it holds can be measured separately.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class LongSession:
         """The verdict of the session.
 
         ``FAIL`` if it was lost, or if its lag grew by more than `MOST_DRIFT` of its
-        audio and more than 1 s. A server may refuse a long session, and the client may
-        have cut it off: then nothing is judged, and the verdict is ``PASS``.
+        audio and more than 1 s. If the server refused it, or the client cut it off,
+        nothing is judged, and the verdict is ``PASS``.
         """
         if self.lost in (Loss.REFUSED, Loss.CANCELLED):
             return Verdict.PASS
@@ -82,9 +82,10 @@ class SilentSession:
 class Beside:
     """What ran beside the load of a soak.
 
-    ``idle`` are the sessions that were kept open without audio: one, and another after
-    each that the server closed. ``short`` opened and closed. In the periods ``alone``,
-    the idle session was open and nothing else; in the periods ``empty``, nothing was.
+    ``idle`` are the sessions that were kept open without audio, one at a time: if the
+    server closed one, another was opened. ``short`` are the sessions that were opened
+    and closed at once. In the periods ``alone``, only the idle session was open; in the
+    periods ``empty``, no session was open.
     """
 
     long: LongSession | None = None
@@ -100,8 +101,8 @@ class Soak:
     """The result of a soak.
 
     ``growths`` are the trends that could be measured; ``unmeasured`` says why others
-    could not be. ``left_open`` is the number of sessions that the server holds open
-    after the soak, beyond those before it; ``None`` if it does not show them.
+    could not be. ``left_open`` says how many more sessions the server held open after
+    the soak than before; ``None`` if the server does not show its open sessions.
     """
 
     level: Level = field(repr=False)
@@ -161,9 +162,9 @@ def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
     """Return whether the latency of the finals grew; lost sessions are left out.
 
     Clips differ in their latency, so each value is taken as its difference from the
-    median of its clip. The verdict is ``INVALID`` if the latency has not grown once the
-    client's own delay is subtracted, and the sessions of an overloaded client are left
-    out.
+    median of its clip. A ``FAIL`` becomes ``INVALID`` if there is no such growth after
+    the client's own delay is subtracted and the sessions of an overloaded client are
+    left out.
     """
     known = [
         (row, value)
@@ -188,7 +189,7 @@ def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
 def unknown_sessions(
     sampled: Sequence[Point], rows: Sequence[Row], beside: Beside
 ) -> tuple[Point, ...]:
-    """Return how many sessions the server held open that the client did not, by time.
+    """Return, for each time, how many more sessions the server held than the client.
 
     The client's sessions are subtracted from those that the server shows.
     """
@@ -208,9 +209,10 @@ def unknown_sessions(
 
 
 def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
-    """Return the values by the planned end of their audio, without those of the clips.
+    """Return the values by the planned end of their audio, adjusted for their clips.
 
-    Each value is moved by the difference of its clip's median from that of all.
+    Each value is shifted by the difference between the median of all values and the
+    median of its clip, so that differences between clips have no influence.
     """
     clips: defaultdict[str, list[float]] = defaultdict(list)
     for row, value in values:
@@ -221,7 +223,10 @@ def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
 
 
 def _outcomes(rows: Sequence[Row]) -> Iterator[tuple[float, bool]]:
-    """Yield when each session began and if it failed, unless the client cut it off."""
+    """Yield the planned start of each session, and whether the session failed.
+
+    Sessions that the client cut off are left out.
+    """
     for row in rows:
         if row.lost is not Loss.CANCELLED:
             yield row.speech, bool(row.lost)

@@ -51,9 +51,10 @@ _ENDLESS = 7 * 24 * 3600.0  # s; longer than a soak
 class SoakPlan:
     """The times of a soak in s.
 
-    ``quiet`` is each of the four times in which nothing is sent, ``short`` the time
-    between two short sessions, ``interval`` that between two readings of the server's
-    metrics, and ``long`` the audio of the long session.
+    ``quiet`` is the length of each of the four periods in which nothing is sent.
+    ``short`` is the time between two short sessions, and ``interval`` that between two
+    readings of the server's metrics. ``long`` is the length of the audio of the long
+    session.
     """
 
     load: Load
@@ -97,7 +98,7 @@ def plan(
 
 
 def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
-    """Return the clips of the load: those of the corpus, and several joined to one."""
+    """Return the clips of the load: those of the corpus, and one made of several."""
     longest = max(each.duration for each in corpus)
     most = min(_JOINED, _JOINED_SHARE * plan.load.hold)
     if most <= longest:
@@ -204,7 +205,10 @@ class SoakRun:
         return level
 
     def interrupt(self) -> None:
-        """End the soak outside its load; `run` raises CancelledError in its thread."""
+        """End the soak, except its level of load, which has an interrupt of its own.
+
+        `run` then raises CancelledError in its thread.
+        """
         self._interrupted.set()
         self._loop.submit(_ended(*self._tasks))
 

@@ -1,25 +1,26 @@
 """Texts under load: lost words, and the words of another session.
 
 Each text is compared with the texts of the same clip without load. Without load, a
-server may lose words as well, so a session has lost words only if it lost more than the
+server may lose words as well, so lost words are reported only if they are more than the
 server's own noise explains.
 
 *Cross-talk* is a text that contains the words of another clip, which another session
 sent at the same time. A recogniser makes errors too, and some of them are words of
-other clips. So only words that belong to neither the reference nor a text of the own
-clip count as foreign, not even a repetition of two of its words, and there must be
-enough of them:
+other clips. So a word counts as foreign only if it is neither in the reference nor in a
+text of the session's own clip. A repetition of two neighbouring words of that clip is
+not foreign either. Cross-talk needs enough foreign words:
 
 - a run of `RUN` foreign words or more, which the other clip has in the same order; or
 - a text that has at least `BETTER` words more in common with the other clip than with
   its own, and at least half of the other clip.
 
 By chance, a wrong word is a given word of another clip with a probability of a few
-percent at most. So four of them in a row, or three that outweigh all words of the own
-clip, do not occur: in a simulation over the bundled corpus with word error rates of 5,
-10 and 20 %, whose wrong words are words of the other clips, no session of 10,000 is
-reported. Where words are not separated by spaces, characters are compared, and twice as
-many are needed. Sessions that send the same clip cannot be told apart.
+percent at most. So four of them in a row, or a text with three words more in common
+with another clip than with its own, practically never occur by chance. In a simulation
+over the bundled corpus with word error rates of 5, 10 and 20 %, each wrong word was a
+word of another clip: of 10,000 sessions, none was reported. Where words are not
+separated by spaces, characters are compared, and twice as many are needed. Sessions
+that send the same clip cannot be told apart.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ class CrossTalk:
 class Solo:
     """The texts of a server without load, by clip, and their ``noise``.
 
-    The noise is the share of the words of one text by which another text of the same
-    clip is longer or shorter.
+    The noise is the difference in length between two texts of the same clip, as a share
+    of the words of the longer one.
     """
 
     texts: Mapping[str, tuple[str, ...]]
@@ -122,10 +123,10 @@ def _errors(reference: str, text: str | None, language: str) -> Errors:
 
 
 def lost_words(row: Row, alone: Solo, clips: Clips) -> int:
-    """Return how many words fewer a text has than the texts of its clip without load.
+    """Return how many fewer words a text has than its clip's texts without load.
 
-    It is compared with the shortest of them. The number is 0 if the noise of the server
-    explains it, or if there is no text without load.
+    It is compared with the shortest of these texts. The number is 0 if the noise of the
+    server explains it, or if there is no text without load.
     """
     known = alone.texts.get(row.clip, ())
     if row.lost or not known:
@@ -141,8 +142,8 @@ def lost_words(row: Row, alone: Solo, clips: Clips) -> int:
 def cross_talk(rows: Sequence[Row], alone: Solo, clips: Clips) -> tuple[CrossTalk, ...]:
     """Return the sessions that contain the words of another session's clip.
 
-    The other session was open at the same time; if there are several, it is one of the
-    clip of which the text contains most.
+    The other session was open at the same time. If there are several, it is one whose
+    clip has the most foreign words in common with the text.
     """
     by_clip: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -174,7 +175,7 @@ class _Split:
 
     @property
     def scale(self) -> int:
-        """The number of units that weigh as much as a word."""
+        """The number of units that count as one word."""
         return 1 if self.unit is TextUnit.WORD else 2
 
     @property
@@ -192,7 +193,7 @@ def _split(text: str, language: str) -> _Split:
 
 
 def _is_own(text: str, own: tuple[str, ...], language: str) -> bool:
-    """Return whether too few words of a text are not its own to be foreign."""
+    """Return whether a text has too few foreign words to be cross-talk."""
     heard = _split(text, language)
     return len(heard.words) - len(_belonging(text, own, language)) < heard.least
 
@@ -249,7 +250,10 @@ def _common(said: Sequence[str], heard: Sequence[str]) -> dict[int, int]:
 
 
 def _longest_run(places: Mapping[int, int]) -> int:
-    """Return the length of the longest run of places that follow each other in both."""
+    """Return the length of the longest run of words that follow each other in both.
+
+    ``places`` maps the place of each word in one text to its place in another text.
+    """
     longest = length = 0
     before: tuple[int, int] | None = None
     for here, there in places.items():

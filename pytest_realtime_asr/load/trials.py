@@ -32,7 +32,10 @@ PROVING = frozenset({Step.CONFIRM, Step.ABOVE})
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A level to run: its streams, its hold in s, and the risk that it may spend."""
+    """A level to run, with the error probabilities that its decision may use.
+
+    ``hold`` is the length of its steady part in s.
+    """
 
     step: Step
     streams: int
@@ -42,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A level that has ended: its task, and the decision at the risk of the task."""
+    """A level that has ended: its task, and the decision at its error probabilities."""
 
     task: Task
     decision: Decision
@@ -74,8 +77,8 @@ class Bounds:
 class Bracket:
     """Where the observed statistics cross a limit.
 
-    ``low`` is the largest level that was within all limits, below ``high``, the
-    smallest that was not. ``None`` if there is none.
+    ``high`` is the smallest level that was over a limit. ``low`` is the largest level
+    below ``high`` that was within all limits. Each is ``None`` if there is none.
     """
 
     low: int | None
@@ -90,8 +93,8 @@ def of(trials: Sequence[Trial], *steps: Step) -> tuple[Trial, ...]:
 def bounds(trials: Sequence[Trial]) -> Bounds:
     """Return the bounds of the capacity that the levels prove.
 
-    A level that holds above one that is proven not to hold is no bound: streams are
-    held only if fewer are held as well.
+    A level that holds is no bound if a smaller level is proven not to hold: a number of
+    streams counts as held only if all smaller numbers are held too.
     """
     missed = [each.streams for each in trials if each.proof is Proof.MISSES]
     high = min(missed, default=None)
@@ -115,7 +118,10 @@ def confirmed(trials: Sequence[Trial]) -> int:
 
 
 def bracket(trials: Sequence[Trial]) -> Bracket:
-    """Return where the levels of the search cross a limit, those of a level pooled."""
+    """Return where the levels of the search cross a limit.
+
+    Levels with the same number of streams are pooled.
+    """
     within = {streams: excess <= 1 for streams, excess in _excesses(trials).items()}
     high = min((each for each, holds in within.items() if not holds), default=None)
     held = [
@@ -127,10 +133,10 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
 
 
 def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of levels that contradict monotony.
+    """Return the pairs of levels that contradict monotonicity.
 
-    The first level of a pair is smaller and decided, at a confidence of 95 %, not to
-    hold; the second was within all limits.
+    The first level of a pair is the smaller one: it does not hold, at a confidence of
+    95 %. The second was within all limits.
     """
     failed = {each.streams for each in trials if each.decision.verdict is Verdict.FAIL}
     held = {each.streams for each in trials if each.decision.within} - failed
@@ -143,10 +149,10 @@ def rising(trials: Sequence[Trial]) -> tuple[Point, ...]:
 
 
 def points(trials: Sequence[Trial]) -> Iterator[Point]:
-    """Return the share over the binding limit of each level.
+    """Yield, for each level, the share of sessions over the binding limit.
 
     The weight of a point is its number of sessions, divided by their design effect.
-    Levels that the client itself decided are left out.
+    Levels whose result is due to the client itself are left out.
     """
     for each in trials:
         limit = each.decision.binding
@@ -163,8 +169,8 @@ def points(trials: Sequence[Trial]) -> Iterator[Point]:
 def _excesses(trials: Sequence[Trial]) -> dict[int, float]:
     """Return the mean excess of each level of the search, by its streams.
 
-    A level that was aborted, or that has no session, is over its limits, and so is one
-    that the client itself decided: the search cannot go beyond it.
+    A level counts as over its limits if it was aborted, if it has no session, or if its
+    result is due to the client itself: the search cannot go beyond it.
     """
     found: dict[int, list[tuple[float, int]]] = {}
     for each in of(trials, *SEARCHING):

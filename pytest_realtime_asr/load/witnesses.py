@@ -42,7 +42,7 @@ class LoneSessions:
     _evidence: Evidence = field(default_factory=Evidence)
 
     async def run(self, turn: Turn, clip: Clip, *, phase: Phase, clock: Clock) -> Row:
-        """Run the session of a turn when it is due, and return its row."""
+        """Run the session that ``turn`` plans when it is due, and return its row."""
         await clock.until(turn.due)
         id = clip.utterance.id
         if turn.variation is not None:
@@ -87,13 +87,17 @@ class Witnesses:
         return tuple(_shifted(row, -over) for row in rows)
 
     async def through(self, clock: Clock) -> tuple[Row, ...]:
-        """Run the witnesses until the end of the steady part; return its sessions."""
+        """Run the witnesses until the steady part ends.
+
+        Return their sessions that belong to the steady part.
+        """
         rows = await self._streams(clock, lambda _: clock.now >= self.load.planned)
         return tuple(row for row in rows if row.phase is Phase.STEADY)
 
     async def after(self, clock: Clock, before: Sequence[Row]) -> tuple[Row, ...]:
-        """Run the witnesses until their latency is as ``before``, or for `RECOVERY` s.
+        """Run the witnesses until the server has recovered, for at most `RECOVERY` s.
 
+        The server has recovered when the witnesses are about as fast as in ``before``.
         Each witness runs at least once through its clips.
         """
         least, limits = len(self.clips), _limits(before)
@@ -150,7 +154,7 @@ class Witnesses:
 
 
 def _limits(before: Sequence[Row]) -> dict[str, float]:
-    """Return, for each clip, the latency in ms at which the server has recovered."""
+    """Return, for each clip, the largest latency in ms that counts as recovered."""
     found: dict[str, float] = {}
     for row in before:
         latency = row.measured.metrics.get(_LATENCY)

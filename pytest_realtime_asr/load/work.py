@@ -8,9 +8,9 @@ Only clips that were sent at both levels count, each with the same weight, so th
 mix of clips has no influence. An amount differs if it is more than `TOLERANCE` smaller
 at one of the levels, and if the difference is larger than its own scatter over the
 clips. The tolerance lies between two kinds of differences. A server that sends a
-partial when its model has taken a step sends about as many at any load: the lead
-silence of a clip that is sent with variations, at most a few tenths of a second of
-several seconds, changes the number by less than a tenth. Servers that merge partials
+partial when its model has taken a step sends about as many at any load. The lead
+silence of a varied clip is at most a few tenths of a second, in a clip of several
+seconds, so it changes the number by less than a tenth. Servers that merge partials
 under load are reported to send less than half of them.
 """
 

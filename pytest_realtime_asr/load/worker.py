@@ -1,9 +1,9 @@
 """A worker process: runs shards that its parent sends to it.
 
-``python -m pytest_realtime_asr.load.worker`` reads pickled `Shard` on standard input.
-``None`` on standard input stops the shard that is running, and then the process. The
-process also ends when its standard input closes, so it ends whenever its parent ends.
-Its standard output is that of the process that judges its sessions.
+``python -m pytest_realtime_asr.load.worker`` reads pickled `Shard` objects on standard
+input. ``None`` on standard input stops the shard that is running, and then the process.
+The process also ends when its standard input closes, so it ends whenever its parent
+ends. The process that judges its sessions writes to the standard output of the worker.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class Worker:
 
 
 def main(commands: BinaryIO, judge: JudgeProcess) -> None:
-    """Run the shards that ``commands`` names until ``None`` or the end."""
+    """Run the shards that are read from ``commands``, until ``None`` is read.
+
+    The end of ``commands`` ends the process.
+    """
     worker = Worker(judge)
     while True:
         try:

@@ -5,11 +5,11 @@ session when its last one is over. A load is *open* if sessions arrive at a rate
 whether or not the server has finished the earlier ones.
 
 The time of a level starts with the *ramp*, in which the streams begin one after the
-other. The *steady part* lasts from the end of the ramp to the end of ``hold``. No
-session begins after it; the sessions that are still running end in the *drain*. A
-session belongs to the steady part if its audio is planned to start and to end in the
-steady part. This is known before the session begins, so that a slow answer cannot move
-a session out of the part that is judged.
+other. The *steady part* follows the ramp and lasts ``hold``. No session begins after
+it; the sessions that are still running end in the *drain*. A session belongs to the
+steady part if its audio is planned to start and to end in the steady part. This is
+known before the session begins, so that a slow answer cannot move a session out of the
+part that is judged.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Load:
     are set for an open load only. ``jitter`` is the largest random delay of a frame
     before it is sent, as on a mobile network. ``varied`` gives each session a lead
     silence and a dither of its own, so that the server cannot answer from a cache.
-    ``seed`` determines the phases, the order of the clips, the pauses and the
-    variations. The level is aborted when the share of lost sessions is above
-    ``most_errors``. ``witnesses`` is the number of streams that run beside the load,
-    and also before and after it.
+    ``seed`` determines when each stream begins, the order of the clips, the arrivals,
+    the pauses, the jitter and the variations. The level is aborted when the share of
+    lost sessions is above ``most_errors``. ``witnesses`` is the number of streams that
+    run beside the load, and also before and after it.
     """
 
     streams: int
@@ -68,9 +68,10 @@ class Load:
         return self.ramp + self.hold
 
     def phase(self, start: float, stop: float) -> Phase:
-        """Return the part of a session whose audio is planned from start to stop.
+        """Return the part of the level to which a session belongs.
 
-        Both are in seconds since the start of the level.
+        Its audio is planned from ``start`` to ``stop``, in s since the start of the
+        level.
         """
         if start < self.ramp:
             return Phase.RAMP

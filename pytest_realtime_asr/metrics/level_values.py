@@ -65,9 +65,10 @@ class LoadedSession:
 
     @property
     def took(self) -> float:
-        """The time in s from the start of the audio to the final, or else to the end.
+        """The time in s from the start of the audio to the final.
 
-        It is at least the length of the audio.
+        Without a final, it lasts to the end of the session. It is at least the length
+        of the audio.
         """
         final = self.answer.final
         spent = self.lasted if math.isinf(final) else self.seconds + final / 1000

@@ -79,15 +79,15 @@ def load_inflation(values: LevelValues) -> Estimate | None:
     needs="a session in the steady part",
 )
 def keepup_ratio(values: LevelValues) -> Estimate | None:
-    """Measure how much audio came to a final per second of the streams' time.
+    """Measure how many seconds of audio got a final per second of the streams' time.
 
     Audio that is sent in real time takes its own length, so the value is at most 1. It
     is near 1 if the finals come soon after the audio, 0.5 if a stream waits for its
     final as long as it has spoken, and lower if sessions are lost: their audio never
-    comes to a final. The interval resamples streams, or sessions if there are fewer
-    than 10 streams.
+    gets a final. The interval resamples streams, or sessions if there are fewer than 10
+    streams.
 
-    Formula: sum of the seconds of audio that came to a final / sum of the time from the
+    Formula: sum of the seconds of audio that got a final / sum of the time from the
         start of the audio to the final, or to the end of a lost session; over the
         sessions of the steady part
     Unit: ratio
@@ -109,18 +109,19 @@ def keepup_ratio(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.MS_PER_MINUTE,
-    needs="at least 10 sessions of the steady part with a final, not all at one time",
+    needs="at least 10 sessions of the steady part with a final, "
+    "not all at the same time",
     counts_lost=False,
 )
 def latency_drift(values: LevelValues) -> Estimate | None:
     """Measure how much later the finals become per minute of a steady load.
 
     A server that holds the load has a drift near 0, whatever its latency. If the load
-    is more than the server can take, its queue grows and so does the drift. Lost
-    sessions have no final, so they are left out. `lag_drift` is another metric: it is
-    about the words of one utterance. Neighbouring sessions share the state of the
-    server, so the interval is computed from windows over all streams that are as long
-    as the longest clip, not from sessions.
+    is more than the server can take, the server's queue grows, and the drift is above
+    0. Lost sessions have no final, so they are left out. `lag_drift` is another metric:
+    it is about the words of one utterance. Neighbouring sessions share the state of the
+    server, so the interval is computed from windows, not from sessions. A window covers
+    all streams and is at least as long as the longest clip.
 
     Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
         pairs of sessions; time is when the commit was planned; of more than 1000
@@ -155,9 +156,9 @@ def goodput(values: LevelValues) -> Estimate | None:
 
     Lost sessions are within none. If a test has several limits of one latency, the
     largest counts, since a limit of the median is no limit of each session. The
-    interval is the exact one of a share. With 10 streams or more, it is that of the
-    number of independent sessions that weigh as much (Korn and Graubard, 1998), since
-    a stream may have a share of its own.
+    interval is the exact one of a share. With 10 streams or more, it is computed for
+    the number of independent sessions that would be as precise (Korn and Graubard,
+    1998), since each stream may have a share of its own.
 
     Formula: sessions of the steady part with a final that are within the limits / all
         sessions of the steady part
@@ -176,7 +177,7 @@ def goodput(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.RATIO,
-    needs="a session of each of at least two streams in the steady part",
+    needs="sessions of at least two streams in the steady part",
 )
 def fairness(values: LevelValues) -> Estimate | None:
     """Measure how much later the finals of the worst stream are than those of others.
@@ -210,16 +211,17 @@ def fairness(values: LevelValues) -> Estimate | None:
     "were as early as before",
 )
 def recovery(values: LevelValues) -> Estimate | None:
-    """Measure how long after the load the finals are late.
+    """Measure for how long the finals are still late after the load.
 
-    The witness stream shows it: a final counts as recovered if it is later than the
-    latest final of the same clip before the load by at most 10 %, or by at most 10 ms.
-    The true time lies in the interval, which is as long as a clip of the witness, since
+    The witness stream shows it: a final counts as recovered if it is at most 10 %, or
+    at most 10 ms, later than the latest final of the same clip before the load. The
+    true time lies in the interval, which is as long as a clip of the witness, since
     nothing is known between two finals.
 
-    Formula: planned end of the audio of the first of two successive recovered sessions
-        of the witness after the load, or of the last one - planned end of the last
-        audio of the load; the interval starts at the session before it
+    Formula: end - planned end of the last audio of the load, where end is the planned
+        end of the audio of the first of two successive recovered sessions of the
+        witness after the load, or of its last session if only that one has recovered;
+        the interval starts at the session before this one
     Unit: ms
     Start: the planned end of the last audio of the load
     End: the planned end of the audio of the first recovered session of the witness
@@ -301,7 +303,7 @@ def witness_inflation(values: LevelValues) -> Estimate | None:
 
     The witness sends the same clips before the load and through it, at the same pace,
     so neither the mix of clips nor the load's own order has an influence. The interval
-    needs about 90 sessions before and through the load.
+    needs about 90 sessions before the load and about 90 through it.
 
     Formula: p95 of final_from_commit of the witness through the steady part / p95 of
         final_from_commit of the witness before the load; the interval is the quotient
@@ -378,12 +380,12 @@ def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
 def _interval_of_share(
     hits: Sequence[bool], blocks: Sequence[Hashable] | None
 ) -> tuple[float, float]:
-    """Return the exact interval of a share, for as many values as weigh as much.
+    """Return the exact interval of a share for as many values as would be as precise.
 
-    Their number is p (1 - p) / v, where v is the variance of the share p over the b
-    blocks, times (b - 1) / (b - 3), the variance of Student's distribution, since v is
-    estimated. There must be more than three blocks. Without blocks, or if all values
-    are equal, all values count.
+    The values are independent; their number is p (1 - p) / v. Here v is the estimated
+    variance of the share p over the b blocks, multiplied by (b - 1) / (b - 3), the
+    variance of Student's distribution. There must be more than three blocks. Without
+    blocks, or if all values are equal, all values count.
 
     Source: Korn and Graubard, Confidence Intervals for Proportions (1998)
     """

@@ -56,7 +56,7 @@ def _refuse_expanded_pattern(state: State) -> None:
 def _refuse_load_out_of_real_time(state: State) -> None:
     """Raise UsageError if a packaged test under load could not judge its latencies.
 
-    The baseline server gets no load, so that nothing could be compared.
+    The baseline server gets no load, so nothing could be compared.
     """
     options, run = state.options, state.settings.run
     for name in filter(options.text, LOAD_OPTIONS):
@@ -76,7 +76,7 @@ def _refuse_load_out_of_real_time(state: State) -> None:
 
 
 def _refuse_forbidden_load(state: State) -> None:
-    """Raise UsageError if a packaged test may not load a server elsewhere."""
+    """Raise UsageError if the options do not allow the load of a packaged test."""
     settings = state.settings
     target = settings.target
     here = not target or target in FAKES or targets.parse(target, path="").loopback

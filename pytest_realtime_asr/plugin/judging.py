@@ -172,8 +172,8 @@ class Judging:
     def interrupt(self, reports: Iterable[Path]) -> None:
         """End the running test after an interrupt, and keep the row of its utterances.
 
-        Only utterances and levels count that have ended before. Nothing is judged.
-        ``reports`` are the reports that have them.
+        Only the utterances and levels that ended before the interrupt count. Nothing is
+        judged. ``reports`` are the reports that have them.
         """
         if (ledger := self.finish(interrupted=True)) is None:
             return
@@ -495,7 +495,7 @@ class Judging:
 
 
 def _breaks(take: Transcription, broken: BrokenRule) -> bool:
-    """Return whether a session without frames has violated the same requirement."""
+    """Return whether a session without kept frames violated the same requirement."""
     id = broken.violation.requirement.id
     return take.kept is not None and any(
         each.requirement.id == id for each in take.violations
@@ -524,7 +524,7 @@ def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
 
 
 def _limits(terms: Terms) -> bool:
-    """Return whether a test has a limit, so that it must measure something."""
+    """Return whether a test has a limit and therefore must measure something."""
     found = (terms.budgets, terms.thresholds, terms.recalls, terms.capacity)
     return any(found)
 

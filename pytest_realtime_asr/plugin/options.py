@@ -51,7 +51,8 @@ MARKERS = {
     ),
     "capacity": (
         "(*, at_least=): the number of streams that realtime.capacity must prove, such "
-        "as at_least=40; several of these markers count as the largest"
+        "as at_least=40; if there are several of these markers, the largest number "
+        "counts"
     ),
     "realtime_requirement": (
         "(*, id=, level=, scenario=): the requirement that a test of the packaged "
@@ -335,8 +336,8 @@ OPTIONS = (
     ),
     Option(
         "metrics-url",
-        "where the server shows its own metrics in Prometheus's text format, which a "
-        "load test samples (default: /metrics of the target)",
+        "the URL of the server's own metrics in Prometheus's text format; a load test "
+        "reads them each second (default: /metrics of the target)",
         metavar="URL",
     ),
     Option(
@@ -350,7 +351,7 @@ OPTIONS = (
     Option(
         "load-executor",
         "where load runs: processes (one for each core), processes:N (at most N), or "
-        "dask:ADDRESS with the scheduler of a Dask cluster (default processes)",
+        "dask:ADDRESS (the scheduler of a Dask cluster) (default processes)",
         "processes",
         "PLACE",
     ),
@@ -518,8 +519,9 @@ OPTIONS = (
     ),
     Option(
         "capacity",
-        "search for the largest number of streams for which these limits hold, such as "
-        "final_from_commit p95 <= 800ms, wer <= 12%, by a packaged test (repeatable)",
+        "run a packaged test that searches for the largest number of streams for which "
+        "these limits hold, such as final_from_commit p95 <= 800ms, wer <= 12% "
+        "(repeatable)",
         metavar="LIMIT[,...]",
         many=True,
     ),

@@ -121,13 +121,13 @@ def metrics_url(text: str) -> str:
     if not usable or "@" in text or "?" in text or "#" in text:
         raise ValueError(
             "the value is not the URL of metrics; write one such as "
-            "http://HOST:PORT/metrics, without a user, a password and a query"
+            "http://HOST:PORT/metrics, without a user, a password or a query"
         )
     return text if parts.path.strip("/") else f"{text.rstrip('/')}/metrics"
 
 
 def metrics_name(text: str) -> tuple[Gauge, str]:
-    """Parse ``NAME=METRIC``; return the metric and its name at the server."""
+    """Parse ``NAME=METRIC``; return ``NAME``, and the server's name for this metric."""
     _check_metrics_library()
     name, _, metric = (part.strip() for part in text.partition("="))
     if name not in list(Gauge):

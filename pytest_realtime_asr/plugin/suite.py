@@ -22,9 +22,9 @@ LOAD = {"capacity": SUITE / "test_capacity.py", "soak": SUITE / "test_soak.py"}
 def add(config: pytest.Config, options: RawOptions) -> None:
     """Add the packaged tests that the options ask for to the paths to collect.
 
-    These tests replace pytest's default folders, but not paths on the command line. The
-    spoken corpus alone is not collected beside such paths, since its limits judge the
-    tests there.
+    These tests replace pytest's default folders, but not paths on the command line. If
+    ``--realtime-budget`` alone asks for the spoken corpus, it is not collected beside
+    such paths: the limits judge the tests there.
     """
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     found: list[Path] = []

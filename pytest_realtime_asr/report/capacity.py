@@ -55,7 +55,7 @@ def details(finding: CapacityFinding) -> str:
 
 
 def so_far(records: Iterable[LevelRecord]) -> str:
-    """Return what the levels of a search have shown that has not ended.
+    """Return what the levels of an unfinished search have shown.
 
     Returns "" if no level belongs to a search.
     """
@@ -91,7 +91,7 @@ def _streams(found: Capacity) -> str:
     low, high = found.interval
     above = "no upper bound" if high is None else f"below {high}"
     if not low:
-        return f"no stream is proven to be held, {above}"
+        return f"no number of streams is proven to hold, {above}"
     unconfirmed = "" if found.confirmed else ", not confirmed"
     streams = several(found.streams, "stream")
     return f"{streams}, 95% interval from {low}, {above}{unconfirmed}"
@@ -110,7 +110,7 @@ def _facts(found: Capacity, finding: CapacityFinding) -> Iterator[str]:
     if found.beyond is not None:
         yield _beyond(found.beyond)
     for failed, held in found.reversals:
-        yield f"not monotonous: {failed} failed and {held} held"
+        yield f"not monotonic: {failed} streams failed and {held} held"
     yield from _setting(found.setting)
     yield f"keep-up: {' and '.join(_rule(finding))}"
     yield from _witness(found)
@@ -120,14 +120,17 @@ def _facts(found: Capacity, finding: CapacityFinding) -> Iterator[str]:
 
 def _setting(setting: Setting) -> Iterator[str]:
     yield f"talk {plain(setting.talk)}"
-    yield f"clips of {setting.clip:.1f} s, at most {setting.longest:.1f} s"
+    yield f"clips of {setting.clip:.1f} s on average, {setting.longest:.1f} s at most"
     yield f"chunk {1000 * setting.chunk:g} ms"
     yield "random phase"
     yield f"hold {plain(setting.hold)} s, confirmed for {plain(setting.confirm)} s"
 
 
 def _above(found: Capacity) -> Tried | None:
-    """Return the smallest level above the capacity; of several, the one with most."""
+    """Return the smallest level above the capacity.
+
+    If there are several such levels, return the one with the most sessions.
+    """
     above = [each for each in found.levels if each.streams > found.streams]
     if not (found.streams and above):
         return None
@@ -167,7 +170,7 @@ def _work(found: Capacity) -> Iterator[str]:
         if one is None or other is None:
             continue
         if (unequal := unequal_work(one, other)) is not None:
-            yield f"unequal work, so latencies do not compare: {unequal}"
+            yield f"unequal work, so latencies cannot be compared: {unequal}"
 
 
 def _beyond(found: Beyond) -> str:
@@ -179,13 +182,13 @@ def _beyond(found: Beyond) -> str:
 
 
 def _binding(found: LimitDecision) -> str:
-    """Return the limit that binds, with what was observed where it was missed."""
+    """Return the binding limit, with the observed value."""
     limit, value = _value(found.name, found.limit), _value(found.name, found.observed)
-    return f"{found.name} binds (limit {limit}, {value} observed)"
+    return f"{found.name} is the binding limit ({limit}; {value} observed)"
 
 
 def _witness(found: Capacity) -> Iterator[str]:
-    """Yield the witness alone and at the capacity, if it ran at both."""
+    """Yield the latency of the witness alone and at the capacity, if both are known."""
     last = [each for each in _rows(found) if each.streams == found.streams]
     witness = last[-1].witness if last else None
     if witness is None or witness.before is None or witness.through is None:
@@ -208,7 +211,7 @@ def _rule(finding: CapacityFinding) -> Iterable[str]:
 
 
 def _value(name: str, value: float) -> str:
-    """Return a value of the metric that a name begins with, with its unit."""
+    """Return a value with its unit; ``name`` begins with the name of the metric."""
     if name == WER:
         return share(value)
     timed = DECLARED[name.partition(" ")[0]].unit is Unit.MS

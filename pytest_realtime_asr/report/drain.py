@@ -1,4 +1,4 @@
-"""The wording of the result of a drain."""
+"""The wording of the result of a drain: a server was told to stop during sessions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def _faults(drain: Drain) -> Iterator[str]:
             case Fault.WRONG_CODE:
                 yield f"{count} {of} were closed with a code that is not for a stop"
             case Fault.STILL_OPEN:
-                yield f"{count} {of} were open after the grace of {drain.grace:g} s"
+                grace = f"the grace of {drain.grace:g} s"
+                yield f"{count} {of} were still open after {grace}"
             case Fault.NONE_COMPLETE:
                 yield (
                     "no utterance was waiting for its final when the server was told "
@@ -79,7 +80,8 @@ def _values(drain: Drain) -> Iterator[str]:
     else:
         yield f"new connections refused {_seconds(drain.refused_after)}"
     if drain.failed:
-        yield f"{several(len(drain.failed), 'session')} lost before: {drain.failed[0]}"
+        lost = several(len(drain.failed), "session")
+        yield f"{lost} lost before the stop: {drain.failed[0]}"
 
 
 def _sessions(drain: Drain) -> Iterator[str]:

@@ -57,7 +57,7 @@ class WitnessRow(msgspec.Struct, frozen=True):
 
 
 class GaugeRow(msgspec.Struct, frozen=True):
-    """A metric of the server: its value before, and what it was during a level.
+    """A metric of the server: its value before a level, and its values during it.
 
     ``source`` is the name of the metric at the server.
     """
@@ -74,7 +74,8 @@ class LimitRow(msgspec.Struct, frozen=True):
 
     ``name`` is the metric with its statistic. ``over`` of ``n`` sessions are over the
     limit, ``lost`` of them without a final. ``effective`` is the number of independent
-    sessions that prove as much, and ``counted`` what it counts.
+    sessions that would prove as much as the ``n`` sessions, and ``counted`` names the
+    unit that was taken as independent.
     """
 
     name: str
@@ -94,13 +95,14 @@ class LevelRow(msgspec.Struct, frozen=True, kw_only=True):
     ``counted`` says that the limits of the test judge the sessions of its steady part.
     ``metric`` is the metric of the ``finals``, which are those of the steady part.
     ``sessions`` counts the sessions by the part of the level, ``outcomes`` those of the
-    steady part by their outcome, ``lost`` those of them without a final, and
-    ``not_begun`` the sessions that were due and could not begin by reason. ``decision``
-    is the verdict on the level, and ``binding`` the limit that was missed by the most
-    or is nearest; both are ``None`` if the test has no limit that a level can decide.
-    ``undecided`` says why the level proves nothing. ``step`` is the step of the search
-    for the capacity. ``lost_workers`` has a sentence for each worker that was lost.
-    Times are in s unless their name says otherwise.
+    steady part by their outcome, ``lost`` those of them without a final. ``not_begun``
+    counts, by reason, the sessions that were due and could not begin. ``decision`` is
+    the verdict on the level. ``binding`` is the limit that was exceeded the most or, if
+    none was exceeded, the one to which the level came nearest. Both are ``None`` if the
+    test has no limit that a level can decide. ``undecided`` says why the level proves
+    nothing. ``step`` is the step of the search for the capacity. ``lost_workers`` has a
+    sentence for each worker that was lost. Times are in s unless their name says
+    otherwise.
     """
 
     number: int

@@ -13,8 +13,8 @@ from pytest_realtime_asr.text.number_format import ms
 _HEAD = f"{'streams':>7} {'step':7} {'decision':12} {'over':>9} {'p50 ms':>7}"
 _HEAD += f" {'p95 ms':>7} {'witness ms':>12} {'lag ms':>6}"
 _LEGEND = (
-    "over: sessions of the steady part over the limit that binds, lost ones included, "
-    "and all of them; p50 and p95: of the final; witness: p95 of the final in the "
+    "over: sessions over the binding limit, lost ones included, of all sessions of the "
+    "steady part; p50 and p95: of the final; witness: p95 of the final in the "
     "streams beside the load, before and through it; lag: the client's own, p99"
 )
 

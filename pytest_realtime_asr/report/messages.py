@@ -374,7 +374,10 @@ def _level_line(finding: Finding, *, proof: bool) -> str:
         tail = f"; not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.FAIL and finding.late_ms:
         delay = ms(finding.late_ms)
-        tail = f"; server, not client (FAIL also without its delay of up to {delay} ms)"
+        tail = (
+            "; server, not client (FAIL also without the client's delay of up to "
+            f"{delay} ms)"
+        )
     sides = compared(finding.observed, limit.value, show, unit, limit.side)
     return f"{name} = {sides} ({'; '.join(parts)}){tail}"
 

@@ -23,7 +23,8 @@ class Progress:
     ``fd`` is a file descriptor of the terminal; it is duplicated. ``room`` returns the
     number of columns that are left on the line of the cursor. If a text is longer than
     this, it is shown on the line below, which has ``width`` columns; without ``width``,
-    the text is cut off. The terminal of ``width`` must know the usual escape sequences.
+    the text is cut off. If ``width`` is given, the terminal must know the usual escape
+    sequences.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ def checked(make: Callable[[], T]) -> T:
 
 
 async def in_thread(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
-    """Run a function that blocks in a thread; ``interrupt`` ends it early."""
+    """Run a blocking function in a thread; ``interrupt`` ends it early."""
     __tracebackhide__ = True
     running = asyncio.ensure_future(asyncio.to_thread(work))
     try:

@@ -1,4 +1,4 @@
-"""Searches of a test for the capacity: their arguments, and where the sessions go."""
+"""The capacity searches that a test runs: their arguments and their sessions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PAUSE = 5.0  # s between two levels at most; a sixth of the hold if that is sho
 
 
 class CapacitySearch:
-    """A search of a test. Raises ValueError for a wrong argument.
+    """A capacity search that a test runs. Raises ValueError for a wrong argument.
 
     The arguments are those of `Realtime.capacity`.
     """
@@ -134,7 +134,7 @@ class CapacitySearch:
         return self._run.loop.run(recovery.is_there(self._plan.access))
 
     def count(self, level: Level) -> None:
-        """Count the steady sessions of a level as those of the test."""
+        """Count the sessions of the steady part of a level as sessions of the test."""
         self._ledger.count_level(level)
 
     def _told(self, tried: Tried) -> None:

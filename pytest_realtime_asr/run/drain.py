@@ -1,4 +1,4 @@
-"""Drains of a test: its arguments, its plan, and where its result goes."""
+"""The drain of the server that a test asks for: its arguments and its plan."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Ledger:
                 self.ended[place] = replace(take, written=trace)
 
     def count_level(self, level: Level) -> None:
-        """Count the steady sessions of a level of a search as those of the test."""
+        """Count the sessions of the steady part of a level as sessions of the test."""
         self.records[:] = [
             replace(each, level=replace(each.level, purpose=Purpose.TEST))
             if each.level.number == level.number

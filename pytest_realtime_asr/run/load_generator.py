@@ -156,14 +156,15 @@ class LoadGenerator:
                 self._meter = before
 
     def level(self, load: Load, *, compared: bool = True) -> Level:
-        """Run and record one level; its steady sessions are judged as those of a test.
+        """Run and record one level.
 
-        ``compared`` is as in `Runner.run`. Blocks, so never call this method on the
-        event loop. Raises `AudioLimit`, `LoadRefused` if the options of the run do not
-        allow the load, and `Unopened` if this machine could not open sessions.
+        The sessions of its steady part are judged as sessions of the test. ``compared``
+        is as in `Runner.run`. Blocks, so never call this method on the event loop.
+        Raises `AudioLimit`, `LoadRefused` if the options of the run do not allow the
+        load, and `Unopened` if this machine could not open sessions.
         """
         self.refuse(self.cost(load))
-        if compared:  # a soak has sessions of its own, which are not strange ones
+        if compared:  # the check would take the other sessions of a soak for strangers'
             self.check(load)
         level = self.run(load, purpose=Purpose.TEST, compared=compared)
         self.end(level, self._decision(level))
@@ -175,7 +176,10 @@ class LoadGenerator:
         return level
 
     def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
-        """Run one level whose steady sessions have this purpose; see `level`."""
+        """Run one level; the sessions of its steady part have this purpose.
+
+        The load and what is raised are as in `level`.
+        """
         load = replace(load, most_errors=self._run.config.load.most_errors)
         self._run.take_turn(self._ledger)
         self._run.loop.run(self._run.servers.recovery.wait(self._plan.access))
@@ -194,7 +198,9 @@ class LoadGenerator:
     def end(
         self, level: Level, decision: Decision | None, step: Step | None = None
     ) -> None:
-        """Record a level that has ended; warn if the server limits its clients.
+        """Record a level that has ended.
+
+        Warn if the server seems to limit the number of sessions.
 
         ``decision`` and ``step`` are as in `LevelRecord`.
         """
@@ -233,12 +239,12 @@ class LoadGenerator:
     def refuse(self, cost: LoadCost, *, whole: bool = True) -> None:
         """Raise `LoadRefused` if the options of the run do not allow a load.
 
-        ``whole`` says that all the audio of its cost is needed.
+        ``whole`` says that the load needs all the audio that ``cost`` states.
         """
         load_preflight.refuse(self._run, self._plan, cost, whole=whole)
 
     def check(self, load: Load) -> None:
-        """Warn of what would look like a saturated server.
+        """Warn of conditions that could be mistaken for a saturated server.
 
         Raises `LoadRefused` if the load would prove nothing. Blocks for the time of one
         HTTP request.
@@ -283,7 +289,7 @@ def _audio(load: Load, lengths: Sequence[float]) -> float:
 
 
 def _drawn(clips: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """Return random clips with `MOST_CLIPS` s of audio at most, but at least one.
+    """Return random clips of at most `MOST_CLIPS` s in all, but at least one clip.
 
     They are in the order of the corpus.
     """

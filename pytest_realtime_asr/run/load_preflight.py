@@ -23,9 +23,10 @@ class LoadRefused(NotSent):
 def findings(
     run: Run, plan: Plan, load: Load, clips: Sequence[float]
 ) -> tuple[Finding, ...]:
-    """Return what a load lacks, the hard lacks first; ``clips`` are their lengths in s.
+    """Return what a load lacks; first what would make the load prove nothing.
 
-    No session of this client may be open. Blocks for the time of one HTTP request.
+    ``clips`` has the lengths of the clips in s. No session of this client may be open.
+    Blocks for the time of one HTTP request.
     """
     return preflight(
         load,

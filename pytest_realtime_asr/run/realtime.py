@@ -317,12 +317,12 @@ class Realtime:
         before and after the load.
 
         The verdict is applied at the end of the test, like the verdict of a budget. It
-        is ``FAIL`` if something grew, for certain and by more than is tolerated: the
+        is ``FAIL`` if one of these has provably grown by more than is tolerated: the
         latency of the finals, the share of lost sessions, the memory of the server, the
-        sessions that it does not free, or the memory that an idle session holds. It is
-        also ``FAIL`` if the long session was lost or fell behind. The sessions of the
-        steady part are judged by the markers of the test too. ``duration`` is a string
-        such as ``"1h"`` or a timedelta. ``seed`` determines all random numbers.
+        number of sessions that it does not free, or the memory of an idle session. It
+        is also ``FAIL`` if the long session was lost or fell behind. The sessions of
+        the steady part are judged by the markers of the test too. ``duration`` is a
+        string such as ``"1h"`` or a timedelta. ``seed`` determines all random numbers.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """
@@ -366,8 +366,9 @@ class Realtime:
         is ``FAIL`` if an utterance whose audio was complete gets no final, if a
         connection ends without a close frame or with a code that is not for a stop
         (such as 1011), or if one is still open after ``grace``. Budgets do not count
-        these sessions. ``seed`` determines the order of the clips and the positions of
-        the streams. Afterwards the server has usually ended: later tests need another.
+        these sessions. ``seed`` determines the order of the clips, and how far the
+        speaking streams are at the stop. Afterwards the server has usually ended, so
+        later tests need another server.
         """
         __tracebackhide__ = True
         work = self._drain(what, stop=stop, streams=streams, grace=grace, seed=seed)
@@ -444,16 +445,16 @@ class Realtime:
         witnesses: int = 1,
         beyond: bool = True,
     ) -> Capacity:
-        """Search for the largest number of streams that hold the limits of the test.
+        """Search for the largest number of streams for which the test's limits hold.
 
         The limits are those of the markers `latency_budget`, `budget` and
         `wer_threshold`. Each is proven with a confidence of 95 %, whatever the markers
         say. The streams are doubled from the first number of ``between``, and bisected,
         with levels that last ``hold``. The result is confirmed by levels that last at
         least ``confirm``; their sessions are judged by the limits of the test. The
-        search takes at most ``max_time``. With ``beyond``, 1.5 times as many streams
-        show what the server does beyond its capacity. The other arguments are those of
-        `load`.
+        search takes at most ``max_time``. With ``beyond``, a level with 1.5 times as
+        many streams shows what the server does beyond its capacity. The other arguments
+        are those of `load`.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """

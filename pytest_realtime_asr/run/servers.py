@@ -273,7 +273,7 @@ class Servers:
             self._note_first(live)
 
     def note_end(self, test: str, access: Access, end: End) -> None:
-        """Remember a server if one of its sessions in a test ended in trouble."""
+        """Remember a server if one of its sessions in a test ended abnormally."""
         if end.how in _TROUBLE:
             self._suspects[access.target.websocket] = test, datetime.now(UTC)
 

@@ -235,7 +235,7 @@ class Connect:
 
 
 def final(take: Transcription) -> Transcription:
-    """Return a transcription that has a final. Raises `Lost` if it has none."""
+    """Return the transcription if it has a final. Raises `Lost` if it has none."""
     __tracebackhide__ = True
     if take.lost:
         raise Lost(take.lost, take.reason)

@@ -1,4 +1,4 @@
-"""Soaks of a test: their arguments, their plan, and where the result goes."""
+"""The soaks that a test runs: their arguments, their plans and their results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BESIDE = 3  # sessions beside the load: a long one, an idle one, and a short on
 
 
 class SoakTest:
-    """A soak of a test. Raises ValueError for a wrong argument.
+    """A soak that a test runs. Raises ValueError for a wrong argument.
 
     The arguments are those of `Realtime.soak`.
     """

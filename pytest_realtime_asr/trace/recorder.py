@@ -131,8 +131,8 @@ class Recorder:
     ) -> int:
         """Record a frame of audio that the socket has just accepted; return the time.
 
-        ``start`` and ``stop`` are those of the `Span` of the frame. The frame counts
-        only once its row is complete, since another thread may read the records.
+        ``start`` and ``stop`` are those of the `Span` of the frame. The frame is not
+        counted before its row is complete, since another thread may read the records.
         """
         at = self.now()
         self._columns.extend((at, due, woke, start, stop))

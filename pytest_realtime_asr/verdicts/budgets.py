@@ -67,8 +67,8 @@ class Limit:
 
     For a lower limit, quantiles are counted from above: 95 % of the sessions reach or
     exceed p95. `Stat.MAX` then means the worst value, which is the smallest. A metric
-    of a level of load has one value for each level, so its limit is always that of the
-    worst level.
+    of a level of load has one value for each level, so its limit always applies to the
+    worst value.
     """
 
     stat: Stat

@@ -1,9 +1,9 @@
 """Judges the limits of the metrics of a level of load, for each level by itself.
 
 The client's own delay under load can only make a value worse, and its delay without
-load can only make it better. So a ``FAIL`` is ``INVALID`` if it is none when the delay
-under load is subtracted from each final, and a ``PASS`` is ``INVALID`` if it is none
-when the delay without load is subtracted.
+load can only make it better. So a ``FAIL`` becomes ``INVALID`` if the value is within
+the limit after the delay under load is subtracted from each final. A ``PASS`` becomes
+``INVALID`` if the value is beyond the limit after the delay without load is subtracted.
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ def _judge(
 def _unjudged(
     budget: Budget, limit: Limit, reason: Reason, level: JudgedLevel | None = None
 ) -> Finding:
-    """Return the failing finding of a level without a value, or of no level."""
+    """Return the failing finding of a level without a value.
+
+    Without ``level``, it is that of a test without a level.
+    """
     return Finding(
         budget.metric,
         limit,

@@ -31,7 +31,7 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class NotMeasuredOfLevel:
-    """A metric of a level of load has no value, since the level lacks its needs."""
+    """A metric of a level has no value: the level lacks what the metric needs."""
 
     needs: str
 

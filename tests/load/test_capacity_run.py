@@ -15,6 +15,8 @@ from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.trials import Step
 from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.verdicts.budgets import latency_budget
+from pytest_realtime_asr.verdicts.limits import BudgetError
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.load_rows import level, row
 
 LIMIT = Held((latency_budget("final_from_commit", p95="800ms"),))
@@ -189,3 +191,33 @@ def test_the_witnesses_take_time() -> None:
 def test_a_search_that_cannot_work_is_refused() -> None:
     with pytest.raises(ValueError, match="max_time=90s is too short"):
         searched(Virtual(12), max_time=90.0)
+
+
+def test_a_level_that_cannot_be_decided_is_told_before_the_error() -> None:
+    server, told = Virtual(10), list[Tried]()
+    held = Held((latency_budget("endpoint_delay", p95="1s"),))
+    plan = plan_of(
+        LOAD,
+        CLIPS,
+        between=(1, 8),
+        confirm=120.0,
+        max_time=3600.0,
+        pause=1.0,
+        q=0.95,
+        beyond=False,
+    )
+    run = CapacityRun(
+        server,
+        plan,
+        held,
+        LOAD,
+        0.1,
+        told=told.append,
+        sleep=server.sleep,
+        clock=lambda: server.now,
+    )
+    with pytest.raises(BudgetError, match="measured in no session"):
+        run.run()
+    (only,) = told
+    assert only.decision.verdict is Verdict.INCONCLUSIVE
+    assert "measured in no session" in only.decision.reason

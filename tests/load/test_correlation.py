@@ -84,5 +84,5 @@ def test_an_estimated_variance_counts_less_with_few_blocks() -> None:
 def test_a_discount_needs_blocks_and_a_confidence(
     blocks: int, confidence: float
 ) -> None:
-    with pytest.raises(ValueError, match="no discount"):
+    with pytest.raises(ValueError, match="a discount needs"):
         student_discount(blocks, confidence)

@@ -291,6 +291,13 @@ def test_a_metric_that_was_never_measured_is_an_error() -> None:
         decision(spread([GOOD] * 60), held)
 
 
+def test_an_error_rate_of_clips_without_words_is_refused_before_the_search() -> None:
+    silent = {"one": Utterance("one", "", SHORT, language="en")}
+    with pytest.raises(BudgetError, match="no clip has a reference with words"):
+        Held(thresholds=(wer_threshold(0.12),), clips=silent).check()
+    Held(thresholds=(wer_threshold(0.12),), clips={**silent, **CLIPS}).check()
+
+
 def test_a_capacity_needs_limits_that_can_be_proven() -> None:
     P95.check()
     with pytest.raises(BudgetError, match="needs a limit"):

@@ -152,7 +152,7 @@ def test_the_wording() -> None:
     first, *rest = wording.details(found).splitlines()
     assert first == (
         "drain: 1 of 2 utterances whose audio was complete got no final; 1 of 3 "
-        "sessions were open after the grace of 30 s (speaking: 0 of 1 finals; "
+        "sessions were still open after the grace of 30 s (speaking: 0 of 1 finals; "
         "complete: 1 of 2 finals, the last after 0.40 s; closed with 1001 x2; new "
         "connections refused after 0.25 s); FAIL"
     )
@@ -165,8 +165,8 @@ def test_the_wording() -> None:
     assert wording.summary(alone) == (
         "drain (complete: 1 of 1 finals, the last after 0.40 s; closed with 1001 x1; "
         "all closed after 0.50 s; grace 30 s; stop() had not returned; 2 new "
-        "connections accepted, none refused; 1 session lost before: refused: busy); "
-        "PASS"
+        "connections accepted, none refused; 1 session lost before the stop: refused: "
+        "busy); PASS"
     )
 
 

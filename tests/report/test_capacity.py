@@ -19,13 +19,14 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support import levels
 
 SETTING = (
-    "talk 0.6; clips of 2.7 s, at most 4.1 s; chunk 100 ms; random phase; hold 60 s, "
-    "confirmed for 300 s; keep-up: final_from_commit p95 <= 800 ms and wer <= 0.120"
+    "talk 0.6; clips of 2.7 s on average, 4.1 s at most; chunk 100 ms; random phase; "
+    "hold 60 s, confirmed for 300 s; keep-up: final_from_commit p95 <= 800 ms and "
+    "wer <= 0.120"
 )
 FACTS = (
-    "limited by the server; final_from_commit p95 binds (limit 800 ms, 1200 ms "
-    "observed); at 40: 9 of 60 over final_from_commit p95, a slope; at 56: queues, "
-    f"recovers in 4.2 s; {SETTING}; witness p95 210 ms alone, 640 ms at 37"
+    "limited by the server; final_from_commit p95 is the binding limit (800 ms; "
+    "1200 ms observed); at 40: 9 of 60 over final_from_commit p95, a slope; at 56: "
+    f"queues, recovers in 4.2 s; {SETTING}; witness p95 210 ms alone, 640 ms at 37"
 )
 
 
@@ -59,7 +60,8 @@ def test_what_is_not_known_is_left_out() -> None:
         edge=None,
     )
     assert capacity.summary(judged(little)) == (
-        "capacity: no stream is proven to be held, no upper bound (limited by the time "
+        "capacity: no number of streams is proven to hold, no upper bound (limited by "
+        "the time "
         f"for the search; {SETTING}); give the search more time"
     )
 
@@ -74,7 +76,7 @@ def test_what_contradicts_the_capacity_is_said() -> None:
     said = capacity.summary(judged(strange))
     assert "from 37, below 40, not confirmed (" in said
     assert "early end of the search: the server did not come back; " in said
-    assert "; not monotonous: 40 failed and 48 held; " in said
+    assert "; not monotonic: 40 streams failed and 48 held; " in said
 
 
 def worked(streams: int, partials: int) -> Tried:
