@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.fake.recognisers.stub import (
         StubRecogniser as StubRecogniser,
     )
+    from pytest_realtime_asr.load.capacity import Capacity as Capacity
+    from pytest_realtime_asr.load.drain import Drain as Drain
+    from pytest_realtime_asr.load.level import Level as Level
+    from pytest_realtime_asr.load.soak import Soak as Soak
     from pytest_realtime_asr.perturb import babble as babble
     from pytest_realtime_asr.perturb import clipping as clipping
     from pytest_realtime_asr.perturb import dither as dither
@@ -45,12 +49,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "AsyncSession": "run.session.AsyncSession",
     "Audio": "audio.Audio",
+    "Capacity": "load.capacity.Capacity",
     "Corpus": "corpus.Corpus",
+    "Drain": "load.drain.Drain",
     "FakeServer": "fake.process.FakeServer",
+    "Level": "load.level.Level",
     "Lost": "client.loss.Lost",
     "Parity": "verdicts.parity.Parity",
     "Realtime": "run.realtime.Realtime",
     "Session": "run.session.Session",
+    "Soak": "load.soak.Soak",
     "StubRecogniser": "fake.recognisers.stub.StubRecogniser",
     "Timeline": "trace.timeline.Timeline",
     "Trace": "trace.records.Trace",
