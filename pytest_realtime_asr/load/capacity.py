@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pytest_realtime_asr.load.behaviour import Beyond
 from pytest_realtime_asr.load.curve import Point
 from pytest_realtime_asr.load.decision import Decision, LimitDecision
+from pytest_realtime_asr.load.error_budget import FIRST_CONFIDENCE
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.search_plan import SearchPlan
 from pytest_realtime_asr.load.trials import (
@@ -120,7 +121,8 @@ class Capacity:
     being missed. ``beyond`` is what the server does with 1.5 times as many streams;
     ``None`` if that was not tried. ``levels`` are in the order in which they were run.
     ``seconds`` is the time of the whole search. ``ended`` says why the search was ended
-    early; "" if it was not.
+    early; "" if it was not. ``needed`` is the largest number of streams that was
+    observed to hold, and the time in s that a level of it needs at least for a proof.
     """
 
     streams: int
@@ -134,6 +136,7 @@ class Capacity:
     edge: Edge | None = None
     seconds: float = 0.0
     ended: str = ""
+    needed: tuple[int, float] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -238,7 +241,16 @@ def capacity(
         edge=_edge(trials),
         seconds=seconds,
         ended=ended,
+        needed=_needed(trials, plan),
     )
+
+
+def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | None:
+    """Return what a confirmation needs at least; ``None`` if no level held."""
+    streams = bracket(trials).low
+    if streams is None:
+        return None
+    return streams, plan.needed(streams, FIRST_CONFIDENCE)
 
 
 def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:

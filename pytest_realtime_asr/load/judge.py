@@ -94,9 +94,11 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
     if hasattr(os, "nice"):
         os.nice(_NICE)
+    messages = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a dialect may print
     for message in judged(read(sys.stdin.buffer)):
         try:
-            pickle.dump(message, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
-            sys.stdout.buffer.flush()
+            pickle.dump(message, messages, pickle.HIGHEST_PROTOCOL)
+            messages.flush()
         except BrokenPipeError:
             os._exit(1)  # at once: nobody reads the messages any more

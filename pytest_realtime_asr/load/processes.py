@@ -139,11 +139,15 @@ class WorkerProcess:
     def _read(self) -> None:
         """Pass on the messages of the process until its end."""
         assert self._process.stdout is not None
+        strange = ""
         with self._process.stdout as stdout:
             while True:
                 try:
                     message: Message = pickle.load(stdout)
-                except (EOFError, pickle.UnpicklingError):
+                except EOFError:
+                    break
+                except Exception as error:  # `pickle` raises many kinds
+                    strange = f"its output is not a message ({error!r}); "
                     break
                 if isinstance(message, ShardEnd | ShardLost):
                     self._shard = None
@@ -153,7 +157,7 @@ class WorkerProcess:
         self._close()
         shard = self._shard
         if shard is not None:
-            why = self._reason(code)
+            why = f"{strange}{self._reason(code)}"
             now = datetime.now(UTC)
             self._messages.put(ShardLost(shard.worker, why, shard.streams, now))
         self._output.close()

@@ -60,13 +60,28 @@ Sink = Callable[[Row, Purpose], None]
 
 @dataclass(slots=True)
 class _Collected:
-    """The messages of a level so far; ``pending`` are the shards that still run."""
+    """The messages of a level so far; ``pending`` are the shards that still run.
+
+    Of the sessions that the client did not cut off, ``ended`` is the number, ``failed``
+    the number of those without a final, and ``streams`` are their streams.
+    """
 
     pending: dict[int, Shard]
     rows: list[Row] = field(default_factory=list)
+    ended: int = 0
+    failed: int = 0
+    streams: set[int] = field(default_factory=set)
     ends: list[ShardEnd] = field(default_factory=list)
     lost: list[ShardLost] = field(default_factory=list)
     aborted: str = ""
+
+    def add(self, row: Row) -> None:
+        """Add a session; one that this machine could not open has failed as well."""
+        self.rows.append(row)
+        if row.lost is not Loss.CANCELLED or row.unopened:
+            self.ended += 1
+            self.failed += bool(row.lost)
+            self.streams.add(row.stream)
 
 
 class Runner:
@@ -317,7 +332,7 @@ class Runner:
             self._take(self._executor.next(_POLL), found, purpose)
             if self._interrupted.is_set():
                 raise CancelledError
-            if not found.aborted and (why := _too_many_errors(load, found.rows)):
+            if not found.aborted and (why := _too_many_errors(load, found)):
                 found.aborted = why
                 self.stop()
                 deadline = min(deadline, clock.now + _CUT)
@@ -345,7 +360,7 @@ class Runner:
         match message:
             case Row():
                 row = replace(message, level=self._number)
-                found.rows.append(row)
+                found.add(row)
                 self._sink(row, _purpose(row, purpose))
             case ShardEnd():
                 found.ends.append(message)
@@ -375,22 +390,18 @@ def _decoded(utterance: Utterance, rate: int) -> Clip:
     return Clip(replace(utterance, source=audio, located=utterance.sound), audio)
 
 
-def _too_many_errors(load: Load, rows: Sequence[Row]) -> str:
+def _too_many_errors(load: Load, found: _Collected) -> str:
     """Return why a level is aborted, or "".
 
-    Sessions that were cut off by the client do not count, but those do that this
-    machine could not open. At least ten sessions must have ended, and they must be of
-    at least ten streams, or of all streams if there are fewer.
+    At least ten sessions must have ended, and they must be of at least ten streams, or
+    of all streams if there are fewer.
     """
-    ended = [row for row in rows if row.lost is not Loss.CANCELLED or row.unopened]
-    streams = {row.stream for row in ended}
-    if len(ended) < _JUDGED or len(streams) < min(load.streams, _JUDGED):
+    if found.ended < _JUDGED or len(found.streams) < min(load.streams, _JUDGED):
         return ""
-    lost = sum(bool(row.lost) for row in ended)
-    if lost <= load.most_errors * len(ended):
+    if found.failed <= load.most_errors * found.ended:
         return ""
     return (
-        f"{lost} of {several(len(ended), 'session')} had no final, more than "
+        f"{found.failed} of {several(found.ended, 'session')} had no final, more than "
         f"the allowed {load.most_errors:.0%}"
     )
 

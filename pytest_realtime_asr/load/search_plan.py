@@ -108,11 +108,3 @@ class SearchPlan:
     def confirmation(self, streams: int, confidence: float) -> float:
         """Return how long, in s, the steady part of a confirmation should be."""
         return max(self.confirm, _MARGIN * self.needed(streams, confidence))
-
-    def least_provable(self, confidence: float) -> int:
-        """Return the smallest number of streams that ``confirm`` can prove to hold.
-
-        The confirmation of fewer streams takes longer.
-        """
-        sessions = samples_needed(self.quantile, confidence)
-        return max(1, math.ceil(sessions / self.sessions(1, self.confirm)))

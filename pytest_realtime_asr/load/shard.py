@@ -129,8 +129,11 @@ class ShardRun:
         async with asyncio.TaskGroup() as tasks:
             arriving = asyncio.create_task(self._begin_arrivals(tasks, lengths))
             self._tasks.add(arriving)
-            await asyncio.wait([arriving])
-            self._tasks.discard(arriving)
+            try:
+                await asyncio.wait([arriving])
+            finally:
+                arriving.cancel()  # a session has raised an error if it still runs
+                self._tasks.discard(arriving)
             if not arriving.cancelled():
                 arriving.result()
 

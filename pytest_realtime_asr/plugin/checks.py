@@ -10,8 +10,9 @@ import pytest
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import target as targets
 from pytest_realtime_asr.client.dialect_detection import AUTO, advice
-from pytest_realtime_asr.load.permission import load_refusal
+from pytest_realtime_asr.load.permission import load_refusal, overload_refusal
 from pytest_realtime_asr.plugin.options import BY_NAME, LOAD_OPTIONS
+from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.report import planning
 from pytest_realtime_asr.requirements import known_failures
@@ -78,18 +79,29 @@ def _refuse_load_out_of_real_time(state: State) -> None:
 def _refuse_forbidden_load(state: State) -> None:
     """Raise UsageError if the options do not allow the load of a packaged test."""
     settings = state.settings
-    target = settings.target
-    here = not target or target in FAKES or targets.parse(target, path="").loopback
-    for name, cost in planning.load_costs(settings.suite).items():
+    beyond = may_overload(settings)
+    for name, cost in planning.load_costs(settings.suite, beyond=beyond).items():
         why = load_refusal(
             cost,
-            here=here,
+            here=_is_here(settings.target),
             allowed=settings.run.load.allow,
             max_audio=settings.run.max_audio,
             whole=name != "capacity",  # a search may end earlier
         )
         if why is not None:
             raise state.options.usage_error(name, why)
+
+
+def may_overload(settings: Settings) -> bool:
+    """Return whether a search may put more load on the server than its capacity."""
+    allowed = settings.run.load.allow
+    here = _is_here(settings.target)
+    return overload_refusal(here=here, allowed=allowed) is None
+
+
+def _is_here(target: str) -> bool:
+    """Return whether the server of a target is on this machine."""
+    return not target or target in FAKES or targets.parse(target, path="").loopback
 
 
 def _refuse_unknown_dialect(state: State) -> None:

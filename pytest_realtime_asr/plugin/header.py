@@ -10,7 +10,7 @@ import pytest
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.plugin import items, suite
+from pytest_realtime_asr.plugin import checks, items, suite
 from pytest_realtime_asr.plugin.utterance_progress import utterance
 from pytest_realtime_asr.report import planning, summary
 
@@ -82,7 +82,8 @@ def plan(
 
 def load(plugin: RealtimePlugin) -> list[str]:
     """Return lines about what the packaged tests under load will send."""
-    return planning.load(plugin.state.settings.suite)
+    settings = plugin.state.settings
+    return planning.load(settings.suite, beyond=checks.may_overload(settings))
 
 
 def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:

@@ -26,6 +26,7 @@ from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.load.capacity import Capacity
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
+from pytest_realtime_asr.load.incomplete_level import IncompleteLevel, incomplete
 from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
@@ -248,6 +249,7 @@ class Judging:
                     *ledger.load_findings,
                     *capacities,
                     *_cross_talk(ledger),
+                    *_incomplete(ledger),
                 ],
             )
 
@@ -521,6 +523,15 @@ def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
     found = tuple(each for record in ledger.records for each in record.cross_talk)
     count = sum(len(level.steady) for level in ledger.levels)
     return [CrossTalkFinding(found, count)] if found else []
+
+
+def _incomplete(ledger: Ledger) -> list[IncompleteLevel]:
+    """Return a finding for each level of a test that did not run as planned.
+
+    The levels of a search are left out, since the search itself regards this.
+    """
+    own = [record.level for record in ledger.records if record.step is None]
+    return [found for each in own if (found := incomplete(each)) is not None]
 
 
 def _limits(terms: Terms) -> bool:

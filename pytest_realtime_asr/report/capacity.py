@@ -15,7 +15,7 @@ from pytest_realtime_asr.load.work import unequal_work
 from pytest_realtime_asr.metrics import DECLARED, Unit
 from pytest_realtime_asr.report import level_rows, levels
 from pytest_realtime_asr.report.level_rows import LevelRow
-from pytest_realtime_asr.text.number_format import ms, plain, several, share
+from pytest_realtime_asr.text.number_format import length, ms, plain, several, share
 from pytest_realtime_asr.verdicts.limits import WER
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -227,5 +227,11 @@ def _advice(finding: CapacityFinding, found: Capacity) -> str:
         )
     if finding.verdict is not Verdict.INCONCLUSIVE:
         return ""
+    if found.limited_by is LimitedBy.TIME and found.needed is not None:
+        streams, seconds = found.needed
+        return (
+            f"; a confirmation of {several(streams, 'stream')} needs at least "
+            f"{length(seconds)}: give a longer confirm and max_time, or shorter clips"
+        )
     usual = "; a longer confirmation narrows the interval"
     return _ADVICE.get(found.limited_by, usual)

@@ -11,6 +11,7 @@ import math
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.incomplete_level import IncompleteLevel
 from pytest_realtime_asr.load.soak import Soak
 from pytest_realtime_asr.metrics import CATALOGUE, DECLARED, LEVELS
 from pytest_realtime_asr.metrics import Unit as Measured
@@ -23,6 +24,7 @@ from pytest_realtime_asr.report import (
     comparison,
     cross_talk,
     drain,
+    incomplete_level,
     languages,
     parity,
     protocol_links,
@@ -150,6 +152,8 @@ def _load_summary(found: LoadFinding) -> str:
             return f"{found.verdict.value}: {capacity.summary(found)}"
         case CrossTalkFinding():
             return f"{found.verdict.value}: {cross_talk.summary(found)}"
+        case IncompleteLevel():
+            return f"{found.verdict.value}: {incomplete_level.summary(found)}"
 
 
 def rule(broken: BrokenRule) -> str:
@@ -196,6 +200,8 @@ def _failure(cause: Cause, results: Results) -> list[str]:
             return [capacity.details(cause)]
         case CrossTalkFinding():
             return [cross_talk.details(cause)]
+        case IncompleteLevel():
+            return [incomplete_level.summary(cause)]
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
@@ -213,6 +219,8 @@ def _warning(cause: Cause) -> list[str]:
         case Parity():
             return [parity.summary(cause)]
         case Drain() | Soak() | CapacityFinding() | CrossTalkFinding():
+            return [_load_summary(cause)]
+        case IncompleteLevel():
             return [_load_summary(cause)]
         case Comparison():
             return comparison.warnings(cause)

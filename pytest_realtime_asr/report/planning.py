@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from pytest_realtime_asr.conformance.cost import Cost, cost
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.load.cost import LoadCost, bounded_cost
+from pytest_realtime_asr.load.search_plan import BEYOND
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.fakes import FAKES
 from pytest_realtime_asr.run.forecast import (
@@ -114,19 +116,23 @@ def spoken(
     )
 
 
-def load_costs(suite: SuiteConfig) -> dict[str, LoadCost]:
-    """Return the largest cost of each packaged test under load, by its name."""
+def load_costs(suite: SuiteConfig, *, beyond: bool) -> dict[str, LoadCost]:
+    """Return the largest cost of each packaged test under load, by its name.
+
+    ``beyond`` says that a search may put more load on the server than its capacity.
+    """
     costs = {}
     search = suite.capacity
     if search.limits:
-        costs["capacity"] = bounded_cost(search.between[1], search.max_time)
+        most = search.between[1] * (BEYOND if beyond else 1)
+        costs["capacity"] = bounded_cost(math.ceil(most), search.max_time)
     if suite.soak is not None:
         costs["soak"] = bounded_cost(SOAK_STREAMS, suite.soak)
     return costs
 
 
-def load(suite: SuiteConfig) -> list[str]:
-    """Return a line about each packaged test under load."""
+def load(suite: SuiteConfig, *, beyond: bool) -> list[str]:
+    """Return a line about each packaged test under load; see `load_costs`."""
     search = suite.capacity
     low, high = search.between
     abouts = {
@@ -136,7 +142,7 @@ def load(suite: SuiteConfig) -> list[str]:
     }
     return [
         f"realtime {name}: {abouts[name]}{cost.text}"
-        for name, cost in load_costs(suite).items()
+        for name, cost in load_costs(suite, beyond=beyond).items()
     ]
 
 

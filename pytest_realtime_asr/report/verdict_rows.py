@@ -17,12 +17,14 @@ from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain, Fault
 from pytest_realtime_asr.load.growth import CONFIDENCE, Growth, Quantity
+from pytest_realtime_asr.load.incomplete_level import IncompleteLevel
 from pytest_realtime_asr.load.soak import MOST_DRIFT, Soak
 from pytest_realtime_asr.metrics import DECLARED
 from pytest_realtime_asr.report import capacity as capacities
 from pytest_realtime_asr.report import comparison as comparisons
 from pytest_realtime_asr.report import cross_talk as cross_talks
 from pytest_realtime_asr.report import drain as drains
+from pytest_realtime_asr.report import incomplete_level
 from pytest_realtime_asr.report import parity as parities
 from pytest_realtime_asr.report import soak as soaks
 from pytest_realtime_asr.report.reasons import reason_text
@@ -235,6 +237,8 @@ def _load_finding(found: LoadFinding) -> list[VerdictRow]:
             return [_capacity(found)]
         case CrossTalkFinding():
             return [_cross_talk(found)]
+        case IncompleteLevel():
+            return [_incomplete(found)]
 
 
 def _cross_talk(found: CrossTalkFinding) -> VerdictRow:
@@ -251,6 +255,19 @@ def _cross_talk(found: CrossTalkFinding) -> VerdictRow:
         verdict=found.verdict.value,
         proven=True,
         reason=cross_talks.summary(found),
+    )
+
+
+def _incomplete(found: IncompleteLevel) -> VerdictRow:
+    return VerdictRow(
+        subject="incomplete level",
+        metric="level",
+        statistic="streams",
+        unit="count",
+        value=found.streams,
+        n=found.number,
+        verdict=found.verdict.value,
+        reason=incomplete_level.summary(found),
     )
 
 

@@ -107,8 +107,9 @@ class CapacitySearch:
         `LoadRefused` if the options of the run do not allow the load.
         """
         plan = self._search.plan
-        self._generator.refuse(bounded_cost(plan.high, plan.max_time), whole=False)
-        self._generator.check(replace(self._search.load, streams=plan.high))
+        most = plan.most_streams
+        self._generator.refuse(bounded_cost(most, plan.max_time), whole=False)
+        self._generator.check(replace(self._search.load, streams=most))
         try:
             found = self._search.run()
         except AudioLimit as error:

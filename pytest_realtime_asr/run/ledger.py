@@ -17,6 +17,7 @@ from pytest_realtime_asr.load.capacity import Capacity
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.incomplete_level import IncompleteLevel
 from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.load.soak import Soak
@@ -29,7 +30,7 @@ CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 INTERRUPTED = Lost(Loss.CANCELLED, "the run was interrupted before the final came")
 
 
-LoadFinding = Drain | Soak | CapacityFinding | CrossTalkFinding
+LoadFinding = Drain | Soak | CapacityFinding | CrossTalkFinding | IncompleteLevel
 """A result of a load that has a verdict of its own."""
 
 

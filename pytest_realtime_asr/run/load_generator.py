@@ -20,7 +20,6 @@ from pytest_realtime_asr.load.decision import (
     Decision,
     Held,
     decide,
-    unopened_sessions,
 )
 from pytest_realtime_asr.load.executor import Connection
 from pytest_realtime_asr.load.level import Level
@@ -35,7 +34,6 @@ from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
 from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.run import load_preflight
-from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.load_preflight import LoadRefused
 from pytest_realtime_asr.run.run import Run
@@ -47,10 +45,6 @@ from pytest_realtime_asr.verdicts.limits import BudgetError
 MOST_CLIPS = 1200.0  # s of audio of the clips of a load at most; a worker keeps them
 
 _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a worker
-
-
-class Unopened(NotSent):
-    """Raised after a level in which this machine could not open sessions."""
 
 
 class _Relay(Meter):
@@ -160,19 +154,14 @@ class LoadGenerator:
 
         The sessions of its steady part are judged as sessions of the test. ``compared``
         is as in `Runner.run`. Blocks, so never call this method on the event loop.
-        Raises `AudioLimit`, `LoadRefused` if the options of the run do not allow the
-        load, and `Unopened` if this machine could not open sessions.
+        Raises `AudioLimit`, and `LoadRefused` if the options of the run do not allow
+        the load.
         """
         self.refuse(self.cost(load))
         if compared:  # the check would take the other sessions of a soak for strangers'
             self.check(load)
         level = self.run(load, purpose=Purpose.TEST, compared=compared)
         self.end(level, self._decision(level))
-        if found := [row for row in level.rows if row.unopened]:
-            raise Unopened(
-                f"{unopened_sessions(level)}, so the load was smaller than planned: "
-                f"{found[0].reason}"
-            )
         return level
 
     def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:

@@ -12,6 +12,7 @@ from pytest_realtime_asr.client.transcription import Purpose, Transcription
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.drain import Drain
+from pytest_realtime_asr.load.incomplete_level import IncompleteLevel
 from pytest_realtime_asr.load.level import Level as LoadLevel
 from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.load.level_values import judged_level
@@ -245,6 +246,8 @@ def cause_verdict(cause: Cause) -> Verdict:
         case Finding() | WerFinding() | RecallFinding() | Parity():
             return cause.verdict
         case Drain() | Soak() | CapacityFinding() | CrossTalkFinding():
+            return cause.verdict
+        case IncompleteLevel():
             return cause.verdict
         case Comparison() if cause.invalid:
             return Verdict.INVALID

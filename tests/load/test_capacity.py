@@ -47,6 +47,8 @@ def test_a_search_that_was_not_confirmed_is_inconclusive() -> None:
     assert (shown.streams, shown.confirmed) == (8, False)
     assert shown.verdict is Verdict.INCONCLUSIVE
     assert shown.limited_by is LimitedBy.TIME
+    assert shown.needed is not None
+    assert shown.needed[1] > 0
 
 
 def test_the_result_is_that_of_the_confirmation() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,36 @@ def test_a_process_that_was_sent_nothing_ends(loop: Loop) -> None:
     judge = JudgeProcess()
     loop.run(judge.close())
     assert list(judge.messages()) == []
+
+
+NOISY = """
+from pytest_realtime_asr.load.evidence import Evidence
+
+add = Evidence.add
+
+def noisy(*given, **named):
+    print("noise", flush=True)
+    return add(*given, **named)
+
+Evidence.add = noisy
+"""
+
+
+def test_what_a_dialect_prints_does_not_spoil_the_messages(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with faking() as (url, _):
+        values = sent(loop, shard(url, Load(2, hold=0.2, witnesses=0)))
+    (tmp_path / "sitecustomize.py").write_text(NOISY)
+    monkeypatch.syspath_prepend(tmp_path)
+    judge = JudgeProcess()
+
+    async def send() -> None:
+        for each in values:
+            await judge.send(each)
+        await judge.close()
+
+    loop.run(send())
+    *rows, end = judge.messages()
+    assert isinstance(end, ShardEnd)
+    assert len(rows) == len(values) - 2

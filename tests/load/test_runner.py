@@ -174,7 +174,8 @@ def test_a_level_is_not_aborted_by_one_stream(loop: Loop, row: Row) -> None:
 
 
 def test_sessions_that_the_client_cut_off_abort_no_level(loop: Loop, row: Row) -> None:
-    cut = [replace(row, lost=Loss.CANCELLED, stream=n % 3) for n in range(30)]
+    stopped = replace(row, lost=Loss.CANCELLED, reason=STOPPED)
+    cut = [replace(stopped, stream=n % 3) for n in range(30)]
     level, _ = scripted(loop, *cut, ShardEnd(0))
     assert level.aborted == ""
 

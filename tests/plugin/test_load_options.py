@@ -43,7 +43,7 @@ def test_the_plan_says_what_the_load_costs_at_most(plain: Project) -> None:
     result.stdout.fnmatch_lines(
         [
             "realtime capacity: from 1 to 500 streams, 60.0 s for each level and 5.0 "
-            "min for the confirmation; at most 500 streams at a time and 15000.0 min "
+            "min for the confirmation; at most 750 streams at a time and 22500.0 min "
             "of audio, about 30.0 min",
             "realtime soak: at most 8 streams at a time and 480.0 min of audio, about "
             "60.0 min",

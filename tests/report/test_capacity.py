@@ -64,6 +64,11 @@ def test_what_is_not_known_is_left_out() -> None:
         "the time "
         f"for the search; {SETTING}); give the search more time"
     )
+    known = capacity.summary(judged(replace(little, needed=(4, 61.2))))
+    assert known.endswith(
+        "; a confirmation of 4 streams needs at least 61.2 s: give a longer confirm "
+        "and max_time, or shorter clips"
+    )
 
 
 def test_what_contradicts_the_capacity_is_said() -> None:
