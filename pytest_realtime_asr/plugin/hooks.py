@@ -323,6 +323,14 @@ class RealtimePlugin:
 
     # Collection
 
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Collect a packaged test under load only if its option asks for it."""
+        if collection_path.parent != SUITE:
+            return None
+        from pytest_realtime_asr.plugin import suite
+
+        return suite.unasked(collection_path, self.options) or None
+
     def pytest_pycollect_makemodule(
         self, module_path: Path, parent: pytest.Collector
     ) -> pytest.Module | None:

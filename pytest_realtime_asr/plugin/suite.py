@@ -19,6 +19,11 @@ CONFORMANCE = (SUITE / "test_requirements.py", SPEECH)
 LOAD = {"capacity": SUITE / "test_capacity.py", "soak": SUITE / "test_soak.py"}
 
 
+def unasked(path: Path, options: RawOptions) -> bool:
+    """Return whether a file is a test under load that no option asks for."""
+    return any(path == file and not options.text(name) for name, file in LOAD.items())
+
+
 def add(config: pytest.Config, options: RawOptions) -> None:
     """Add the packaged tests that the options ask for to the paths to collect.
 
