@@ -154,7 +154,9 @@ def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
 
 
 def student_discount(blocks: int, confidence: float) -> float:
-    """Return the factor by which an unknown variance reduces a sample, at most 1.
+    """Return the factor, at most 1, that corrects an effective sample size.
+
+    The correction is for a variance that is not known but estimated from ``blocks``.
 
     It is (z / t)^2, with z and t the quantiles at ``confidence`` (above 0.5) of the
     normal distribution and of Student's with ``blocks`` - 1 degrees of freedom.

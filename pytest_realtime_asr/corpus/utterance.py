@@ -271,9 +271,9 @@ class Corpus:
         """Return ``n`` random utterances, in the order of this corpus.
 
         The same seed gives the same sample on every machine and with every version of
-        Python, and the same clips of a perturbed corpus. A smaller sample is part of
-        each larger sample with the same seed. Raises ValueError if ``n`` is not from 1
-        to the size of the corpus.
+        Python. It gives the same clips if the corpus is perturbed. A smaller sample is
+        part of each larger sample with the same seed. Raises ValueError if ``n`` is not
+        from 1 to the size of the corpus.
         """
         if not 1 <= n <= len(self):
             raise ValueError(

@@ -125,7 +125,7 @@ class Workload:
         return True
 
     def begin(self) -> Place:
-        """Return the place of an utterance that begins."""
+        """Give an utterance that begins one of the places, and return it."""
         is_full, queues = self._is_full, self._mode is CapacityMode.QUEUE
         place = Place(
             Clock(rate=0 if is_full else 1) if queues else self._clock,

@@ -41,8 +41,8 @@ _SOURCE = re.compile(
 def linked(clause: str, *, levels: str) -> str:
     """Return a clause in Markdown, with a link at each source that it names.
 
-    ``levels`` is the address of the page that explains the levels; harm to every client
-    is the project's own reason for a level.
+    ``levels`` is the address of the page that explains the levels. The words
+    "harm to every client" in a clause get a link to this page.
     """
     return _SOURCE.sub(lambda found: f"[{found[0]}]({_address(found, levels)})", clause)
 

@@ -153,8 +153,8 @@ class Rows:
 class Index:
     """The rows of several clips, one clip after another.
 
-    ``clips`` are arrays of samples at 16 kHz. ``rows`` has the place of each clip, or
-    ``None`` for a clip without any sound.
+    ``clips`` are arrays of samples at 16 kHz. ``rows`` says for each clip where its
+    rows are, with ``None`` for a clip without any sound.
     """
 
     def __init__(self, clips: Sequence[npt.NDArray[np.int16]]) -> None:
