@@ -610,7 +610,7 @@ def test_scenarios_that_lose_are_repeated(
     known = made(**{f"parallel_{name}": short for name in "abcd"})
     fault("loses-some", "loses some finals")(losing(*numbers))
     with faking("loses-some") as (url, _):
-        brief = replace(plan(url).limits, silence=0.3)
+        brief = replace(plan(url).limits, silence=0.8)
         it = Scheduler(config(loop, url, limits=brief), known, ALL, repeats=3)
         it.start(known)
         parts = it.whole().parts
