@@ -94,7 +94,7 @@ async def hold(streams: Sequence[Stream], seconds: float) -> Level:
 
 
 class Client:
-    """A process that holds streams when it is told to."""
+    """A process that holds the streams which it is asked for."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

@@ -18,7 +18,7 @@ from pytest_realtime_asr.trace.recorder import Recorder
 from pytest_realtime_asr.trace.records import Ending, Record, Sender
 
 _PORTION = 32  # frames that are read at once; more would delay other sessions
-_MOST_UNREAD = 256  # frames of a session for which nobody waits
+_MOST_UNREAD = 256  # recorded frames that the inbox has not read, at most
 
 
 class Reception:

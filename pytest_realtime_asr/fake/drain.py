@@ -1,4 +1,4 @@
-"""How a fake server ends its sessions when it is told to stop."""
+"""How a fake server ends its open sessions in a shutdown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A drain: what becomes of open sessions when the server is told to stop.
+"""A drain: what becomes of open sessions when the server is shut down.
 
-A server that is told to stop must finish what its clients have handed over completely:
+A server that is shut down must finish what its clients have handed over completely:
 an utterance whose audio was complete before the stop must get its final, and every
 connection must be closed with a close frame. What becomes of the utterances that were
 still being spoken is reported, but not judged: a server may give them up.
@@ -25,7 +25,7 @@ LAWFUL = frozenset({1000, 1001, 1012, 1013, NO_CODE})
 
 
 class Moment(enum.StrEnum):
-    """How far an utterance was when the server was told to stop.
+    """How far an utterance was when the shutdown of the server began.
 
     `SPEAKING`: its audio was being sent. `COMPLETE`: its audio was complete, and its
     final had not come. `ANSWERED`: its final had come.
@@ -62,7 +62,7 @@ class Fault(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DrainedSession:
-    """A session that was open when the server was told to stop.
+    """A session that was open when the shutdown of the server began.
 
     ``label`` names the session in reports, ``clip`` is the id of its utterance. The
     times are in seconds after the stop: ``final`` is the arrival of the final, below 0

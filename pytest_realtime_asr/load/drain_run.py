@@ -29,7 +29,7 @@ OPENING = 1.0  # s before its audio at which a session is opened
 LEAD = 0.2  # s before the stop within which half of the utterances become complete
 PROBING = 0.2  # s between two attempts to open a new connection after the stop
 _POLL = 0.01  # s
-_LATE = 5.0  # s after the planned time at which the server is told to stop anyway
+_LATE = 5.0  # s after the planned time at which the shutdown begins anyway
 
 Sessions = Callable[[Utterance], AbstractAsyncContextManager[Live]]
 """Makes a session that is not open yet; it is closed and recorded at the end.

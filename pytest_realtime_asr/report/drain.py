@@ -1,4 +1,4 @@
-"""The wording of the result of a drain: a server was told to stop during sessions."""
+"""The wording of the result of a drain: a shutdown of the server during sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of the sessions of a fake server that is told to stop."""
+"""The end of the open sessions of a fake server in a shutdown."""
 
 from __future__ import annotations
 

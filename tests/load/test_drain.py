@@ -1,4 +1,4 @@
-"""Drains: sessions that are open when their server is told to stop."""
+"""Drains: sessions that are open when their server is shut down."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_the_wording() -> None:
 
 
 class Stopping:
-    """A server that can be told to stop, soundly or with a fault.
+    """A server with a shutdown that is sound or has a fault.
 
     A final comes ``delay`` s after its commit. At the stop, the server ends each
     session after its final and closes it with ``code``, ``wait`` s later. ``drops``

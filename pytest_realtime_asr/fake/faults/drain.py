@@ -1,4 +1,4 @@
-"""Faults of the end of the sessions when the server is told to stop."""
+"""Faults of the shutdown: how the server ends the sessions that are open."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pytest_realtime_asr.fake.faults.registry import Hooks, fault
 HANGING = 5.0  # s that `drain-hangs` waits after the last final
 
 
-@fault(
-    "drain-drops-finals", "sends no finals of open utterances when it is told to stop"
-)
+@fault("drain-drops-finals", "sends no finals of open utterances in a shutdown")
 class DrainDropsFinals(Hooks):
     """Closes all sessions at once, without the finals of their open utterances."""
 
@@ -20,7 +18,7 @@ class DrainDropsFinals(Hooks):
         return replace(drain, grace=0.0)
 
 
-@fault("drain-hangs", "closes sessions 5 s late when it is told to stop")
+@fault("drain-hangs", "closes sessions 5 s late in a shutdown")
 class DrainHangs(Hooks):
     """Closes each session ``HANGING`` seconds after its last final."""
 
@@ -28,7 +26,7 @@ class DrainHangs(Hooks):
         return replace(drain, linger=HANGING)
 
 
-@fault("drain-1012", "closes with 1012 (service restart) when it is told to stop")
+@fault("drain-1012", "closes with 1012 (service restart) in a shutdown")
 class DrainRestarts(Hooks):
     """Closes with 1012, which is a valid code for a server that will come back."""
 

@@ -108,7 +108,7 @@ class Hooks:
         """React to a client that left without a close frame."""
 
     def drain(self, drain: Drain) -> Drain:
-        """Return how the server ends its sessions when it is told to stop."""
+        """Return how the server ends its open sessions in a shutdown."""
         return drain
 
     # Text

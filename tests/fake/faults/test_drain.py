@@ -1,4 +1,4 @@
-"""The faults of the end of the sessions when the server is told to stop."""
+"""The faults of the shutdown of a fake server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ("drain-drops-finals", "drain-hangs", "drain-1012")
 
 @dataclass(frozen=True)
 class Drained:
-    """What a session got whose server was told to stop ``took`` s before its close."""
+    """What a session got; the shutdown began ``took`` s before its close."""
 
     text: str | None
     code: int | None
