@@ -22,17 +22,16 @@ from distributed import Client, LocalCluster
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.load import dask_cluster, dask_shard
 from pytest_realtime_asr.load.dask_cluster import DaskCluster, Offset, offset
-from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLost
+from pytest_realtime_asr.load.executor import Shard, ShardEnd, ShardLost
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Load
 from pytest_realtime_asr.text.inputs import InputError
-from tests.support.loads import shard
+from tests.support.loads import PATIENCE, only_rows, shard, until_the_end
 from tests.support.project import Project
 
 LOAD = Load(2, hold=1.0, seed=3, witnesses=0)
 FOREVER = Load(2, hold=600.0, seed=3, witnesses=0)
 STARTING = 20.0  # s that a worker may take to start a shard on a busy machine
-PATIENCE = 60.0  # s after which a test fails
 
 
 @pytest.fixture(scope="module")
@@ -63,24 +62,6 @@ def local_cluster(workers: int) -> LocalCluster:
 def given(server: FakeServer, load: Load, *, worker: int = 0) -> Shard:
     """A shard that starts as soon as its worker is ready."""
     return shard(server.url, load, worker=worker, deadline=STARTING, model="scripted")
-
-
-def until_the_end(executor: DaskCluster, *, ends: int = 1) -> list[Message]:
-    """The messages of shards until all have ended or are lost."""
-    found: list[Message] = []
-    deadline = time.monotonic() + PATIENCE
-    while ends and time.monotonic() < deadline:
-        message = executor.next(0.1)
-        if message is not None:
-            found.append(message)
-            ends -= not isinstance(message, Row)
-    assert not ends
-    return found
-
-
-def rows(messages: list[Message]) -> list[Row]:
-    """The rows among messages."""
-    return [each for each in messages if isinstance(each, Row)]
 
 
 def first_rows(executor: DaskCluster, *, workers: int = 1) -> list[Row]:
@@ -143,8 +124,8 @@ def test_each_worker_runs_a_shard_and_the_cluster_is_left_clean(
         found = until_the_end(executor, ends=2)
         ends = [each for each in found if isinstance(each, ShardEnd)]
         assert {each.worker for each in ends} == {0, 1}
-        assert {row.worker for row in rows(found)} == {0, 1}
-        assert not any(row.lost for row in rows(found))
+        assert {row.worker for row in only_rows(found)} == {0, 1}
+        assert not any(row.lost for row in only_rows(found))
         assert all(end.seconds > 0 for end in ends)
     executor.stop()
     assert left(cluster) == ()
@@ -170,8 +151,8 @@ def test_the_shards_start_at_one_time(
         executor.start(planned)
     found = until_the_end(executor, ends=2)
     assert all(isinstance(each, Row | ShardEnd) for each in found)
-    assert {row.worker for row in rows(found)} == {0, 1}
-    early = min(row.began for row in rows(found))
+    assert {row.worker for row in only_rows(found)} == {0, 1}
+    early = min(row.began for row in only_rows(found))
     assert -0.1 < early < STARTING
 
 
@@ -184,7 +165,7 @@ def test_stopping_cuts_the_sessions_off_and_leaves_the_cluster_clean(
     executor.stop()
     *others, end = until_the_end(executor)
     assert isinstance(end, ShardEnd)
-    assert without_gaps(first + rows(others))
+    assert without_gaps(first + only_rows(others))
     assert left(cluster) == ()
     executor.start(given(server, LOAD))  # on a new connection
     assert isinstance(until_the_end(executor)[-1], ShardEnd)
@@ -295,7 +276,7 @@ def test_a_killed_worker_is_reported_and_loses_no_session_that_was_sent(
         last = until_the_end(executor)
         assert isinstance(last[-1], ShardEnd)  # of the other worker
         for worker in range(2):
-            ended = first + rows(others) + rows(last)
+            ended = first + only_rows(others) + only_rows(last)
             assert without_gaps([row for row in ended if row.worker == worker])
         assert left(cluster) == ()
         client.wait_for_workers(2, timeout=PATIENCE)
@@ -364,4 +345,4 @@ def test_a_killed_scheduler_ends_the_load(server: FakeServer) -> None:
     assert isinstance(lost, ShardLost)
     assert lost.reason.startswith("the connection to the Dask scheduler tcp://127")
     assert lost.streams == (0, 1)
-    assert without_gaps(first + rows(others))
+    assert without_gaps(first + only_rows(others))

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.load.executor import Message, Shard, ShardEnd, ShardLost
+from pytest_realtime_asr.load.executor import Shard, ShardEnd, ShardLost
 from pytest_realtime_asr.load.processes import Processes
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Load
-from tests.support.loads import shard
+from tests.support.loads import only_rows, shard, until_the_end
 
 pytestmark = pytest.mark.slow
 
@@ -36,24 +36,6 @@ def executor() -> Iterator[Processes]:
 def given(server: FakeServer, load: Load, *, worker: int = 0) -> Shard:
     """A shard that starts as soon as its worker is ready."""
     return shard(server.url, load, worker=worker, deadline=STARTING, model="scripted")
-
-
-def until_the_end(executor: Processes, *, ends: int = 1) -> list[Message]:
-    """The messages of shards until all have ended or are lost."""
-    found: list[Message] = []
-    deadline = time.monotonic() + 60
-    while ends and time.monotonic() < deadline:
-        message = executor.next(0.1)
-        if message is not None:
-            found.append(message)
-            ends -= not isinstance(message, Row)
-    assert not ends
-    return found
-
-
-def rows(messages: list[Message]) -> list[Row]:
-    """The rows among messages."""
-    return [each for each in messages if isinstance(each, Row)]
 
 
 def first_row(executor: Processes) -> Row:
@@ -84,8 +66,8 @@ def test_two_workers_run_shards_and_are_used_again(
         found = until_the_end(executor, ends=2)
         ends = [each for each in found if isinstance(each, ShardEnd)]
         assert {each.worker for each in ends} == {0, 1}
-        assert {row.worker for row in rows(found)} == {0, 1}
-        assert not any(row.lost for row in rows(found))
+        assert {row.worker for row in only_rows(found)} == {0, 1}
+        assert not any(row.lost for row in only_rows(found))
         pids.append({each.pid for each in executor.workers})
     assert pids[0] == pids[1]
     assert len(pids[0]) == 2
@@ -104,7 +86,7 @@ def test_a_killed_worker_is_reported_and_loses_no_session_that_had_ended(
     assert lost.reason == "it ended with signal 9"
     assert lost.streams == (0, 1)
     assert lost.when is not None
-    ended = {(row.stream, row.number) for row in [first, *rows(others)]}
+    ended = {(row.stream, row.number) for row in [first, *only_rows(others)]}
     for stream in range(2):  # without gaps
         numbers = sorted(number for each, number in ended if each == stream)
         assert numbers == list(range(len(numbers)))

@@ -90,7 +90,7 @@ async def test_cancelled(realtime, corpus):
             await realtime.aio.load(
                 [corpus["turn-right"]], streams=2, hold="10min", witnesses=0
             )
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 600 / 10  # of the hold of the load
 """
     )
     project.run(PACE).assert_outcomes(passed=2)

@@ -12,7 +12,14 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.load.connection import connection
-from pytest_realtime_asr.load.executor import Clip, Message, Shard, ShardEnd, ShardLost
+from pytest_realtime_asr.load.executor import (
+    Clip,
+    Executor,
+    Message,
+    Shard,
+    ShardEnd,
+    ShardLost,
+)
 from pytest_realtime_asr.load.judge import Judge, Judged
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.session import Sent
@@ -21,6 +28,7 @@ from pytest_realtime_asr.load.workload import Load
 from tests.support.servers import CLIP, plan
 
 SHORT = CLIP.audio.cut(0.8, 1.2)  # a part of a word
+PATIENCE = 60.0  # s after which a test fails
 BRIEFLY = Limits(connect=2, ready=2, silence=2, beyond=3)
 
 
@@ -143,3 +151,21 @@ def judged_by(judge: Judge, value: Judged) -> Iterator[Message]:
             yield judge.end(value)
         case ShardLost():
             yield value
+
+
+def until_the_end(executor: Executor, *, ends: int = 1) -> list[Message]:
+    """The messages of shards until all have ended or are lost."""
+    found: list[Message] = []
+    deadline = time.monotonic() + PATIENCE
+    while ends and time.monotonic() < deadline:
+        message = executor.next(0.1)
+        if message is not None:
+            found.append(message)
+            ends -= not isinstance(message, Row)
+    assert not ends
+    return found
+
+
+def only_rows(messages: list[Message]) -> list[Row]:
+    """The rows among messages."""
+    return [each for each in messages if isinstance(each, Row)]
