@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from pytest_realtime_asr.trace.records import Frame
+
 Event = dict[str, Any]
 
 
-def event(frame: str | bytes) -> Event:
+def event(frame: Frame) -> Event:
     """Return the JSON object in a frame, or an empty dict if there is none."""
     try:
         value = msgspec.json.decode(frame)
@@ -30,7 +32,7 @@ def encoded(content: Event) -> str:
     return msgspec.json.encode(content).decode()
 
 
-def edited(frame: str, change: Callable[[Event], None]) -> str:
+def edited(frame: Frame, change: Callable[[Event], None]) -> Frame:
     """Return a frame after ``change`` was applied to its JSON object.
 
     A frame without a JSON object is returned unchanged.
@@ -42,12 +44,12 @@ def edited(frame: str, change: Callable[[Event], None]) -> str:
     return encoded(content)
 
 
-def is_error(frame: str) -> bool:
+def is_error(frame: Frame) -> bool:
     """Return whether a frame of the server reports an error."""
     return event(frame).get("type") == "error"
 
 
-def error_edited(frame: str, **fields: object) -> str:
+def error_edited(frame: Frame, **fields: object) -> Frame:
     """Return an error with another ``message`` or ``code``.
 
     A frame that is not an error is returned unchanged.

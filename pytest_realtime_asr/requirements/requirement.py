@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from pytest_realtime_asr.requirements import flaws
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.trace.recording import Flaw, Recording
@@ -127,7 +128,8 @@ class Requirement:
     requirement is also checked on every session of every test. A requirement on the
     ``whole_run`` is checked on all sessions of the suite. ``proof`` names faults of
     the fake server for which the check must fail; the self-test covers only
-    requirements with a proof.
+    requirements with a proof. A shared requirement makes sense only for a protocol with
+    the capabilities that it ``needs``.
     """
 
     id: str
@@ -142,6 +144,7 @@ class Requirement:
     since: str | None = None
     until: str | None = None
     proof: Proof | None = None
+    needs: frozenset[Capability] = frozenset()
 
     def applies_to(self, version: str) -> bool:
         """Return whether the requirement applies to this version of the server.

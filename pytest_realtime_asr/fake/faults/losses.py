@@ -19,6 +19,7 @@ from pytest_realtime_asr.fake.server_wrappers import (
     WordChanger,
     Wrap,
 )
+from pytest_realtime_asr.trace.records import Frame
 
 EDGES = (200, 400, 800)  # ms
 FRAMES = (20, 40, 80)  # ms
@@ -30,7 +31,7 @@ _SAMPLE = 2  # bytes
 class _AudioLoser(UtteranceTracker):
     """Changes the audio of each utterance before the recogniser gets the audio."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if not reaction.audio:
             return reaction

@@ -6,7 +6,7 @@ response::
 
     @fault("no-final", "never sends a final")
     class NoFinal(ServerWrapper):
-        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
             return ()
 
 The fake server calls the hooks and contains no code for a single fault.
@@ -22,12 +22,13 @@ from typing import Any, TypeVar, overload
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Dialect, Reaction, Server, operations
+from pytest_realtime_asr.dialects import Dialect, Reaction, Server
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
+from pytest_realtime_asr.trace.records import Frame
 
-Send = Callable[[str], Awaitable[None]]
+Send = Callable[[Frame], Awaitable[None]]
 
 
 class Hooks:
@@ -222,14 +223,14 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return what a fault needs and a dialect lacks; ``None`` if nothing is lacking.
 
     A dialect counts as having a thing if the check of one of its requirements is proven
-    with a fault that needs the thing. Its `operations` say whether it has a gauge. No
+    with a fault that needs the thing. Its traits say whether it has a gauge. No
     dialect lacks a capacity, which is an option of a server.
     """
     needs = FAULTS[name].needs
     if needs is None or needs is Needs.CAPACITY:
         return None
     if needs is Needs.GAUGE:
-        return None if operations(dialect).gauge else needs
+        return None if dialect.traits.operations.gauge else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
     return None if needs in having else needs
