@@ -22,8 +22,9 @@ class TargetError(InputError):
 class Target:
     """The address of a server.
 
-    ``websocket`` is the URL at which sessions open, ``http`` the base URL of the HTTP
-    routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not known.
+    ``websocket`` is the URL at which sessions open. ``http`` is the base URL of the
+    HTTP routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not
+    known.
     """
 
     websocket: str = field(repr=False)
