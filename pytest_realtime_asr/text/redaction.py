@@ -62,8 +62,8 @@ class Redactor:
     def learn(self, secret: str) -> None:
         """Treat ``secret`` as a secret from now on.
 
-        All redactors that were made from each other by `also` learn it, since sessions
-        that were planned before may send and receive it.
+        A redactor and all redactors that `also` makes from it share the learned
+        secrets, since the sessions that use them may send and receive these secrets.
         """
         self._learned |= _long_enough([secret])
 
