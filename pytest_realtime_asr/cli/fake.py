@@ -159,7 +159,7 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
     add(
         "--api-key-env",
         metavar="VARIABLE",
-        help="require the API key that this environment variable holds",
+        help="require the API key that this environment variable contains",
     )
     add("--tls-cert", metavar="FILE", help="use TLS, with this certificate")
     add("--tls-key", metavar="FILE", help="the private key of the certificate")

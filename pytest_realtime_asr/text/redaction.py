@@ -152,7 +152,7 @@ class Redactor:
         return tuple(sorted(found))
 
     def _known(self) -> tuple[Needle, ...]:
-        """Return the spellings of all secrets, also of those learned meanwhile."""
+        """Return the spellings of all secrets, including the secrets learned so far."""
         if len(self._learned) != self._with:
             learned = frozenset(self._learned)
             self._needles = spellings(self._secrets | learned)

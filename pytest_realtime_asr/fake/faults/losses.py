@@ -1,4 +1,4 @@
-"""Faults that lose a part of the audio of each utterance, and so the words in it.
+"""Faults that lose a part of each utterance's audio, and thus the words in this part.
 
 Each kind of loss has several sizes; each size is a fault of its own, with the size in
 its name. If a fault loses a span of the audio, the span becomes silence, so that the
