@@ -48,7 +48,7 @@ def is_error(frame: str) -> bool:
 
 
 def error_edited(frame: str, **fields: object) -> str:
-    """Return an error with another ``message`` or ``code``.
+    """Return an error with a new ``message`` or a new ``code``, or both.
 
     A frame that is not an error is returned unchanged.
     """
