@@ -1139,7 +1139,7 @@ PROVOKED: Mapping[str, Proof] = {
     "update-is-silent": proof(
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATE))],
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATED, UPDATE))],
-        "session.updated came; documented behaviour is to send no answer",
+        "session.updated came, but the documented behaviour is to send no answer",
     ),
     "audio-before-update": proof(
         [*ALONE, spoke("early-audio", FIRST.text, before=(APPEND, UPDATE))],
@@ -1424,7 +1424,7 @@ def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
 def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     held = at_deadline(CREATED, UPDATE, BEGIN, FINISH, Hand(BEGIN))
     assert judged("one-final", held) == Undecided(
-        "with a commit written by hand, no final can be assigned to an utterance"
+        "a commit was written by hand, so no final can be assigned to an utterance"
     )
 
 

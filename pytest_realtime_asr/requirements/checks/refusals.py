@@ -152,8 +152,8 @@ def silent(role: str, what: str) -> Check:
             code = answers[0].code
             known = f"the error {printable(code)}" if code else "an error"
             return Violated(
-                f"{what} was answered by {known}; documented behaviour is to send "
-                "no answer",
+                f"{what} was answered by {known}, but the documented behaviour is to "
+                "send no answer",
                 (),
             )
         if not sent_after_hand(part.recording):
