@@ -642,12 +642,12 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "usage-counts": (
         SOUND_SESSION,
         trace_of(mixed(done("", 0, 0, 0))),
-        "no text with a usage came",
+        "no text came with a usage",
     ),
     "usage-matches": (
         SOUND_SESSION,
         trace_of(mixed(done("", 0, 0, 0))),
-        "no text with a usage came",
+        "no text came with a usage",
     ),
     "errors-have-codes": (hold(UNKNOWN), SOUND_SESSION, "no error came"),
     "closes-are-explained": (SOUND_SESSION, REFUSED, "no session was opened"),
@@ -1441,7 +1441,7 @@ def test_an_event_by_a_name_of_its_own_is_an_extension() -> None:
 
 def test_a_text_without_a_usage_counts_nothing() -> None:
     held = at_deadline('{"type":"transcription.done","text":"a"}')
-    assert judged("usage-counts", held) == Undecided("no text with a usage came")
+    assert judged("usage-counts", held) == Undecided("no text came with a usage")
 
 
 def test_a_refused_handshake_says_nothing_of_the_first_event() -> None:

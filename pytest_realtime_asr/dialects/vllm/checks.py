@@ -164,7 +164,7 @@ def tokens_for_text(recording: Recording) -> Outcome:
                 f"{message.text!r}, but is {message.usage}",
                 (index,),
             )
-    return Satisfied() if judged else Undecided("no text with a usage came")
+    return Satisfied() if judged else Undecided("no text came with a usage")
 
 
 def unacknowledged(evidence: Evidence) -> Outcome:
