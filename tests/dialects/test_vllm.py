@@ -770,7 +770,7 @@ BROKEN = (
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "a transcription.done came that belongs to no completed utterance",
+        "a transcription.done came, but it belongs to no completed utterance",
     ),
     Broken(
         "usage-adds-up",

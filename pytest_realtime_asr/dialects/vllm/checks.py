@@ -94,7 +94,7 @@ def one_final(recording: Recording) -> Outcome:
                 finals += 1
     if extra:
         return Violated(
-            "a transcription.done came that belongs to no completed utterance",
+            "a transcription.done came, but it belongs to no completed utterance",
             tuple(extra),
         )
     if not asked:

@@ -81,10 +81,10 @@ def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
 
 
 def usable(utterance: Utterance, text: str) -> bool:
-    """Return whether a clip can be used to compare texts: well recognised, not short.
+    """Return whether a clip can be used to compare texts.
 
-    ``text`` is the solo transcript of the clip. Digits that the server writes as one
-    number count as one word.
+    Such a clip is well recognised and not too short. ``text`` is its solo transcript.
+    Digits that the server writes as one number count as one word.
     """
     errors = words(utterance.text, text, language=utterance.language).errors
     alone = SoloTranscript(utterance, text, (text,), noise=0)
