@@ -47,7 +47,7 @@ UNDECODABLE = frozenset(_UNDECODABLE.split())
 
 
 class AudioError(InputError):
-    """The error about an unusable file; the message says which, why and what to do."""
+    """An unusable audio file; the message names it and says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,10 @@ def read(
     stop: float | None = None,
     channels: tuple[int, ...] = (),
 ) -> Audio:
-    """Return the audio of a file like `decode`, but without the reasons to doubt it."""
+    """Return the audio of a file without the reasons to doubt it.
+
+    The arguments and the errors are the same as for `decode`.
+    """
     return decode(path, start=start, stop=stop, channels=channels).audio
 
 
@@ -106,8 +109,8 @@ def decode(
     The file may have any format that libsndfile reads. ``start`` and ``stop`` select a
     part, in seconds; ``channels`` are numbered from 0; an empty tuple selects all.
     Raises `AudioError` if the file is missing, not audio, empty, truncated or shorter
-    than the part, if it has no such channel, if the channels cancel each other, or if
-    its float samples are in another scale.
+    than the selected part, if it lacks a selected channel, if the channels cancel each
+    other, or if its float samples are in another scale.
     """
     levels, found = Levels(), []
     with _opened(path) as file:
@@ -136,10 +139,14 @@ def decode(
 
 
 def check_channels(wanted: tuple[int, ...], there: int) -> None:
-    """Check that a file has these channels. Raises `InputError`."""
+    """Check that a file with ``there`` channels has all ``wanted`` channels.
+
+    Raises `InputError` if one is missing.
+    """
     if wrong := [channel for channel in wanted if not 0 <= channel < there]:
         raise InputError(
-            f"there is no channel {wrong[0]}; the file has {there}, counted from 0"
+            f"there is no channel {wrong[0]}; the file has {there}, and the "
+            "first is channel 0"
         )
 
 
@@ -182,8 +189,8 @@ def _doubts(path: Path, audio: Audio, peak: float) -> tuple[str, ...]:
     if peak > 1.0:
         return (
             f"{path}: its float samples reach {peak:.3g}, but full scale is 1.0, so "
-            f"that the loudest are clipped; divide all samples by {peak:.3g} and write "
-            "the file again",
+            f"the loudest samples are clipped; divide all samples by {peak:.3g} and "
+            "write the file again",
         )
     if (share := clipped(audio)) > _CLIPPED:
         return (
@@ -297,7 +304,7 @@ def _unreadable(path: Path, size: int, error: Exception) -> AudioError:
 
 
 def _check_mp3(path: Path, file: Any) -> None:
-    """Refuse MP3 that libsndfile may read in part. Raises `AudioError`."""
+    """Refuse MP3 that libsndfile may read only in part. Raises `AudioError`."""
     if file.subtype != "MPEG_LAYER_III":
         return
     if file.format != "MP3":

@@ -19,7 +19,7 @@ RATE = 8_000  # Hz
 
 
 class Law:
-    """One of the two laws, named by its ``subtype`` in libsndfile."""
+    """One of the two laws; ``subtype`` is the name of the law in libsndfile."""
 
     def __init__(self, subtype: str) -> None:
         self._format: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Reads the fields in the headers of WAV and MP3 files that libsndfile ignores."""
+"""Reads header fields of WAV and MP3 files; libsndfile ignores these fields."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _data(file: BinaryIO, size: int) -> tuple[int, int]:
 
 
 def _only_chunks(file: BinaryIO, size: int) -> bool:
-    """Return whether the rest of a WAV file is RIFF chunks, with names and sizes."""
+    """Return whether the rest of a WAV file consists of RIFF chunks."""
     while head := file.read(8):
         count = int.from_bytes(head[4:], "little")
         at = file.seek(count + count % 2, 1)

@@ -36,11 +36,11 @@ class Levels:
 
     @property
     def loss(self) -> float | None:
-        """The number of dB by which the channels' average is quieter than a channel.
+        """The number of dB by which the channels' average is quieter than one channel.
 
         ``None`` unless the channels cancel each other: the average has less than a
         tenth of the power that it would have if the channels were independent. With two
-        equally loud channels, this is a correlation below -0.9.
+        equally loud channels, this means a correlation below -0.9.
         """
         if self._mixed >= _CANCELLED * self._apart / self._channels:
             return None

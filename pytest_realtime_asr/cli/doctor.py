@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "options",
         nargs=argparse.REMAINDER,
         metavar="OPTION",
-        help="options of the plugin, such as --realtime-corpus=PATH; those of the ini "
-        "file and of the environment count too",
+        help="options of the plugin, such as --realtime-corpus=PATH; options from the "
+        "ini file and from the environment apply too",
     )
     parser.set_defaults(run=_run)
 

@@ -1,7 +1,7 @@
 """The command ``fake``: runs a fake server until a signal ends it.
 
 The first SIGINT or SIGTERM lets open utterances finish. The second ends the server at
-once; so does the end of standard input, with ``--lifeline``.
+once. With ``--lifeline``, the end of standard input also ends the server at once.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--server-version",
         metavar="TEXT",
         help="the version that GET /version returns (default: the version of the "
-        "dialect; without one, the route does not exist); an empty value removes the "
-        "route",
+        "dialect; if the dialect has none, there is no such route); an empty value "
+        "removes the route",
     )
     add(
         "--variety",
@@ -159,7 +159,7 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
     add(
         "--api-key-env",
         metavar="VARIABLE",
-        help="require the API key that this environment variable holds",
+        help="require the API key that this environment variable contains",
     )
     add("--tls-cert", metavar="FILE", help="use TLS, with this certificate")
     add("--tls-key", metavar="FILE", help="the private key of the certificate")
@@ -300,7 +300,7 @@ async def _ended(
 
 
 def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> None:
-    """Raise ValueError for an option that has no effect beside the others."""
+    """Raise ValueError for an option that has no effect with the other options."""
     if options.recogniser == "pocketsphinx" and options.corpus:
         raise ValueError(
             "--corpus: has no effect with --recogniser pocketsphinx, which recognises "
@@ -325,7 +325,7 @@ def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> Non
 
 
 def _bracketed(host: str) -> str:
-    """Return a host as it stands in a URL."""
+    """Return a host as a URL shows it: an IPv6 address gets brackets."""
     return f"[{host}]" if ":" in host else host
 
 

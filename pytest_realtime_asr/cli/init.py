@@ -21,8 +21,8 @@ from pytest_realtime_asr.report.new_project import (
 )
 
 HELP = (
-    "write a conftest.py, the lines of an ini file and a test into a folder; no file "
-    "that exists is changed"
+    "write a conftest.py, the lines of an ini file and a test into a folder; existing "
+    "files are not changed"
 )
 
 _DEFAULT = "fake"
@@ -102,7 +102,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _dialect(named: str | None, target: str) -> str:
-    """Return the dialect for the ini file, or "". Raises ValueError."""
+    """Return the dialect for the ini file, "" for none.
+
+    Raises ValueError if there is no dialect with the given name.
+    """
     if named is None:
         return DEFAULT_DIALECT if is_application(target) else ""
     try:
@@ -113,7 +116,7 @@ def _dialect(named: str | None, target: str) -> str:
 
 
 def _tell(path: Path, lines: Sequence[str]) -> None:
-    """Say that a file is as before, and which lines the user may add to it."""
+    """Print that an existing file was not changed, and which lines to add to it."""
     advice = "; add these lines to it:" if lines else ""
     print(f"did not change {path}, which exists{advice}")
     for line in lines:

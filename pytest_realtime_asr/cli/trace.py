@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="show every frame (default: the start, the frames around those that "
-        "violate a requirement, marked by >, and the end)",
+        help="show every frame (default: the first and the last frames, and those near "
+        "a violation); a frame that violates a requirement is marked by >",
     )
     parser.set_defaults(run=_run)
 
@@ -35,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _lines(file: Path, *, whole: bool) -> Iterator[str]:
-    """Yield what is shown of a trace. Raises ValueError, OSError or LookupError."""
+    """Yield the lines to show. Raises ValueError, OSError or LookupError."""
     trace = records.read(file)
     dialect = dialects.load(trace.dialect)
     part = dialects.part(dialect, trace)

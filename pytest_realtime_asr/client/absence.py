@@ -11,14 +11,14 @@ _GOING_AWAY = (1001, 1012)  # close codes of a server that shuts down or restart
 def absence(message: str) -> str:
     """Return why no server was there, such as "Connection refused".
 
-    ``message`` is that of `Unreachable`. Returns "" if there was a server.
+    ``message`` is the message of an `Unreachable`. Returns "" if a server was there.
     """
     _, found, why = message.partition(f"{NO_SERVER}: ")
     return why.partition(";")[0] if found else ""
 
 
 def absent(trace: Trace) -> str:
-    """Return why no server was there when a session should open, "" if there was."""
+    """Return why no server was there for a session; "" if a server was there."""
     end = trace.end
     if end.how is not Ending.REFUSED or end.code is not None:
         return ""
@@ -26,9 +26,10 @@ def absent(trace: Trace) -> str:
 
 
 def is_cut_off(trace: Trace) -> bool:
-    """Return whether a session has ended as it may end if the server is stopped.
+    """Return whether a session ended in a way that is usual when a server stops.
 
-    The connection broke, was closed because the server goes away, or was not accepted.
+    These ways are: the connection broke, the server closed it with a code for a
+    shutdown or a restart, or the server did not accept it.
     """
     end = trace.end
     match end.how:

@@ -7,9 +7,9 @@ process that is not daemonic is joined at the exit of the interpreter, so an
 interrupted test run would wait for the server.
 
 The child reports through a pipe whether the application has started. A second pipe is
-the child's lifeline: the child stops when the parent writes `STOP` to this pipe or
-ends. Through the same pipe the parent can wait until the handlers of closed sessions
-have ended, so that their output is complete.
+the child's lifeline: the child stops when the parent writes `STOP` to this pipe, or
+when the parent ends. Through the same pipe the parent can wait until the handlers of
+closed sessions have ended, so that their output is complete.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Application(ChildServer):
             self._end(STOPPING)
 
     def settle(self) -> None:
-        """Wait at most `SETTLING` s until no handler of a closed session is running."""
+        """Wait at most `SETTLING` s until the handlers of closed sessions end."""
         if self._over:
             return
         self._asked += 1
@@ -123,7 +123,7 @@ class Application(ChildServer):
                     return
 
     def _end(self, patience: float) -> None:
-        """End the process; after ``patience`` seconds it is killed."""
+        """End the process; kill it if it still runs after ``patience`` seconds."""
         self._over = True
         # Closing is not enough: another child of this process may hold the pipe open.
         with contextlib.suppress(OSError):
@@ -168,7 +168,7 @@ def _kill(pid: int) -> None:
 
 
 def _reaped(pid: int) -> bool:
-    """Return whether a child has ended; if so, its exit status is collected."""
+    """Return whether a child has ended; collect its exit status if it has."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:

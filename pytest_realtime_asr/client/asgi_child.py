@@ -202,9 +202,9 @@ def _watch_parent(
     server: uvicorn.Server,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """Answer the parent; end this process when the parent asks for it, or ends.
+    """Answer the parent; end this process when the parent says so, or has ended.
 
-    This also works while the event loop of the server hangs.
+    This process is ended even while the event loop of the server hangs.
     """
     settled = _Settled(server)
     while os.getppid() == parent:
@@ -235,7 +235,7 @@ def _answer(lifeline: Connection, word: bytes, _: object) -> None:
 
 
 class _Settled:
-    """Waits at most `SETTLING` s until no handler of a closed session is running."""
+    """Waits at most `SETTLING` s until all handlers of closed sessions have ended."""
 
     def __init__(self, server: uvicorn.Server) -> None:
         self._state = server.server_state
@@ -254,10 +254,11 @@ class _Settled:
 
 
 class _Sessions:
-    """An application whose output names the session that caused it.
+    """An application whose output is marked with the session that caused it.
 
-    The exception by which a framework ends the handler of a session that the client has
-    left is no error of the application. It is shown in one line, without a traceback.
+    When a client leaves a session, a framework may end the handler of this session by
+    an exception. This exception is no error of the application, so it is shown in one
+    line, without a traceback.
     """
 
     def __init__(self, application: ASGI) -> None:
@@ -278,7 +279,7 @@ class _Sessions:
 
 
 def _own(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the frames of frameworks that it begins with."""
+    """Return a traceback from its first frame that belongs to no framework."""
     first = trace
     while first is not None:
         if (

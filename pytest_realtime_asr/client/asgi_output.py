@@ -37,7 +37,7 @@ class TaggingStreams:
         self.stderr = _Stream(2, self)
 
     def tag(self) -> str:
-        """Return the tag to write before the next text, "" if the last one holds."""
+        """Return the tag to write before the next text; "" if the last tag applies."""
         port = client_port.get()
         if port == self._last:
             return ""
@@ -57,9 +57,10 @@ class _Stream(io.TextIOWrapper):
 
 
 class TaggedOutput:
-    """The parent's view of the output; at most `SHOWN` characters of a part are kept.
+    """The output of the application as the parent reads it.
 
-    ``file`` is the file to which the child writes.
+    ``file`` is the file to which the child writes. Of the output of each session, the
+    last `SHOWN` characters are kept.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class TaggedOutput:
     def take(self, *, sessions: bool = True) -> str:
         """Return the output since the last call.
 
-        If ``sessions`` is false, this is only the output that belongs to no session.
+        If ``sessions`` is false, the output that belongs to a session is left out.
         """
         self.update()
         new, self._new = self._new, []
@@ -118,7 +119,7 @@ class TaggedOutput:
 
 
 def _end(text: str) -> str:
-    """Return the last part of a text, and say if it is not the whole."""
+    """Return the last part of a text, after a note if the beginning was left out."""
     if len(text) <= SHOWN:
         return text
     _, _, lines = text[-SHOWN:].partition("\n")

@@ -55,10 +55,10 @@ class Output:
 class ProgramServer(ChildServer):
     """A Python program that prints URLs and ends when its standard input closes.
 
-    The program therefore ends when this process ends, even by a crash. ``arguments``
-    follow ``python`` on the command line. `stop` shows the last part of the program's
-    standard error. ``patience`` is the time in s that the program may take to end
-    before it is killed.
+    The program therefore ends when this process ends, even if this process crashes.
+    ``arguments`` follow ``python`` on the command line. `stop` shows the last part of
+    the program's standard error. ``patience`` is the time in s that the program may
+    take to end before it is killed.
     """
 
     def __init__(

@@ -17,10 +17,10 @@ PONGS = 2.0  # s to wait for the answers to all pings
 class Contact:
     """What one connection with a server showed.
 
-    ``first`` is the first frame of the server, ``None`` if it sent none, and ``waited``
-    the time in ms from the start of the connection to this frame. ``round_trips`` are
-    times in ms, one for each ping that was answered. ``encryption`` is ``None`` without
-    TLS.
+    ``first`` is the first frame of the server, ``None`` if it sent none. ``waited`` is
+    the time in ms from the start of the connection to this frame. ``round_trips`` has
+    the time in ms from each answered ping to its pong. ``encryption`` is ``None``
+    without TLS.
     """
 
     first: str | bytes | None

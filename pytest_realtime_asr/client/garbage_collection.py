@@ -16,10 +16,11 @@ from contextlib import contextmanager
 def quiet_gc() -> Iterator[None]:
     """Keep the collector from running until the end of the block.
 
-    It does not run at the start either, since sessions may be running. A collection
-    that the program calls explicitly leaves out the objects that existed at the start,
-    too. Reference cycles are kept until the end of the block; all other memory is freed
-    as always. Blocks may be nested; the earlier state is restored in any case.
+    The collector does not run at the start of the block either, since sessions may be
+    running. If the program calls the collector explicitly, the collection skips the
+    objects that existed at the start of the block. Reference cycles are kept until the
+    end of the block; all other memory is freed as always. Blocks may be nested; the
+    earlier state is restored in any case.
     """
     enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.freeze()

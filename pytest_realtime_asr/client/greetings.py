@@ -1,9 +1,9 @@
 """Greetings: the first event of a server, by which its dialect is recognised.
 
 A dialect says which first events it accepts (`Dialect.greets`). Profiles of a dialect
-may share this event and differ in its fields. They are told apart by a comparison with
-the first event of each profile's own server. The same comparison finds the dialect that
-is nearest to an unknown server.
+may share this event and differ in its fields. To tell profiles apart, a first event is
+compared with the one that the fake server sends for each profile. The same comparison
+finds the dialect that is nearest to an unknown server.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Likeness:
 def greeted(record: Record) -> tuple[str, ...]:
     """Return the names of the dialects whose servers may send this frame first.
 
-    If this frame agrees with the first event of a profile in more fields than with that
-    of the dialect itself, the name includes the profile. A field that is absent is no
-    sign of a profile.
+    The name includes a profile if the frame agrees with the profile's first event in
+    more fields than with the first event of the dialect itself. A field that is absent
+    is no sign of a profile.
     """
     found = []
     for name in installed():
@@ -68,9 +68,9 @@ def greeted(record: Record) -> tuple[str, ...]:
 def nearest(record: Record, *, besides: str = "") -> Likeness | None:
     """Return the dialect or profile whose first event is most like this one.
 
-    ``besides`` is the name of a dialect in use; this dialect, and each dialect whose
-    first event is the same, is not a candidate. Return ``None`` if no dialect has a
-    field in common with this frame.
+    ``besides`` is the name of the dialect in use. This dialect and all dialects with
+    the same first event are left out. Return ``None`` if no dialect has a field in
+    common with this frame.
     """
     names = [each for name in installed() for each in _with_profiles(name)]
     found = _likenesses(record, names)
@@ -94,7 +94,10 @@ def kind(record: Record) -> str:
 
 
 def unsupported(record: Record) -> str | None:
-    """Return which of the `UNSUPPORTED` servers sent a first event, else ``None``."""
+    """Return the name of the `UNSUPPORTED` server that sends such a first event.
+
+    Return ``None`` if no unsupported server sends it.
+    """
     session = _fields(record.text).get("session")
     if not isinstance(session, dict):
         return None
@@ -120,7 +123,7 @@ def _likenesses(record: Record, names: list[str]) -> list[Likeness]:
 
 @cache
 def _sample(name: str) -> Mapping[str, Any]:
-    """Return the first event of a dialect's own server; empty if there is none."""
+    """Return the first event of a dialect's fake server; empty if there is none."""
     try:
         frames = load(name).server(["model"]).open("sess-1", 0)
         text = next((each for each in frames if isinstance(each, str)), None)
@@ -160,7 +163,7 @@ def _compared(
 
 
 def _each(value: object, where: str, what: str) -> Iterator[str]:
-    """Yield a sentence for each innermost field of a value."""
+    """Yield a sentence for each field of a value that has no fields inside it."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _each(inner, f"{where}.{name}", what)

@@ -88,7 +88,10 @@ class Inbox:
         self._read.append((message, events))
 
     def complete(self) -> int:
-        """Count the utterance as complete, without a commit; return its number."""
+        """Count the utterance as complete although no commit was sent for it.
+
+        Return its number.
+        """
         item, self.items = self.items, self.items + 1
         return item
 

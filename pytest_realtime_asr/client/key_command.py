@@ -17,11 +17,12 @@ TIMEOUT = 30.0  # s that one run may take
 
 
 class KeyCommand:
-    """The key that a command prints; any thread may ask for it.
+    """The key that a command prints; any thread may ask for the key.
 
     ``words`` are the command and its arguments; no shell is involved. ``learned`` is
-    called with each key, which is a secret. Nothing that the command prints is shown.
-    After a failure, the same error is raised until the command may run again.
+    called with each key, so that the caller knows the secret. Nothing that the command
+    prints is shown. After a failure, the same error is raised until the command may run
+    again.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class KeyCommand:
         return self._key
 
     def renew(self, used: str) -> bool:
-        """Return whether there is another key than ``used``, which a server refused.
+        """Return whether the key now differs from ``used``, which a server refused.
 
-        The command is run if the key is still ``used``, and if the last run was at
-        least `PAUSE` s ago. Raises `InputError` if the last run failed.
+        The command is run if the key is still ``used`` and the last run was at least
+        `PAUSE` s ago. Raises `InputError` if the last run failed.
         """
         with self._running:
             if self._key == used:
@@ -109,7 +110,10 @@ class KeyCommand:
 
 
 class KeyHeaders(Mapping[str, str]):
-    """The headers that contain the current key; ``make`` returns them for a key."""
+    """The headers that contain the current key.
+
+    ``make`` is called with a key and returns the headers that contain this key.
+    """
 
     def __init__(
         self, command: KeyCommand, make: Callable[[str], Mapping[str, str]]

@@ -40,9 +40,9 @@ T = TypeVar("T")
 class Loop:
     """Runs coroutines on a daemon thread until `stop`.
 
-    As an argument, ``fast`` asks for the event loop of uvloop, if it is installed. As
-    an attribute, it says whether this loop is used. Raises InputError if the installed
-    version is too old.
+    The argument ``fast`` asks for the event loop of uvloop, if uvloop is installed. The
+    attribute ``fast`` says whether the event loop of uvloop is used. Raises InputError
+    if the installed uvloop is too old.
     """
 
     def __init__(self, *, fast: bool = False) -> None:
@@ -75,7 +75,10 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` and return its result; cancel ``work`` if the wait fails."""
+        """Run ``work`` and return its result.
+
+        If the wait for the result is interrupted, ``work`` is cancelled.
+        """
         future = self.submit(work)
         try:
             return future.result()
@@ -148,7 +151,7 @@ class Loop:
         return Lag(ticks, tuple(late), max(paused, default=0), load)
 
     def _collected(self, phase: str, info: dict[str, int]) -> None:
-        """Record a pause; the garbage collector calls this method on any thread."""
+        """Record a pause by the garbage collector, which calls this on any thread."""
         now = monotonic_ns()
         if phase == "start":
             self._gc_start = now
@@ -197,5 +200,8 @@ def _new_loop(*, fast: bool) -> asyncio.AbstractEventLoop:
 
 
 def _within(rows: deque[tuple[int, int]], since: int, until: int) -> list[int]:
-    """Return the values of the rows whose time is from ``since`` to ``until``."""
+    """Return the values whose time is from ``since`` to ``until``, both included.
+
+    Each row is a time and its value.
+    """
     return [value for at, value in list(rows) if since <= at <= until]

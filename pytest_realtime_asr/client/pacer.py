@@ -1,8 +1,8 @@
 """The pacing of audio: each frame leaves at its due time.
 
-The schedule is absolute: a late frame delays no other one. A timer of the event loop
-sends a frame that the socket takes at once, so that no task is woken for it; what has
-to wait is left to the task that called `Pacer.run`.
+The schedule is absolute: a late frame does not delay the frames after it. Usually a
+timer of the event loop sends a frame, so that no task has to wake up for it. If the
+socket does not accept the frame at once, the task that called `Pacer.run` waits for it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Blocked = Callable[[], Awaitable[None]]
 class Pacer:
     """Sends one piece of audio in frames, and records them.
 
-    ``frames`` has the fields that are the same in all records. ``step`` is the number
-    of samples in a frame. ``pace`` is in seconds of audio per second; 0 is as fast as
-    the socket accepts. ``begin`` is the time in ns at which the first sample is spoken.
-    ``put`` sends a frame and waits until the socket has accepted it. ``after`` is
-    called with the number of samples of each frame that was sent; the audio ends early
-    if it returns true. ``path_delay`` returns the seconds by which the network path
-    delays the next frame, after the frame is due.
+    ``frames`` has the fields that all records of this audio share. ``step`` is the
+    number of samples in a frame. ``pace`` is in seconds of audio per second; 0 is as
+    fast as the socket accepts. ``begin`` is the time in ns at which the first sample is
+    spoken. ``put`` sends a frame and waits until the socket has accepted it. ``after``
+    is called with the number of samples of each frame that was sent; the audio ends
+    early if ``after`` returns true. ``path_delay`` returns the seconds by which the
+    network path delays the next frame, after the frame is due.
     """
 
     def __init__(
@@ -67,10 +67,11 @@ class Pacer:
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, wire: Wire) -> Blocked | None:
-        """Send frames until one has to wait; return the function that waits for it.
+        """Send frames until the socket does not accept one of them at once.
 
-        ``None`` if all were sent. The caller calls the function and awaits the end,
-        when the frame has been sent. It then calls `accepted`, and `run` again.
+        Return the function that waits until the socket has accepted this frame, or
+        ``None`` if all frames were sent. The caller awaits the function, then calls
+        `accepted`, and then calls `run` again.
         """
         self._loop = asyncio.get_running_loop()
         self._wire = wire
@@ -92,7 +93,7 @@ class Pacer:
         self._over = self._after(stop - start) or stop == self._samples
 
     def _advance(self) -> None:
-        """Send all frames that are due; set the timer for the next one."""
+        """Send all frames that are due; set the timer for the next frame."""
         if self._waiter.done():  # the task was cancelled
             return
         try:
@@ -104,7 +105,11 @@ class Pacer:
             self._waiter.set_result(blocked)
 
     def _send(self) -> Blocked | None:
-        """Send the frames that are due until one has to wait; see `run`."""
+        """Send the frames that are due, until the socket does not accept one at once.
+
+        Return the function that waits until the socket has accepted this frame, or
+        ``None`` if the socket has accepted all frames that are due.
+        """
         recorder, wire = self._recorder, self._wire
         while not self._over:
             stop = min(self._next + self._step, self._samples)

@@ -13,9 +13,9 @@ PONG_TIMEOUT = 5.0  # s until a ping counts as unanswered; it is then the last p
 async def ping_regularly(wire: Wire, recorder: Recorder, *, interval: float) -> None:
     """Ping the server every ``interval`` seconds until a ping is not answered.
 
-    Only one ping is open at a time, so that pings do not pile up at a busy server. Ends
-    when the connection is closed. A ping that is open at that time is not recorded,
-    since the server could still have answered it later.
+    The pings also end when the connection is closed. Only one ping is open at a time,
+    so that pings do not pile up at a busy server. A ping that is open when the
+    connection closes is not recorded, since the server might have answered it later.
     """
     while True:
         sent = recorder.now()

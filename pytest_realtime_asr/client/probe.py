@@ -115,7 +115,10 @@ async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
 async def first_frame(
     wire: Wire, access: Access, *, wait: float = 0.0
 ) -> str | bytes | None:
-    """Return the first frame on a new connection; raises and returns as `greeting`."""
+    """Return the first frame on a new connection, ``None`` if none comes in time.
+
+    `greeting` describes the time limit and the errors.
+    """
     try:
         async with asyncio.timeout(max(GREETING, wait)):
             return await wire.receive()
@@ -243,7 +246,7 @@ def _sample(line: bytes) -> tuple[str, float] | None:
 def get(
     access: Access, route: str, *, errors: bool = False, within: float | None = None
 ) -> tuple[int, bytes]:
-    """Return the status and the body of a route.
+    """Request a route; return the status and the body of the response.
 
     The body of an error response is empty, unless ``errors`` is true. The whole request
     ends within ``within`` seconds (default `ANSWER`), redirects included. At most
@@ -270,7 +273,7 @@ def _get(
     errors: bool,
     within: float,
 ) -> tuple[int, bytes]:
-    """Do what `get` does, with these headers."""
+    """Request a route as `get` does, but with these headers."""
     where = access.target.http + route
     deadline, redirects = _Deadline(within), _Redirects()
     opener = urllib.request.OpenerDirector()
@@ -412,8 +415,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _proxies(access: Access) -> dict[str, str] | None:
     """Return the URL of the proxy for each scheme.
 
-    The result is empty for a direct connection. ``None`` stands for the proxies that
-    the environment names.
+    The result is empty for a direct connection. It is ``None`` if the proxies that the
+    environment names are used.
     """
     match access.proxy:
         case None:

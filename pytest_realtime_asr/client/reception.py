@@ -24,9 +24,10 @@ _MOST_UNREAD = 256  # recorded frames that the inbox has not read, at most
 class Reception:
     """Records what the server sends, and reads it when asked.
 
-    ``turn`` is shared by all sessions of an event loop; the one session that reads
-    holds it. ``misfit`` says that the server speaks another dialect; it is "" if it
-    does not. ``failure`` is the exception of the client itself that ended the session.
+    ``turn`` is a lock that all sessions of an event loop share; a session reads only
+    while it has the lock. ``misfit`` says which other dialect the server speaks; it is
+    "" if none was detected. ``failure`` is the exception in the client itself that
+    ended the session; it is ``None`` if there was no such exception.
     ``deaf`` says that the client has stopped reading, so that the end of the session
     counts as an end by the client. ``seconds`` is the length of the audio that was
     sent. ``changed`` is set by each frame of the server, and by the end of the session.
@@ -54,7 +55,7 @@ class Reception:
         self._task = asyncio.create_task(self._read(wire))
 
     async def end(self) -> None:
-        """Wait until the frames that arrived before the end were recorded."""
+        """Wait until the connection has ended and all of its frames are recorded."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
             self._wire = None
@@ -72,8 +73,8 @@ class Reception:
     async def read(self) -> None:
         """Let the inbox read all frames but a few, in small portions.
 
-        Only one session of the loop reads at a time: many sessions that end together
-        would otherwise delay the audio of all others.
+        Only one session of the event loop reads at a time. Otherwise, many sessions
+        that end together would delay the audio of the other sessions.
         """
         if self._unread <= _PORTION:
             return
@@ -115,7 +116,7 @@ class Reception:
             self._fail(error)
 
     def _hear(self, frame: str | bytes) -> None:
-        """Record a frame of the server; end the session if it cannot go on."""
+        """Record a frame of the server; an unacceptable frame ends the session."""
         at = self._recorder.now()
         record = self._recorder.received(Sender.SERVER, at, frame)
         self._frames += 1

@@ -1,9 +1,9 @@
 """One session: sends paced audio in a dialect and records every frame in a trace.
 
 Audio is sent on an absolute schedule: each chunk at the instant at which a speaker
-would have finished this chunk. The frames of the server are recorded as they arrive;
-what they mean is read when somebody waits for it or asks for it, so that it costs
-nothing while audio is sent.
+would have finished this chunk. The frames of the server are recorded as they arrive.
+They are parsed later, when a caller waits for an event or asks for a result, so that
+parsing takes no time while audio is sent.
 """
 
 from __future__ import annotations
@@ -343,7 +343,7 @@ class Live:
 
     @property
     def misfit(self) -> str:
-        """A text that says which other dialect the server speaks; "" if it does not."""
+        """A text that says which other dialect the server speaks, if one was found."""
         return self._reception.misfit
 
     # The results so far; may be read at any time and from any thread
@@ -416,7 +416,10 @@ class Live:
         return any(each.code in _KEY_CODES for each in self.timeline.refusals)
 
     async def _renew_key(self) -> str:
-        """Renew the key if the server refused it; return why this failed, or ""."""
+        """Renew the key if the server refused it.
+
+        Return why the renewal failed, or "" if it did not fail.
+        """
         if not self.key_renewed and self._key_was_refused:
             renew = self.plan.access.renew
             try:
@@ -427,7 +430,10 @@ class Live:
 
     @asynccontextmanager
     async def _renewing(self) -> AsyncIterator[None]:
-        """Renew a refused key after a loss; the loss says why if this fails."""
+        """If the block raises `Lost`, renew the key if the server refused it.
+
+        If the renewal fails, the message of the `Lost` says why.
+        """
         try:
             yield
         except Lost as lost:

@@ -22,9 +22,9 @@ class TargetError(InputError):
 class Target:
     """The address of a server.
 
-    ``websocket`` is the URL at which sessions open, ``http`` the base URL of the HTTP
-    routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not known.
-    ``query`` is what the dialect adds to the query of ``websocket``.
+    ``websocket`` is the URL at which sessions open. ``http`` is the base URL of the
+    HTTP routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not
+    known. ``query`` is what the dialect adds to the query of ``websocket``.
     """
 
     websocket: str = field(repr=False)

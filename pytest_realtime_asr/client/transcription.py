@@ -49,10 +49,10 @@ class Purpose(enum.StrEnum):
     sent for a parity check, whose latencies are not judged. `DISTURBED`: sent in a
     session that the client disturbed; the session was run again, and the first run is
     kept as evidence only. `INTERRUPTED`: an interrupt of the run ended the utterance.
-    `ALONE`: sent without load, to be compared with the same clip under load. `RAMP` and
-    `DRAIN`: sent under load before and after its steady part. `SEARCH`: sent under a
-    load that only steers the search for the capacity. `WITNESS`: sent by a stream of
-    its own beside the load.
+    `ALONE`: sent without load, to be compared with the same clip under load. `RAMP`:
+    sent under load, before its steady part. `DRAIN`: sent under load, after its steady
+    part. `SEARCH`: sent under a load that only steers the search for the capacity.
+    `WITNESS`: sent by a witness, a separate stream beside the load.
     """
 
     TEST = "test"
@@ -100,8 +100,8 @@ class Transcription:
     dialect. ``kept`` and ``written`` are ``None`` if the recording is complete. If its
     frames were dropped, ``kept`` is what was measured before, and ``written`` is the
     trace as JSON Lines, without secrets; ``None`` if the trace was dropped as well.
-    ``level`` is the number of the level of load in which it was sent; ``None`` if it
-    was sent in none.
+    ``level`` is the number of the level of load in which the utterance was sent; it is
+    ``None`` without a load.
     """
 
     utterance: Utterance
@@ -210,8 +210,7 @@ class Transcription:
         return characters(self.utterance.text, self.hypothesis, language=language)
 
     def align(self, normalizer: Normalizer | None) -> Alignment:
-        """Return the alignment of the text with the reference, for a WER threshold.
-
+        """Return the alignment from which the WER of the text is computed.
         Secrets are removed from the text first: a normaliser could change their
         spelling, so that they could no longer be found and removed.
         """
@@ -325,7 +324,7 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An utterance that has begun in a session; fields as in `Transcription`."""
+    """An utterance that has begun in a session; for its fields see `Transcription`."""
 
     live: Live
     utterance: Utterance

@@ -95,7 +95,7 @@ class Unreachable(Exception):
 
 
 class Closed(Exception):
-    """The connection is closed; ``code`` and ``reason`` are those of the close frame.
+    """The connection is closed; ``code`` and ``reason`` are from the close frame.
 
     ``code`` is ``None`` if the connection broke without a close frame, or if the server
     did not answer the client's close frame; ``reason`` then says so. ``by_client`` is
@@ -123,7 +123,7 @@ class Closed(Exception):
 
 
 def _never(headers: Mapping[str, str]) -> bool:
-    """Return that a key which was refused cannot be renewed."""
+    """Return false: a key that was refused cannot be renewed."""
     return False
 
 
@@ -361,8 +361,8 @@ class Wire:
 
         The rest is what cannot be handed over at once: binary messages, messages in
         fragments, text that is not UTF-8, and all that arrives while such a message
-        waits for `receive`. Messages keep their order if `receive` is awaited all the
-        time. ``None`` ends the calls.
+        waits for `receive`. Messages keep their order only if the caller always awaits
+        `receive`. If ``on_text`` is ``None``, the calls end.
         """
         self._connection.on_text = on_text
 
@@ -440,7 +440,10 @@ class Wire:
 
 
 class _Direct(_connect):
-    """Follows no redirect: the API key and the verdict are for this server only."""
+    """Follows no redirect.
+
+    The API key must be sent to no other server, and no other server must be judged.
+    """
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc

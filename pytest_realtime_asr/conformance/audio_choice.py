@@ -19,11 +19,12 @@ def affordable(
     requirements: Iterable[Requirement],
     audio: float,
 ) -> set[str]:
-    """Return the names of the scenarios that run within ``audio`` s, simple ones first.
+    """Return the names of the scenarios to run if they may send ``audio`` s in all.
 
-    GATE and FIRST scenarios are chosen first, since other scenarios are judged by their
-    evidence. The others are chosen by the audio that they send for each requirement
-    that needs them, so that as many requirements as possible are judged.
+    GATE and FIRST scenarios are chosen before all others, since their evidence is used
+    to judge the other scenarios. The other scenarios are chosen by the audio that they
+    send for each requirement that needs them, the least audio first. In this way, as
+    many requirements as possible are judged.
     """
     needs = Counter(name for each in requirements for name in each.scenarios)
 
@@ -40,10 +41,10 @@ def affordable(
 
 
 def beyond(limit: float, enough: float) -> str:
-    """Return why a scenario does not run that does not fit in the ``limit`` in s.
+    """Return the message that the audio of a scenario exceeds the limit of the run.
 
-    The message is the same for each scenario. ``enough`` is the length in s of the
-    audio of a run with all scenarios.
+    The message is the same for each scenario. ``limit`` is the limit in s, and
+    ``enough`` the length in s of the audio of a run with all scenarios.
     """
     return (
         f"the scenario does not fit in --realtime-max-audio={limit:g}s; "

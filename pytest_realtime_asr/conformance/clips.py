@@ -31,8 +31,8 @@ _SEED = 1  # of the quiet noise
 class Clips:
     """The shortest clips of a corpus that have different reference transcripts.
 
-    Scenarios send mostly the first of the ``candidates``. ``shortest`` are more clips,
-    the shortest first.
+    Scenarios send mostly the first of the ``candidates``. ``shortest`` has the
+    candidates and further clips, the shortest clip first.
     """
 
     candidates: tuple[Utterance, ...]
@@ -70,7 +70,7 @@ class Clips:
 
     @property
     def many(self) -> tuple[Utterance, ...]:
-        """A larger number of clips than `few`, for comparisons that send less audio."""
+        """More clips than `few`, for comparisons that send each clip fewer times."""
         found = list(self.few)
         total = sum(each.duration for each in found)
         for each in self.shortest[FEW:MOST]:
@@ -105,9 +105,9 @@ class Clips:
         """Return exactly ``seconds`` s of speech.
 
         Speech of 10 s or more consists of whole clips; a clip is repeated only after
-        all clips were used. Shorter speech repeats the candidates and is cut at its
-        end; its text has only the words that the cut leaves whole. If a clip has no
-        word times, its words are spread evenly over its speech.
+        all clips were used. Shorter speech repeats the candidates and is cut after
+        ``seconds`` s; its text has only the words that end before the cut. If a clip
+        has no word times, its words are spread evenly over its speech.
         """
         if seconds >= _LONG:
             return self._of_whole_clips(seconds)
@@ -129,7 +129,7 @@ class Clips:
         )
 
     def _of_whole_clips(self, seconds: float) -> Joined:
-        """Return whole clips with equal pauses after them, ``seconds`` s in all."""
+        """Return ``seconds`` s of whole clips, with an equal pause after each clip."""
         first = {each.id: each for each in (*self.candidates, *self.shortest)}
         cut = [
             replace(each, words=tuple(_timed(each)))
@@ -229,7 +229,10 @@ def _timed(utterance: Utterance) -> Sequence[Word]:
 
 
 def _later(words: Iterable[Word], seconds: float) -> list[Word]:
-    """Return the words moved by ``seconds`` s; times before 0 s become 0 s."""
+    """Return the words with ``seconds`` s added to their times.
+
+    Times before 0 s become 0 s.
+    """
     return [
         Word(word.text, max(0.0, word.start + seconds), max(0.0, word.end + seconds))
         for word in words

@@ -15,8 +15,9 @@ class CapacityConfig:
     """How the packaged test searches for the capacity of a server.
 
     The capacity is the largest number of streams in ``between`` for which the
-    ``limits`` hold; without limits, there is no such test. Each level lasts ``hold`` s,
-    the confirmation of the result ``confirm`` s, and the search at most ``max_time`` s.
+    ``limits`` hold; without limits, there is no such test. Each level lasts ``hold`` s.
+    The confirmation of the result lasts ``confirm`` s. The whole search takes at most
+    ``max_time`` s.
     """
 
     limits: RunLimits = NO_LIMITS
@@ -33,20 +34,20 @@ class SuiteConfig:
     - Requirements of ``level`` and of stronger levels are judged.
     - If ``strict``, a violated SHOULD fails its test.
     - With ``keep_going``, the suite goes on even if the first utterance fails, or if
-      sessions wait in vain for events.
+      sessions wait for events that do not arrive.
     - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
       not on this machine.
     - ``max_audio`` is the largest length in s of the audio of the suite; ``None`` is 10
       minutes for a server elsewhere, and no limit for a server on this machine.
-    - ``max_streams`` is the largest number of sessions at the same time, ``fuzz`` the
-      number of random sessions. ``None`` chooses a default, which is larger for a
-      server on this machine.
+    - ``max_streams`` is the largest number of sessions at the same time. ``fuzz`` is
+      the number of random sessions. For both, ``None`` chooses a default, which is
+      larger for a server on this machine.
     - ``fuzz_seed`` is the seed of the random sessions; for ``None`` a new seed is drawn
       in each run.
     - ``limited`` are the metrics that the limits of the run judge in the spoken corpus.
       If ``measured`` is true, the spoken corpus is sent even if the target is ``fake``.
-    - ``capacity`` is the search for the capacity, and ``soak`` the duration in s of the
-      soak; ``None`` for none.
+    - ``capacity`` configures the search for the capacity; ``None`` if there is no
+      search. ``soak`` is the duration in s of the soak; ``None`` if there is no soak.
     """
 
     level: Level = Level.INFO

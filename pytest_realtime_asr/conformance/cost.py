@@ -22,11 +22,11 @@ class Cost:
     - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
-    - ``seconds`` is the estimated duration of the run in s, if the server is not slow
-      and no scenario is needed that only confirms a fault.
+    - ``seconds`` is the estimated duration of the run in s. The estimate assumes that
+      the server is not slow, and that no CONFIRMATION scenario has to run.
     - ``durations`` has the duration in s of each scenario that runs, by name.
-    - ``connections`` is the number of connections in the whole run, ``streams`` the
-      largest number at the same time.
+    - ``connections`` is the number of connections in the whole run. ``streams`` is the
+      largest number of connections at the same time.
     """
 
     scenarios: int
@@ -49,8 +49,9 @@ def cost(
 ) -> Cost:
     """Return the largest cost of these scenarios within the bounds.
 
-    ``requirements`` are those of the dialect; they say which scenarios run if the audio
-    of the run is limited. The run has ``used`` s of the audio before.
+    ``requirements`` are the requirements of the dialect. They decide which scenarios
+    run if the audio of the run is limited. ``used`` is the length in s of the audio
+    that the run has sent before.
     """
     reasons = {each.name: bounds.why_not(each) for each in scenarios}
     not_run = {name: reason for name, reason in reasons.items() if reason}
@@ -79,9 +80,10 @@ def cost(
 def total(
     run: Iterable[Scenario], durations: Mapping[str, float], streams: int
 ) -> float:
-    """Return the time in s of scenarios with these durations, as they are scheduled.
+    """Return the time in s from the start of the first to the end of the last scenario.
 
-    A scenario without a duration does not run.
+    ``durations`` are in s, by the name of the scenario. Scenarios run at the same time
+    as far as the scheduler allows. A scenario without a duration does not run.
     """
     by: dict[Concurrency, list[float]] = {each: [] for each in Concurrency}
     for each in run:

@@ -1,9 +1,10 @@
 """Exchanges: the few frames of a session that show a requirement met, or violated.
 
-The self-test sees each requirement twice, on the correct fake server and on one with a
-fault that violates it. An exchange is cut from such a session: at most `MOST` frames,
-without times, and with short names in place of ids and audio. Of frames of the same
-kind in a row, such as audio, only the first is kept.
+The self-test judges each requirement twice: on the correct fake server, and on a fake
+server with a fault that violates the requirement. An exchange is cut from a session of
+the self-test: at most `MOST` frames, without times, and with short names in place of
+ids and audio. Of consecutive frames of the same kind, such as audio, only the first is
+kept.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ _PROCESS = "process_start_time_seconds"
 class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
     """One frame of an exchange.
 
-    ``more`` says that frames of the same kind follow it. ``wrong`` says that the frame
-    violates the requirement. ``session`` numbers the sessions if there are several.
+    ``more`` says that frames of the same kind follow this frame and are left out.
+    ``wrong`` says that this frame violates the requirement. ``session`` is the number
+    of the session if the exchange has frames of several sessions.
     """
 
     sender: Sender
@@ -55,8 +57,9 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
 class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
     """Some frames of one session.
 
-    ``late`` says that frames before them are left out. ``end`` says how the session
-    ended, if the exchange includes it. ``seen`` is what a check said of it.
+    ``late`` says that earlier frames of the session are left out. ``end`` says how the
+    session ended, if the exchange includes the end. ``seen`` is the check's message
+    about the violation.
     """
 
     scenario: str
@@ -74,7 +77,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def dumps(found: Mapping[str, Pair]) -> str:
-    """Return the exchanges by the ids of their requirements as JSON Lines."""
+    """Return the exchanges as JSON Lines, each with the id of its requirement."""
     lines = (
         msgspec.json.encode({"id": id, "right": each.right, "wrong": each.wrong})
         for id, each in found.items()
@@ -95,10 +98,11 @@ def loads(text: str) -> Mapping[str, Pair]:
 
 
 def pairs(bench: Bench, ids: Iterable[str]) -> Mapping[str, Pair]:
-    """Run the self-test for these requirements; return the exchanges of each.
+    """Run the self-test; return the exchanges of each requirement by its id.
 
-    The correct fake is sent audio in real time, so that few frames cross on the wire. A
-    requirement that its fault did not violate, as on a busy machine, has no exchanges.
+    The audio for the correct fake server is sent in real time, so that few frames cross
+    on the wire. A requirement has no exchanges if its fault did not violate it in this
+    run, which can happen on a busy machine.
     """
     wanted = list(ids)
     correct = bench.observe(wanted, Proof((), pace=REAL_TIME))()
@@ -111,9 +115,10 @@ def pairs(bench: Bench, ids: Iterable[str]) -> Mapping[str, Pair]:
 
 
 def pair(dialect: Dialect, id: str, correct: Seen, faulty: Seen) -> Pair:
-    """Return the exchanges that show what was seen of the requirement of this id.
+    """Return the right and the wrong exchange of the requirement with this id.
 
-    Raises LookupError if the fault did not violate the requirement in a session.
+    ``correct`` has the result with the correct fake server, ``faulty`` the result with
+    a faulty one. Raises LookupError if no session violates the requirement.
     """
     ours, theirs = correct.evidence, faulty.evidence
     broken = faulty.result.session
@@ -139,11 +144,11 @@ def unseen(
 ) -> list[str]:
     """Return the frames of the saved pair that the self-test does not see any more.
 
-    A frame is seen if any session in the same role has it. For a frame of the client,
-    a session with the correct fake server suffices: one that the server closes may end
-    before the client has sent it. What depends on the time is not compared: the pieces
-    of a text, the times of turns, the numbers of items, and sessions that other
-    sessions disturb.
+    A frame is seen if any session in the same role has it. A client's frame is also
+    seen if a session with the correct fake server has it, since a faulty fake server
+    may close its session before the client has sent this frame. What differs from run
+    to run is not compared: the pieces of a text, the times of turns, the numbers of
+    items, and sessions that other sessions disturb.
     """
     again = pair(dialect, id, correct, faulty)
     subjects = _subjects(dialect, id)
@@ -173,7 +178,7 @@ def unseen(
 def _shown(
     part: Part, subjects: frozenset[str], senders: Collection[Sender] = tuple(Sender)
 ) -> Iterator[str]:
-    """Yield the frames of these senders in the forms an exchange may show them in."""
+    """Yield each frame of these senders in every form that an exchange may show."""
     names = FrameTexts(part, subjects)
     for record in part.trace.records:
         if record.sender not in senders:
@@ -185,8 +190,8 @@ def _shown(
 def _timeless(text: str) -> str:
     """Return a frame without the times of turns and the numbers of items.
 
-    An item gets its number with its first text. A clear may come before or after this
-    text, so that the number depends on the time.
+    An item gets its number with its first text. The client may clear its audio shortly
+    before or after this text, so that the number is not the same in each run.
     """
     return re.sub(r"(_ms\":|\"item_)\d+", r"\g<1>0", text)
 
@@ -200,7 +205,11 @@ def _subjects(dialect: Dialect, id: str) -> frozenset[str]:
 
 
 def _counterpart(broken: Part, theirs: Evidence, ours: Evidence) -> Part:
-    """Return the session of the correct fake in the same role and at the same place."""
+    """Return the session with the correct fake server that corresponds to ``broken``.
+
+    The session has the same role, and the same position among the sessions with this
+    role.
+    """
     place = next(
         (i for i, part in enumerate(theirs.role(broken.role)) if part is broken), 0
     )
@@ -213,8 +222,9 @@ def _sessions(
 ) -> tuple[Exchange, Exchange]:
     """Return the exchanges of a correct and of a violating session.
 
-    They have the frames that show the violation, and the frames that correspond to
-    them. Pings and the close are shown only for a requirement that is about no field.
+    The exchange of the violating session has the frames that show the violation. The
+    exchange of the correct session has the corresponding frames. Pings and the close
+    are shown only if the requirement is about no field of a frame.
     """
     marked = frozenset(result.records) or _quoted(broken, result.reason or "")
     pings = any(ping.answered is None for ping in broken.trace.pings)
@@ -252,15 +262,16 @@ class _Row:
 
     @property
     def control(self) -> bool:
-        """Whether it is a frame of the client that is not a part of the audio."""
+        """Whether the row is a frame of the client without audio."""
         return self.sender is Sender.CLIENT and self.record.span is None
 
 
 def _rows(part: Part, marked: frozenset[int], *, pings: bool) -> list[_Row]:
-    """Return the rows of a session.
+    """Return the rows of a session: its frames, without repetitions of the same kind.
 
-    Of consecutive audio frames, only the first is a row, as with consecutive texts. If
-    ``pings`` is true, the first ping of the session is a row as well.
+    Of consecutive frames with audio, only the first is a row; the same applies to
+    consecutive deltas. The frames whose indexes are ``marked`` are wrong; each of them
+    is a row. If ``pings`` is true, the first ping of the session is a row as well.
     """
     finals = {event.at for event in part.timeline.events if isinstance(event, Final)}
     rows: list[_Row] = []
@@ -291,7 +302,7 @@ def _rows(part: Part, marked: frozenset[int], *, pings: bool) -> list[_Row]:
 
 
 def _quoted(part: Part, reason: str) -> frozenset[int]:
-    """Return the record whose text the reason quotes, if there is one."""
+    """Return the index of the record whose text the reason quotes, if there is one."""
     records = list(enumerate(part.trace.records))
     finals = [each for each in part.timeline.events if isinstance(each, Final)]
     for quoted in re.findall(r"'([^']*)'", reason):
@@ -305,16 +316,16 @@ def _quoted(part: Part, reason: str) -> frozenset[int]:
 
 
 def _answers(record: Record) -> str:
-    """Return the text of a frame of the server, "" for one of the client."""
+    """Return the text of a frame of the server, "" for a frame of the client."""
     return (record.text or "") if record.sender is Sender.SERVER else ""
 
 
 def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
-    """Return the place of the rows that show a violation.
+    """Return the slice of the rows that show a violation, at most `MOST` rows.
 
-    They are the rows around the first wrong row. Without a wrong row, they are the rows
-    up to the first final. Without a final, or if ``by_end`` is true, they are the last
-    rows. There are at most `MOST`.
+    These are the rows around the first wrong row. If no row is wrong, they are the rows
+    up to the first final. If there is no final either, or if ``by_end`` is true, they
+    are the last rows.
     """
     marks = [place for place, row in enumerate(rows) if row.wrong]
     finals = [place for place, row in enumerate(rows) if row.final]
@@ -327,12 +338,13 @@ def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
 
 
 def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> slice:
-    """Return the place of the rows of another session that correspond to a window.
+    """Return the slice of ``others`` that corresponds to the ``window`` of ``rows``.
 
-    Two rows correspond if the same number of frames of the client, without the audio,
-    precedes them. The place includes the answers to the frame of the client that the
-    first wrong row follows. It includes the next final if a final is wrong, or if the
-    session of ``rows`` lacks finals.
+    ``rows`` are the rows of a violating session, ``others`` the rows of a correct one.
+    Two rows correspond if the client has sent the same number of frames without audio
+    before each of them. The slice includes the answers to the last of these frames
+    before the first wrong row. The slice also includes the next final if a wrong row is
+    a final, or if ``rows`` has fewer finals than ``others``.
     """
     marks = [i for i in range(window.start, window.stop) if rows[i].wrong]
     anchor = marks[0] if marks else window.stop - 1
@@ -395,7 +407,7 @@ def _with_handshake(exchange: Exchange, part: Part) -> Exchange:
 
 
 def _with_close(exchange: Exchange, part: Part) -> Exchange:
-    """Return the exchange with an end that says whether a close is answered."""
+    """Return the exchange; its end says if the client's close frame was answered."""
     end = "the client closes the connection; its close frame is "
     end += "never answered" if part.trace.end.reason else "answered by a close frame"
     return msgspec.structs.replace(exchange, end=end)
@@ -405,7 +417,7 @@ def _with_close(exchange: Exchange, part: Part) -> Exchange:
 
 
 def _requests(ours: Evidence, theirs: Evidence) -> tuple[Exchange, Exchange] | None:
-    """Return the exchanges of a plain HTTP request, if there is one."""
+    """Return the exchanges of a plain HTTP request; ``None`` if there was none."""
     if not (ours.answers and theirs.answers):
         return None
     right, wrong = ours.answers[0], theirs.answers[0]
@@ -424,8 +436,8 @@ def _gauges(
 ) -> tuple[Exchange, Exchange] | None:
     """Return the exchanges that show a value of ``/metrics`` before and after harm.
 
-    The value is the one that the reason names, else the start of the process if that
-    has changed.
+    The reason names the value. If it names none, the value is the start time of the
+    server's process. Return ``None`` if the value has not changed.
     """
     seen = {name for each in theirs.gauges for name in each.values}
     name = next((each for each in sorted(seen) if each in reason), _PROCESS)
@@ -455,7 +467,10 @@ def _gauges(
 def _openings(
     ours: Evidence, theirs: Evidence, reason: str
 ) -> tuple[Exchange, Exchange] | None:
-    """Return the first frames of two sessions whose ids the reason quotes, if any."""
+    """Return the first frames of the two sessions whose ids the reason quotes.
+
+    Return ``None`` if the reason does not quote the ids of two sessions.
+    """
     ids = re.findall(r"'([^']+)'", reason)
     wrong = [part for part in theirs.parts if part.timeline.session in ids][:2]
     right = ours.role(*{part.role for part in wrong})[:2]
@@ -465,7 +480,7 @@ def _openings(
 
 
 def _opening(parts: Sequence[Part], *, wrong: bool = False) -> Exchange:
-    """Return the first frame of each session, numbered by the sessions."""
+    """Return the first frame of each session, with the number of the session."""
     names = FrameTexts(parts[0], frozenset({"session"}))
     frames = [
         Frame(

@@ -22,13 +22,13 @@ def without_losses(
 ) -> Outcome:
     """Return the outcome of a check without sessions whose losses are due to chance.
 
-    ``outcome`` is a violation by an utterance without a final, and ``whole`` is the
-    evidence of the whole run. If the server loses plain utterances at some rate, the
-    losses of a role are due to chance unless they are too many for this rate. Then the
-    sessions with such losses are left out, and the check judges the others: the result
-    is a violation if one of them violates the requirement, otherwise undecided. A loss
-    of the first utterance of the run is always a violation, since everything else
-    depends on this utterance.
+    ``outcome`` is a violation that consists of an utterance without a final. ``whole``
+    is the evidence of the whole run. If the server loses plain utterances at some rate,
+    the losses of a role are due to chance unless they are too many for this rate. The
+    sessions with losses due to chance are left out, and the check judges the other
+    sessions. The result is a violation if one of these violates the requirement;
+    otherwise, it is undecided. A loss of the first utterance of the run is always a
+    violation, since everything else depends on this utterance.
     """
     role = evidence.parts[outcome.part].role
     if role == FIRST or not isinstance(no_loss(whole), Violated):

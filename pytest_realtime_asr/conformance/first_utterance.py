@@ -52,7 +52,7 @@ def failure(evidence: Evidence) -> str | None:
 def advice(
     evidence: Evidence, dialect: str, *, models: Sequence[str], cold: bool
 ) -> list[str]:
-    """Return what to try after the first utterance has failed, a sentence each.
+    """Return sentences that say what to try after the first utterance has failed.
 
     ``dialect`` is the dialect of the run, and ``models`` are the models that the server
     lists. ``cold`` says that no session of the warm-up got a final.
@@ -86,6 +86,6 @@ def _other_dialect(part: Part, dialect: str) -> str:
             f"{option}"
         )
     return (
-        f"the first event of the server does not fit {dialect}; try {option}, whose "
-        "first event is the nearest"
+        f"the first event of the server does not fit {dialect}; try {option}, the "
+        "dialect whose first event is the most similar"
     )

@@ -1,4 +1,4 @@
-"""Shows frames without what differs between runs: ids, times, audio and addresses."""
+"""Shows frames without the parts that differ from run to run, such as ids and times."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _HIDDEN = frozenset({"session", "item", "logprobs", "usage"})  # long fields
 class FrameTexts:
     """Shows the frames of a session, with short names in place of its ids.
 
-    ``subjects`` are the fields that a reader has to see. Of the others, those that are
-    long and the ids of events are left out, except where a frame is shown whole.
+    ``subjects`` are the fields that a reader has to see. Of the other fields, the long
+    ones and the ids of events are left out.
     """
 
     def __init__(self, part: Part, subjects: frozenset[str]) -> None:
@@ -38,7 +38,7 @@ class FrameTexts:
             self.shown(record)
 
     def shown(self, record: Record, *, whole: bool = False) -> str:
-        """Return the text of a frame as it is shown."""
+        """Return the text that shows a frame; if ``whole``, long fields are kept."""
         if record.text is None:
             if record.span is not None:
                 return "a binary frame with audio"
@@ -104,7 +104,7 @@ class FrameTexts:
         return self._names[id]
 
     def _moved(self, time: float) -> float:
-        """Return a time as in a session that starts at `NOW`."""
+        """Return a unix time, moved as if the session had started at `NOW`."""
         for scale in (1, 1000):
             after = time / scale - self._started
             if abs(after) < _NEAR:

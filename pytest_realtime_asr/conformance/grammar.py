@@ -106,9 +106,9 @@ class Grammar:
     def is_pending(self, taken: Iterable[Step], trace: Trace) -> bool:
         """Return whether an utterance is certainly accepted and not completed yet.
 
-        ``taken`` are the steps that sent the client's frames of the trace. An utterance
-        that the server ended before its commit is completed, although too early; other
-        requirements judge the order of events.
+        ``taken`` are the steps that sent the client's frames of the trace. If the
+        server ended an utterance before its commit, the utterance counts as completed;
+        other requirements judge the order of events.
         """
         states = PossibleStates(self.table, start=self.dialect.start, of=Sender.SERVER)
         foreign = [step.foreign for step in frames(taken)]
@@ -173,10 +173,10 @@ def grammar_of(plan: Plan) -> Grammar:
 def _with_early_ends(
     table: Table, finishing: frozenset[str], pending: States
 ) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    """Return the server's table of order, extended by early ends of utterances.
+    """Return the server's part of the state table, with early ends of utterances.
 
-    With it, an utterance may also end before its commit. ``finishing`` are the client's
-    moves that end an utterance.
+    The extended table allows that the server ends an utterance before its commit.
+    ``finishing`` are the client's moves that end an utterance.
     """
     server = table[Sender.SERVER]
     ends: dict[str, tuple[str, ...]] = {}

@@ -154,7 +154,7 @@ def _lines(text: str) -> Iterable[tuple[str, int]]:
 
 
 def quoted(text: str) -> str:
-    """Return a Python literal of the string, in double quotes if none is escaped."""
+    """Return a Python literal of the string, in double quotes if nothing is escaped."""
     literal = repr(text)
     plain = '"' not in text and "\\" not in literal
     return f'"{text}"' if plain else literal

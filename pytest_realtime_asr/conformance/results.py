@@ -83,9 +83,9 @@ class Result:
 
     - ``reason`` is a sentence about what was observed, without secrets.
     - ``session`` is the session with the violation, and ``records`` are the indexes of
-      the records that show the violation.
+      those of its records that show the violation.
     - ``known`` is the requirement's entry in the list of known failures, if any.
-    - ``reports_stop`` says that this is the result that reports why the run stopped.
+    - ``reports_stop`` says that ``reason`` tells why the run stopped.
     - ``by_end`` says that the violation is the way in which ``session`` ended.
     """
 
@@ -144,10 +144,10 @@ def judge(
 
     The evidence of the first utterance, if it has run, is added to the evidence of the
     scenarios, to show what the server sends in a plain session. ``whole`` returns the
-    evidence of the whole run. If ``whole`` is given, an utterance without a final is no
-    violation if the rate at which the server loses plain utterances explains the loss.
-    The result is a harness error, which is not attributed to the server, if the client
-    sent an invalid frame or the check raised an exception.
+    evidence of the whole run. With ``whole``, an utterance without a final is no
+    violation if its loss is explained by the rate at which the server loses plain
+    utterances. If the client sent an invalid frame or the check raised an exception,
+    the result is a harness error, which is not attributed to the server.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -202,7 +202,7 @@ def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:
 
 
 def _is_violated(requirement: Requirement, found: ScenarioResult) -> bool:
-    """Return whether the evidence from before the loss of a server is a violation."""
+    """Return whether a scenario violated a requirement before the server was lost."""
     if not found.evidence.parts or requirement.passive:
         return False
     try:
@@ -215,7 +215,8 @@ def _is_violated(requirement: Requirement, found: ScenarioResult) -> bool:
 def missing(requirement: Requirement, reason: str, *, reporter: str) -> Result:
     """Return the result of a requirement whose server could not be tested.
 
-    ``reporter`` is the test that reports the reason; the other results refer to it.
+    ``reporter`` is the test that reports the reason; the results of all other tests
+    refer to that test.
     """
     if reporter == requirement.id:
         return Result(requirement, Status.MISSING, reason)
@@ -235,8 +236,8 @@ class Findings:
     def add(self, result: Result) -> Result:
         """Return the result, with the status SAME_CAUSE if its cause is already found.
 
-        A requirement of a stronger level than the earlier finding of this cause is a
-        finding of its own.
+        If the level of the requirement is stronger than the level of the earlier
+        finding with this cause, the result is a finding of its own.
         """
         if result.status is not Status.VIOLATED or not result.by_end:
             return result
@@ -255,8 +256,7 @@ def _is_stronger(result: Result, other: Result) -> bool:
 
 
 def stopped(result: Result, reporter: str) -> Result:
-    """Return a result of a run that the gate has stopped.
-
+    """Return the result as it is reported after the gate has stopped the run.
     ``reporter`` is the test that reports why the run stopped; the results of all other
     tests refer to that test.
     """
@@ -269,11 +269,12 @@ def stopped(result: Result, reporter: str) -> Result:
 
 
 def lost(result: Result, loss: ServerLoss, reporter: str) -> Result:
-    """Return a result of a run whose server was lost.
+    """Return the result as it is reported after the server was lost.
 
-    ``reporter`` is the test that reports the loss. What could not be judged for this
-    reason refers to that test, and so do violations in the scenario in which the server
-    was lost: they have the same cause.
+    ``reporter`` is the test that reports the loss. The results of requirements that
+    could not be judged because of the loss refer to that test. Violations in the
+    scenario in which the server was lost also refer to that test, since they have the
+    same cause.
     """
     here = result.requirement.id == reporter
     if is_hindered(result, loss):
@@ -294,7 +295,7 @@ def is_hindered(result: Result, loss: ServerLoss) -> bool:
 
 
 def is_fatal(result: Result, loss: ServerLoss) -> bool:
-    """Return whether the loss may be the cause of a violation."""
+    """Return whether a violation may have the same cause as the loss of the server."""
     return (
         result.status is Status.VIOLATED
         and result.known is None
@@ -304,12 +305,18 @@ def is_fatal(result: Result, loss: ServerLoss) -> bool:
 
 
 def after_loss(reporter: str) -> str:
-    """Return why a test was not judged after ``reporter`` has reported the loss."""
+    """Return the reason of a test that is not judged, since the server was lost.
+
+    ``reporter`` is the test that reports the loss.
+    """
     return f"not judged, since the server was lost (see {reporter})"
 
 
 def after_stop(reporter: str) -> str:
-    """Return why a test was not tried after ``reporter`` has reported a stop."""
+    """Return the reason of a test that is not tried, since the gate stopped the run.
+
+    ``reporter`` is the test that reports why the gate stopped the run.
+    """
     return (
         f"not tried, since the first utterance failed (see {reporter}); "
         "--realtime-keep-going tries it"
@@ -317,7 +324,7 @@ def after_stop(reporter: str) -> str:
 
 
 def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
-    """Return the violations in the client's frames, except in raw frames."""
+    """Return the violations in the client's frames, except in hand-written frames."""
     found: list[Violation] = []
     binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:

@@ -32,8 +32,8 @@ class Concurrency(enum.Enum):
     - An EXCLUSIVE scenario shares the server only with its own bystander session and
       with LONG_RUNNING scenarios.
     - A CONFIRMATION scenario runs alone, after all scenarios except LAST, and only if
-      their evidence needs it. It shows whether a fault also occurs when no other
-      session is open.
+      the evidence of these scenarios shows a fault. It shows whether the fault also
+      occurs when no other session is open.
     - A LAST scenario runs alone, after all others.
     """
 
@@ -53,11 +53,11 @@ Action = Callable[[ScenarioRun], Awaitable[None]]
 class Scenario:
     """An exchange with a server (``act``), a sentence ``about`` it, and its cost.
 
-    A scenario opens at most ``sessions`` connections, at most ``streams`` at the same
-    time. It sends a short clip at most ``times`` times, ``seconds`` s of other audio,
-    and ``of_clips(clips)`` s of audio that depends on the clips. If the scenario may
-    need a retry, the numbers include this retry. A CONFIRMATION scenario runs only if
-    ``is_needed`` is true of the evidence of the scenarios before it.
+    A scenario opens at most ``sessions`` connections; at most ``streams`` of them are
+    open at the same time. It sends a short clip at most ``times`` times, ``seconds`` s
+    of other audio, and ``of_clips(clips)`` s of audio that depends on the clips. If the
+    scenario may need a retry, the numbers include this retry. A CONFIRMATION scenario
+    runs only if ``is_needed`` returns true for the evidence of the scenarios before it.
     """
 
     name: str

@@ -175,7 +175,7 @@ class ScenarioRun:
             raise lost
 
     async def fresh_session(self) -> None:
-        """Transcribe a clip in a new session; a failure is evidence, not raised."""
+        """Transcribe a clip in a new session; a failure is recorded, not raised."""
         try:
             fresh = await self.open("fresh", pace=0.0)
             await self.transcribe(fresh, self.clips.first)

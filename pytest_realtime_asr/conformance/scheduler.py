@@ -65,7 +65,7 @@ class ObstacleKind(enum.Enum):
 
     - MISSING: no session could be opened, or the server was unreachable.
     - STOPPED: the first utterance has failed.
-    - UNDECIDED: sessions of earlier scenarios have waited in vain for an event.
+    - UNDECIDED: sessions of earlier scenarios waited for an event that did not come.
     - LIMITED: the server limits its sessions, and refused every attempt.
     - NOT_RUN: the scenario was not requested, or is not allowed on this server.
     - HARNESS: an error of this package, not of the server.
@@ -83,7 +83,8 @@ class ObstacleKind(enum.Enum):
 class Obstacle:
     """The reason why a scenario gave no evidence: its kind, and a sentence.
 
-    ``violation`` is a session that the server must not refuse, but has refused.
+    ``violation`` is a session that the server refused although it must accept it;
+    ``None`` if there is no such session.
     """
 
     kind: ObstacleKind
@@ -138,7 +139,10 @@ class _Lost:
         self.found: dict[str, ScenarioResult] = {}
 
     def add(self, scenario: Scenario, result: ScenarioResult) -> bool:
-        """Add a result if its scenario may be repeated; return whether it was added."""
+        """Add a result if its scenario lost an utterance and may be repeated.
+
+        Return whether the result was added.
+        """
         if not (self._repeats and _is_repeatable(scenario) and _lost_utterance(result)):
             return False
         self.found[scenario.name] = result
@@ -146,13 +150,16 @@ class _Lost:
         return True
 
     def add_repeated(self, name: str, again: ScenarioResult) -> None:
-        """Add the evidence of a repetition; without a loss, it is the last one."""
+        """Add the evidence of a repetition.
+
+        If the repetition lost no utterance, the scenario is not repeated again.
+        """
         before = self.found[name]
         self.found[name] = replace(before, evidence=before.evidence + again.evidence)
         self._left[name] = self._left[name] - 1 if _lost_utterance(again) else 0
 
     def to_repeat(self) -> list[str]:
-        """Return the scenarios to repeat, none if only one scenario had a loss."""
+        """Return the scenarios to repeat: none if only one scenario had a loss."""
         return [
             name for name, left in self._left.items() if left and len(self.found) > 1
         ]
@@ -162,14 +169,15 @@ class _Lost:
 class EarlyStop:
     """The rules by which a run ends before all of its scenarios have run.
 
-    - ``gate`` returns why the run stops after the evidence of the GATE scenarios, and
-      ``None`` if the run goes on.
-    - ``silences``: the run ends after this number of scenarios have waited in vain for
-      the same event. A scenario is not counted if any session gets this event after the
-      scenario began to wait, so a server that loses some finals does not end the run.
-    - ``seconds`` is the time in s from the start of the run after which no scenario
-      starts if a session has waited in vain. A server that is slow but answers does not
-      end the run.
+    - ``gate`` is called with the evidence of the GATE scenarios. It returns why the run
+      stops, or ``None`` if the run goes on.
+    - ``silences`` is a number of scenarios. The run ends when this number of scenarios
+      have waited for the same event until their timeout. A scenario is not counted if
+      any session gets this event after the scenario began to wait, so a server that
+      loses some finals does not end the run.
+    - ``seconds`` is a time in s from the start of the run. After this time, no scenario
+      starts if any session has waited for an event until its timeout. A server that is
+      slow but answers does not end the run.
     """
 
     gate: Callable[[Evidence], str | None]
@@ -181,13 +189,12 @@ class Scheduler:
     """Runs the scenarios of one server.
 
     - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
-    - ``progress`` is called with a line that says how many scenarios have run, and what
-      time is left. ``left`` returns this time in s for the scenarios that are not done:
-      it gets the time in s that each of them has run.
-    - ``repeats`` is the largest number of repetitions of a harmless scenario that lost
-      an utterance, if another scenario lost an utterance too. The scenario is repeated
-      until it loses no utterance. This tells a fault of the scenario's subject from
-      losses by chance.
+    - ``progress`` is called with a line that says how many scenarios have run, and how
+      much time is left. ``left`` returns the time in s that is left. Its argument has
+      the scenarios that are not done, and the time in s that each of them has run.
+    - ``repeats`` is the largest number of times that a scenario is repeated. If two or
+      more scenarios lost an utterance, the harmless ones among them are repeated until
+      they lose none. The repetitions show which losses are due to chance.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
     - ``account`` is the account of the audio that the run sends.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
@@ -415,7 +422,7 @@ class Scheduler:
                 task.cancel()
 
     def _leave_out(self, new: Sequence[Scenario]) -> None:
-        """Choose those of the new scenarios that fit in the limit of the audio."""
+        """Note which of the new scenarios do not fit in the limit of the audio."""
         allowed = [each for each in new if self._bounds.why_not(each) is None]
         left = self._bounds.audio - self._audio
         if self._account.limit is not None:
@@ -426,7 +433,10 @@ class Scheduler:
         self._left_out |= {each.name for each in allowed} - fitting
 
     async def _repeat(self) -> None:
-        """Repeat each scenario that lost an utterance until it loses none."""
+        """Repeat scenarios that lost an utterance until they lose none.
+
+        Each scenario is repeated at most ``repeats`` times.
+        """
 
         async def run(name: str) -> None:
             scenario = self._scenarios[name]
@@ -440,7 +450,7 @@ class Scheduler:
                     tasks.create_task(run(name))
 
     def _ran(self, name: str) -> bool:
-        """Return whether a scenario has a result, or a loss that may be repeated."""
+        """Return whether a scenario has run, even if it may be repeated later."""
         return self.done([name]) or name in self._lost.found
 
     async def _run_together(self, scenarios: Sequence[Scenario]) -> None:
@@ -567,7 +577,7 @@ class Scheduler:
         return None
 
     def _in_vain(self) -> str | None:
-        """Return why waits in vain prevent more scenarios; ``None`` if they do not."""
+        """Return why the run ends because of missing events; ``None`` if it goes on."""
         if self._early_stop is None:
             return None
         for silence, waits in self._silent.items():
@@ -589,7 +599,7 @@ class Scheduler:
         return None
 
     def _note_silences(self, scenario: Scenario, evidence: Evidence) -> None:
-        """Record the waits in vain of a scenario, and the events that arrived."""
+        """Record the events that did not arrive in a scenario, and those that did."""
         for silence, start in silences(evidence).items():
             self._silent.setdefault(silence, []).append((scenario.name, start))
         for part in evidence.parts:
@@ -607,7 +617,7 @@ class Scheduler:
 
 
 def refusal(reason: str) -> str:
-    """Return the message about a session that a server refused for its limits."""
+    """Return the message about a session that exceeds a limit of the server."""
     return (
         f"the server refused a session: {reason}; --realtime-max-streams=N opens fewer "
         "sessions at the same time"
@@ -658,7 +668,7 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
 
 
 def silences(evidence: Evidence) -> dict[Silence, float]:
-    """Return each event for which a session waited in vain, and the start of the wait.
+    """Return each event that did not come in a session, and the start of the wait.
 
     The start of the wait is the time of the last frame of the session, in unix seconds.
     """
@@ -689,7 +699,7 @@ def _clock(part: Part, at: int) -> float:
 
 
 def _is_repeatable(scenario: Scenario) -> bool:
-    """Return whether a scenario may be repeated after others have run."""
+    """Return whether a scenario may be repeated after other scenarios have run."""
     early = (Concurrency.GATE, Concurrency.FIRST, Concurrency.LAST)
     return scenario.harm is Harm.SAFE and scenario.concurrency not in early
 

@@ -70,9 +70,10 @@ def requirements(
     def hardness(each: Requirement) -> tuple[bool, bool, bool, int, int]:
         """Return the sort key of a requirement.
 
-        The first utterance comes first and the whole run last; passive requirements
-        come before the others. Then the hardest scenario decides: first its harm, then
-        its place in the order of the scenarios.
+        The first utterance comes first. Then come the passive requirements, then the
+        other requirements, and finally the requirements on the whole run. Within each
+        of these groups, the hardest scenario of a requirement decides: first its harm,
+        then its position in the dialect's list of scenarios.
         """
         steps = [known[name] for name in each.scenarios]
         return (
@@ -106,7 +107,7 @@ def judged(
 def checked_scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
     """Return the scenarios of a dialect.
 
-    Raises LookupError if one of its requirements needs a scenario that is missing.
+    Raises LookupError if a requirement of the dialect needs a scenario that is missing.
     """
     known = scenarios(dialect)
     for each in dialect.requirements:

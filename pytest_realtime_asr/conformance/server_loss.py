@@ -31,8 +31,8 @@ class ServerLoss:
 class ServerWatch:
     """Notes the loss of a server.
 
-    ``recover`` is the longest time in s to wait for the server. ``gauges`` gets the
-    server's own metrics of each check. ``loss`` is set if the server did not come back.
+    ``recover`` is the longest time in s to wait for the server. Each check appends the
+    server's own metrics to ``gauges``. ``loss`` is set if the server did not come back.
     """
 
     def __init__(self, recover: float, gauges: list[Gauges]) -> None:
@@ -42,7 +42,7 @@ class ServerWatch:
         self.loss: ServerLoss | None = None
 
     async def checked(self) -> None:
-        """Wait for the end of a check that runs in another scenario."""
+        """Wait until no check of the server is running."""
         async with self._checking:
             return
 
@@ -59,9 +59,9 @@ class ServerWatch:
     ) -> bool:
         """Return whether the server was lost while a harmless scenario ran.
 
-        The server is asked only if a session of the scenario was cut off. A server that
-        answers again within the time to wait is not lost, nor is a server that was not
-        there at the start.
+        The server is asked only if a session of the scenario was cut off. A server is
+        not lost if it answers again within the time ``recover``. A server that was not
+        reachable at the start of the run is not lost either.
         """
         cut = [part.trace for part in evidence.parts if is_cut_off(part.trace)]
         if not cut or absence(self._gauges[0].lost):
@@ -77,7 +77,7 @@ class ServerWatch:
         return self.loss is not None
 
     async def _wait(self, config: RunConfig, seen: Gauges, since: float) -> None:
-        """Wait for a server that did not answer; record a loss if it stays away."""
+        """Wait for a server that did not answer; record a loss if it never answers."""
         deadline = time.monotonic() + self._recover
         while seen.lost and time.monotonic() < deadline:
             # Polled here and not in a thread, so that an interrupt ends the wait.
@@ -94,7 +94,7 @@ def _ended(trace: Trace) -> float:
 
 
 def before_loss(evidence: Evidence) -> Evidence:
-    """Return the evidence of a scenario without what the loss of the server caused."""
+    """Return the evidence without the parts that the loss of the server caused."""
     return replace(
         evidence,
         parts=tuple(each for each in evidence.parts if not is_cut_off(each.trace)),

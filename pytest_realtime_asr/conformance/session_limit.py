@@ -2,8 +2,8 @@
 
 A server that has reached its limit refuses a further session in one of three ways: by
 the HTTP status 429 or 503, by an error as the first event of the session and a close,
-or by the close code 1013. Such a server is *limited*: it breaks nothing, and a refused
-session says nothing about the sessions that it accepts.
+or by the close code 1013. Such a server is *limited*. A limit breaks no rule of the
+protocol, and a refused session says nothing about the sessions that the server accepts.
 """
 
 from __future__ import annotations

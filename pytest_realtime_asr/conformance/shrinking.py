@@ -55,12 +55,12 @@ async def search(
     limit: float = LIMIT,
     shorter: int = SHORTER,
 ) -> Evidence:
-    """Execute random sessions; return those that failed, or else the last one.
+    """Execute random sessions; return the failed ones, or the last one if none failed.
 
-    After a failure that needs an illegal move, the search goes on with the sessions
-    that do not have this move; after any other failure it ends. ``speech`` is at the
+    If a failure needs an illegal move, the search goes on with the sessions that do not
+    have this move. After any other failure, the search ends. ``speech`` is at the
     dialect's sample rate. No single wait takes longer than ``limit`` s. At most
-    ``shorter`` shorter scripts are tried. Raises `RateLimited`.
+    ``shorter`` shorter scripts are tried for each failure. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
@@ -140,7 +140,11 @@ class _Failure:
             place += 1
 
     async def repeat(self) -> bool:
-        """Return whether the shortest script, or else the first script, fails again."""
+        """Return whether a script fails in each of several executions.
+
+        The shortest script is tried first. If it does not always fail, the original
+        script is tried.
+        """
         for found in (self.shortest, self._first):
             if (session := await self._repeated(_not_taken(found.script))) is not None:
                 self.shortest = session
@@ -149,7 +153,10 @@ class _Failure:
         return False
 
     async def _repeated(self, script: Script) -> RandomSession | None:
-        """Return the last of some executions of a script if all fail, else ``None``."""
+        """Execute a script several times; return the last session if each one failed.
+
+        Return ``None`` if a session did not fail.
+        """
         session = None
         for _ in range(REPETITIONS):
             session = await execute(

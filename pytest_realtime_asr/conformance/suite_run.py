@@ -40,10 +40,10 @@ _AFTER_FAILURE = 5.0  # s, the idle timeout of the gate if the warm-up has faile
 class SuiteRun:
     """The scenarios of a run, with the plan of their sessions and the findings so far.
 
-    ``realtime`` is the fixture of the first test; it names the server. With
-    ``judges_losses``, a requirement judges the rate of lost utterances, so that losses
-    which this rate explains violate no other requirement. ``requirements`` are those
-    that the run judges.
+    ``realtime`` is the fixture of the first test; it names the server.
+    ``judges_losses`` says that one requirement of the run judges the rate of lost
+    utterances. A loss that this rate explains then violates no other requirement.
+    ``requirements`` are the requirements that the run judges.
     """
 
     scheduler: Scheduler
@@ -83,9 +83,11 @@ class SuiteRun:
     def loss_reporter(self, test: str) -> str:
         """Return the name of the test that reports the loss of the server.
 
-        It is the first requirement of the scenario in which the server was lost that
-        could not be satisfied. If there is none, or if this process does not run all
-        tests, it is the first ``test`` that asks; its own result must not be satisfied.
+        Of the requirements that need the scenario in which the server was lost, the
+        test of the first one that the loss affects is the reporter. If there is no such
+        requirement, or if this process does not run all tests, the reporter is the
+        first ``test`` with which this method is called. The result of ``test`` must not
+        be "satisfied".
         """
         loss = self.scheduler.loss
         run = self.realtime.run

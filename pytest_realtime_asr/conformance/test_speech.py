@@ -37,9 +37,9 @@ def judged(
     corpus: Corpus,
     realtime_suite_config: SuiteConfig,
 ) -> None:
-    """Set the limits if the target is the reference server; skip the fake server.
+    """Set limits for the reference server; skip the test for the fake server.
 
-    The fake server is not skipped if a limit or a comparison is asked for.
+    For the fake server, the test still runs if a limit or a comparison is asked for.
     """
     if realtime_target == "fake" and not realtime_suite_config.measured:
         pytest.skip(
@@ -105,7 +105,7 @@ def _judge_error_rate(realtime: Realtime, takes: Sequence[Transcription]) -> Non
 
 
 async def _sent(live: Live, utterances: Iterable[Utterance]) -> wrong_texts.Texts:
-    """Send utterances in a session; a text is missing if the session is lost."""
+    """Send utterances in a session; return those with a text, each with its text."""
     texts = []
     try:
         await live.open()

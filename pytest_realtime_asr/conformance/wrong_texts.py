@@ -28,7 +28,7 @@ _JOINED = 0.5  # the highest CER of texts whose words are only joined
 
 
 class Misreading(enum.Enum):
-    """How a server may misread audio; the value completes "the server ..."."""
+    """How a server may misread audio; each value continues the words "the server"."""
 
     FASTER = "treats the audio as if its rate were 24/16 of the true rate"
     SLOWER = "treats the audio as if its rate were 16/24 of the true rate"
@@ -76,8 +76,8 @@ def causes(
         after = error_rate(again)
         if after is not None and after <= _GONE * before:
             found.append(
-                f"the server {how.value}: sent in that form, {len(again)} clips "
-                f"have a WER of {after:.0%} instead of {before:.0%}"
+                f"the server {how.value}: with audio changed to undo this, "
+                f"{len(again)} clips have a WER of {after:.0%} instead of {before:.0%}"
             )
     return found
 

@@ -2,7 +2,7 @@
 
 A corpus comes from a manifest, a table or a folder in one of the `formats`, or from the
 package itself (``bundled:...``). The module of a format reads what its files describe;
-`collection` makes a corpus of these descriptions.
+`collection` turns these descriptions into a corpus.
 
 When a corpus is loaded, the headers of all audio files and the first 10 minutes of
 audio are checked; the rest of the audio is decoded when it is used. Every problem
@@ -53,8 +53,8 @@ def load(spec: str | Path) -> Corpus:
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
     of a file or a folder in one of the `formats`. A ``corpus.toml`` in the folder of
-    the corpus or of the audio states the language of the utterances that state none.
-    Raises `CorpusError`.
+    the corpus or of the audio states the language of all utterances that state no
+    language. Raises `CorpusError` if the corpus cannot be used.
     """
     name = str(spec)
     check(name)
@@ -72,7 +72,7 @@ def load(spec: str | Path) -> Corpus:
 def check(spec: str) -> None:
     """Check that a spec names a corpus, without reading the corpus.
 
-    Raises `CorpusError`.
+    Raises `CorpusError` for any other spec.
     """
     if spec.startswith(PREFIX):
         if spec.removeprefix(PREFIX) not in BUNDLED:
@@ -93,7 +93,7 @@ def check(spec: str) -> None:
 def load_all(specs: Iterable[str | Path], *, language: str = "") -> Corpus:
     """Return the corpora that ``specs`` name, joined in this order.
 
-    ``language`` is the tag of the language of the utterances that state none.
+    ``language`` is the tag of a language; it applies to utterances that state none.
     Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
     empty.
     """

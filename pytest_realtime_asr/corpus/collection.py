@@ -1,4 +1,4 @@
-"""Makes a corpus of descriptions: checks the audio, and names all that is wrong."""
+"""Makes a corpus from descriptions: checks the audio, and names all problems."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
 
 
 def join(corpora: Iterable[Corpus]) -> Corpus:
-    """Return one corpus of several. Raises `CorpusError` if an id occurs in two."""
+    """Join several corpora into one. Raises `CorpusError` if an id occurs in two."""
     corpora = list(corpora)
     placed = [(corpus.name, each) for corpus in corpora for each in corpus]
     name = " + ".join(corpus.name for corpus in corpora)
@@ -104,7 +104,10 @@ def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
 def _examine(
     placed: list[tuple[str, Utterance]], seconds: float, problems: list[str]
 ) -> list[str]:
-    """Decode the first ``seconds`` s, add to ``problems``, and return the doubts."""
+    """Decode the first ``seconds`` s of audio, and return the reasons to doubt it.
+
+    Adds a message to ``problems`` for each utterance that cannot be decoded.
+    """
     doubts: list[str] = []
     for place, utterance in placed:
         seconds -= utterance.duration
@@ -166,8 +169,9 @@ def _source(description: Description) -> Path | FileSpan:
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words; if rounding put an end after the audio, the end is corrected.
+    """Return the words, each with its end inside the audio.
 
+    If an end is after the audio only by rounding, it becomes the end of the audio.
     Raises `CorpusError` for a word that is not inside the audio.
     """
     for word in words:

@@ -27,7 +27,7 @@ _KEYS = ("language",)
 
 
 def in_stated_languages(corpus: Corpus, folder: Path) -> Corpus:
-    """Return the corpus of a folder with the languages that its files state.
+    """Return a corpus with the languages that the ``corpus.toml`` files state.
 
     Raises `CorpusError` for a file that cannot be used.
     """
@@ -44,7 +44,10 @@ def in_stated_languages(corpus: Corpus, folder: Path) -> Corpus:
 
 
 def _reader(root: Path) -> Callable[[Path], str]:
-    """Return a function from a folder below ``root`` to its stated language, or ''."""
+    """Return a function that gives the stated language of a folder below ``root``.
+
+    The language is "" if no ``corpus.toml`` applies to the folder.
+    """
 
     @cache
     def stated(folder: Path) -> str:

@@ -22,9 +22,9 @@ LARGEST = 2**30  # bytes that a file of descriptions may have
 class Description:
     """An utterance as a corpus describes it.
 
-    ``place`` is the place of the description, such as ``clips.jsonl:3``. ``offset`` and
+    ``place`` says where the description is, such as ``clips.jsonl:3``. ``offset`` and
     ``duration`` are in seconds; an offset, even 0, selects a part of ``audio``.
-    ``channels`` are averaged; empty means all.
+    The average of ``channels`` is used; an empty tuple means all channels.
     """
 
     place: str
@@ -70,7 +70,10 @@ def at(place: Path | str = "") -> Iterator[None]:
 def parsed(
     rows: Iterable[tuple[str, Row]], parse: Callable[[str, Row], Entry]
 ) -> Iterator[Entry]:
-    """Yield the result of ``parse`` for each place and row, or the error it raises."""
+    """Yield the result of ``parse`` for each row, or the error that it raises.
+
+    Each row comes with its place, such as ``clips.jsonl:3``.
+    """
     for place, row in rows:
         try:
             with at(place):
@@ -80,7 +83,7 @@ def parsed(
 
 
 def lines(path: Path, text: str) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a file that are not blank, each with its place."""
+    """Yield the lines that are not blank, each with its place (``clips.jsonl:3``)."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield f"{path}:{number}", line.rstrip("\r")

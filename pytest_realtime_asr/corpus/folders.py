@@ -1,4 +1,4 @@
-"""The files of a folder, for the formats that look for audio in it."""
+"""The files of a folder, for the formats that search folders for audio."""
 
 from __future__ import annotations
 

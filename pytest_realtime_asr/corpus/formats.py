@@ -48,7 +48,10 @@ FOLDERS = (
         text_files.read,
     ),
 )
-"""The formats of folders, in the order of the attempts; the last fits any folder."""
+"""The formats of folders, in the order in which they are tried.
+
+The last format fits any folder.
+"""
 
 
 def of(path: Path, *, folder: bool) -> Format | None:

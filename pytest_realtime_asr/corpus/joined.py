@@ -28,7 +28,7 @@ class Joined(Utterance):
 
 
 def cut_to_speech(utterance: Utterance) -> Utterance:
-    """Return the utterance from the start of its first to the end of its last word.
+    """Return the part of the utterance from its first word to its last word.
 
     Without word times, 150 ms are kept on both sides of the speech, since detection by
     energy misses soft sounds. The utterance is not changed if it has no speech.

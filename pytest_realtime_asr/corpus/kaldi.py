@@ -1,5 +1,6 @@
-"""Reads Kaldi data folders: wav.scp, text, and segments, utt2spk and utt2lang if any.
+"""Reads Kaldi data folders.
 
+The files wav.scp and text are needed; segments, utt2spk and utt2lang are optional.
 A path in wav.scp is relative to the folder. A command in wav.scp is never run.
 """
 
@@ -52,7 +53,7 @@ def recognises(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Found:
-    """Yield what each line of segments, or else of wav.scp, describes."""
+    """Yield what each line of the file segments describes; without it, of wav.scp."""
     recordings, texts = _table(folder / _RECORDINGS), _table(folder / _TEXTS)
     speakers, languages = _optional(folder, "utt2spk"), _optional(folder, "utt2lang")
     segmented = folders.has(folder, _SEGMENTS)
@@ -83,7 +84,7 @@ def read(folder: Path) -> Found:
         if id not in described:
             yield CorpusError(
                 f"{place}: {id!r} has no line in {rows}; add the line, or remove this "
-                "one"
+                "line"
             )
 
 

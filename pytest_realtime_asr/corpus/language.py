@@ -6,8 +6,9 @@ English names, such as the names that Whisper and NeMo write, are in a table of 
 module, since the table of langcodes needs an extension module.
 
 If the language of a text is not stated, it follows from the writing system of the text
-only if one language uses this writing system in practice: Hangul is Korean, but
-Cyrillic or Latin letters, or Chinese characters without Kana, are no certain evidence.
+only if no other language uses this writing system in practice. So a text in Hangul is
+Korean. Cyrillic and Latin letters, and Chinese characters without Kana, are no certain
+evidence.
 """
 
 from __future__ import annotations
@@ -153,11 +154,11 @@ def language_of(reference: str, stated: str = "") -> Language:
 
 
 def _of_script(text: str) -> str:
-    """Return the language whose writing system most letters of a text belong to.
+    """Return the language that the letters of a text prove, "" if they prove none.
 
-    At least half of the letters must belong to it. The result is "" if no such language
-    is certain. Chinese characters count as Japanese in a text with Kana, and as Korean
-    in a text with Hangul.
+    At least half of the letters must belong to the writing system of the language, and
+    no letter may prove another language. Chinese characters count as Japanese in a text
+    with Kana, and as Korean in a text with Hangul.
     """
     letters = [char for char in text if unicodedata.category(char)[0] == "L"]
     found = Counter(map(_script, letters))

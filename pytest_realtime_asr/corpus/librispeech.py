@@ -45,7 +45,10 @@ def read(folder: Path) -> Found:
 
 
 def _chapter(transcript: Path, described: set[Path]) -> Iterator[Entry]:
-    """Yield what the lines describe, and add their audio to ``described``."""
+    """Yield what each line of a transcript file describes.
+
+    Adds the audio file of each line to ``described``.
+    """
 
     def spoken(place: str, line: str) -> Description:
         id, _, text = line.strip().partition(" ")

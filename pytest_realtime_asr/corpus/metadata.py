@@ -1,4 +1,4 @@
-"""Reads folders with a metadata.csv, as of Hugging Face (audiofolder) or LJSpeech.
+"""Reads folders with a metadata.csv of Hugging Face (audiofolder) or LJSpeech.
 
 Hugging Face: a header with ``file_name`` and a column of texts, separated by commas.
 LJSpeech: no header, ``id|text|normalized text``, the audio in ``wavs``. The normalised

@@ -51,10 +51,10 @@ class _Line(msgspec.Struct):
 def read(path: Path) -> Found:
     """Yield what each line of a manifest describes.
 
-    A line without an id gets the name of its file without the suffix. If several lines
-    would get the same id, the differences between these lines are added: the folder of
-    the file, the selected part, the channel. Raises `CorpusError` for a Lhotse manifest
-    and for a JSON array.
+    The id of a line without an id is the name of its file without the suffix. If
+    several lines would get the same id, the differences between these lines are added:
+    the folder of the file, the selected part, the channel. Raises `CorpusError` for a
+    Lhotse manifest and for a JSON array.
     """
     rows = list(lines(path, inputs.text(path, most=LARGEST)))
     if rows:
@@ -70,9 +70,9 @@ def read(path: Path) -> Found:
 
 
 def write(folder: Path, utterances: Iterable[Utterance]) -> None:
-    """Write utterances as WAV files named by numbers, with the manifest `NAME`.
+    """Write utterances as WAV files named by numbers, and the manifest `NAME`.
 
-    Raises `AudioError`.
+    Raises `AudioError` if audio cannot be decoded or written.
     """
     rows = []
     for number, each in enumerate(utterances):
@@ -162,7 +162,10 @@ def _with_ids(entries: list[Entry], folder: Path) -> Iterator[Entry]:
 
 
 def _id(this: Description, sharing: list[Description], folder: Path) -> str:
-    """Return an id for a description that shares its file name with others."""
+    """Return an id for a description that has none.
+
+    ``sharing`` are all descriptions whose audio files have the same name.
+    """
     if len(sharing) == 1:
         return this.audio.stem
     id = this.audio.stem

@@ -17,11 +17,11 @@ Row = dict[str, str]
 def rows(
     path: Path, *, separator: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[str, Row]]:
-    """Yield the place and the cells, by column, of each row of a table.
+    """Yield each row of a table: its place, and its cells by the names of the columns.
 
-    Quotes have a meaning only if commas separate the cells. A missing cell is empty.
-    Raises `CorpusError` if the table cannot be read or lacks one of the ``needed``
-    columns.
+    A place is a file and a line, such as ``clips.tsv:3``. Quotes have a meaning only if
+    commas separate the cells. A missing cell is empty. Raises `CorpusError` if the
+    table cannot be read or lacks one of the ``needed`` columns.
     """
     text = inputs.text(path, most=LARGEST)
     quoted = separator == ","

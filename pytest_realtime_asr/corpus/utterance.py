@@ -1,4 +1,4 @@
-"""Utterances: pieces of speech, each with its reference transcript, and corpora."""
+"""Utterances (pieces of speech with a reference transcript), and corpora of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Word:
 class FileSpan:
     """A part of an audio file; ``start`` and ``stop`` are in seconds.
 
-    ``channels`` are averaged; they count from 0, and empty means all.
+    The average of ``channels`` is used; they are numbered from 0, and an empty tuple
+    means all channels.
     """
 
     path: Path
@@ -108,7 +109,7 @@ class Utterance:
             before = word
 
     def in_language(self, tag: str) -> Utterance:
-        """Return the utterance in this language, if it states none itself."""
+        """Return the utterance in the language ``tag``, unless it states a language."""
         return self if self.language or not tag else replace(self, language=tag)
 
     @property
@@ -128,7 +129,7 @@ class Utterance:
         if self.text.strip() and _detected(self.source) is None:
             raise AudioError(
                 f"{_path(self.source)}: has no speech (nothing is louder than -60 dB "
-                "of full scale), but a reference transcript; amplify the audio, or "
+                "of full scale), but has a reference transcript; amplify the audio, or "
                 "leave the transcript empty if nothing is said"
             )
         return _decoded(self.source).audio
@@ -239,7 +240,7 @@ class Corpus:
     def anonymous(self) -> Corpus:
         """Return the same utterances with numbered ids, such as ``clip-07``.
 
-        The notes name files, so one note with their number replaces them.
+        The notes name files, so they are replaced by one note that states their number.
         """
         width = len(str(len(self)))
         hidden = f"notes on the files of the corpus are hidden: {len(self.notes)}"

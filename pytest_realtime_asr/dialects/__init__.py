@@ -29,9 +29,9 @@ GROUP = "pytest_realtime_asr.dialects"
 class Reader(Protocol):
     """Turns the records of one session, in their order, into events of its timeline.
 
-    ``ready`` is the time (ns) at which the server declared the session ready, ``None``
-    before that. In a protocol without a greeting, ``ready`` stays ``None``.
-    ``session`` is the id of the session, empty until the server sends it.
+    ``ready`` is the time (ns) at which the server declared the session ready, and
+    ``None`` until then. In a protocol without a greeting, ``ready`` stays ``None``.
+    ``session`` is the id of the session, and empty until the server sends it.
     """
 
     ready: int | None
@@ -49,13 +49,13 @@ class Reaction:
     to the open utterance, or to the next utterance if none is open. ``finish`` declares
     the audio of the open utterance complete; ``drop`` discards the open utterance.
     Utterances are numbered from 0 in the order in which they begin. ``carried`` is the
-    number of samples in the frame; 0 means that the frame has exactly the samples of
-    ``audio``. ``pause`` is the time, in seconds, for which the server stops reading.
-    ``close`` is the code with which the server closes the connection, and ``reason`` is
-    the reason in its close frame. A code of 0 ends the connection without a close
-    frame; ``None`` keeps the connection open. With ``after_finals``, the server closes
-    only after it has sent the finals of all utterances whose audio is complete. ``die``
-    ends the server process.
+    number of samples in the frame of the client; 0 means that it is the number of
+    samples in ``audio``. ``pause`` is the time, in seconds, for which the server stops
+    reading. ``close`` is the code with which the server closes the connection, and
+    ``reason`` is the reason in its close frame. A code of 0 ends the connection without
+    a close frame; ``None`` keeps the connection open. With ``after_finals``, the server
+    closes only after it has sent the finals of all utterances whose audio is complete.
+    ``die`` ends the server process.
     """
 
     replies: Iterable[Frame] = ()
@@ -144,7 +144,10 @@ class Caller(Protocol):
         """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """Return the bytes of a frame with this audio; a slow call delays the frame."""
+        """Return the bytes of a frame with this audio.
+
+        The frame cannot leave before this call returns, so the call should be fast.
+        """
 
     def finish(self) -> Sequence[Frame]:
         """Return the frames that declare the audio complete."""
@@ -176,7 +179,7 @@ class Server(Protocol):
         """Return the frames that end the utterance of this item number."""
 
     def expire(self) -> Reaction:
-        """Return the reaction to the end of the session's maximum duration."""
+        """Return what the server does when the session reaches its maximum duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +187,16 @@ class Operations:
     """What the servers of a dialect show to their operators, over plain HTTP.
 
     ``version`` is the version that the fake server imitates, and that ``GET /version``
-    returns; it is empty if the servers have no such route. The others are names in
-    ``GET /metrics``, each empty if the servers do not show it: ``gauge`` is the number
-    of open sessions, ``counter`` that of all sessions so far, ``running`` is the number
-    of requests that are being computed, ``waiting`` that of the requests that wait, and
-    ``kv_cache`` is the used share of the KV cache, where 1 is all of it.
+    returns. The version is empty if the servers have no such route.
+
+    Each other field is the name of a metric that ``GET /metrics`` returns. The name is
+    empty if the servers do not have the metric. The metrics are:
+
+    - ``gauge``: the number of open sessions
+    - ``counter``: the number of all sessions so far
+    - ``running``: the number of requests that the server is computing
+    - ``waiting``: the number of requests that wait
+    - ``kv_cache``: the used share of the KV cache, from 0 to 1
     """
 
     version: str = ""
@@ -219,10 +227,10 @@ class Traits:
 class Dialect(Protocol):
     """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
 
-    ``table`` is the order of events, which begins in the state ``start``. The
-    conformance suite runs the scenarios for all dialects, and also the scenarios of
-    ``misuses`` and ``exercises``. `profiled` returns the dialect with one of the
-    ``profiles``.
+    ``table`` is the order of events; a session begins in the state ``start``. The
+    conformance suite runs the scenarios that all dialects share. It also runs the
+    scenarios that ``misuses`` and ``exercises`` describe. `profiled` returns the
+    dialect with one of the ``profiles``.
     """
 
     name: str
@@ -237,20 +245,20 @@ class Dialect(Protocol):
 
     @property
     def profiles(self) -> Mapping[str, str]:
-        """The profiles by name, each with its changes to the dialect (``a=b c=d``)."""
+        """The profiles by name; each value lists its changes (``a=b c=d``)."""
 
     def profiled(self, words: Sequence[str]) -> Dialect:
         """Return the dialect with a profile.
 
-        ``words`` are the name of the profile and changes to the profile (``a=b``).
-        Raises ValueError for an unknown word; the message lists the words that exist.
+        ``words`` are the name of the profile, then changes to this profile (``a=b``).
+        Raises ValueError for an unknown word; the message lists the known words.
         """
 
     def parse(self, record: Record) -> Message:
         """Return the message in a frame; never raises, even if the frame is broken.
 
-        An event of the server with missing or wrong fields should be `Flawed`, so that
-        the session goes on.
+        For an event of the server with missing or wrong fields, return a `Flawed`
+        message, so that the session goes on.
         """
 
     def reader(self) -> Reader:
@@ -302,8 +310,8 @@ def installed() -> tuple[str, ...]:
 def load(name: str) -> Dialect:
     """Return the dialect with a name such as ``openai`` or ``openai:sglang vad=yes``.
 
-    The profile follows the colon. Raises LookupError, which names the dialects or
-    profiles that exist.
+    The profile follows the colon. Raises LookupError if there is no such dialect or
+    profile; the message names those that exist.
     """
     name, colon, profile = name.partition(":")
     point = _points().get(name)
@@ -328,10 +336,11 @@ def load(name: str) -> Dialect:
 def with_profile(words: str, *, of: str = "") -> str:
     """Return the name of a dialect with a profile: ``openai:sglang rates=16000``.
 
-    ``words`` are the name of the profile and changes to the profile. ``of`` is the
+    ``words`` are the name of the profile, then changes to this profile. ``of`` is the
     dialect that the user named, if any. If ``of`` is given, ``words`` may be changes
     without the name of a profile; they then apply to the default profile of ``of``.
-    Raises LookupError, which names the profiles or capabilities that exist.
+    Raises LookupError if there is no such profile or capability; the message names
+    those that exist.
     """
     if ":" in of:
         raise LookupError(

@@ -1,8 +1,8 @@
-"""The capacity of a fake server: how many utterances it serves as it should.
+"""The number of utterances that a fake server can recognise properly at a time.
 
-An utterance counts from its start to its final, and so takes a `Place`. An idle session
-takes none, since a server computes nothing for it. Only `CapacityMode.REFUSE` counts
-open sessions instead, because a handshake comes before any utterance.
+An utterance counts from its start to its final. An idle session does not count, since a
+server computes nothing for it. `CapacityMode.REFUSE` is different: it counts open
+sessions, because the server decides at the handshake, before any utterance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FASTER = 0.5  # the share of its delays that a server keeps if it sends fewer p
 
 
 class CapacityMode(enum.Enum):
-    """What a server does beyond its capacity; see `Workload`."""
+    """What a server does when its capacity is exceeded; see `Workload`."""
 
     QUEUE = "queue"
     REFUSE = "refuse"
@@ -32,7 +32,11 @@ class CapacityMode(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The ``number`` of utterances (or sessions) at a time, and what happens beyond."""
+    """The ``number`` of utterances that a server can recognise properly at a time.
+
+    ``mode`` says what the server does when there are more. With `CapacityMode.REFUSE`,
+    the number counts open sessions.
+    """
 
     number: int
     mode: CapacityMode = CapacityMode.QUEUE
@@ -43,7 +47,7 @@ class Capacity:
 
 
 class Place:
-    """What one utterance gets of a server, until `Workload.end`.
+    """The conditions under which a server serves one utterance, until `Workload.end`.
 
     All delays of the utterance are measured on ``clock``. A partial is sent after every
     ``words_per_partial`` words. The delays are multiplied by ``delay_factor``.
@@ -60,19 +64,20 @@ class Place:
 class Workload:
     """The open utterances of one fake server, and how they share its capacity.
 
-    ``capacity`` is ``None`` for a server that serves any number. Beyond the capacity:
+    ``capacity`` is ``None`` for a server that serves any number of utterances. The mode
+    of the capacity says what happens to an utterance that begins when the capacity is
+    used up:
 
-    - ``queue``: an utterance waits until another one ends. Its recognition then runs in
-      real time, so that its partials and its final are delayed by as long as it has
-      waited.
-    - ``refuse``: a handshake is refused (`refuses`).
-    - ``slow``: N places are shared by M > N utterances, so that the audio of all of
-      them is recognised at N/M of real time. An utterance never catches up.
-    - ``die``: the process must end when a further utterance begins (`is_deadly`).
-    - ``text``: every third word of the utterances that began beyond the capacity is
-      lost (`keeps_word`).
-    - ``less``: an utterance that began beyond the capacity gets a partial only after
-      every third word, and its delays are half as long.
+    - ``queue``: the utterance waits until a running utterance ends. It is then
+      recognised in real time, so its partials and its final are late by the time that
+      it has waited.
+    - ``refuse``: no utterance is affected, but a new handshake is refused (`refuses`).
+    - ``slow``: M open utterances share a capacity of N < M. The audio of each of them
+      is recognised at N/M of the speed of real time, so that it never catches up.
+    - ``die``: the process must end (`is_deadly`).
+    - ``text``: every third word of such utterances is lost (`keeps_word`).
+    - ``less``: the utterance gets a partial only after every third word, and its delays
+      are half as long.
     """
 
     def __init__(self, capacity: Capacity | None = None) -> None:
@@ -90,12 +95,12 @@ class Workload:
 
     @property
     def waiting(self) -> int:
-        """The number of utterances that wait for a place."""
+        """The number of utterances that wait until a running utterance ends."""
         return len(self._waiting)
 
     @property
     def usage(self) -> float:
-        """The share of the places that are taken, from 0 to 1; 0 without a capacity."""
+        """The share of the capacity in use, from 0 to 1; 0 without a capacity."""
         if self.capacity is None:
             return 0.0
         return min(1.0, self.running / self.capacity.number)
@@ -109,14 +114,16 @@ class Workload:
     def since_overload(self) -> float:
         """The time in s since the end of the last overload.
 
-        It is 0 during an overload, and ``inf`` if there was none.
+        During an overload, more utterances are open than the capacity allows. A refused
+        handshake counts as a short overload. The time is 0 during an overload, and
+        ``inf`` if there was none.
         """
         if self._is_overloaded:
             return 0.0
         return time.monotonic() - self._overload_ended
 
     def refuses(self, sessions: int) -> bool:
-        """Return whether to refuse a handshake while ``sessions`` are open."""
+        """Return whether to refuse a handshake while ``sessions`` sessions are open."""
         if self.capacity is None or self._mode is not CapacityMode.REFUSE:
             return False
         if sessions < self.capacity.number:
@@ -125,7 +132,11 @@ class Workload:
         return True
 
     def begin(self) -> Place:
-        """Give an utterance that begins one of the places, and return it."""
+        """Count a new utterance as open, and return its `Place`.
+
+        If the utterance must wait in the queue, the clock of its place stands still
+        while it waits.
+        """
         is_full, queues = self._is_full, self._mode is CapacityMode.QUEUE
         place = Place(
             Clock(rate=0 if is_full else 1) if queues else self._clock,
@@ -140,7 +151,7 @@ class Workload:
         return place
 
     def end(self, place: Place) -> None:
-        """Free the place of an utterance; may be called twice."""
+        """Count an utterance as ended; a second call has no effect."""
         overloaded = self._is_overloaded
         if place in self._running:
             self._running.remove(place)
@@ -157,8 +168,8 @@ class Workload:
     def keeps_word(self, place: Place) -> bool:
         """Return whether the server recognises the next word of an utterance.
 
-        Each call is for a new word; words are counted over all utterances, so that
-        short utterances lose words too.
+        Call this method once for each word. Words are counted over all utterances that
+        began when the capacity was used up, so that short utterances lose words too.
         """
         if not place.is_beyond or self._mode is not CapacityMode.TEXT:
             return True
@@ -180,6 +191,6 @@ class Workload:
         return self.running + self.waiting > self.capacity.number
 
     def _share(self) -> None:
-        """Divide the speed of the server among the utterances."""
+        """Set the speed at which each running utterance is served (mode ``slow``)."""
         if self.capacity is not None and self._mode is CapacityMode.SLOW:
             self._clock.rate = min(1.0, self.capacity.number / max(1, self.running))

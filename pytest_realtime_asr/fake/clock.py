@@ -10,7 +10,7 @@ from itertools import count
 
 
 class Timer:
-    """A call that is due at a time of a clock, until `cancel`."""
+    """A call that a clock makes at a given time, unless `cancel` drops it first."""
 
     def __init__(self, call: Callable[[], None]) -> None:
         self._call: Callable[[], None] | None = call
@@ -62,14 +62,14 @@ class Clock:
         return self._base + passed
 
     def call_at(self, due: int, call: Callable[[], None]) -> Timer:
-        """Return a timer that makes a call as soon as the time is ``due`` (ns)."""
+        """Return a timer that makes the call when this clock reaches ``due`` (ns)."""
         timer = Timer(call)
         heapq.heappush(self._timers, (due, next(self._numbers), timer))
         self._arm()
         return timer
 
     def _arm(self) -> None:
-        """Set the timer of the event loop to the earliest timer of this clock."""
+        """Set the event loop's timer to the time of this clock's earliest timer."""
         if not self._timers or not self._rate:
             return
         due = self._timers[0][0]

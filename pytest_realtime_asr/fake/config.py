@@ -10,13 +10,14 @@ from pytest_realtime_asr.fake.capacity import Capacity
 
 @dataclass(frozen=True, slots=True)
 class FakeConfig:
-    """The behaviour of a fake server; delays and the session ``limit`` are in seconds.
+    """The behaviour of a fake server; all times are in seconds.
 
     ``faults`` are names of faults. A client must send the ``key`` unless the key is
     empty. ``seed`` is the seed of the session ids. ``version`` is the version that
-    ``/version`` shows; if it is "" there is no such path, and ``None`` stands for the
-    version of the dialect. ``variety`` is the seed of the legal variation (``None``: no
-    variation). Without a ``capacity``, the server serves any number of utterances.
+    ``/version`` shows: "" removes this path, and ``None`` selects the version that the
+    dialect names. ``variety`` is the seed of the legal variation (``None``: no
+    variation). A session lasts at most ``limit``. Without a ``capacity``, the server
+    serves any number of utterances.
     """
 
     dialect: Dialect

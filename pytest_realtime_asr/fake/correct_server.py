@@ -60,9 +60,11 @@ class CorrectServer:
         return tuple(self._hearing().partial(text, 0))
 
     def utterance(self, text: str) -> tuple[Sequence[Frame], Sequence[Frame]]:
-        """Return the replies to the end of an utterance, and the frames of its final.
+        """Return the frames that a server sends at the end of an utterance.
 
-        The ids in these frames do not belong to a session of the fake server.
+        The first sequence has the replies to the client's commit. The second has the
+        frames of the final with this ``text``. The ids in the frames do not belong to a
+        session of the fake server.
         """
         server = self._hearing()
         replies = [
@@ -75,7 +77,7 @@ class CorrectServer:
         return replies, tuple(server.final(text, usage, 0))
 
     def _hearing(self) -> Server:
-        """Return a server in the middle of an utterance."""
+        """Return the server's side of a new session, in the middle of an utterance."""
         server, client = self._set_up(), self._client()
         self._played += 1
         tuple(server.open(f"played-{self._played}", 0))

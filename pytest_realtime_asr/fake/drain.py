@@ -12,8 +12,8 @@ SERVICE_RESTART = 1012  # a close code
 class Drain:
     """The end of all sessions of a server; times are in seconds.
 
-    Each session may finish its open utterances, for at most ``grace``. It stays open
-    for ``linger`` more, and then the server closes it with ``code``.
+    Each session may finish its open utterances, but only within ``grace`` seconds. It
+    then stays open for ``linger`` more seconds, and the server closes it with ``code``.
     """
 
     grace: float = 10.0

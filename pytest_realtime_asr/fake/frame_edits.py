@@ -50,7 +50,7 @@ def is_error(frame: Frame) -> bool:
 
 
 def error_edited(frame: Frame, **fields: object) -> Frame:
-    """Return an error with another ``message`` or ``code``.
+    """Return an error with a new ``message`` or a new ``code``, or both.
 
     A frame that is not an error is returned unchanged.
     """

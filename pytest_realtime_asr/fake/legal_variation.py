@@ -1,11 +1,11 @@
 """Legal variation: the fake server varies everything that a correct server may vary.
 
-Each session has its own style, drawn from the seed and the number of the session, so
-that runs can be repeated. The style decides:
+Each session has its own style. A seed and the number of the session determine the
+style, so that runs can be repeated. The style decides:
 
 * where the text is divided into partials, and when the partials are sent,
 * the form of the ids, the wording of errors and the counts of the usage,
-* which fields and events that are not in the protocol are added,
+* which fields and events outside the protocol are added,
 * whether a session update is answered if the protocol does not require an answer.
 
 In a dialect in which several utterances may be open, a session may also send the whole
@@ -15,9 +15,9 @@ reports any of these variations as a violation is too strict.
 
 Rarely, a word of the text is replaced by another word. Real servers compute sessions in
 batches, and rounding in a batch may decide between two words that are about equally
-likely, so a correct server does not always give the same text. The next session has the
-recognised word at the same place, so two successive sessions never have the same
-change.
+likely, so a correct server does not always give the same text. If one session has
+replaced a word, the next session with this word at the same position does not replace
+it, so that two successive texts never have the same change.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class VariedServer(ServerWrapper):
         self._late: dict[int, list[Frame]] = {}
 
     def delay(self, seconds: float) -> float:
-        """Return the delay of the next word for a configured delay, both in seconds."""
+        """Return the delay of the next word in s, from the configured ``seconds``."""
         match self._pace:
             case _Pace.EARLY:
                 return 0.0
@@ -230,7 +230,7 @@ class VariedServer(ServerWrapper):
         return other
 
     def _ready(self, utterance: _Utterance) -> list[str]:
-        """Return the pieces of the unsent text to send now as partials."""
+        """Return the pieces of the unsent text that are due, one for each partial."""
         text = utterance.unsent
         if utterance.whole:
             return []
@@ -290,7 +290,10 @@ class VariedServer(ServerWrapper):
         return error_edited(frame, message=wordings[self._wording - 1])
 
     def _decorated(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yield the frames with new ids and added fields unknown to the protocol."""
+        """Yield the frames with new ids, and with fields outside the protocol.
+
+        Events that add an item are left out if the session's style says so.
+        """
         for frame in frames:
             self._sent += 1
             if not self._adds and "item" in event(frame):
@@ -325,7 +328,7 @@ class VariedServer(ServerWrapper):
 
 
 def _emptied(frame: Frame) -> Frame:
-    """Return a copy of a partial; the copy has an empty text and another event id."""
+    """Return a copy of a partial, with an empty text and a new event id."""
 
     def change(content: Event) -> None:
         content["delta"] = ""
@@ -341,7 +344,7 @@ def _is_update(frame: Frame) -> bool:
 
 
 def _places(text: str) -> list[int]:
-    """Return the places at which a text may be cut without cutting a grapheme."""
+    """Return the positions at which a cut of the text divides no grapheme."""
     return [place for place in range(1, len(text)) if not _joined(text, place)]
 
 

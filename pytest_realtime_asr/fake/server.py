@@ -59,7 +59,7 @@ class Fake:
     async def listen(
         self, *, port: int, host: str = HOST, tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[ListeningServer]:
-        """Serve on a port (0: any free port) of an address of this machine."""
+        """Serve on this port of the address ``host``; port 0 takes any free port."""
         async with serve(
             self._run_session,
             host,
@@ -135,9 +135,9 @@ class Fake:
             await session.close()
 
     def _server_side(self, request: Request) -> tuple[Server, Callable[[], float]]:
-        """Return the server's side of a session, and the delays of its words.
+        """Return the server's side of a new session, and a function for its delays.
 
-        The delays are a function that returns the delay of the next word in seconds.
+        The function returns the delay of the next word in seconds.
         """
         config = self._config
         correct = config.dialect.server(

@@ -28,9 +28,9 @@ _DIED = 70  # the exit code of a server that crashes by a fault or beyond its ca
 class FakeSession:
     """A session with one client, controlled by the dialect's server side.
 
-    ``number`` counts the sessions of the fake server from 1. ``refusal`` is how the
-    server refuses the session, ``None`` if it serves the session. ``was_dropped`` says
-    whether this server ended the connection without a close frame.
+    ``number`` is the number of this session on the fake server, from 1. ``refusal`` is
+    how the server refuses the session, ``None`` if it serves the session.
+    ``was_dropped`` says whether this server ended the connection without a close frame.
     """
 
     def __init__(

@@ -34,10 +34,10 @@ class Speaking:
     """The parts of a session that its utterances use.
 
     ``session`` is the number of the session among the sessions of the fake server.
-    ``server`` is the dialect's server side and ``now`` the clock of the session in ns.
-    ``send`` sends frames. ``fail`` closes the session after a failure of the
-    recogniser. ``word_delay`` returns the delay of the next word, and ``final_delay``
-    is a delay, both in seconds.
+    ``server`` is the dialect's server side. ``now`` returns the time of the session in
+    ns. ``send`` sends frames. ``fail`` closes the session after a failure of the
+    recogniser. ``word_delay`` returns the delay of the next word in seconds.
+    ``final_delay`` is the delay of each final in seconds.
     """
 
     session: int
@@ -87,7 +87,7 @@ class FakeUtterance:
         self._audio.put_nowait(pcm)
 
     def finish(self, at: int) -> None:
-        """End the audio at ``at`` (ns), from which the time of the final is counted."""
+        """End the audio at ``at`` (ns); the delay of the final counts from then."""
         speaking = self._speaking
         seconds = speaking.faults.final_delay(
             speaking.final_delay, session=speaking.session
@@ -180,11 +180,11 @@ class FakeUtterance:
         return self._arrivals[min(index, len(self._arrivals) - 1)][1]
 
     def _delay(self, seconds: float) -> int:
-        """Return a delay of this utterance in ns."""
+        """Return a delay in ns, multiplied by the delay factor of the `Place`."""
         return round(seconds * self._place.delay_factor * 1e9)
 
     async def _until(self, due: int) -> None:
-        """Sleep until ``due``, or until the final is due if the final is earlier."""
+        """Sleep until ``due`` or until the final is due, whichever is earlier."""
         while True:
             end = due if self._final_due is None else min(due, self._final_due)
             if self._clock.now() >= (end := end + self._zero):

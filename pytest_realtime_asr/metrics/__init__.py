@@ -1,9 +1,10 @@
-"""Metrics by name: those of one utterance in `CATALOGUE`, those of a level in `LEVELS`.
+"""Metrics by name: of one utterance (`CATALOGUE`), and of a level of load (`LEVELS`).
 
-The metrics of an utterance are pure functions of its timeline, those of a level of load
-pure functions of the values of the level. Each metric declares its unit, its direction
-and what it needs (`pytest_realtime_asr.metrics.declaration`). Accuracy is in neither
-catalogue, since it is computed from texts and is pooled over many utterances
+A metric of an utterance is a pure function of the timeline and the reference of the
+utterance. A metric of a level is a pure function of the values of the level. Each
+metric declares its unit, its direction and what it needs
+(`pytest_realtime_asr.metrics.declaration`). Accuracy is in neither catalogue, since it
+is computed from texts and is pooled over many utterances
 (`pytest_realtime_asr.metrics.accuracy`).
 """
 
@@ -96,7 +97,7 @@ LEVELS: Mapping[str, LevelMetric] = MappingProxyType(
 )
 
 DECLARED: Mapping[str, Metric | LevelMetric] = MappingProxyType({**CATALOGUE, **LEVELS})
-"""All metrics that can have a budget or say why they cannot."""
+"""All metrics; each can have a budget, or its declaration says why it cannot."""
 
 SILENT = frozenset({"unspoken_rate"})
 """The metrics that have a value only for utterances without words."""
@@ -134,5 +135,5 @@ def measures(timeline: Timeline, script: Script | None) -> Measures:
 
 
 def measure(timeline: Timeline, script: Script | None) -> Mapping[str, float | None]:
-    """Return only the ``values`` of `measures`."""
+    """Return the value of every metric, as `measures`, but without premature events."""
     return measures(timeline, script).values

@@ -44,9 +44,9 @@ def words(
     """Align two texts by words; the error rate is the WER.
 
     In writing systems without spaces between words, characters are aligned, and the
-    rate is the CER. The writing system follows from ``language``, or from the letters
-    of the reference if no language is given. ``hypothesis`` is ``None`` for a session
-    without a final.
+    rate is the character error rate (CER). The writing system follows from
+    ``language``, or from the letters of the reference if no language is given.
+    ``hypothesis`` is ``None`` for a session without a final.
 
     Formula: (substitutions + deletions + insertions) / words of the reference
     Unit: ratio
@@ -90,8 +90,8 @@ class Languages:
     The language of a reference chooses its normaliser. ``of`` is the number of
     references. ``unknown`` is the number of references of unknown language, and
     ``neutral`` has the ids of the normalisers that were used for references of unknown
-    language. ``by_script`` has the tags of the languages that no one stated, and that
-    were chosen by the writing system of a reference.
+    language. ``by_script`` has the tags of the languages that were not stated, but
+    chosen by the writing system of a reference.
     """
 
     of: int = 0

@@ -35,7 +35,7 @@ class TextUnit(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The counts of an alignment, or the sum of several (``+``).
+    """The counts of hits and errors in an alignment, or in several, added by ``+``.
 
     ``unspoken`` is the number of words recognised in utterances with an empty
     reference. The rate does not include them.
@@ -76,8 +76,8 @@ class Errors:
 class Pair:
     """A word of the reference and the word of the hypothesis that is aligned with it.
 
-    ``None`` stands for a missing word: in an insertion, the word of the reference; in a
-    deletion, the word of the hypothesis. At most one of the two is ``None``.
+    In an insertion, ``reference`` is ``None``; in a deletion, ``hypothesis`` is
+    ``None``. At most one of the two is ``None``.
     """
 
     reference: str | None
@@ -156,7 +156,7 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield the parts of both texts, cut before runs that occur once in each text.
+    """Yield the parts of both texts, cut before runs of words that occur once in each.
 
     The cuts are chosen from the longest sequence of runs that has the same order in
     both texts, as in the patience diff of Bram Cohen.

@@ -45,7 +45,7 @@ PREMATURE: Mapping[Premature, str] = {
 def text_after_audio(item: Emissions, value: float) -> Premature | None:
     """Check that the text came after the first audio frame and the start of speech.
 
-    ``value`` is counted from the first audio frame.
+    ``value`` is the time (ms) from the due time of the first audio frame to the text.
     """
     heard = item.timeline.heard
     at = heard[0].due + value * _NS_PER_MS

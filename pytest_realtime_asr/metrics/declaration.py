@@ -20,7 +20,7 @@ from pytest_realtime_asr.metrics.level_values import Estimate, LevelValues
 
 
 class Unit(enum.StrEnum):
-    """The unit of a metric; the value is the suffix of a JUnit property."""
+    """The unit of a metric; the value is the suffix of the metric's JUnit property."""
 
     MS = "ms"
     RATIO = "ratio"
@@ -90,7 +90,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric(Declaration):
-    """The declaration of a metric of one utterance, as in the catalogue.
+    """The declaration of a metric of one utterance.
 
     ``causality`` is the rule that finds values whose event came before its cause.
     """
@@ -114,7 +114,7 @@ class Metric(Declaration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelMetric(Declaration):
-    """The declaration of a metric of a level of load, as in the catalogue of levels.
+    """The declaration of a metric of a level of load.
 
     ``paced`` says whether the value can be judged only if audio is sent in real time.
     ``counts_lost`` says whether a lost session makes the value worse.
@@ -139,7 +139,7 @@ def metric(
     beside: str | None = None,
     causality: CausalityRule | None = None,
 ) -> Callable[[Function], Metric]:
-    """Return a decorator that declares a function as the metric of the same name."""
+    """Return a decorator that makes a function the metric of the same name."""
 
     def declare(function: Function) -> Metric:
         return Metric(
@@ -165,7 +165,7 @@ def level_metric(
     paced: bool = True,
     counts_lost: bool = True,
 ) -> Callable[[LevelFunction], LevelMetric]:
-    """Return a decorator that declares a function as the level metric of that name."""
+    """Return a decorator that makes a function the level metric of the same name."""
 
     def declare(function: LevelFunction) -> LevelMetric:
         return LevelMetric(

@@ -71,10 +71,10 @@ def regrouped(said: Sequence[str], heard: Sequence[str]) -> list[str]:
 
 
 def _partners(said: Sequence[str], heard: Sequence[str]) -> list[int | None]:
-    """Return the index of the aligned number of the reference, for each unit.
+    """Return, for each unit of the hypothesis, the index of a number in the reference.
 
-    The units are those of the hypothesis. The index is ``None`` for a unit that is not
-    aligned with a digit of the reference.
+    This number has the digit that is aligned with the unit. The index is ``None`` for a
+    unit that is not aligned with a digit. For units, see `Units`.
     """
     units, places = single(said)
     found: list[int | None] = []
@@ -88,7 +88,7 @@ def _partners(said: Sequence[str], heard: Sequence[str]) -> list[int | None]:
 
 
 def _spelled(said: Sequence[str]) -> set[int]:
-    """Return the indices of words of one digit that are next to another number."""
+    """Return the indices of all single digits that are next to another number."""
     numbers = [False, *map(is_number, said), False]
     return {
         index
@@ -104,8 +104,10 @@ def _split(
 ) -> set[int]:
     """Return the indices of numbers of a hypothesis that match spelled digits only.
 
-    ``spelled`` has the indices of the spelled digits: the words of one digit in the
-    reference that are next to another number.
+    ``places`` and ``partners`` have an entry for each unit of the hypothesis: the index
+    of its word, and the index of the number of the reference that it matches.
+    ``spelled`` has the indices of the spelled digits: single digits in the reference
+    that are next to another number.
     """
     found: dict[int, bool] = {}
     for place, partner in zip(places, partners, strict=True):

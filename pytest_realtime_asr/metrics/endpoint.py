@@ -30,8 +30,8 @@ def endpoint_delay(item: Emissions) -> float | None:
     Start: the instant at which the audio at the end of speech was due
     End: the arrival of the event that announces that endpoint
     Better: lower
-    Source: this delay dominates LiveKit's transcription delay, which changes when
-        silence thresholds are tuned although the recogniser did not get faster
+    Source: LiveKit's transcription delay consists mostly of this delay; it changes with
+        the thresholds of silence, although the recogniser stays as fast as before
     """
     end = _speech_end(item)
     if end is None:
@@ -46,7 +46,8 @@ def endpoint_delay(item: Emissions) -> float | None:
 def false_endpoints(item: Emissions) -> float | None:
     """Count the endpoints that the server detected before the end of speech.
 
-    Formula: number of endpoints before due(end of speech) - uncertainty of that instant
+    Formula: number of endpoints that came before due(end of speech) by more than the
+        uncertainty of that instant
     Unit: count
     Better: lower
     Source: LiveKit's turn-detection benchmark reports the interrupted speakers together
@@ -60,7 +61,7 @@ def false_endpoints(item: Emissions) -> float | None:
 
 
 def _speech_end(item: Emissions) -> int | None:
-    """Return when the end of speech was due (ns).
+    """Return when the audio at the end of speech was due, in ns.
 
     Returns ``None`` if the end of speech is not known, or if there is no endpoint.
     """

@@ -1,10 +1,10 @@
-"""English: Whisper's own normaliser, and a corrected form of Whisper's normaliser.
+"""English: Whisper's own normaliser, and a corrected form of this normaliser.
 
 `whisper_english` is Whisper's own normaliser at linear cost. `english` changes the text
 before and after Whisper's normaliser:
 
-- first, typographic apostrophes become plain ones and invisible characters are removed
-  (`fold`), and compatibility forms become plain ones, such as an ellipsis three dots;
+- first, `fold` makes apostrophes plain and removes invisible characters. Then
+  compatibility forms become plain: an ellipsis, for example, becomes three dots;
 - text in brackets stays, since a server that sends ``<unk>`` has sent an extra word;
 - numbers next to each other stay separate. Whisper joins "one two three" to one word,
   so that three wrong digits would be one error, and joins "7 30" with what follows.
@@ -42,11 +42,12 @@ _whisper = EnglishTextNormalizer()
 def whisper_english(text: str) -> str:
     """Apply Whisper's English normaliser with linear cost.
 
-    The first steps of the normaliser are repeated here, since its own patterns have
-    quadratic cost: text in brackets is removed, a bracket that is never closed becomes
-    an ordinary character, fillers are removed, and two or more blanks become two. Each
-    pattern for brackets is applied only up to the last closing bracket. The result is
-    the same. Raises ValueError for a text of more than `MOST_CHARACTERS`.
+    The first steps of Whisper's normaliser have quadratic cost, so they are done here
+    before it is called: text in brackets is removed, a bracket that is never closed
+    becomes an ordinary character, fillers are removed, and two or more blanks become
+    two. Each pattern for brackets is applied only up to the last closing bracket. The
+    result is the same as Whisper's. Raises ValueError for a text of more than
+    `MOST_CHARACTERS`.
     """
     _check_length(text)
     return _whispers(text)
@@ -171,7 +172,7 @@ def english(text: str) -> str:
 
 
 def _separated(words: list[str]) -> list[str]:
-    """Return words with `_APART` between numbers that are not one numeral."""
+    """Return the words, with `_APART` between two numbers that are not one numeral."""
     found: list[str] = []
     before: _Kind | None = None
     ended = decimals = False

@@ -110,7 +110,7 @@ def basic(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    """Return the one form of a number that has separators between its digits.
+    """Return the standard form of a number that has separators between its digits.
 
     A number with several separators that do not separate thousands is a date or a
     telephone number; its separators become blanks.
@@ -167,26 +167,26 @@ _TURKISH = str.maketrans("I\u0130", "\u0131i")
 
 
 def arabic(text: str) -> str:
-    """Return the basic form without harakat, which most texts leave out."""
+    """Return the result of `basic` without harakat, signs that most texts omit."""
     return basic(text).translate(_HARAKAT)
 
 
 def hebrew(text: str) -> str:
-    """Return the basic form without niqqud and cantillation marks."""
+    """Return the result of `basic` without niqqud and cantillation marks."""
     return basic(text).translate(_NIQQUD)
 
 
 def persian(text: str) -> str:
-    """Return the Arabic form with the Persian letters kaf and yeh."""
+    """Return the result of `arabic` with the Persian letters kaf and yeh."""
     return arabic(text).translate(_PERSIAN)
 
 
 def russian(text: str) -> str:
-    """Return the basic form with the letter ye for yo, as most texts are printed."""
+    """Return the result of `basic` with the letter ye for yo, as most texts have it."""
     return basic(text).translate(_RUSSIAN)
 
 
 def turkish(text: str) -> str:
-    """Return the basic form; I is the capital of the dotless i."""
+    """Return the result of `basic`; the letter I becomes a dotless i, as in Turkish."""
     composed = unicodedata.normalize("NFC", fewer_marks(text))
     return basic(composed.translate(_TURKISH))

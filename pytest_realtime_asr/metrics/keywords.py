@@ -101,8 +101,9 @@ def keyword_recall(takes: Iterable[Keywords]) -> float | None:
     Unit: ratio
     Needs: the entities of each utterance
     Better: higher
-    Source: 1 - the Missed Entity Rate of AssemblyAI (entities that are not in the
-        text / entities of the reference), without its weights by kind
+    Source: 1 - AssemblyAI's Missed Entity Rate, which is entities that are missing in
+        the text / entities of the reference; AssemblyAI's weights for kinds of entities
+        are not used
     """
     every = list(takes)
     found = sum(len(take.found) for take in every)
@@ -124,10 +125,11 @@ def _texts(
     normalizer: Normalizer,
     by_character: bool,
 ) -> _Texts:
-    """Return texts in normal form; raises ValueError if nothing of an entity is left.
+    """Return texts in normal form, as words or, with ``by_character``, as characters.
 
     If the grouping of digits is a matter of style for this normaliser (``by_sound``),
-    numbers are split into digits.
+    numbers are split into digits. Raises ValueError if the normaliser removes all of an
+    entity.
     """
     unit = TextUnit.CHARACTER if by_character else TextUnit.WORD
     used, normal, _ = normalised(normalizer, [*entities, *others])
@@ -139,7 +141,7 @@ def _texts(
     for entity, units in zip(entities, texts, strict=False):
         if not units.units:
             raise ValueError(
-                f"the normaliser {used.id} leaves nothing of the entity {entity!r}"
+                f"the normaliser {used.id} removes all of the entity {entity!r}"
             )
     return _Texts(used.id, texts[: len(entities)], texts[len(entities) :])
 

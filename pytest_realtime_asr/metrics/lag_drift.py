@@ -31,9 +31,9 @@ def lag_drift(item: Emissions) -> float | None:
     once after the commit. The drift measures the server only if the audio was sent in
     real time.
 
-    Formula: median of the slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all pairs
-        of matched words whose ends differ; of more than 200 words, 200 evenly chosen
-        ones are used; lag is first shown - due(end of word)
+    Formula: lag is first shown - due(end of word). The drift is the median of the
+        slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all pairs of matched words
+        whose ends differ. Of more than 200 words, 200 evenly chosen ones are used
     Unit: ratio
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968), which changes little if up to

@@ -5,7 +5,7 @@ instants, such as the start of the connection, the first audio, the start of spe
 the end of speech. Here the start instant is in the name of the metric. The instant of a
 position in the audio is the time at which its frame was *due*, never the time at which
 the frame was sent. So if the server does not read the client's audio, the delay counts
-as latency; a later start does not hide it (no coordinated omission).
+as latency, although the frame is sent later (no coordinated omission).
 
 Values are signed, and a negative value is reported. A value counts as over every limit
 if the event came before its cause (`pytest_realtime_asr.metrics.causality`). A value
@@ -38,8 +38,8 @@ def connect(item: Emissions) -> float | None:
     Start: the instant at which the client began to connect
     End: the completed WebSocket handshake
     Better: lower
-    Source: kept apart from all other latencies: tools that start the clock of the first
-        text before they connect include the times of name look-up, TLS and handshake
+    Source: kept apart from all other latencies, since a latency of the first text that
+        is counted from before the connection includes name look-up, TLS and handshake
     """
     return _between(0, item.timeline.opened)
 
@@ -101,8 +101,9 @@ def first_partial_from_audio(item: Emissions) -> float | None:
 def first_partial_from_speech(item: Emissions) -> float | None:
     """Measure the time from the start of speech to the first text.
 
-    The value is signed. A text that came before the start of speech, by more than the
-    uncertainty of that instant, is made up; its value counts as over every limit.
+    The value is signed. If the text came before the start of speech by more than the
+    uncertainty of that instant, the server made up the text, and the value counts as
+    over every limit.
 
     Formula: first hypothesis with a letter or digit - due(start of speech)
     Unit: ms
@@ -135,8 +136,9 @@ def final_from_commit(item: Emissions) -> float | None:
     Start: the instant at which the commit was due
     End: the arrival of the final
     Better: lower
-    Source: benchmarks that compare finalisation, not the time of silence that a server
-        waits for, send an explicit end and count from that instant (Coval)
+    Source: some benchmarks (such as Coval's) compare how fast a server finalises, and
+        not how long it waits in silence; so they send an explicit end and count from
+        that instant
     """
     commit, final = item.timeline.commit, item.timeline.final
     if commit is None or final is None:
@@ -172,9 +174,10 @@ def final_from_speech_end(item: Emissions) -> float | None:
 @metric(
     group=Group.WORDS,
     unit=Unit.MS,
-    needs="two audio frames or more, with speech among them",
-    no_budget="without word times, it includes the speaker's pauses, and for a server "
-    "that sends only finals it is the length of the speech",
+    needs="at least two audio frames, and a session that lasts beyond the start of "
+    "speech",
+    no_budget="it includes the speaker's pauses, and for a server that sends only the "
+    "final it is the length of the speech",
 )
 def longest_stall(item: Emissions) -> float | None:
     """Measure the longest time without new text while speech was being sent.
@@ -185,10 +188,10 @@ def longest_stall(item: Emissions) -> float | None:
     only up to the end of speech. New text is a hypothesis that is not blank and differs
     from the previous hypothesis.
 
-    Formula: longest gap between two successive instants of: start, each new text
-        between start and stop, stop; start is due(start of speech), or if that is not
-        known the due time of the first audio frame; stop is due(end of speech), or the
-        due time of the last audio frame
+    Formula: longest time between two neighbours in the list: start, each new text
+        between start and stop, stop. start is due(start of speech), or the due time of
+        the first audio frame if the start of speech is not known. stop is due(end of
+        speech), or the due time of the last audio frame if the end is not known
     Unit: ms
     Start: the arrival of the new text before the gap, or the start
     End: the arrival of the next new text, or the stop

@@ -13,8 +13,9 @@ from pytest_realtime_asr.metrics.alignment import Errors
 class Estimate:
     """The value of a metric at a level, in the unit of the metric.
 
-    ``n`` is the number of ``units`` from which it is computed. ``interval`` is its
-    confidence interval at 95 %; ``None`` if there is none.
+    ``n`` is the number of ``units``, such as sessions, from which the value is
+    computed. ``interval`` is the confidence interval of the value at 95 %; ``None`` if
+    there is none.
     """
 
     value: float
@@ -51,8 +52,8 @@ class LoadedSession:
     from the planned start of the audio to the end of the session. ``within`` says
     whether the session is within every latency budget of the test; ``None`` if the test
     has no such budget. ``prompt_within`` says the same without the client's delay.
-    ``errors`` are those of the text; ``None`` if there is no reference transcript. In a
-    lost session, every word of the reference is missing.
+    ``errors`` are the errors of the text; ``None`` if there is no reference transcript.
+    In a lost session, every word of the reference is missing.
     """
 
     answer: Answer
@@ -67,8 +68,8 @@ class LoadedSession:
     def took(self) -> float:
         """The time in s from the start of the audio to the final.
 
-        Without a final, it lasts to the end of the session. It is at least the length
-        of the audio.
+        In a lost session, it is the time to the end of the session. The result is never
+        shorter than the audio.
         """
         final = self.answer.final
         spent = self.lasted if math.isinf(final) else self.seconds + final / 1000
@@ -84,7 +85,11 @@ class LoadedSession:
 
 @dataclass(frozen=True, slots=True)
 class WitnessAnswers:
-    """The answers to the streams beside a level, in the order in which they ended."""
+    """The answers to the witness streams of a level, in the order in which they ended.
+
+    ``before`` are the answers before the load, ``through`` are the answers in its
+    steady part, and ``after`` are the answers after the load.
+    """
 
     before: tuple[Answer, ...] = ()
     through: tuple[Answer, ...] = ()
@@ -95,10 +100,10 @@ class WitnessAnswers:
 class LevelValues:
     """The values of a level of load.
 
-    ``sessions`` are those of the steady part. ``alone`` are the answers to the same
-    clips without load, and ``alone_errors`` the errors of their texts, by clip.
-    ``end`` is the planned end of the last audio of the load, in s since the start of
-    the level.
+    ``sessions`` are the sessions of the steady part. ``alone`` are the answers to the
+    same clips without load; ``alone_errors`` has the errors of the texts of these
+    answers, by clip. ``witness`` has the answers to the witness streams. ``end`` is the
+    planned end of the last audio of the load, in s since the start of the level.
     """
 
     sessions: tuple[LoadedSession, ...]
@@ -109,7 +114,10 @@ class LevelValues:
 
     @property
     def best(self) -> LevelValues:
-        """The values as if the client had delayed nothing under and after the load."""
+        """The values as if the client had caused no delay during and after the load.
+
+        The load seems to do the least harm in these values.
+        """
         return replace(
             self,
             sessions=tuple(each.without_delay for each in self.sessions),
@@ -122,7 +130,10 @@ class LevelValues:
 
     @property
     def worst(self) -> LevelValues:
-        """The values as if the client had delayed nothing without load."""
+        """The values as if the client had caused no delay in the sessions without load.
+
+        The load seems to do the most harm in these values.
+        """
         before = _prompt(self.witness.before)
         return replace(
             self,

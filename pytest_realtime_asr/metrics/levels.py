@@ -48,10 +48,11 @@ _MINUTE = 60.0  # s
     needs="a clip with a final after the commit, both alone and in the steady part",
 )
 def load_inflation(values: LevelValues) -> Estimate | None:
-    """Measure by how much the load makes the finals later, as a ratio.
+    """Measure the factor by which the load increases the latency of the finals.
 
     A value of 1 says that the load changes nothing. Each clip is compared with itself,
-    so that the mix of clips has no influence. The interval resamples clips.
+    so that the mix of clips has no influence. The interval is the exact interval of a
+    median over clips.
 
     Formula: median over the clips of (median final_from_commit of the clip under load /
         median final_from_commit of the clip alone)
@@ -83,17 +84,17 @@ def keepup_ratio(values: LevelValues) -> Estimate | None:
 
     Audio that is sent in real time takes its own length, so the value is at most 1. It
     is near 1 if the finals come soon after the audio, 0.5 if a stream waits for its
-    final as long as it has spoken, and lower if sessions are lost: their audio never
-    gets a final. The interval resamples streams, or sessions if there are fewer than 10
-    streams.
+    final as long as it has spoken, and lower if sessions are lost, since their audio
+    never gets a final. The interval is a bootstrap that resamples streams, or sessions
+    if there are fewer than 10 streams.
 
-    Formula: sum of the seconds of audio that got a final / sum of the time from the
-        start of the audio to the final, or to the end of a lost session; over the
-        sessions of the steady part
+    Formula: over the sessions of the steady part, sum of the seconds of audio that got
+        a final / sum of the times from the start of the audio to the final, or to the
+        end of the session if it was lost
     Unit: ratio
     Better: higher
-    Source: FunASR's audio / wall time, for each stream instead of all of them: 1 is
-        real time at every number of streams
+    Source: FunASR's audio / wall time, but with the times of all streams added, so that
+        1 is real time at every number of streams
     """
     heard = [0.0 if _lost(each) else each.seconds for each in values.sessions]
     took = [each.took for each in values.sessions]
@@ -109,24 +110,24 @@ def keepup_ratio(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.MS_PER_MINUTE,
-    needs="at least 10 sessions of the steady part with a final, "
+    needs="at least 10 sessions with a final in the steady part, "
     "not all at the same time",
     counts_lost=False,
 )
 def latency_drift(values: LevelValues) -> Estimate | None:
     """Measure how much later the finals become per minute of a steady load.
 
-    A server that holds the load has a drift near 0, whatever its latency. If the load
-    is more than the server can take, the server's queue grows, and the drift is above
-    0. Lost sessions have no final, so they are left out. `lag_drift` is another metric:
-    it is about the words of one utterance. Neighbouring sessions share the state of the
-    server, so the interval is computed from windows, not from sessions. A window covers
-    all streams and is at least as long as the longest clip.
+    A server that keeps up with the load has a drift near 0, whatever its latency. If
+    the load is more than the server can take, the server's queue grows, and the drift
+    is above 0. Lost sessions have no final, so they are left out. `lag_drift` is
+    another metric: it is about the words of one utterance. Neighbouring sessions share
+    the state of the server, so the interval is computed from windows, not from
+    sessions. A window covers all streams and is at least as long as the longest clip.
 
     Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
-        pairs of sessions; time is when the commit was planned; of more than 1000
-        sessions, 1000 evenly chosen ones are used. The interval is Sen's, of the
-        medians of at least 5 windows
+        pairs of sessions; time(i) is when the commit of session i was planned. Of more
+        than 1000 sessions, 1000 evenly chosen ones are used. The interval is Sen's
+        interval of the slope through the medians of at least 5 windows
     Unit: ms_per_minute
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968); a queue that grows, as in
@@ -154,14 +155,15 @@ def latency_drift(values: LevelValues) -> Estimate | None:
 def goodput(values: LevelValues) -> Estimate | None:
     """Measure the share of sessions that are within every latency budget of the test.
 
-    Lost sessions are within none. If a test has several limits of one latency, the
-    largest counts, since a limit of the median is no limit of each session. The
-    interval is the exact one of a share. With 10 streams or more, it is computed for
-    the number of independent sessions that would be as precise (Korn and Graubard,
-    1998), since each stream may have a share of its own.
+    A lost session is within no budget. If a test has several limits of one latency, the
+    largest counts, since a limit of the median, for example, need not be kept by each
+    session. The interval is the exact interval of a share. Sessions of one stream may
+    be alike, so with 10 streams or more, the interval is computed as if there were
+    fewer sessions: as many independent sessions as would give the same precision (Korn
+    and Graubard, 1998).
 
-    Formula: sessions of the steady part with a final that are within the limits / all
-        sessions of the steady part
+    Formula: sessions of the steady part that have a final and are within the limits /
+        all sessions of the steady part
     Unit: ratio
     Better: higher
     Source: goodput of DistServe (arXiv 2401.09670) and guidellm, for sessions in place
@@ -180,18 +182,19 @@ def goodput(values: LevelValues) -> Estimate | None:
     needs="sessions of at least two streams in the steady part",
 )
 def fairness(values: LevelValues) -> Estimate | None:
-    """Measure how much later the finals of the worst stream are than those of others.
+    """Measure how much later the finals of the worst stream are than usual.
 
-    A value near 1 says that all streams are served alike. The value has no interval,
-    since it is a maximum: with few sessions for each stream, the worst of many streams
-    is above the others by chance.
+    The usual latency is the median over all streams. A value near 1 says that all
+    streams are served alike. The value has no interval, since it is a maximum. With few
+    sessions for each stream, the worst of many streams is above the others by chance
+    alone.
 
     Formula: largest median final_from_commit of a stream / median over the streams of
         the median final_from_commit
     Unit: ratio
     Better: lower
-    Source: the starved client of a fair-queueing test; a mean or a quantile over all
-        sessions hides one stream of twenty
+    Source: tests of fair queueing look for a starved client; a mean or a quantile over
+        all sessions hides one late stream of twenty
     """
     by_stream: dict[int, list[float]] = defaultdict(list)
     for each in values.sessions:
@@ -207,21 +210,22 @@ def fairness(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.MS,
-    needs="a witness stream that ran before the load, and after it until its finals "
-    "were as early as before",
+    needs="a witness stream that ran before the load, and after the load until its "
+    "finals were as early as before",
 )
 def recovery(values: LevelValues) -> Estimate | None:
-    """Measure for how long the finals are still late after the load.
+    """Measure for how long the finals stay late after the end of the load.
 
-    The witness stream shows it: a final counts as recovered if it is at most 10 %, or
-    at most 10 ms, later than the latest final of the same clip before the load. The
-    true time lies in the interval, which is as long as a clip of the witness, since
-    nothing is known between two finals.
+    The finals of the witness stream are judged. A final has recovered if it is at most
+    10 %, or at most 10 ms, later than the latest final of the same clip before the
+    load. Nothing is known about the time between two finals, so the interval is as long
+    as a clip of the witness.
 
-    Formula: end - planned end of the last audio of the load, where end is the planned
-        end of the audio of the first of two successive recovered sessions of the
-        witness after the load, or of its last session if only that one has recovered;
-        the interval starts at the session before this one
+    Formula: end - planned end of the last audio of the load. Let A and B be the first
+        two successive sessions of the witness after the load that have both recovered;
+        end is the planned end of the audio of A. If only the last session of the
+        witness has recovered, end is the planned end of its audio. The interval starts
+        at the planned end of the audio of the session before, or of the load
     Unit: ms
     Start: the planned end of the last audio of the load
     End: the planned end of the audio of the first recovered session of the witness
@@ -260,15 +264,15 @@ def wer_under_load(values: LevelValues) -> Estimate | None:
     """Measure how many more words are wrong under load, per word of the reference.
 
     A value of 0.01 is one percentage point. Each session is compared with the same clip
-    without load. In a lost session every word is wrong. The interval is that of the
+    without load. In a lost session every word is wrong. The interval comes from the
     matched-pairs test over clips.
 
     Formula: pooled error rate of the sessions of the steady part - pooled error rate of
-        the same clips alone, each as often as it was sent under load
+        the same clips alone, where a clip counts as often as it was sent under load
     Unit: ratio
     Better: lower
-    Source: the matched-pairs test of Gillick and Cox (1989); servers that drop audio or
-        shorten their search under load stay fast
+    Source: the matched-pairs test of Gillick and Cox (1989); a server that drops audio
+        or shortens its search under load stays fast, so that no latency shows it
     """
     rows = [
         (each.answer.clip, fmean(one.wrong for one in alone), each.errors)
@@ -295,19 +299,20 @@ def wer_under_load(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.RATIO,
-    needs="finals of a witness stream before the load, and sessions of it through the "
-    "steady part",
+    needs="finals of a witness stream before the load, and sessions of this stream "
+    "through the steady part",
 )
 def witness_inflation(values: LevelValues) -> Estimate | None:
-    """Measure by how much the load makes the finals of a single other stream later.
+    """Measure the factor by which the load increases the latency of a witness stream.
 
     The witness sends the same clips before the load and through it, at the same pace,
-    so neither the mix of clips nor the load's own order has an influence. The interval
+    so neither the mix of clips nor the order of the load has an influence. The interval
     needs about 90 sessions before the load and about 90 through it.
 
     Formula: p95 of final_from_commit of the witness through the steady part / p95 of
-        final_from_commit of the witness before the load; the interval is the quotient
-        of two exact intervals at 97.5 % each, which together hold at 95 % (Bonferroni)
+        final_from_commit of the witness before the load. The interval is the quotient
+        of the exact intervals of both p95; each has a confidence of 97.5 %, so that
+        both together have a confidence of 95 % (Bonferroni)
     Unit: ratio
     Better: lower
     Source: the probe requests of vLLM's benchmark, which run beside a load and are
@@ -342,9 +347,9 @@ LEVEL_METRICS = (
 
 
 def recovery_limit(final: float) -> float:
-    """Return the latest final that counts as recovered; both finals are in ms.
+    """Return the largest latency (ms) of a final that counts as recovered.
 
-    ``final`` is the final of the same clip without load.
+    ``final`` is the latency (ms) of a final of the same clip without load.
     """
     return max(RECOVERED * final, final + NOISE)
 
@@ -358,13 +363,13 @@ def _lost(session: LoadedSession) -> bool:
 
 
 def _streams(sessions: Iterable[LoadedSession]) -> list[Hashable] | None:
-    """Return the stream of each session; ``None`` if the streams are too few."""
+    """Return the stream of each session; ``None`` for fewer than 10 streams."""
     found: list[Hashable] = [each.stream for each in sessions]
     return found if len(set(found)) >= LEAST_STREAMS else None
 
 
 def _by_clip(answers: Iterable[Answer]) -> Mapping[str, list[float]]:
-    """Return the finals of each clip."""
+    """Return the latencies (ms) of the finals of each clip."""
     found: dict[str, list[float]] = defaultdict(list)
     for each in answers:
         found[each.clip].append(each.final)
@@ -372,7 +377,7 @@ def _by_clip(answers: Iterable[Answer]) -> Mapping[str, list[float]]:
 
 
 def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
-    """Return an interval; ``None`` if the sample is too small for both bounds."""
+    """Return an interval; ``None`` if it extends from minus to plus infinity."""
     low, high = interval
     return None if math.isinf(low) and math.isinf(high) and low != high else interval
 
@@ -380,12 +385,14 @@ def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
 def _interval_of_share(
     hits: Sequence[bool], blocks: Sequence[Hashable] | None
 ) -> tuple[float, float]:
-    """Return the exact interval of a share for as many values as would be as precise.
+    """Return the exact interval of a share whose values may be alike within blocks.
 
-    The values are independent; their number is p (1 - p) / v. Here v is the estimated
-    variance of the share p over the b blocks, multiplied by (b - 1) / (b - 3), the
-    variance of Student's distribution. There must be more than three blocks. Without
-    blocks, or if all values are equal, all values count.
+    The interval is computed for n independent values. Without blocks, or if all values
+    are equal, n is the number of values. With blocks, n is the number of independent
+    values whose share p would have the same variance v: n = p (1 - p) / v, but at most
+    the number of values. v is estimated from the b blocks and multiplied by
+    (b - 1) / (b - 3), the variance of Student's distribution. There must be more than
+    three blocks.
 
     Source: Korn and Graubard, Confidence Intervals for Proportions (1998)
     """
@@ -409,9 +416,10 @@ def _interval_of_share(
 def _drift_interval(
     sessions: Sequence[LoadedSession], slope: float
 ) -> tuple[float, float] | None:
-    """Return the interval of a drift from windows; ``None`` if they are too few.
+    """Return the interval of a drift; ``None`` for fewer than 5 windows of sessions.
 
-    ``sessions`` are in the order of their time.
+    ``sessions`` are in the order of their time. ``slope`` is the drift itself, which is
+    always inside the interval.
     """
     times = [each.answer.at for each in sessions]
     span = times[-1] - times[0]

@@ -67,8 +67,9 @@ PATIENCE = 10.0  # s; the longest time that a user's normaliser may take for a t
 class Normalizer:
     """A named and versioned way to make texts comparable.
 
-    If ``by_sound`` is true, notes in brackets in a reference are not counted as words,
-    and the digits of a hypothesis are grouped as in the reference (`digits.regrouped`).
+    If ``by_sound`` is true, notes in brackets, such as ``[laughter]``, are not counted
+    as words of a reference, and the digits of a hypothesis are grouped as in the
+    reference (`digits.regrouped`).
     """
 
     name: str
@@ -187,7 +188,7 @@ def normalised(chosen: Normalizer, texts: Sequence[str]) -> Normalised:
 
 
 def normalizer_for(reference: str, language: str = "") -> Normalizer:
-    """Return the normaliser for a reference if the user has named none.
+    """Return the normaliser that a reference gets if the user has named none.
 
     ``language`` is the stated language. Raises `InputError` if the stated language is
     unknown.
@@ -207,7 +208,10 @@ def _letter(char: str) -> bool:
 
 
 def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
-    """Return whether at least half of the letters of a text have such a name."""
+    """Return whether at least half of the letters of a text belong to ``scripts``.
+
+    A script is given by the first word of the Unicode names of its characters.
+    """
     plain = unicodedata.normalize("NFKC", text)
     names = [unicodedata.name(char, "") for char in plain if _letter(char)]
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)

@@ -33,8 +33,9 @@ _TICKS = "a trace of a client that measures its clock ticks"
 class Counts:
     """The amount of audio that was sent, and the tokens that the server reported.
 
-    ``samples`` and ``seconds`` measure the audio, ``bytes`` its PCM data. A number of
-    tokens is ``None`` if the server reported none.
+    ``samples`` and ``seconds`` are the length of the audio; ``bytes`` is the size of
+    its PCM data. A number of tokens is ``None`` if the server did not report this
+    number.
     """
 
     samples: int
@@ -61,7 +62,7 @@ class ClientState:
 
     @property
     def overloaded(self) -> bool:
-        """Return whether the loop used so much CPU time that no time can be trusted."""
+        """Return whether the event loop was too busy for its times to be trusted."""
         return self.cpu > _MAX_CPU
 
     def disturbed(self, bound: float) -> bool:
@@ -80,7 +81,7 @@ def client_state(timeline: Timeline) -> ClientState:
 
 
 def counts(timeline: Timeline) -> Counts:
-    """Return the sums over all items of the audio sent and the tokens reported."""
+    """Return the amount of audio sent and of tokens reported, summed over all items."""
     heard = timeline.heard
     last = {frame.item: frame.samples for frame in heard}
     samples = sum(last.values())
@@ -124,8 +125,8 @@ def sender_lateness(item: Emissions) -> float | None:
     End: the instant at which the client began to send the frame
     Better: lower
     Source: wrk2's rule to count from the planned time, applied to the client: after
-        10 s of 20 ms chunks, a client paced by sleep(chunk) was measured 160 ms late,
-        and a client paced by an absolute schedule about 1 ms
+        10 s of 20 ms chunks, a client that calls sleep(chunk) was 160 ms late, and a
+        client with an absolute schedule was about 1 ms late
     """
     return _percentile(audio_delays(item.timeline))
 
@@ -159,8 +160,8 @@ def send_blocked(item: Emissions) -> float | None:
     Start: the instant at which the client began to send the frame
     End: the instant at which the socket had accepted the frame
     Better: lower
-    Source: back-pressure delays the chunks of a stream, and a latency counted from the
-        actual time of sending becomes smaller by this delay
+    Source: back-pressure delays the chunks of a stream; a latency that is counted from
+        the actual time of sending does not include this delay
     """
     heard = item.timeline.heard
     if not heard:
@@ -252,10 +253,11 @@ def path_round_trip(item: Emissions) -> float | None:
     no_budget=_CLIENT,
 )
 def pacing_error(item: Emissions) -> float | None:
-    """Measure how much slower or faster (below 0) than real time the audio was sent.
+    """Measure how much slower than real time the audio was sent; below 0 if faster.
 
-    Formula: (woke of the last audio frame - woke of the first) / (length of the audio
-        between the ends of these frames) - 1
+    Formula: (start of sending of the last audio frame - start of sending of the first
+        audio frame) / (length of the audio from the end of the first frame to the end
+        of the last frame) - 1
     Unit: ratio
     Better: lower
     Source: a validity check of paced clients; a value from -0.5 % to 0.5 % is correct
@@ -294,7 +296,7 @@ def audio_delays(timeline: Timeline) -> list[int]:
 
 
 def _delays(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
-    """Yield each frame of the client with the client's own delay in ns."""
+    """Yield each audio frame and commit, with the client's own delay (ns)."""
     accepted: int | None = None  # when the socket accepted the model's previous frame
     for event in timeline.events:
         if isinstance(event, (Heard, Commit)):  # a union would be created each time

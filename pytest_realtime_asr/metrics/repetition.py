@@ -17,7 +17,7 @@ def repeated(alignment: Alignment) -> str | None:
 
     Returns ``None`` if there is no such phrase. The shortest phrase has one word, or
     two characters, since three equal characters may be a number or a long vowel. The
-    longest phrase that is searched has `LONGEST_PHRASE` words (or characters).
+    longest phrase that is searched for has `LONGEST_PHRASE` words (or characters).
     """
     said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
     spoken = [p.reference for p in alignment.pairs if p.reference is not None]

@@ -2,7 +2,7 @@
 
 If a server only appends to its text, every metric of stability is exactly 0. A stable
 text may still be wrong, so read these metrics together with an error rate. Words are
-compared without a normaliser, since the reader sees a change of case.
+compared without a normaliser, since a reader notices a change of case.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pytest_realtime_asr.trace.timeline import Timeline
 def normalized_erasure(item: Emissions) -> float | None:
     """Measure how many words were erased for each word of the last hypothesis.
 
-    Formula: (for each update, the number of words of the previous hypothesis after the
-        common prefix; the sum of these numbers) / words of the last hypothesis
+    Formula: words that were erased by all updates / words of the last hypothesis. An
+        update erases the words of the previous hypothesis that follow its common prefix
+        with the new hypothesis
     Unit: ratio
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and

@@ -1,4 +1,4 @@
-"""Metrics of words: how long after the end of a word it was shown, and settled.
+"""Metrics of words: how long after its end a spoken word was shown, and settled.
 
 Only words that match the reference are counted, since a wrong word has no known time in
 the audio. A server that recognises the difficult words wrongly may therefore look fast,
@@ -34,8 +34,8 @@ def first_correct_word(item: Emissions) -> float | None:
 
     A text that came before the start of speech counts as over every limit.
 
-    Formula: first hypothesis with the first word of the reference among its first
-        three words - due(end of that word)
+    Formula: first hypothesis whose first three words include the first word of the
+        reference - due(end of that word)
     Unit: ms
     Start: the instant at which the audio at the end of the first word was due
     End: the arrival of that hypothesis
@@ -63,7 +63,8 @@ def first_correct_word(item: Emissions) -> float | None:
 def early_text(item: Emissions) -> float | None:
     """Count the hypotheses with text that came before the speech.
 
-    Formula: number of hypotheses before due(start of speech) that are not blank
+    Formula: number of hypotheses that are not blank and came before
+        due(start of speech)
     Unit: count
     Better: lower
     Source: AssemblyAI's notes, as for first_correct_word; a server that has received no
@@ -107,11 +108,12 @@ def unspoken_rate(item: Emissions) -> float | None:
 def word_first_emission(item: Emissions) -> float | None:
     """Measure the median time from the end of a word until it was first shown.
 
-    Formula: median (nearest rank) over matched words of first shown - due(end of word)
+    Formula: median (nearest rank) of (first shown - due(end of word)) over the matched
+        words
     Unit: ms
     Start: the instant at which the audio at the end of the word was due
-    End: the arrival of the first hypothesis that has the word at its index in the last
-        hypothesis
+    End: the arrival of the first hypothesis that has the word at the same index as the
+        last hypothesis has
     Better: lower
     Source: Picovoice's word emission latency, with the median of the matched words
         instead of the mean; word_coverage is the share of words that matched
@@ -128,7 +130,8 @@ def word_first_emission(item: Emissions) -> float | None:
 def word_settled(item: Emissions) -> float | None:
     """Measure the median time from the end of a word until it no longer changed.
 
-    Formula: median (nearest rank) over matched words of settled - due(end of word)
+    Formula: median (nearest rank) of (settled - due(end of word)) over the matched
+        words
     Unit: ms
     Start: the instant at which the audio at the end of the word was due
     End: the arrival of the hypothesis after which neither the word nor a word before it
@@ -166,13 +169,14 @@ def lag_laal(item: Emissions) -> float | None:
     This metric needs no word times: the words of the reference are spread evenly over
     the speech, or over the audio if the position of the speech is not known.
 
-    Formula: (1 / T) * sum of (d(i) - (i - 1) * X / max(Y, H)) for i from 1 to T.
-        d(i) is the time at which the i-th word was first shown. X is the length of the
-        speech. Y is the number of words of the reference, H that of the hypothesis. T
-        is the first i with d(i) >= X, or H if there is none
+    Formula: X is the length of the speech. Y is the number of words of the reference, H
+        the number of words of the last hypothesis. d(i) is the time from the start of
+        the speech until the i-th word was first shown. T is the first i with d(i) >= X,
+        or H if there is none. LAAL is (1 / T) * sum of (d(i) - (i - 1) * X / max(Y, H))
+        for i from 1 to T
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
-    End: the arrival of the first hypothesis with the word, for each word
+    End: for each word, the arrival of the first hypothesis that has the word
     Better: lower
     Source: LAAL of SimulEval (Papi et al. 2022); the larger of Y and H is the divisor,
         so that a server gains nothing from too many words
@@ -200,11 +204,13 @@ def lag_yaal(item: Emissions) -> float | None:
     Words that are first shown after the end of the speech are not counted, since a
     server may send all of them at once after the commit.
 
-    Formula: mean of d(i) - (i - 1) X / max(Y, H) over the words with d(i) < X; d(i), X,
-        Y and H are defined as in lag_laal
+    Formula: X is the length of the speech. Y is the number of words of the reference, H
+        the number of words of the last hypothesis. d(i) is the time from the start of
+        the speech until the i-th word was first shown. YAAL is the mean of
+        d(i) - (i - 1) * X / max(Y, H) over the words with d(i) < X
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
-    End: the arrival of the first hypothesis with the word, for each word
+    End: for each word, the arrival of the first hypothesis that has the word
     Better: lower
     Source: YAAL (arXiv 2509.17349), as OmniSTEval computes it for short speech
     """
@@ -229,7 +235,8 @@ def partial_wer(item: Emissions) -> float | None:
     A word counts as said as soon as the audio at its end was due. So a word that the
     server shows late counts as a deletion, and a word shown early as an insertion.
 
-    Formula: sum over partials of edits / sum over partials of words that were said
+    Formula: number of edits, summed over the partials / number of words that had been
+        said, summed over the partials
     Unit: ratio
     Better: lower
     Source: partial word error rate (Bruguier et al. 2023): the quality of partials can
@@ -283,7 +290,7 @@ def text_complete_from_speech_end(item: Emissions) -> float | None:
     word may be recognised before its end. The value counts as over every limit if the
     text was complete before the start of speech, or if the final is premature.
 
-    Formula: first hypothesis from which on all words stay the same - due(end of speech)
+    Formula: first hypothesis after which no word changes - due(end of speech)
     Unit: ms
     Start: the instant at which the audio at the end of speech was due
     End: the arrival of that hypothesis

@@ -4,7 +4,7 @@ Each function returns a `Perturbation`, which is a pure function from utterance 
 utterance: ``corpus.map(noise("10dB", seed=1))``.
 
 - The same function, seed and utterance give the same audio in every run. The other
-  utterances have no influence; each utterance has its own noise.
+  utterances have no influence, except with `babble`; each utterance has its own noise.
 - The times of words move with the sound. The start and the end of the speech are taken
   from the original audio, since noise would hide them from a detector.
 - The name, version, parameters and seed are part of the id of the utterance, such as

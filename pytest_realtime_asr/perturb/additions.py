@@ -59,7 +59,7 @@ def babble(
 def babble_of(
     snr: str, *, talkers: int = 6, seed: int = 1
 ) -> Callable[[Corpus], Perturbation]:
-    """Return a function from voices to the perturbation `babble`."""
+    """Return a function that makes the perturbation `babble` of a corpus of voices."""
     ratio = _ratio("babble", snr)
     whole("babble: talkers", talkers, 1, 100)
     whole("babble: seed", seed, 0, 2**32 - 1)
@@ -110,16 +110,17 @@ def _limited(white: Floats, rate: int) -> Floats:
 
 
 def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
-    """Mix the sound with ``added``, set to ``ratio`` dB below the speech."""
+    """Add ``added`` to the sound, at ``ratio`` dB below the level of the speech."""
     loud = replace(sound, samples=added).power
     factor = np.sqrt(sound.power / loud) * amplitude(-ratio)
     return replace(sound, samples=sound.samples + factor * added)
 
 
 def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
-    """Return the voices for a sound; the order of the corpus has no influence.
+    """Return the voices that are added to a sound, ``talkers`` in number.
 
-    Raises `PerturbationError` if there are fewer such voices than ``talkers``.
+    The seed chooses them; the order of the corpus has no influence. Raises
+    `PerturbationError` if the corpus has too few voices for this sound.
     """
 
     def lot(voice: Utterance) -> bytes:
@@ -129,20 +130,27 @@ def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Uttera
     if len(others) < talkers:
         fewer = f"give talkers={len(others)} or " if others else "give "
         raise PerturbationError(
-            f"{sound.id}: babble of {talkers} talkers needs as many other utterances, "
-            f"but the corpus has {len(others)}; {fewer}a larger corpus"
+            f"{sound.id}: babble of {talkers} talkers needs {talkers} utterances of "
+            f"other clips with other texts, but the corpus has {len(others)}; {fewer}a "
+            "larger corpus"
         )
     return sorted(others, key=lot)[:talkers]
 
 
 def _is_other(voice: Utterance, utterance: Utterance) -> bool:
-    """Return whether a voice can be mixed with an utterance: another clip and text."""
+    """Return whether a voice can be added to an utterance.
+
+    It must have speech, and another clip and text than the utterance.
+    """
     other = voice.clip != utterance.clip and voice.text != utterance.text
     return other and voice.speech_start is not None
 
 
 def _endless(voice: Utterance, sound: Sound, generator: np.random.Generator) -> Floats:
-    """Return the speech of a voice, of power 1, repeated to the length of a sound."""
+    """Return the speech of a voice, repeated to the length of a sound.
+
+    The power of the speech is set to 1. It begins at a random sample.
+    """
     audio = voice.audio.resample(sound.rate)
     heard = Sound(voice, audio.array / FULL_SCALE, audio.rate, voice.sound)
     samples = heard.samples[heard.spoken] / np.sqrt(heard.power)

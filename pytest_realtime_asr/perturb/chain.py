@@ -1,8 +1,8 @@
 """Chains of perturbations as a user writes them: ``telephone,packet-loss:5%:seed=2``.
 
 A chain is a list of perturbations, separated by commas and applied from left to right.
-Each is ``NAME[:AMOUNT][:PARAMETER=VALUE]...``. The voices of ``babble`` are the corpus
-itself, as it was before the chain.
+Each is ``NAME[:AMOUNT][:PARAMETER=VALUE]...``. ``babble`` takes its voices from the
+same corpus, as it was before the chain.
 """
 
 from __future__ import annotations
@@ -54,14 +54,19 @@ NAMES = tuple(sorted(_KNOWN))
 
 
 def parse(text: str) -> tuple[Step, ...]:
-    """Return the steps of a chain. Raises `PerturbationError`."""
+    """Return the steps of a chain such as ``telephone,noise:10dB``.
+
+    Raises `PerturbationError` for a chain that cannot be used.
+    """
     return tuple(map(_step, text.split(",")))
 
 
 def apply(corpus: Corpus, chain: Iterable[str]) -> Corpus:
-    """Return the corpus after all steps of ``chain``, whose parts are applied in order.
+    """Return the corpus after all perturbations of ``chain``, applied in this order.
 
-    Raises `PerturbationError`, and `AudioError` if an utterance cannot be decoded.
+    Each string of ``chain`` is one perturbation, or several separated by commas. Raises
+    `PerturbationError` for a perturbation that cannot be used or applied, and
+    `AudioError` if an utterance cannot be decoded.
     """
     found = corpus
     for text in chain:

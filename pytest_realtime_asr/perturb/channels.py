@@ -1,4 +1,4 @@
-"""Perturbations by the path from the mouth to the server: level, line, room."""
+"""Perturbations on the path from the mouth to the server: level, line and room."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def reverberation(rt60: str, *, seed: int = 1) -> Perturbation:
 
     The response is the direct sound and an exponentially decaying Gaussian noise of the
     same energy (Polack's model of late reverberation). The speech keeps its times and
-    its power; the utterance becomes longer by the decay.
+    its power; the utterance becomes longer by ``rt60``.
     """
     decay = parameter("reverberation", rt60, milliseconds, "10ms", "10s") / 1000
 

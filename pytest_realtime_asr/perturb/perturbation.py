@@ -28,10 +28,10 @@ class PerturbationError(InputError):
 class Sound:
     """The sound of an utterance while it is perturbed.
 
-    ``samples`` are floats at ``rate`` Hz; full scale is -1 to 1. ``speech`` are the
-    start and the end of the speech, and ``words`` are the words, all in seconds.
-    ``attenuated`` says by how many decibels the sound was attenuated to fit into full
-    scale. ``utterance`` is the utterance before this perturbation.
+    ``samples`` are floats at ``rate`` Hz; full scale is -1 to 1. ``speech`` is the
+    start and the end of the speech in seconds; ``words`` are the words with their
+    times. ``attenuated`` says by how many decibels the sound was attenuated to fit into
+    full scale. ``utterance`` is the utterance before this perturbation.
     """
 
     utterance: Utterance
@@ -48,7 +48,7 @@ class Sound:
 
     @property
     def spoken(self) -> slice:
-        """The samples of the speech. Raises `PerturbationError` if there is none."""
+        """The index range of the speech. Raises `PerturbationError` without speech."""
         if self.speech is None:
             raise PerturbationError(
                 f"{self.id}: has no speech by which a level could be set; leave this "
@@ -59,7 +59,7 @@ class Sound:
 
     @property
     def power(self) -> float:
-        """The mean square of the speech. Raises `PerturbationError` if it is 0."""
+        """The mean square of the speech; if it is 0, raises `PerturbationError`."""
         spoken = self.samples[self.spoken]
         found = float(np.mean(spoken**2)) if spoken.size else 0.0
         if not found:
@@ -70,7 +70,10 @@ class Sound:
         return found
 
     def moved(self, move: Callable[[float], float]) -> Sound:
-        """Return the sound with new times of its speech and its words."""
+        """Return the sound with new times of the speech and the words.
+
+        ``move`` returns the new time of an old time, both in seconds.
+        """
         speech = self.speech and (move(self.speech[0]), move(self.speech[1]))
         words = (Word(w.text, move(w.start), move(w.end)) for w in self.words)
         return replace(self, speech=speech, words=tuple(words))
@@ -153,7 +156,7 @@ def perturbation(
     seed: int | None = None,
     **parameters: object,
 ) -> Perturbation:
-    """Return the perturbation that applies ``change``; its name has the parameters."""
+    """Return the perturbation that applies ``change``, named with all parameters."""
     if seed is not None:
         parameters["seed"] = whole(f"{name}: seed", seed, 0, 2**32 - 1)
     written = (f"{key}={value}" for key, value in parameters.items())
@@ -162,7 +165,7 @@ def perturbation(
 
 
 def amplitude(decibels: float) -> float:
-    """Return the factor of the samples that changes the level by ``decibels``."""
+    """Return the factor for samples that changes their level by ``decibels``."""
     return float(10 ** (decibels / 20))
 
 
@@ -172,9 +175,10 @@ def amplitude(decibels: float) -> float:
 def parameter(
     what: str, value: str, parse: Callable[[str], float], low: str, high: str
 ) -> float:
-    """Return the number in a quantity, which must be from ``low`` to ``high``.
+    """Return the number that ``parse`` reads from a quantity such as ``"10dB"``.
 
-    Raises `PerturbationError`; ``what`` is the name of the quantity in the message.
+    Raises `PerturbationError` if the quantity cannot be read or is not from ``low`` to
+    ``high``. ``what`` is the name of the quantity in the message.
     """
     try:
         found = parse(value)
@@ -188,7 +192,10 @@ def parameter(
 
 
 def whole(what: str, value: object, low: int, high: int) -> int:
-    """Return a parameter that is a whole number. Raises `PerturbationError`."""
+    """Return ``value`` if it is a whole number from ``low`` to ``high``.
+
+    Raises `PerturbationError` for any other value; ``what`` names it in the message.
+    """
     if not isinstance(value, int) or not inputs.within(value, low, high):
         raise PerturbationError(
             f"{what}: {inputs.shown(value)} cannot be used; give a whole number from "

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """If an option such as ``--realtime-list`` is set, run its command, not the tests.
+    """Run the command of an option such as ``--realtime-list`` instead of the tests.
 
     Returns the exit code, or ``None`` if no such option is set.
     """

@@ -42,22 +42,24 @@ def check(state: State) -> None:
 def _refuse_expanded_pattern(state: State) -> None:
     """Raise UsageError if the shell has expanded a pattern of earlier reports.
 
-    Pytest would take the reports as paths of tests.
+    Pytest would take the reports that the pattern matches as paths of tests.
     """
     stray = [word for word in state.config.args if word.endswith(".jsonl")]
     if stray and state.settings.comparison.reports:
         raise state.options.usage_error(
             "compare",
-            f"{stray[0]} is a report, and is taken as the path of tests, perhaps since "
-            "the shell has replaced a pattern; quote the pattern, as in "
+            f"{stray[0]} is a report, but pytest takes it as a path of tests, perhaps "
+            "because the shell has expanded a pattern; quote the pattern, as in "
             "--realtime-compare='nightly/*.jsonl'",
         )
 
 
 def _refuse_load_out_of_real_time(state: State) -> None:
-    """Raise UsageError if a packaged test under load could not judge its latencies.
+    """Raise UsageError for options that cannot be used with a packaged load test.
 
-    The baseline server gets no load, so nothing could be compared.
+    Latencies under load can only be judged if the audio is sent in real time and no
+    other worker runs sessions. A baseline server gets no load, so it cannot be
+    compared.
     """
     options, run = state.options, state.settings.run
     for name in filter(options.text, LOAD_OPTIONS):

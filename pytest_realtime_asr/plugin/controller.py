@@ -26,9 +26,10 @@ _GRACE = 1.0  # s; the time in which interrupted workers end by themselves
 
 
 class Controller:
-    """The hooks of xdist's controller: pass the controller's servers to all workers.
+    """The hooks in xdist's controller; they pass its servers to all workers.
 
-    ``output`` is the output of the applications of workers that belongs to no test.
+    ``output`` has the lines that applications of the workers printed outside of all
+    tests.
     """
 
     def __init__(self, plugin: RealtimePlugin) -> None:
@@ -79,9 +80,10 @@ class Controller:
         self.output += getattr(node, "workeroutput", {}).get(REST, [])
 
     def interrupt(self) -> None:
-        """Interrupt the tests that the workers run, since xdist waits 5 s for them.
+        """Interrupt the tests of the workers; otherwise xdist would wait 5 s for them.
 
-        Ctrl-C also interrupts the workers; these get a short time to end by themselves.
+        Ctrl-C interrupts the workers as well, so they first get a short time to end by
+        themselves.
         """
         deadline = time.monotonic() + _GRACE
         while any(map(runs, self._nodes)) and time.monotonic() < deadline:

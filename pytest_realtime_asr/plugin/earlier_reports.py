@@ -17,7 +17,7 @@ Rows = tuple[UtteranceRecord, ...]
 
 
 class EarlierRuns:
-    """Earlier reports; ``rows`` has the records of each file."""
+    """The earlier reports of a run; ``rows`` has the records of each report file."""
 
     def __init__(self, rows: Mapping[Path, Rows] | None = None) -> None:
         ordered = sorted((rows or {}).items(), key=lambda each: each[1][0].started)
@@ -37,7 +37,10 @@ class EarlierRuns:
 
     @property
     def name(self) -> str:
-        """The name of the only report, or a phrase that stands for all reports."""
+        """The name of the only report, or a text for several reports.
+
+        An example of the text is "the median of 3 earlier runs".
+        """
         if len(self._runs) == 1:
             return next(iter(self._runs))
         return f"the median of {several(len(self._runs), 'earlier run')}"
@@ -50,16 +53,17 @@ class EarlierRuns:
         ]
 
     def refusal(self, tests: Collection[str]) -> str:
-        """Return why none of ``tests`` can be compared; "" if a report has one of them.
+        """Return why no test of this run can be compared, or "" if one can be.
 
-        It is also "" without reports or without tests.
+        ``tests`` are the tests of this run. The reason is that no report has one of
+        them. The result is also "" if there are no reports or no tests.
         """
         if not self or not tests or not self.tests.isdisjoint(tests):
             return ""
         known = sorted(self.tests, key=lambda test: ("*" not in test, test))
         return (
-            f"{self.name}: none of the tests of this run is in there, so nothing would "
-            f"be compared; there is {_some(known)}"
+            f"{self.name}: it has no result of the tests of this run, so nothing would "
+            f"be compared; it has results of {_some(known)}"
         )
 
 

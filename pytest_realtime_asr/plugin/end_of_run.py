@@ -68,10 +68,11 @@ class EndOfRun:
         return summary.audio(seconds, state.settings.run.max_audio)
 
     def unwritten(self, folder: Path | None, notes: Collection[str]) -> list[str]:
-        """Return a line for each report if the run has written none of its reports.
+        """Return a line for each report, if the run has written none of its reports.
 
-        ``folder`` is the folder that the workers of xdist share, if there are any. A
-        report about which one of the ``notes`` says why it is not written has no line.
+        ``folder`` is the folder that the workers of xdist share, if there are any. If
+        one of the ``notes`` already says why a report is not written, the report has no
+        line.
         """
         if not self._state.has_reports:
             return []
@@ -90,7 +91,7 @@ class EndOfRun:
         ]
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return a result for each requirement whose test has none.
+        """Return a result for each requirement whose test has no result.
 
         An interrupt ended the run before these tests had a result. The keys are the ids
         of the tests.
@@ -108,7 +109,7 @@ class EndOfRun:
         return cleaned
 
     def interrupted(self) -> Mapping[str, Row]:
-        """Return the row of the test that an interrupt ended, by the id of the test."""
+        """Return the row of the test that an interrupt ended, by the test's id."""
         if not self._state.has_judging:
             return {}
         rows = self._state.judging.interrupted

@@ -128,8 +128,8 @@ def realtime_reporter(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """A function that returns the name of the test that reports a cause.
 
     A cause is a reason why tests cannot run. The first test that calls the function
-    with a cause reports it. A test of a requirement is named by the id of the
-    requirement.
+    with a cause reports this cause. The name of a test of a requirement is the id of
+    the requirement.
     """
     from pytest_realtime_asr.plugin.items import reporter
 

@@ -44,8 +44,9 @@ def plan(
     """Return lines that describe what the suite will do and what it will cost.
 
     ``scenarios`` has one list for each requirement that is judged: the names of its
-    scenarios. ``None`` stands for all requirements. ``speaks`` says that the spoken
-    corpus is sent as well, or alone if no requirement is judged. Raises UsageError.
+    scenarios. ``None`` stands for all requirements. If the list is empty, only the
+    spoken corpus is sent. Otherwise, ``speaks`` says whether the spoken corpus is sent
+    as well. Raises UsageError.
     """
     state = plugin.state
     if scenarios == []:
@@ -87,10 +88,10 @@ def load(plugin: RealtimePlugin) -> list[str]:
 
 
 def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
-    """Return lines about what tests that are not of the suite will send.
+    """Return lines about what the tests outside of the packaged suite will send.
 
-    There are no lines with ``-q``, and none if the audio or the corpus cannot be read;
-    the tests then say why.
+    With ``-q``, there are no lines. There are also no lines if the audio or the corpus
+    cannot be read, since the tests then report why.
     """
     if plugin.config.option.verbose < 0:
         return []

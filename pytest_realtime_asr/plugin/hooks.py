@@ -201,7 +201,7 @@ class RealtimePlugin:
         return self._end
 
     def _notes(self) -> list[str]:
-        """Return the lines to print at the end, also about reports not written."""
+        """Return the lines to print at the end, such as lines about missing reports."""
         if self.used_state is None:
             return []
         found = self.used_state.drain_notes()
@@ -368,7 +368,10 @@ class RealtimePlugin:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> None:
-        """Add the spoken corpus for a comparison if no test uses ``realtime``."""
+        """Add the spoken corpus if a comparison is asked for and no test measures.
+
+        A test measures if it uses the fixture ``realtime``.
+        """
         getoption = self.config.getoption
         asked = getoption("realtime_compare") or getoption("realtime_baseline_target")
         if not asked or session.testsfailed or _names_paths(self.config):
@@ -448,7 +451,7 @@ class RealtimePlugin:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Close and judge the sessions of a test while the test itself can still fail.
 
-        A failure in the teardown would be an error instead.
+        In the teardown, pytest would report a failure as an error.
         """
         try:
             result = yield
@@ -464,7 +467,7 @@ class RealtimePlugin:
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Judge the pools that end with this test, unless its call has judged them."""
+        """Judge the pools that end with this test and have not been judged yet."""
         last = nextitem is None
         if self.used_state is not None:
             self.used_state.note_end(item)

@@ -27,7 +27,7 @@ _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 
 
 class Decision(NamedTuple):
-    """Why a test that raised nothing fails, and why it is skipped.
+    """Why a test that raised no exception fails or is skipped all the same.
 
     Each of the two reasons is "" if it does not apply.
     """
@@ -61,7 +61,7 @@ class ItemJudge:
         self._judging.begin(item.nodeid)
 
     def passed(self, item: pytest.Item) -> Decision:
-        """Judge a test that raised nothing."""
+        """Judge a test that raised no exception."""
         # pytest reports an exception of a method of unittest.TestCase only later.
         if (kept := kept_exception(item)) is not None:
             self.raised(item, kept)

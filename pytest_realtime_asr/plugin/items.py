@@ -52,7 +52,8 @@ def terms(item: pytest.Item, state: State) -> Terms:
 def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> RunLimits:
     """Return the limits of the run that may judge a test.
 
-    A test of a requirement judges nothing else. A single session has no quantiles, and
+    A test of a requirement judges only the requirement, so no limits judge it. No
+    limits judge a test with a single session either: one session has no quantiles, and
     its word error rate proves nothing. The packaged test of the capacity has limits of
     its own.
     """
@@ -63,9 +64,9 @@ def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> Run
         return NO_LIMITS
     if one_session:
         state.note(
-            "--realtime-budget judges no test with the fixture utterance, since each "
-            'sends one utterance; give these tests a marker with over="module", or '
-            "send the whole corpus in one test"
+            "--realtime-budget judges no test with the fixture utterance, since such a "
+            "test sends only one utterance; give these tests a marker with "
+            'over="module", or send the whole corpus in one test'
         )
         return NO_LIMITS
     return limits

@@ -171,10 +171,11 @@ class Judging:
         return ledger
 
     def interrupt(self, reports: Iterable[Path]) -> None:
-        """End the running test after an interrupt, and keep the row of its utterances.
+        """End the running test after an interrupt, and keep its row of the final table.
 
-        Only the utterances and levels that ended before the interrupt count. Nothing is
-        judged. ``reports`` are the reports that have them.
+        The row counts only the utterances and levels that ended before the interrupt.
+        Nothing is judged. ``reports`` are the report files that contain these
+        utterances and levels; the row names them.
         """
         if (ledger := self.finish(interrupted=True)) is None:
             return
@@ -185,7 +186,8 @@ class Judging:
         ended = [several(count, noun) for noun, count in counts.items() if count]
         if not ended:
             return
-        found = f"interrupted: this is about the {' and '.join(ended)} that had ended"
+        what = " and ".join(ended)
+        found = f"interrupted: these results are of the {what} that had ended"
         if files := [os.path.relpath(each, self._origin) for each in reports]:
             found += f"; report: {', '.join(files)}"
         made = Results(test, takes, private=is_private(takes), levels=levels)
@@ -336,9 +338,10 @@ class Judging:
     def keep(self, test: str, trace: Trace) -> str:
         """Write a trace of a test to the disk, and return the path of the file.
 
-        Returns "" if the trace cannot be written. Each test has a separate folder for
-        the traces that this method writes. The name of a file has the utterance, if
-        audio was sent. A test that runs again replaces its traces.
+        Returns "" if the trace cannot be written. The traces that this method writes
+        are in a folder of their own for each test. If audio was sent, the name of the
+        file contains the name of the utterance. A test that runs again replaces its
+        traces.
         """
         try:
             if (folder := self._folder()) is None:
@@ -484,7 +487,8 @@ class Judging:
         """Return a violated requirement with the trace of its first violation.
 
         ``paths`` has the files of the traces that were written, by the label of the
-        transcription. A session without an utterance has no such file yet.
+        transcription. A session without an utterance has no such file yet, so its trace
+        is written now.
         """
         part = broken.violation.session
         if part is None:  # the frames of the session were dropped
@@ -497,7 +501,7 @@ class Judging:
 
 
 def _breaks(take: Transcription, broken: BrokenRule) -> bool:
-    """Return whether a session without kept frames violated the same requirement."""
+    """Return whether a session without stored frames violated the requirement."""
     id = broken.violation.requirement.id
     return take.kept is not None and any(
         each.requirement.id == id for each in take.violations
@@ -528,7 +532,7 @@ def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
 def _incomplete(ledger: Ledger) -> list[IncompleteLevel]:
     """Return a finding for each level of a test that did not run as planned.
 
-    The levels of a search are left out, since the search itself regards this.
+    The levels of a search are left out, since the search itself takes account of this.
     """
     own = [record.level for record in ledger.records if record.step is None]
     return [found for each in own if (found := incomplete(each)) is not None]
@@ -640,7 +644,7 @@ def _write(
 
 
 def _sent(trace: Trace) -> str:
-    """Return a dash and the utterance that was sent first; "" if none was sent."""
+    """Return a dash and the name of the first utterance sent; "" if none was sent."""
     spans = (record.span for record in trace.records)
     asset = next((span.asset for span in spans if span is not None), "")
     return f"-{_name(asset)}" if asset else ""

@@ -265,8 +265,8 @@ OPTIONS = (
     ),
     Option(
         "server-version",
-        "the server's version, whose requirements the suite judges (default: the "
-        "version that GET /version returns)",
+        "the version of the server; the suite judges the requirements of this version "
+        "(default: the version that GET /version returns)",
         metavar="VERSION",
     ),
     Option(
@@ -301,7 +301,8 @@ OPTIONS = (
     Option(
         "fuzz-seed",
         "the seed of the random sessions, so that two runs of the suite send the same "
-        "frames (default 1); random draws a new seed and reports it with a failure",
+        "frames (default 1); with the value random, each run draws a new seed and "
+        "reports it with a failure",
         "1",
         "N|random",
     ),
@@ -330,8 +331,8 @@ OPTIONS = (
     ),
     Option(
         "doctor",
-        "say what is known about the server, its models, the corpus and this machine "
-        "before audio is sent, and exit; the exit code is 1 if tests cannot run",
+        "show what is known about the server, its models, the corpus and this machine, "
+        "send no audio to the server, and exit; the exit code is 1 if tests cannot run",
         flag=True,
     ),
     Option(
@@ -342,9 +343,9 @@ OPTIONS = (
     ),
     Option(
         "metrics-name",
-        "the name that the server gives to one of its metrics: running, waiting, "
-        "kv_cache, sessions, all_sessions or memory; default: the names of the dialect "
-        "(repeatable)",
+        "NAME is a metric of a load test (running, waiting, kv_cache, sessions, "
+        "all_sessions or memory), and METRIC is the server's own name of it (default: "
+        "the names that the dialect states) (repeatable)",
         metavar="NAME=METRIC",
         many=True,
     ),
@@ -390,8 +391,8 @@ OPTIONS = (
     ),
     Option(
         "recover",
-        "the time to wait, at most once in a run, until a crashed server answers "
-        "again; the next test, scenario or utterance waits (default 60s)",
+        "the longest time to wait, once in a run, until a crashed server is back; "
+        "the next test, scenario or utterance starts after this wait (default 60s)",
         "60s",
         "TIME",
     ),
@@ -527,8 +528,8 @@ OPTIONS = (
     ),
     Option(
         "capacity-between",
-        "the smallest and the largest number of streams that --realtime-capacity tries "
-        "(default 1,500)",
+        "the smallest and the largest number of streams that --realtime-capacity "
+        "tries, separated by a comma (default 1,500)",
         "1,500",
         "LOW,HIGH",
     ),
@@ -540,8 +541,8 @@ OPTIONS = (
     ),
     Option(
         "capacity-confirm",
-        "the time for which the capacity that was found is held once more, to prove it "
-        "(default 5min)",
+        "the time for which the number of streams that the search has found is held "
+        "once more, to prove it (default 5min)",
         "5min",
         "TIME",
     ),
@@ -553,8 +554,8 @@ OPTIONS = (
     ),
     Option(
         "soak",
-        "run a packaged test for this time, such as 1h: sessions come and go, and "
-        "nothing at the server may grow",
+        "run the packaged soak test for this time, such as 1h: sessions come and go, "
+        "and the latency, losses, memory and open sessions of the server must not grow",
         metavar="TIME",
     ),
     Option(
@@ -577,7 +578,7 @@ OPTIONS = (
     Option(
         "compare",
         "compare the results of each test with those of the same test in this earlier "
-        "report (PATH.jsonl), or in the median of several (nights/*.jsonl) "
+        "report (PATH.jsonl), or with the median of several reports (nights/*.jsonl) "
         "(repeatable)",
         metavar="FILE",
         many=True,
@@ -585,8 +586,8 @@ OPTIONS = (
     Option(
         "compare-fail",
         "by how much a metric may get worse in a comparison before the test fails "
-        "(default final_from_commit:10%,wer:1pp); the value none shows the comparison "
-        "and fails no test",
+        "(default final_from_commit:10%,wer:1pp); with the value none, the comparison "
+        "is shown but fails no test",
         "final_from_commit:10%,wer:1pp",
         "METRIC:LIMIT[,...]|none",
     ),
@@ -632,8 +633,9 @@ OPTIONS = (
     ),
     Option(
         "utterances",
-        "list the utterances with errors of each test at the end of the run, with "
-        "their word errors and aligned texts, and count the others",
+        "at the end of the run, list those utterances of each test that have word "
+        "errors, with the errors and the aligned texts; the other utterances are only "
+        "counted",
         flag=True,
     ),
     Option(

@@ -127,7 +127,11 @@ def metrics_url(text: str) -> str:
 
 
 def metrics_name(text: str) -> tuple[Gauge, str]:
-    """Parse ``NAME=METRIC``; return ``NAME``, and the server's name for this metric."""
+    """Parse ``NAME=METRIC``, as in ``waiting=my_queue_length``, and return both parts.
+
+    ``NAME`` is this package's name of a metric, and ``METRIC`` the server's name of the
+    same metric.
+    """
     _check_metrics_library()
     name, _, metric = (part.strip() for part in text.partition("="))
     if name not in list(Gauge):
@@ -346,7 +350,7 @@ def between(text: str) -> tuple[int, int]:
     except InputError:
         raise ValueError(
             f"{text!r} is not the lowest and the highest number of streams, from 1 to "
-            f"{MOST_STREAMS}; write both, such as 1,500"
+            f"{MOST_STREAMS}; write both with a comma, as in 1,500 for 1 to 500"
         ) from None
 
 
@@ -375,7 +379,7 @@ def _number(text: str) -> float | str:
 def limits(texts: Iterable[str], origin: Path) -> RunLimits:
     """Return the limits in lists such as ``final_from_commit p95 <= 1s, wer <= 12%``.
 
-    A name of a file in place of a list is refused.
+    Raises ValueError also for the name of a file in place of a list.
     """
     texts = tuple(texts)
     for text in texts:
@@ -389,7 +393,10 @@ def limits(texts: Iterable[str], origin: Path) -> RunLimits:
 
 
 def capacity(texts: Iterable[str], origin: Path) -> RunLimits:
-    """Return limits as `limits` does; each must be one that a capacity can have."""
+    """Return the limits of a capacity search, from lists such as ``wer <= 12%``.
+
+    Raises ValueError also for a limit that a capacity search cannot judge.
+    """
     found = limits(texts, origin)
     if found:
         Held(found.budgets, found.thresholds).check()
@@ -397,7 +404,10 @@ def capacity(texts: Iterable[str], origin: Path) -> RunLimits:
 
 
 def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file.Value]:
-    """Return the limits of a file; a list of limits in place of a file is refused."""
+    """Return the limits in the file that ``text`` names.
+
+    Raises ValueError also for a list of limits in place of the name of a file.
+    """
     if _SIGNS.intersection(text) and not _is_file(origin / text):
         raise ValueError(
             f"{text!r} is not the name of a file; to write limits on the command line, "
@@ -407,14 +417,14 @@ def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file
 
 
 def margins(text: str) -> tuple[Margin, ...]:
-    """Return the margins of a comparison; there are none for ``none``."""
+    """Return the margins of a comparison; the text ``none`` gives no margins."""
     return () if text.strip() == "none" else parse_margins(text)
 
 
 def earlier_reports(text: str, origin: Path, own: Collection[Path]) -> list[Path]:
     """Return the files of earlier reports that a path or a pattern names.
 
-    The reports ``own``, which this run writes, do not match a pattern.
+    ``own`` are the reports that this run writes; a pattern never matches them.
     """
     path = origin / text
     if _is_file(path) or not glob.has_magic(text):
@@ -525,12 +535,13 @@ def perturbation(text: str) -> str:
 
 
 def junit(text: str) -> Detail:
-    """Parse what a file of JUnit XML contains: lean, full or strict."""
+    """Parse how much a file of JUnit XML contains: lean, full or strict."""
     try:
         return Detail(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no detail of JUnit XML; choose from {', '.join(Detail)}"
+            f"{text!r} is not known; choose the content of JUnit XML from "
+            f"{', '.join(Detail)}"
         ) from None
 
 

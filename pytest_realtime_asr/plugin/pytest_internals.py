@@ -43,18 +43,18 @@ def new_folder(config: pytest.Config) -> Path:
 
 
 def cache_folder(cache: pytest.Cache, name: str) -> Path:
-    """Return the folder that ``cache.mkdir(name)`` makes; nothing is made."""
+    """Return the folder that ``cache.mkdir(name)`` would make, without making it."""
     return cache._cachedir / cache._CACHE_PREFIX_DIRS / name
 
 
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
-    """Return a fixture's definitions that a test can see; the test uses the last."""
+    """Return all definitions of a fixture that a test can see, the used one last."""
     info = getattr(item, "_fixtureinfo", None)
     return tuple(info.name2fixturedefs.get(name, ())) if info else ()
 
 
 def fixtures_of_function(metafunc: pytest.Metafunc, name: str) -> tuple[Fixture, ...]:
-    """Return a fixture's definitions that a test function can see.
+    """Return all definitions of a fixture that a test function can see.
 
     This function is called during the collection.
     """
@@ -76,10 +76,10 @@ def kept_exception(item: pytest.Item) -> BaseException | None:
 
 
 def ini_file(folder: Path) -> tuple[Path, Collection[str]] | None:
-    """Return the ini file that pytest reads for the tests of a folder, and its options.
+    """Return the path of the ini file for the tests of a folder, and its option names.
 
-    Returns ``None`` if there is no ini file. Raises ValueError if a file cannot be
-    read.
+    Returns ``None`` if pytest reads no ini file there. Raises ValueError if a file
+    cannot be read.
     """
     for place in (folder, *folder.parents):
         for path in (place / name for name in _INI_FILES):

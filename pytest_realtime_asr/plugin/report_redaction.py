@@ -66,11 +66,9 @@ def lead(
 ) -> None:
     """Shorten a failure by this package to one line in the summary of pytest.
 
-    This line is the first line of the message.
-
-    Pytest puts the name of the exception before the message. Where the environment
-    variable ``CI`` is set, pytest prints all lines of the summary, although the failure
-    above it has them already. The report is changed in place.
+    The line is the first line of the message, without the name of the exception that
+    pytest puts before it. Otherwise, pytest would print the whole message a second time
+    if the environment variable ``CI`` is set. The report is changed in place.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if report.failed and raised is not None and crash is not None and is_ours(raised):
@@ -80,9 +78,10 @@ def lead(
 def only_sentence(
     raised: pytest.ExceptionInfo[BaseException] | None,
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return a failure without source text for `NotSent`; return others unchanged.
+    """Return a failure by `NotSent` without source lines, any other failure unchanged.
 
-    The limits are settings of the run, so lines of the test explain nothing.
+    The cause of `NotSent` is a limit in the options of the run, so the source lines of
+    the test would explain nothing.
     """
     if raised is None or not isinstance(raised.value, NotSent):
         return raised

@@ -32,9 +32,10 @@ def add_to_junit(config: pytest.Config, report: pytest.TestReport) -> None:
 class ServerOutput:
     """Adds the output of applications to the tests that caused it.
 
-    A test gets all output since the test before. The sessions of many scenarios run at
-    the same time. Therefore, the test of a requirement gets only the output of the
-    session that its finding is about, and the output that belongs to no session.
+    A test gets all output since the end of the test before. A test of a requirement is
+    an exception, since the sessions of many scenarios run at the same time. It gets
+    only the output of the session that its finding is about, and the output that
+    belongs to no session.
     """
 
     def __init__(self) -> None:

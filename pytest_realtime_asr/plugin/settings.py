@@ -64,9 +64,10 @@ class SettingError(InputError):
 class LimitConfig:
     """The limits by which tests are judged unless a marker sets others.
 
-    ``rules`` is the weakest level at which a violated requirement fails a test;
-    ``None`` if no requirement fails a test. ``named`` are the limits that a marker may
-    name. ``run`` are the limits of the run, for metrics that no marker limits.
+    ``rules`` is the weakest level at which a violated requirement fails a test; if it
+    is ``None``, no violated requirement fails a test. ``named`` are the limits that a
+    marker can use by their names. ``run`` are the limits of the run, for metrics that
+    no marker limits.
     """
 
     rules: Level | None = Level.MUST
@@ -366,7 +367,7 @@ def _session(given: _Values) -> SessionConfig:
 
 
 def _dialect(given: _Values, profile: str) -> str:
-    """Return the dialect with its profile, or `AUTO` if neither option names one.
+    """Return the dialect of the run, with its profile, or `AUTO` if none is named.
 
     Raises ValueError for an unknown profile.
     """
@@ -450,7 +451,7 @@ def _capacity(given: _Values) -> CapacityConfig:
         found = _positive(text)
         if found < hold + confirm:
             raise ValueError(
-                f"{text} is shorter than one level ({hold:g}s) and its confirmation "
+                f"{text} is shorter than one level ({hold:g}s) plus its confirmation "
                 f"({confirm:g}s); give a longer time"
             )
         return found

@@ -291,7 +291,7 @@ class State:
 
     @cached_property
     def identity(self) -> RunIdentity:
-        """Which run this is."""
+        """The identity of this run: its id, its folder, its servers and its labels."""
         target, baseline = self.settings.target, self.settings.comparison.target
         return RunIdentity(
             self.worker.run,
@@ -396,7 +396,7 @@ class State:
         return _corpus(self.settings.corpus, run.language, run.private, perturb)
 
     def show_start(self, item: pytest.Item) -> None:
-        """Show the progress when a test starts that gets one utterance."""
+        """Show the progress when a test that gets one utterance starts."""
         if self._progress is None or utterance(item) is None:
             return
         if self._tests is None:

@@ -1,4 +1,4 @@
-"""Collects the packaged tests: one for each requirement, and those that measure."""
+"""Collects the packaged tests: one for each requirement, and the tests that measure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def unasked(path: Path, options: RawOptions) -> bool:
 def add(config: pytest.Config, options: RawOptions) -> None:
     """Add the packaged tests that the options ask for to the paths to collect.
 
-    These tests replace pytest's default folders, but not paths on the command line. If
-    ``--realtime-budget`` alone asks for the spoken corpus, it is not collected beside
-    such paths: the limits judge the tests there.
+    If the command line names no paths, only the packaged tests are collected. If it
+    names paths, the packaged tests are collected as well, with one exception. The
+    spoken corpus is then left out if only ``--realtime-budget`` asks for it, since the
+    limits judge the tests at these paths.
     """
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     found: list[Path] = []
@@ -44,7 +45,7 @@ def add(config: pytest.Config, options: RawOptions) -> None:
 
 
 def speech(session: pytest.Session) -> list[pytest.Item]:
-    """Return the test of the spoken corpus, for a run that has collected its tests."""
+    """Return the test of the spoken corpus, to add it after the collection."""
     return list(session.genitems(module(SPEECH, session)))
 
 
@@ -61,8 +62,8 @@ def module(path: Path, parent: pytest.Collector) -> pytest.Module:
 def requirements(settings: Settings) -> tuple[Requirement, ...]:
     """Return the requirements that a run with these settings judges.
 
-    There is at least one. Raises LookupError for a dialect that is unknown or has none,
-    and ValueError if the pinned suite is for another dialect.
+    There is at least one. Raises LookupError for a dialect that is unknown or has no
+    requirements, and ValueError if the pinned suite is for another dialect.
     """
     return selection.judged(
         settings.dialect, level=settings.suite.level, pinned=settings.run.pinned
@@ -70,10 +71,7 @@ def requirements(settings: Settings) -> tuple[Requirement, ...]:
 
 
 def check_named(state: State) -> None:
-    """Refuse a dialect that the user names and the suite cannot judge.
-
-    Raises UsageError.
-    """
+    """Raise UsageError if the user names a dialect that the suite cannot judge."""
     if state.settings.dialect != AUTO:
         checked(state)
 

@@ -51,12 +51,12 @@ class Tally:
     """The pytest plugin that prints the test results of all workers.
 
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
-    does not run. ``end`` returns the object that makes the tables and reports, and
-    ``used`` whether a test of this process used the plugin.
-    ``measures`` returns whether the run has begun to run tests that measure.
-    ``notes`` returns the lines that this process prints at the end, ``output`` the
-    output of the applications under test that belongs to no test, and ``audio`` the
-    line about the audio that the run has sent.
+    does not run. ``end`` returns the object that makes the tables and reports. ``used``
+    returns whether a test of this process used the plugin. ``measures`` returns whether
+    the run has begun to run tests that measure. ``notes`` returns the lines that this
+    process prints at the end. ``output`` returns what the applications under test
+    printed outside of all tests. ``audio`` returns the line about the audio that the
+    run has sent.
     """
 
     def __init__(

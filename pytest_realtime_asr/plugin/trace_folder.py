@@ -1,4 +1,4 @@
-"""The folder for the traces of tests that fail; it holds only those of one run."""
+"""The folder for the traces of tests that fail; it has the traces of one run only."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _CONTENT = (
 class TraceFolder:
     """A folder that the plugin makes when it keeps the first trace of a run.
 
-    A folder that holds files and was not made by the plugin is never used, since each
-    run removes the traces of the run before. ``cache`` is pytest's cache if the folder
-    belongs to it.
+    Each run removes the traces of the run before. Therefore, the plugin never uses a
+    folder that contains files, unless the plugin itself made this folder. ``cache`` is
+    pytest's cache if the folder belongs to it.
     """
 
     def __init__(self, path: Path, *, cache: pytest.Cache | None = None) -> None:
@@ -41,8 +41,8 @@ class TraceFolder:
             raise ValueError(f"{self.path} is a file; name a folder")
         if not self._is_ours:
             raise ValueError(
-                f"{self.path} holds other files, and a run removes the traces of the "
-                "run before; name another folder with --realtime-traces=DIR"
+                f"{self.path} contains other files, which a run must not remove with "
+                "earlier traces; name another folder with --realtime-traces=DIR"
             )
 
     def clear(self) -> None:
@@ -77,8 +77,8 @@ class TraceFolder:
 def trace_folder(config: pytest.Config, settings: Settings) -> TraceFolder | None:
     """Return the folder for traces; ``None`` if no traces are kept.
 
-    It is the folder that the user named, or is beside the first report, or in pytest's
-    cache.
+    If the user named no folder, the folder is beside the first report. Without a
+    report, it is in pytest's cache.
     """
     if settings.traces is not None:
         return TraceFolder(settings.traces)

@@ -1,4 +1,4 @@
-"""How far the run has come with the tests that get one utterance each."""
+"""The progress of a run in the tests that get one utterance each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def utterance(item: pytest.Item) -> Utterance | None:
 class UtteranceProgress:
     """The progress of the tests of a run that get one utterance each.
 
-    The time begins with this object. ``servers`` is the number of servers that get each
-    utterance.
+    The elapsed time counts from the creation of this object. ``servers`` is the number
+    of servers that get each utterance.
     """
 
     def __init__(

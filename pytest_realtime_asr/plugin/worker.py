@@ -16,19 +16,23 @@ MEASURES = "measures"
 
 
 def run_id(config: pytest.Config) -> str:
-    """Return the id of the run: that of the controller, or one that is made once."""
+    """Return the id of the run.
+
+    A worker of xdist gets the id from its controller. Any other process makes the id at
+    the first call.
+    """
     given: Mapping[str, Any] = getattr(config, "workerinput", {})
     return given.get("realtime_run") or config.stash.setdefault(_RUN, new_id())
 
 
 class Worker:
-    """The values from the controller; they are empty in any process but a worker.
+    """The values that a worker of xdist gets from its controller.
 
-    The object is true in a worker, otherwise false. ``folder`` is the folder that all
-    workers share. ``run`` is the id of the run. ``distribution`` is the value of
-    xdist's ``--dist``. ``fakes`` maps targets to the URLs of the servers that the
-    controller started, and ``discovered`` maps targets to the dialects that the
-    controller detected.
+    In a worker, the object is true. In any other process, it is false, and it has no
+    values except ``run``, the id of the run. ``folder`` is the folder that all workers
+    share. ``distribution`` is the value of xdist's ``--dist``. ``fakes`` maps targets
+    to the URLs of the servers that the controller started. ``discovered`` maps targets
+    to the dialects that the controller detected.
     """
 
     def __init__(self, config: pytest.Config) -> None:

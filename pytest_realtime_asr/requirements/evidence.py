@@ -75,7 +75,7 @@ class SessionFinding:
 
     ``script`` is a test that repeats the session. ``flaky`` says that the script does
     not always fail. ``moves`` are the moves of the script that the order does not
-    allow, each as a pair of the state in which the move was made and the move. An
+    allow. Each is a pair: the state in which the move was made, then the move. An
     ``excused`` failure already violates another requirement, so it is not a violation
     by itself.
     """

@@ -22,8 +22,8 @@ def distinct(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
 def described(sessions: Sequence[Sequence[Flaw]]) -> str:
     """Return a sentence for each distinct flaw of several sessions.
 
-    The sentence has the number of sessions with this flaw, if there are several
-    sessions. Each session gives its distinct flaws.
+    ``sessions`` has the distinct flaws of each session. If there are several sessions,
+    the sentence says how many of them have the flaw.
     """
     every = [flaw for flaws in sessions for flaw in flaws]
     counts = Counter(flaw.subject for flaw in every)

@@ -192,9 +192,9 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """Return the requirements, with level INFO for each that is listed for this server.
+    """Return the requirements; those that are listed for this server get level INFO.
 
-    The title of a listed requirement then includes its entry.
+    The entry of a listed requirement is added to its title.
     """
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(

@@ -2,11 +2,11 @@
 
 A server that loses one utterance in ten by chance loses utterances in many scenarios.
 Such a run shows how often the server loses utterances, but nothing about the subject of
-each scenario. A role therefore has too many losses only if its losses are too many for
-the rate in all other roles. The test is Fisher's exact test, which takes into account
-that this rate is only estimated. Holm's method corrects for the number of roles. The
-number of requirements is not corrected for, since requirements on the same sessions
-share their losses.
+each scenario. So a role has too many losses only if the rate of losses in all other
+roles does not explain its losses. The test is Fisher's exact test, which takes into
+account that this rate is only estimated. Holm's method corrects for the number of
+roles. There is no correction for the number of requirements, since requirements on the
+same sessions share their losses.
 
 - If no other role has a loss, one loss of a role is too many.
 - One lost utterance does not show whether its scenario is the cause, or a rate of 10 %
@@ -114,7 +114,7 @@ def _count(part: Part) -> tuple[int, int]:
 
 
 def _lost(part: Part) -> list[Utterance]:
-    """Return the counted utterances of a session without a final."""
+    """Return the utterances of a session that count and have no final."""
     return [
         utterance
         for item, utterance in _counted(part).items()

@@ -109,9 +109,9 @@ class PossibleStates:
     """The states in which one side of a session may be, computed move by move.
 
     Each state is stored with the number of moves that this side had received when it
-    entered the state. If a move is repeated in a row, such as a piece of audio, only
-    its first `_COUNTED_IN_A_ROW` occurrences are counted: a side that may have received
-    so many may have received any number.
+    entered the state. If the same move comes several times in a row, such as a piece of
+    audio, only the first `_COUNTED_IN_A_ROW` of these moves are counted. A side that
+    may have received this many is assumed to have received any larger number as well.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:

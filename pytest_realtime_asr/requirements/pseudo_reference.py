@@ -7,8 +7,8 @@ texts that is nearest to all of them. The *own variation* (``noise``) is the dis
 in words, from the pseudo-reference to the one of these texts that is farthest from it.
 Another text differs from the pseudo-reference only if its distance exceeds the own
 variation by more than 5 % of the words (at least one word). A single text may differ by
-chance. So a check that sends a clip several times under its condition is violated only
-if two thirds of these texts differ.
+chance. So a check that sends a clip several times under another condition is violated
+only if two thirds of these texts differ.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class SoloTranscript:
     """The server's own text of a clip sent alone, and how much its repeats differ.
 
     ``repeats`` are the texts of all sessions in which the clip was sent alone.
-    ``noise`` is the own variation. It and ``words`` are numbers of words (of
-    characters, in writing systems without spaces).
+    ``noise`` is the own variation. Both ``noise`` and ``words`` are numbers of words,
+    or of characters in writing systems without spaces.
     """
 
     utterance: Utterance
@@ -109,9 +109,9 @@ def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscr
 
 
 def not_random(wrong: int, repeats: int) -> bool:
-    """Return whether so many wrong texts of ``repeats`` texts are more than chance.
+    """Return whether ``wrong`` of ``repeats`` texts are too many to be due to chance.
 
-    They are if at least two thirds of the texts, and at least two, are wrong.
+    This is so if at least two thirds of the texts, and at least two texts, are wrong.
     """
     return wrong >= 2 and 3 * wrong >= 2 * repeats
 

@@ -67,10 +67,10 @@ class Documented(Protocol):
 def fields_by_requirement(
     ids: Mapping[tuple[str, str], str],
 ) -> Mapping[str, tuple[Field, ...]]:
-    """Return the fields that each requirement is about, by its id.
+    """Return the fields that each requirement is about, by the id of the requirement.
 
-    ``ids`` has the ids of requirements, separated by spaces, by the type of an event
-    and the path to one of its fields.
+    A key of ``ids`` is the type of an event and the path to one of its fields. The
+    value has the ids of the requirements on this field, separated by spaces.
     """
     found: dict[str, tuple[Field, ...]] = {}
     for (event, path), names in ids.items():

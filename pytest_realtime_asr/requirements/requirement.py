@@ -89,7 +89,10 @@ Check = Callable[[Evidence], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A check that demands errors with one of ``codes``, or with any code if empty."""
+    """A check that demands errors with one of ``codes``.
+
+    If ``codes`` is empty, an error may have any code.
+    """
 
     check: Check
     codes: tuple[str, ...]
@@ -123,13 +126,13 @@ class Requirement:
     """One statement about the protocol, with its check and its proof.
 
     ``clause`` names the document or the bug reports behind the requirement. ``binds``
-    is the side that must meet the requirement. The requirement applies to versions from
-    ``since`` on, before ``until``. ``scenarios`` provide its evidence. A ``passive``
-    requirement is also checked on every session of every test. A requirement on the
-    ``whole_run`` is checked on all sessions of the suite. ``proof`` names faults of
-    the fake server for which the check must fail; the self-test covers only
-    requirements with a proof. A shared requirement makes sense only for a protocol with
-    the capabilities that it ``needs``.
+    is the side that must meet the requirement. The requirement applies to the versions
+    from ``since`` on that come before ``until``. ``scenarios`` provide the evidence for
+    the requirement. A ``passive`` requirement is also checked on every session of every
+    test. A requirement on the ``whole_run`` is checked on all sessions of the suite.
+    ``proof`` names faults of the fake server for which the check must fail; the
+    self-test covers only requirements with a proof. ``needs`` has the capabilities
+    without which the requirement makes no sense for a protocol.
     """
 
     id: str
@@ -162,7 +165,7 @@ class Requirement:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of errors one of which the check demands; empty for any code."""
+        """The codes that the check allows for an error; empty if it allows any code."""
         return self.check.codes if isinstance(self.check, Coded) else ()
 
     @property
@@ -176,10 +179,13 @@ class Requirement:
 def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     """Return a check that applies a check of one session to all sessions.
 
-    The outcome is the first violation if there is any, with the flaws of all sessions;
-    otherwise satisfied if any session satisfies the check, and undecided if none does.
-    If all frames that violate the check have missing or wrong fields, the outcome is a
-    violation if ``of_fields`` is true, and undecided if it is false.
+    If a session violates the check, the outcome is the first violation, and its message
+    has the flaws of all sessions. Otherwise it is satisfied if any session satisfies
+    the check, and undecided if none does.
+
+    ``of_fields`` matters if all frames that violate the check have missing or wrong
+    fields. The outcome is then a violation if ``of_fields`` is true, and undecided if
+    it is false.
     """
 
     def check_all(evidence: Evidence) -> Outcome:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 class Misuse:
     """Invalid frames; a server should answer each frame with an error, and survive it.
 
-    The frames are sent by hand, one after the other: after the set-up of the session if
-    ``configured``, and in the middle of an utterance if ``speaking``.
+    The frames are sent one after the other. They are sent after the set-up of the
+    session if ``configured`` is true, and in the middle of an utterance if ``speaking``
+    is true.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A step that sends frames by hand; ``answer`` is the event type of each answer.
+    """A step that sends hand-written frames; ``answer`` is the type of each answer.
 
     After each frame, the client waits for the answer, at most for the time in which a
     refusal must come. If ``answer`` is ``None``, the client does not wait.

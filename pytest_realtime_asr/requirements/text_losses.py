@@ -41,10 +41,10 @@ class Take:
     """One text of a clip, compared with the reference transcript of the clip.
 
     ``kept`` says for each word of the reference whether the text has a word in its
-    place, the same or another. ``errors`` is the number of errors. ``text`` is the text
-    itself, and ``said`` the reference. ``source`` is the index of the session of the
-    text. If most words of the text are wrong, the place of the missing words is not
-    known, and ``placed`` is false.
+    place, either the same or another word. ``errors`` is the number of errors. ``text``
+    is the text itself, and ``said`` the reference. ``source`` is the index of the
+    session of the text. If most words of the text are wrong, the place of the missing
+    words is not known, and ``placed`` is false.
     """
 
     clip: str
@@ -122,11 +122,12 @@ class LongTake:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The result of a test: its p-value, and words lost in ``lost`` of ``of`` places.
+    """The result of a test, which found words lost in ``lost`` of ``of`` places.
 
-    For a comparison of two conditions, ``gained`` is the number of clips that have
-    fewer errors instead of more. ``example`` is a take that shows the loss. ``times``
-    are the times in s at which words were lost in long utterances.
+    ``p`` is the p-value of the test. For a comparison of two conditions, ``gained`` is
+    the number of clips that have fewer errors instead of more. ``example`` is a take
+    that shows the loss. ``times`` are the times in s at which words were lost in long
+    utterances.
     """
 
     p: float
@@ -143,8 +144,9 @@ class Tested:
 def at_word(takes: Iterable[Take], place: int) -> Tested:
     """Test whether the word at index ``place`` is missing more often than other words.
 
-    A clip may have several takes: the test compares the numbers of takes in which each
-    of its words is missing. A clip has lost the word if half of its takes lack it.
+    A clip may have several takes. For each word of the clip, the test counts the takes
+    in which the word is missing, and compares these counts. A clip has lost the word if
+    at least half of its takes lack it.
     """
     by_clip: defaultdict[str, list[Take]] = defaultdict(list)
     for take in takes:
@@ -167,7 +169,7 @@ def at_word(takes: Iterable[Take], place: int) -> Tested:
 
 
 def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
-    """Test whether words at multiples of ``period`` s are missing more than others.
+    """Test whether more words are missing at multiples of ``period`` s than elsewhere.
 
     At most one word of each clip is used. Clips after the last clip that is not lost
     are left out.
@@ -213,9 +215,9 @@ def after_a_time(longs: Sequence[LongTake]) -> Tested:
 
 
 def _at_the_end(count: int, lost: int) -> list[float]:
-    """Return a list of probabilities: that exactly 0, 1, ... clips at the end are lost.
+    """Return the probabilities that exactly 0, 1, ... clips at the end are lost.
 
-    In total, ``lost`` of the ``count`` clips are lost.
+    In total, ``lost`` of the ``count`` clips of an utterance are lost.
     """
     whole = comb(count, lost)
     reached = [comb(count - end, lost - end) / whole for end in range(lost + 1)]
@@ -226,10 +228,10 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
     """Test whether runs of words are missing within long utterances.
 
     ``others`` are other texts of the same clips. Clips after the last clip that is not
-    lost are left out. Several tests are made: one of the whole long utterances, and one
-    at 1 s, 2 s and so on, as far as at least `LEAST_DIFFERENT` utterances are this
-    long. The p-value of the result is the least p-value, multiplied by the number of
-    tests (Bonferroni).
+    lost are left out. Several tests are made. The first test uses all clips of the long
+    utterances. Each other test uses the clips at one time (1 s, 2 s and so on), as long
+    as at least `LEAST_DIFFERENT` utterances last until this time. The p-value of the
+    result is the least p-value, multiplied by the number of tests (Bonferroni).
     """
     alone: list[_Timed] = [(take, ()) for take in others if take.placed]
     longs = list(filter(_is_placed, longs))
@@ -281,10 +283,10 @@ def _holes(here: Iterable[_Timed], elsewhere: Iterable[_Timed]) -> Tested:
 
 
 def _drawn(here: int, holes: int, elsewhere: int) -> list[float]:
-    """Return a list of probabilities: that 0, 1, ... texts of a group have a hole.
+    """Return the probabilities that exactly 0, 1, ... texts of a group have a hole.
 
-    The group has ``here`` texts, and there are ``elsewhere`` other texts. ``holes`` of
-    all these texts have a hole (hypergeometric).
+    The group has ``here`` texts. There are ``elsewhere`` other texts. In total,
+    ``holes`` of all these texts have a hole, each equally likely (hypergeometric).
     """
     whole = comb(here + elsewhere, holes)
     return [

@@ -42,7 +42,7 @@ class Violation:
 
 
 def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation, ...]:
-    """Return the violations in a session by the side that did not record the session.
+    """Return the violations of the side that did not record this session.
 
     Only passive requirements are checked, in the given order. If texts are private, a
     placeholder replaces each message.

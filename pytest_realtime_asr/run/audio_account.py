@@ -34,7 +34,7 @@ class AudioLimit(NotSent):
 
 
 class _Entry(msgspec.Struct):
-    """What one process has sent and has reserved, in s."""
+    """The audio in s that one process has sent, and the audio that it has reserved."""
 
     sent: float
     reserved: float
@@ -42,7 +42,7 @@ class _Entry(msgspec.Struct):
 
 @dataclass(eq=False)
 class Reservation:
-    """Audio of at most ``seconds`` s to send; ``meter`` counts what was sent of it."""
+    """At most ``seconds`` s of audio to send; ``meter`` counts the part sent so far."""
 
     seconds: float
     meter: Meter = field(repr=False)
@@ -54,10 +54,10 @@ class Reservation:
 
 
 class AudioAccount:
-    """The audio of a run in s, and its ``limit``; ``None`` for no limit.
+    """Counts the audio of a run in s, up to ``limit`` s.
 
-    ``shared`` is a folder that all workers of the run can access, ``None`` for a single
-    process.
+    ``limit`` is ``None`` if there is no limit. ``shared`` is a folder that all workers
+    of the run can access, ``None`` for a single process.
     """
 
     def __init__(self, limit: float | None = None, shared: Path | None = None) -> None:
@@ -94,7 +94,7 @@ class AudioAccount:
             return self._used()
 
     def release(self, reservation: Reservation) -> None:
-        """End a reservation: what was not sent may be reserved again."""
+        """End a reservation, so that the part not sent can be reserved again."""
         with self._alone():
             self._open.remove(reservation)
             self._write()

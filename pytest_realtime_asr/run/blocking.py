@@ -1,4 +1,4 @@
-"""How a test waits for what runs on the event loop of the run, or in a thread."""
+"""Functions with which a test waits for work on the event loop or in a thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def checked(make: Callable[[], T]) -> T:
-    """Return what a function makes of the arguments that a test gives.
+    """Call ``make``, which checks the arguments that a test gives; return its result.
 
     ValueError and `Ended` are raised without the internal frames of their tracebacks.
     """

@@ -3,8 +3,8 @@
 The fake server has a separate process and answers after known delays. The times that an
 ideal client would have measured follow from these delays and from the audio's schedule.
 Every latency is computed twice, from the measured and from the ideal times. The
-difference is the client's own error. The error includes the load of the machine: it
-holds for one machine at one time, not for the program in general.
+difference is the client's own error. The load of the machine is part of the error, so
+the error is valid only for one machine at one time.
 """
 
 from __future__ import annotations
@@ -140,7 +140,10 @@ def converse(
 
 
 def errors(sessions: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
-    """Return the client's error in each latency whose start instant is in the audio."""
+    """Return the client's own error in each latency, by the name of the latency.
+
+    A latency is left out if no session has both a measured and an ideal value of it.
+    """
     found: dict[str, list[float]] = {}
     for timeline, utterance in sessions:
         measured = measure(timeline, utterance)

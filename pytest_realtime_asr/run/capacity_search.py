@@ -126,7 +126,10 @@ class CapacitySearch:
     # What `load.capacity_run.Server` needs:
 
     def run(self, load: Load, *, number: int) -> Level:
-        """Run a level whose sessions count for no limit of the test."""
+        """Run a level whose sessions do not count for the limits of the test.
+
+        ``number`` is not used, since the ledger of the test numbers the levels.
+        """
         return self._generator.run(load, purpose=Purpose.SEARCH)
 
     def ready(self) -> bool:

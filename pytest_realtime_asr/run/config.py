@@ -75,15 +75,19 @@ class ServerConfig:
     """How the servers of a run are reached, probed and warmed up.
 
     ``wait`` is the time in seconds to wait for a server that is still loading, and
-    ``recover`` the time to wait for a server whose sessions failed. ``max_message`` is
-    in bytes. ``warmup`` is the number of warm-up sessions; ``None`` runs as many as the
-    server needs. ``version`` replaces the version that the server reports. ``key`` and
-    the values of ``headers`` are secret, and the URL of a ``proxy`` may contain a
-    password. ``key_command`` are the words of a command that prints the key, in place
-    of ``key``. ``key_source`` names the option or the environment variable that has the
-    key, "" if there is no key. ``metrics_url`` is where the server shows its own
-    metrics; if it is ``None``, they are at ``/metrics``. ``metrics_names`` replace the
-    names that the dialect states for them.
+    ``recover`` the time in seconds to wait for a server whose sessions failed.
+    ``max_message`` is in bytes. ``warmup`` is the number of warm-up sessions; ``None``
+    runs as many as the server needs. ``version`` replaces the version that the server
+    reports.
+
+    ``key`` and the values of ``headers`` are secret, and the URL of a ``proxy`` may
+    contain a password. ``key_command`` has the words of a command that prints the key,
+    for use in place of ``key``. ``key_source`` is the name of the option or environment
+    variable that has the key, "" if there is no key.
+
+    ``metrics_url`` is where the server shows its own metrics; if it is ``None``, they
+    are at ``/metrics``. ``metrics_names`` replace the names that the dialect states for
+    these metrics.
     """
 
     key: str = field(default="", repr=False)
@@ -157,9 +161,10 @@ def time_limits(timeout: float, *, most: float = math.inf, wait: float = 0.0) ->
     """Return the time limits of a session.
 
     ``timeout`` is the idle timeout in seconds. ``wait`` is the time in seconds that a
-    server may take to start: the connection, the first event and the final may come
-    that late. The idle timeout and the time beyond the audio are at most ``most``
-    seconds; the waits for the connection and the first event are not shortened.
+    server may take to start; the session waits at least this long for the connection,
+    the first event and the final. ``most`` is an upper limit in seconds for the idle
+    timeout, and for the time that the session may take beyond its audio. ``most`` does
+    not shorten the waits for the connection and the first event.
     """
     return Limits(
         connect=max(_OPENING, wait),

@@ -22,7 +22,8 @@ from pytest_realtime_asr.trace.records import Record, Sender, content
 class Diagnosis:
     """What was found about a target, step by step.
 
-    A step that failed holds the error, and a step that was not tried is ``None``.
+    The field of a step that failed is the error; the field of a step that was not tried
+    is ``None``.
 
     - ``health`` is the time in ms until the server answered ``GET /health``.
     - ``dialect`` is the name of the dialect. ``found`` says how it was detected, and is
@@ -98,7 +99,9 @@ def _met(
 ) -> tuple[Contact | Unreachable, str]:
     """Return what a connection shows, and the type of its first event.
 
-    A server that does not begin as the dialect prescribes is an error.
+    If the server does not begin as the dialect prescribes, an error is returned in
+    place of what the connection shows. The type is "" if there is no first event or an
+    error.
     """
     run.progress("opening a connection")
     try:
@@ -117,7 +120,10 @@ def _met(
     if dialect.greets(record) or not greets:
         return found, dialect.parse(record).move
     sent = shortened(run.redactor.clean(str(found.first)), SHOWN)
-    what = f"{where}: the first event was {sent!r}, which {name} does not send first"
+    what = (
+        f"{where}: the first event was {sent!r}, which a server of the dialect {name} "
+        "does not send first"
+    )
     if names := greetings.greeted(record):
         what += f"; use --realtime-dialect={names[0]}"
     return Unreachable(what), ""

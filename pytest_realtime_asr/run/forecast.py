@@ -29,17 +29,24 @@ def audio_seconds(clips: Sequence[Utterance]) -> float:
 
 
 def session_seconds(audio: float, sessions: int, *, pace: float) -> float:
-    """Return about how many s sessions with ``audio`` s take, one after the other."""
+    """Return about how long sessions take one after the other, in s.
+
+    ``audio`` is the length of the audio of all ``sessions`` in s.
+    """
     return (audio / pace if pace else 0.0) + BESIDE_AUDIO * sessions
 
 
 def warm_ups(sessions: int | None) -> int:
-    """Return the number of warm-up sessions; ``None`` runs as many as are needed."""
+    """Return how many warm-up sessions to expect.
+
+    ``sessions`` is the number that the user asked for, or ``None`` for as many as the
+    server needs.
+    """
     return WARM_UP if sessions is None else sessions
 
 
 def shortest(corpus: Iterable[Utterance]) -> float:
-    """Return the length in s of the clip of the warm-up, the shortest one.
+    """Return the length in s of the shortest clip, which the warm-up sends.
 
     Only the first clips of a large corpus are looked at. Raises AudioError.
     """

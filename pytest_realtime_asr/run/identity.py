@@ -30,9 +30,10 @@ def new_id(now: datetime | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The commit of the tests; ``dirty`` if files that git knows were changed since.
+    """The commit of the tests.
 
     ``id`` is empty if the tests are in no git repository, or git is not installed.
+    ``dirty`` says that files that git tracks were changed since the commit.
     """
 
     id: str = ""
@@ -41,7 +42,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Which run this is; all workers of a run have the same ``id``.
+    """The identity of a run; all workers of the run have the same ``id``.
 
     ``folder`` is the folder of the tests. ``target`` and ``baseline`` are the servers
     as the user named them, without secrets, or empty. ``calibration`` is the client's

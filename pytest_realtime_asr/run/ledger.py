@@ -82,7 +82,7 @@ class Ledger:
         return tuple(self.ended[place] for place in sorted(self.ended))
 
     def begin(self, begun: Begun) -> int:
-        """Record that an utterance begins, and return its place.
+        """Record that an utterance begins; return its number in the test, from 0.
 
         Raises `Ended` if the test has ended.
         """
@@ -92,14 +92,20 @@ class Ledger:
         return place
 
     def add(self) -> int:
-        """Return the place of an utterance whose session runs in another process."""
+        """Return the number in the test of an utterance that another process sends.
+
+        The utterances of a test are numbered from 0 in the order in which they begin.
+        """
         with self._adding:
             place = self.begun
             self.begun += 1
         return place
 
     def end(self, place: int, take: Transcription) -> None:
-        """Record the result of the utterance that began at this place."""
+        """Record the result of an utterance.
+
+        ``place`` is the number of the utterance in the test, from 0.
+        """
         self.ended[place] = take
         self.open.pop(place, None)
 
@@ -111,8 +117,8 @@ class Ledger:
     def end_level(self, record: LevelRecord) -> None:
         """Record a level of load that has ended.
 
-        Only the end of a level shows which sessions were the worst. Their traces are
-        added to the transcriptions of the test.
+        Only the end of a level shows which of its sessions were the worst. The traces
+        of these sessions are now added to their transcriptions in the test.
         """
         self.records.append(record)
         rows = record.level.rows
@@ -145,10 +151,12 @@ class Ledger:
 
     @property
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
-        """Yield the ended utterances that budgets count, each with its place.
+        """Yield the ended utterances that budgets count, each with its number.
 
-        These are the utterances with `Purpose.TEST`. The iteration stops before the
-        first such utterance that has not ended.
+        Budgets count the utterances with `Purpose.TEST`. The numbers begin at 0 and
+        count all utterances of the test, in the order in which they began. The
+        iteration stops before the first utterance with `Purpose.TEST` that has not
+        ended.
         """
         for place in range(self.begun):
             begun = self.open.get(place)
@@ -162,8 +170,8 @@ class Ledger:
     def violations(self) -> tuple[Violation, ...]:
         """The violations by the servers in all sessions of the test.
 
-        A recording that has not changed since the end of its last utterance is not
-        checked again.
+        A session is checked again only if its recording has changed since the end of
+        its last utterance.
         """
         known = {id(take.recording): take for take in self.ended.values()}
         found: list[Violation] = []

@@ -48,7 +48,7 @@ _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a wo
 
 
 class _Relay(Meter):
-    """Passes audio on to the meter of the level that runs."""
+    """Counts the audio sent, and adds it also to the meter of the level that runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class _Relay(Meter):
 class LoadGenerator:
     """Runs levels of load for one test.
 
-    The ``corpus`` gives the clips; of a large corpus, a random part is drawn with
-    ``seed``. ``terms`` are those of the test. Raises ValueError if the corpus is empty.
+    ``corpus`` gives the clips; of a large corpus, a random part is drawn with ``seed``.
+    ``terms`` are the terms of the test. Raises ValueError if the corpus is empty.
     """
 
     def __init__(
@@ -98,9 +98,10 @@ class LoadGenerator:
         return self._clips
 
     def runner(self) -> Runner:
-        """Return what runs the levels; its rows are recorded in the ledger.
+        """Return the runner of the levels, which records its rows in the ledger.
 
-        All levels have the same one, so that the clips are sent without load only once.
+        All levels have the same runner. Therefore, the clips are sent without load only
+        once.
         """
         self._relay.meter = self._meter
         if self._runner is not None:
@@ -127,7 +128,7 @@ class LoadGenerator:
 
     @contextmanager
     def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
-        """Reserve the audio that levels send at most, for a block that runs them.
+        """Reserve the audio that levels send at most, while a block runs these levels.
 
         Raises `AudioLimit`.
         """
@@ -150,12 +151,13 @@ class LoadGenerator:
                 self._meter = before
 
     def level(self, load: Load, *, compared: bool = True) -> Level:
-        """Run and record one level.
+        """Run one level and record it.
 
-        The sessions of its steady part are judged as sessions of the test. ``compared``
-        is as in `Runner.run`. Blocks, so never call this method on the event loop.
-        Raises `AudioLimit`, and `LoadRefused` if the options of the run do not allow
-        the load.
+        The sessions of its steady part are judged as sessions of the test. If
+        ``compared`` is true, the clips are sent alone before the first such level, to
+        compare their texts with and without load. Blocks, so never call this method on
+        the event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the run
+        do not allow the load.
         """
         self.refuse(self.cost(load))
         if compared:  # the check would take the other sessions of a soak for strangers'
@@ -165,9 +167,10 @@ class LoadGenerator:
         return level
 
     def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
-        """Run one level; the sessions of its steady part have this purpose.
+        """Run one level; the sessions of its steady part have the purpose ``purpose``.
 
-        The load and what is raised are as in `level`.
+        If ``compared`` is true, the clips are sent alone before the first such level.
+        Blocks, so never call this method on the event loop. Raises `AudioLimit`.
         """
         load = replace(load, most_errors=self._run.config.load.most_errors)
         self._run.take_turn(self._ledger)
@@ -189,9 +192,10 @@ class LoadGenerator:
     ) -> None:
         """Record a level that has ended.
 
-        Warn if the server seems to limit the number of sessions.
-
-        ``decision`` and ``step`` are as in `LevelRecord`.
+        ``decision`` is the decision on the limits of the test, ``None`` if a level can
+        decide none of them. ``step`` is the step of the capacity search, ``None``
+        outside of a search. The user is warned if the server seems to limit the number
+        of sessions.
         """
         budgets = () if self._terms is None else self._terms.budgets
         alone, limits = solo(level.alone, self._clips), limits_of(budgets)
@@ -207,8 +211,8 @@ class LoadGenerator:
     def _decision(self, level: Level) -> Decision | None:
         """Return the decision on those limits of the test that a level can decide.
 
-        Returns ``None`` if there are none. The verdicts at the end of the test do not
-        depend on it.
+        Returns ``None`` if there are no such limits. The verdicts at the end of the
+        test do not depend on this decision.
         """
         budgets = () if self._terms is None else self._terms.budgets
         thresholds = () if self._terms is None else self._terms.thresholds
@@ -221,14 +225,15 @@ class LoadGenerator:
             return None
 
     def cost(self, load: Load) -> LoadCost:
-        """Return the cost of a level, and of its clips without load."""
+        """Return the cost of a level, and of sending its clips alone."""
         lengths = [each.duration for each in self._clips.values()]
         return alone_cost(lengths) + level_cost(load, lengths)
 
     def refuse(self, cost: LoadCost, *, whole: bool = True) -> None:
         """Raise `LoadRefused` if the options of the run do not allow a load.
 
-        ``whole`` says that the load needs all the audio that ``cost`` states.
+        ``whole`` says that the load needs all the audio that ``cost`` states;
+        otherwise, the load may end earlier.
         """
         load_preflight.refuse(self._run, self._plan, cost, whole=whole)
 
@@ -278,9 +283,9 @@ def _audio(load: Load, lengths: Sequence[float]) -> float:
 
 
 def _drawn(clips: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """Return random clips of at most `MOST_CLIPS` s in all, but at least one clip.
+    """Return random clips, with at most `MOST_CLIPS` s of audio, but at least one clip.
 
-    They are in the order of the corpus.
+    The clips are in the order of the corpus.
     """
     order = random.Random(seed).sample(range(len(clips)), len(clips))
     drawn: list[int] = []

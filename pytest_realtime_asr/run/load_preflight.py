@@ -23,8 +23,9 @@ class LoadRefused(NotSent):
 def findings(
     run: Run, plan: Plan, load: Load, clips: Sequence[float]
 ) -> tuple[Finding, ...]:
-    """Return what a load lacks; first what would make the load prove nothing.
+    """Return what the machine, the workers or the server lack for a load.
 
+    The first findings are those that would make the results of the load worthless.
     ``clips`` has the lengths of the clips in s. No session of this client may be open.
     Blocks for the time of one HTTP request.
     """
@@ -52,7 +53,8 @@ def _open_sessions(run: Run, plan: Plan) -> float | None:
 def refuse(run: Run, plan: Plan, cost: LoadCost, *, whole: bool = True) -> None:
     """Raise `LoadRefused` if the options of the run do not allow a load.
 
-    ``whole`` says that all the audio of its cost is needed.
+    ``whole`` says that the load needs all the audio that ``cost`` states; otherwise,
+    the load may end earlier.
     """
     why = load_refusal(
         cost,

@@ -42,9 +42,11 @@ class LoadSessions:
 
     @asynccontextmanager
     async def speaking(self, utterance: Utterance) -> AsyncIterator[Live]:
-        """Make a session for one utterance; close the session and record its result.
+        """Make a session in which the block sends one utterance.
 
-        The session is not open yet. `Lost` is recorded and not raised.
+        The block opens the session. At the end of the block, the session is closed and
+        its result is recorded. If the block raises `Lost`, it is recorded and not
+        raised.
         """
         run, plan = self._run, self._plan
         begun = Begun(

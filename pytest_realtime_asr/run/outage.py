@@ -40,8 +40,9 @@ class Outage:
 def outage(takes: Sequence[Transcription]) -> Outage | None:
     """Return when no server was there while these utterances were sent, if ever.
 
-    The outage begins with the first of the sessions that were cut off without a session
-    in between that was not.
+    The outage begins with the first session that found no server. If the sessions
+    directly before it were cut off, the outage begins with the earliest of these
+    sessions.
     """
     ordered = sorted(takes, key=lambda take: take.trace.started)
     gone = next((i for i, take in enumerate(ordered) if absent(take.trace)), None)

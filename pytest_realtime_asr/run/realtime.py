@@ -338,7 +338,7 @@ class Realtime:
     def _soak(
         self, corpus: Utterance | Iterable[Utterance], **properties: Any
     ) -> SoakTest:
-        """Return the soak with these properties. Raises ValueError."""
+        """Return the soak with these arguments of `soak`. Raises ValueError."""
         __tracebackhide__ = True
         return checked(
             lambda: SoakTest(
@@ -481,7 +481,7 @@ class Realtime:
     def _capacity(
         self, corpus: Utterance | Iterable[Utterance], **arguments: Any
     ) -> CapacitySearch:
-        """Return the search. Raises ValueError."""
+        """Return the search with these arguments of `capacity`. Raises ValueError."""
         __tracebackhide__ = True
         return checked(
             lambda: CapacitySearch(
@@ -503,7 +503,7 @@ class Realtime:
         seed: int,
         **properties: Any,
     ) -> tuple[LoadGenerator, Load]:
-        """Return what puts load on the server, and the level. Raises ValueError."""
+        """Return the load generator and the level for it to run. Raises ValueError."""
         __tracebackhide__ = True
 
         def make() -> tuple[LoadGenerator, Load]:

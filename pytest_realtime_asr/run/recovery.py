@@ -13,7 +13,7 @@ from pytest_realtime_asr.trace.records import Trace
 
 
 class Recovery:
-    """Waits for each lost server of a run, at most ``seconds`` and only once.
+    """Waits for each lost server of a run once, for at most ``seconds`` s.
 
     ``progress`` is called with a line that shows the time waited so far.
     """
@@ -22,22 +22,23 @@ class Recovery:
         self._seconds = seconds
         self._progress = progress
         self._suspects: set[str] = set()  # URLs whose last session was cut off
-        self._given_up: set[str] = set()  # URLs for which the run has waited in vain
+        self._given_up: set[str] = set()  # URLs that did not come back
         self._waiting = asyncio.Lock()
 
     def has_given_up(self, access: Access) -> bool:
-        """Return whether the run has waited in vain for a server."""
+        """Return whether the run has waited for a server and it did not come back."""
         return access.target.websocket in self._given_up
 
     def note(self, access: Access, trace: Trace) -> None:
-        """Record whether a session was cut off, so that the next one waits."""
+        """Record whether a session was cut off; if so, the next session first waits."""
         if self._seconds and is_cut_off(trace):
             self._suspects.add(access.target.websocket)
 
     async def wait(self, access: Access) -> None:
-        """Wait until a server is back whose last session was cut off.
+        """If the last session with a server was cut off, wait until the server is back.
 
-        If the wait is in vain, later sessions start without a wait, and are lost.
+        If the server does not come back in time, later sessions start without a wait,
+        and are lost.
         """
         url = access.target.websocket
         if url not in self._suspects:

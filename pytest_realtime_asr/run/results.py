@@ -50,9 +50,10 @@ Pools = Mapping[Budget, Sequence[Transcription]]
 class BrokenRule:
     """A requirement that was violated.
 
-    ``violation`` is its first violation; its message has the flaws of all sessions.
-    ``sessions`` is the number of sessions in which it was violated. ``trace`` is the
-    file of the trace of the first violation, or "" if it was not written.
+    ``violation`` is the first violation of the requirement, with a message that has the
+    flaws of all sessions. ``sessions`` is the number of sessions that violated the
+    requirement. ``trace`` is the file of the trace of the first violation, or "" if the
+    trace was not written.
     """
 
     violation: Violation
@@ -92,17 +93,21 @@ If no verdict could be computed, the cause is the exception that was raised.
 class Results:
     """The measurements and the verdicts of one test, the same for every report.
 
-    ``takes`` are the transcriptions that this test made (`Purpose.TEST`), and
-    ``beside`` are those that it made for another purpose. ``judged`` maps labels to all
-    transcriptions that the budgets judge, including those of other tests. ``failing``
-    says why the test fails, the worst verdicts first. ``undecided`` has the results
-    that are undecided and do not fail the test, and ``skipping`` those that skip it.
-    ``paths`` maps labels to the trace files that were written. ``rerun`` is the command
-    that runs the test again. ``unkept`` says why the traces of the test could not be
-    kept. ``levels`` are the levels of load of the test. In a ``private`` run no text
-    may be quoted. ``reported`` has the reasons for the failure that the user has seen
-    already: those in the exception `Lost`, and those found before the pools were
-    judged.
+    ``takes`` are the transcriptions that the test made to be judged (`Purpose.TEST`),
+    and ``beside`` are the transcriptions that it made for other purposes. ``judged``
+    maps labels to all transcriptions that the budgets judge, including those of other
+    tests.
+
+    ``failing`` says why the test fails, the worst verdicts first. ``undecided`` has the
+    undecided results for which the test only warns, and ``skipping`` has the undecided
+    results for which the test is skipped. ``reported`` has the reasons for the failure
+    that the user has seen already: those in the exception `Lost`, and those found
+    before the pools were judged.
+
+    ``paths`` maps labels to the trace files that were written. ``unkept`` says why the
+    traces of the test could not be kept. ``rerun`` is the command that runs the test
+    again. ``levels`` are the levels of load of the test. In a ``private`` run, no text
+    may be quoted.
     """
 
     test: str
@@ -161,8 +166,9 @@ class Results:
     def proven(self) -> bool:
         """Return whether the sample proves the verdict of the test.
 
-        A PASS is proven if every verdict is, and a FAIL if one limit is proven to be
-        missed, a rule is broken, or a lost session fails the test.
+        A ``PASS`` is proven if every single verdict is proven. A ``FAIL`` is proven if
+        a rule is broken, if a lost session fails the test, or if at least one limit is
+        proven to be missed.
         """
         every: list[Finding | WerFinding | RecallFinding]
         every = [*self.findings, *self.wer, *self.recall]
@@ -190,10 +196,13 @@ def judge_test(
 ) -> Results:
     """Judge a test by its terms and return its results.
 
-    ``violations`` are those of all sessions that the test opened. If ``order`` is set,
-    a sequential test judges the budgets that it can decide. ``levels`` are the levels
-    of load that the test ran. The budgets of level metrics judge those with
-    `Purpose.TEST`; a limit of the run judges only tests that ran such a level.
+    ``pools`` has the transcriptions that each budget judges. ``violations`` are the
+    violations in all sessions that the test opened. If ``order`` is set, a sequential
+    test judges the budgets that it can decide.
+
+    ``levels`` are the levels of load that the test ran. The budgets of level metrics
+    judge only the levels with `Purpose.TEST`. If there is no such level, the budgets
+    that ``--realtime-budget`` sets for level metrics do not count.
     """
     findings = [
         replace(finding, unserved=unserved(pool))
@@ -256,7 +265,7 @@ def cause_verdict(cause: Cause) -> Verdict:
 
 
 def _rank(cause: Cause) -> int:
-    """Return the rank of a cause: the worst verdict has the lowest."""
+    """Return the rank of a cause; a worse verdict has a lower rank."""
     return -list(Verdict).index(cause_verdict(cause))
 
 
@@ -357,7 +366,7 @@ def broken_rules(
 
 
 def _merged(violations: Sequence[Violation]) -> Violation:
-    """Return the first violation of a requirement, with the flaws of all of them."""
+    """Return the first violation of a requirement, with the flaws of all violations."""
     first = violations[0]
     if not first.flaws or first.session is None:
         return first

@@ -142,8 +142,8 @@ class Run:
     def ended(self, ledger: Ledger, place: int, take: Transcription) -> None:
         """Record the result of an utterance and pass it to all sinks.
 
-        If a sink raises an error, the user is warned; the test and the other sinks are
-        not affected.
+        ``place`` is the number of the utterance in its test, from 0. If a sink raises
+        an error, the user is warned; the test and the other sinks are not affected.
         """
         ledger.end(place, take)
         self._warn_of_doubts(take.utterance)
@@ -152,7 +152,11 @@ class Run:
                 sink(ledger.test, take)
 
     def level_ended(self, ledger: Ledger, record: LevelRecord, plan: Plan) -> None:
-        """Record a level of load and pass it to all level sinks, as `ended` does."""
+        """Record a level of load and pass it to all level sinks.
+
+        If a sink raises an error, the user is warned; the test and the other sinks are
+        not affected.
+        """
         ledger.end_level(record)
         for sink in self.level_sinks:
             with self._warning(getattr(sink, "__self__", sink), "levels"):
@@ -160,7 +164,10 @@ class Run:
 
     @contextmanager
     def _warning(self, sink: object, what: str) -> Iterator[None]:
-        """Warn the user if a sink raises an error: ``what`` is missing from it."""
+        """If a sink raises an error in the block, warn the user instead of raising it.
+
+        ``what`` names the data that is then missing from the sink.
+        """
         try:
             yield
         except Exception as error:

@@ -296,7 +296,7 @@ class Sampling:
             yield meter
 
     def _may_repeat(self, utterance: Utterance) -> bool:
-        """Return whether the audio limit allows to send an utterance once more."""
+        """Return whether an utterance can be sent once more within the audio limit."""
         try:
             with self._reserved([utterance], baseline=False):
                 return True
@@ -350,12 +350,13 @@ class Sampling:
     ) -> Transcription:
         """Send an utterance in a session of its own and return its transcription.
 
-        If the client disturbed the session and one of the ``retries`` is left, the
-        session is run once more and the second transcription is returned. The same is
-        done if the server refused a key that has expired and was renewed. Whether a
-        session is retried does not depend on the measured latency: to retry only slow
-        sessions would favour the server. If the session before was cut off, the server
-        is awaited first.
+        If the session before it was cut off, the method first waits for the server.
+
+        The session is run once more, and the second transcription is returned, in two
+        cases. In the first, the client disturbed the session and one of the ``retries``
+        is left. In the second, the server refused a key that has expired and was
+        renewed. Whether a session is retried does not depend on the measured latency:
+        to retry only slow sessions would favour the server.
         """
         recovery = self._run.servers.recovery
         await recovery.wait(plan.access)

@@ -50,12 +50,12 @@ def ignore(text: str) -> None:
 class Host:
     """A server that was probed and warmed up.
 
-    ``version`` is the version that the user names or the server reports; it is empty if
-    there is neither. ``cold`` is the latency of the warm-up's first final in ms.
-    ``note`` tells the user about the warm-up, and is empty if there is nothing to tell.
-    ``failed`` says that the warm-up got no final, and ``mute`` that the server sent
-    nothing in it; it is empty if the server sent something. ``models`` are the models
-    that the server lists, empty if the user named the model.
+    ``version`` is the version that the user names or the server reports, or empty.
+    ``models`` are the models that the server lists, empty if the user named the model.
+    ``cold`` is the latency of the warm-up's first final in ms. ``note`` tells the user
+    about the warm-up, and is empty if there is nothing to tell. ``failed`` says that
+    the warm-up got no final. ``mute`` is a message if the server sent nothing in the
+    warm-up, and otherwise empty.
     """
 
     access: Access
@@ -278,10 +278,11 @@ class Servers:
             self._suspects[access.target.websocket] = test, datetime.now(UTC)
 
     def _note_first(self, live: Live) -> None:
-        """Treat a server as unreachable that has refused each session so far.
+        """Treat a server as unreachable if it has refused each session so far.
 
-        Without a warm-up, a session of a test may be the first to find this. A session
-        with another model than that of the run proves nothing about the server.
+        The warm-up usually finds this. Without a warm-up, a session of a test may be
+        the first to find it. A session with another model than the run's model proves
+        nothing about the server.
         """
         if live.trace.opened is not None and live.timeline.ready is not None:
             self._served.add(live.plan.access.target.websocket)

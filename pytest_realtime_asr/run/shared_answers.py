@@ -37,7 +37,7 @@ class SharedAnswers:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that other workers may read at any time: they never see a part."""
+    """Write a file so that other workers never read an incomplete file."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     beside.write_bytes(content)
     os.replace(beside, path)

@@ -116,7 +116,7 @@ class SoakTest:
 
 
 def _readable(source: Source | None) -> tuple[Source | None, str]:
-    """Return the source if the server shows its metrics there, else why it does not."""
+    """Return the source of the server's metrics, or ``None`` and why it is unusable."""
     if source is None:
         return None, (
             "prometheus-client is not installed; install pytest-realtime-asr[load]"

@@ -59,9 +59,10 @@ def unspoken(takes: Iterable[Transcription]) -> float | None:
 
 
 def all_statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
-    """Return the `statistics`, with those of tests in which no utterance had a final.
+    """Return the `statistics`, with infinite latencies if all sessions were lost.
 
-    If all sessions were lost, the first text and the final are infinitely late.
+    `statistics` leaves out a metric without a value. If all sessions were lost, this
+    function adds the latencies of the first text and of the final as infinite.
     """
     found = statistics(takes)
     for name in _ALWAYS:
@@ -76,10 +77,10 @@ def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
     """Return ``p50``, ``p95``, the worst value and ``n`` of each metric.
 
     Values are in the unit of the metric. A metric without a value is left out. The
-    worst value is ``max``, or ``min`` if higher values are better. If higher values are
-    better, 95 % of the transcriptions reach ``p95``. A lost session counts as
-    infinitely bad in every metric of the server, and a premature value in its own
-    metric.
+    worst value is ``max`` if lower values are better, and ``min`` if higher values are
+    better. If higher values are better, 95 % of the transcriptions reach ``p95``. A
+    lost session counts as infinitely bad in every metric of the server. A premature
+    value counts as infinitely bad in its own metric only.
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():

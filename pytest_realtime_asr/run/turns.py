@@ -14,9 +14,9 @@ from filelock import FileLock
 
 
 class Turn:
-    """The right of one test to run sessions; no test of another worker has it too.
+    """The right of one test to run sessions while no test of another worker runs any.
 
-    The test takes it once and keeps it until the test ends.
+    The test takes this right once and keeps it until the test ends.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class Turn:
 
 
 class Turns:
-    """The part of one worker in running sessions one worker after the other.
+    """Lets the workers of a run take turns: only one of them runs sessions at a time.
 
-    ``shared`` is a folder that all workers can access, ``None`` for a single process.
-    If ``parallel`` is true, no worker waits for another.
+    Each worker has one such object. ``shared`` is a folder that all workers can access,
+    ``None`` for a single process. If ``parallel`` is true, no worker waits for another.
     """
 
     def __init__(self, shared: Path | None, *, parallel: bool) -> None:

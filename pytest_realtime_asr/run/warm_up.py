@@ -38,8 +38,8 @@ class WarmUp:
 
     ``cold`` is the latency of the first final in ms. ``note`` tells the user about the
     warm-up, and is empty if there is nothing to tell. ``failed`` says that a session
-    got no final that counts. ``mute`` says that the server sent nothing at all, and is
-    empty if it sent something.
+    got no final that counts. ``mute`` is a message if the server sent nothing at all,
+    and otherwise empty.
     """
 
     cold: float | None = None
@@ -51,7 +51,7 @@ class WarmUp:
 class _Failed(Exception):
     """A session of the warm-up has no usable final; the message says why.
 
-    ``mute`` is as in `WarmUp`.
+    ``mute`` is a message if the server sent nothing at all, and otherwise empty.
     """
 
     def __init__(self, message: str, *, mute: str = "") -> None:
@@ -135,7 +135,7 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
 
 
 def silence(plan: Plan, recording: Recording) -> str:
-    """Return that the server sent nothing in a session; "" if it sent something.
+    """Return a message if the server sent nothing in a session, "" otherwise.
 
     In some dialects, the server sends nothing until the client has sent a frame.
     """

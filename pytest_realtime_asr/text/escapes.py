@@ -21,10 +21,10 @@ _ESCAPE = re.compile("|".join((_JSON, _PERCENT, _HTML)))
 
 
 def layers(text: str) -> Iterator[Layer]:
-    """Yield the text unchanged, then again after each layer of escapes is decoded.
+    """Yield the text unchanged, then with one, two, ... layers of escapes decoded.
 
-    The first layer is also decoded for each kind of escape alone, since a secret may
-    contain characters that look like another kind of escape.
+    Also yield the text with one layer of only one kind of escape decoded, for each
+    kind. A secret may contain characters that look like another kind of escape.
     """
     written = layer = Layer(text)
     yield layer

@@ -59,6 +59,6 @@ def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def encoded(value: Any, frame: str) -> str:
-    """Return a changed value as JSON, or as plain text if ``frame`` was not JSON."""
+    """Return a changed value as JSON, or as text if its old ``frame`` was not JSON."""
     plain = isinstance(value, str) and not frame.lstrip().startswith('"')
     return value if plain else msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Formats numbers in messages; ``more`` adds digits that show a small difference."""
+"""Formats numbers in messages; ``more`` digits are added to show a small difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removes, from frames, ids and codes, texts that must not leave a private run."""
+"""Removes the texts that must not leave a private run, from frames, ids and codes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def without_texts(frame: str) -> str:
 
 
 def without_bytes(frame: bytes) -> bytes:
-    """Return a frame that replaces a binary frame and states its length."""
+    """Return a frame to use in place of a binary frame; it states only the length."""
     return _length(len(frame), "byte").encode()
 
 

@@ -18,7 +18,7 @@ def quantity(
     """Return the number and the unit that a string contains.
 
     Returns ``None`` if the value is not a number with one of the ``units``, or if the
-    number has a sign and is not ``signed``.
+    number has a sign although ``signed`` is false.
     """
     found = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None or found[3] not in units or (found[1] and not signed):

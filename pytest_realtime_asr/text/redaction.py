@@ -62,8 +62,8 @@ class Redactor:
     def learn(self, secret: str) -> None:
         """Treat ``secret`` as a secret from now on.
 
-        All redactors that were made from each other by `also` learn it, since sessions
-        that were planned before may send and receive it.
+        A redactor and all redactors that `also` makes from it share the learned
+        secrets, since the sessions that use them may send and receive these secrets.
         """
         self._learned |= _long_enough([secret])
 
@@ -152,7 +152,7 @@ class Redactor:
         return tuple(sorted(found))
 
     def _known(self) -> tuple[Needle, ...]:
-        """Return the spellings of all secrets, also of those learned meanwhile."""
+        """Return the spellings of all secrets, including the secrets learned so far."""
         if len(self._learned) != self._with:
             learned = frozenset(self._learned)
             self._needles = spellings(self._secrets | learned)

@@ -22,7 +22,7 @@ class Needle(NamedTuple):
 
 
 def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
-    """Return the spellings that secrets can have in a text with decoded escapes.
+    """Return the spellings that secrets can have in a text whose escapes are decoded.
 
     A server may decode the bytes of a secret in the wrong encoding; the results are
     spellings too. The first and last characters in base64 depend on what surrounds the

@@ -48,10 +48,11 @@ class NotJson:
 
 
 def value_of(text: str) -> tuple[object, tuple[str, ...]]:
-    """Parse a JSON text; return its value, and the names of the numbers JSON lacks.
+    """Parse a JSON text; return its value, and the names of invalid numbers in it.
 
-    The names are NaN, Infinity and -Infinity; the value has `NotJson` in their place.
-    Raises ValueError or RecursionError if the text is not JSON for another reason.
+    The names are NaN, Infinity and -Infinity, which are not allowed in JSON; the value
+    has `NotJson` in their place. Raises ValueError or RecursionError if the text is not
+    JSON for another reason.
     """
     found: dict[str, NotJson] = {}
     value = json.loads(
@@ -87,7 +88,7 @@ def _struct(
 def _value(
     value: object, annotation: Any, shape: inspect.Type, where: str, flaws: list[Flaw]
 ) -> object:
-    """Return a value of a field, or a neutral value if the given one is wrong."""
+    """Return the value of a field, or a neutral value if ``value`` is wrong."""
     try:
         return msgspec.convert(value, annotation)
     except msgspec.ValidationError:
@@ -102,7 +103,7 @@ def _value(
 
 
 def _spelled(value: object) -> str:
-    """Return a value as JSON; for a number that JSON lacks, its name is used."""
+    """Return a value as JSON, with the names of numbers that JSON does not allow."""
     return json.dumps(value, ensure_ascii=False, default=repr)
 
 
@@ -134,7 +135,7 @@ def _name(shape: inspect.Type) -> str:
 
 
 def _neutral(shape: inspect.Type) -> object:
-    """Return the value of a field that is missing or wrong."""
+    """Return the neutral value of a type, for a field that is missing or wrong."""
     possible = choices(shape)
     if any(isinstance(each, inspect.NoneType) for each in possible):
         return None

@@ -14,7 +14,7 @@ from pytest_realtime_asr.trace.recording import Flawed, Message
 from pytest_realtime_asr.trace.records import Record, Sender
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer in an event; the frame is malformed if 64 bits do not suffice for it."""
+"""An integer in an event; if it needs more than 64 bits, the frame is malformed."""
 
 
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
@@ -49,9 +49,9 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 class Shapes:
-    """The decoder of events, by the event types that each side may send.
+    """Decodes the events that the client and the server may send.
 
-    ``kinds`` are the structs of the events of each side.
+    ``kinds`` has the structs of the events that each side may send.
     """
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:

@@ -1,8 +1,8 @@
 """The recorder of one session, whose records become a trace.
 
-A frame of audio is recorded as five integers in a column. It becomes a `Record` when
-the records are first read, which is after the audio was sent: on the path that is
-measured, a frame costs neither an object nor much memory.
+A frame of audio is recorded as five integers in an array. It becomes a `Record` when
+the records are first read, which is after the audio was sent. So while the sending is
+measured, a frame of audio creates no object and takes little memory.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _COLUMNS = 5  # integers of a frame of audio: at, due, woke, start, stop
 class AudioFrames:
     """The fields that are the same in all frames of one piece of audio.
 
-    ``asset`` is the name of the audio. ``content`` is a frame without its audio. The
-    other fields are those of `Record`.
+    ``asset`` is the name of the audio. ``content`` is the content of a frame,
+    without its audio. The other fields are those of `Record`.
     """
 
     sender: Sender
@@ -131,8 +131,9 @@ class Recorder:
     ) -> int:
         """Record a frame of audio that the socket has just accepted; return the time.
 
-        ``start`` and ``stop`` are those of the `Span` of the frame. The frame is not
-        counted before its row is complete, since another thread may read the records.
+        ``start`` and ``stop`` are the samples of the frame's `Span`. The frame is
+        counted only after its integers are stored, since another thread may read the
+        records.
         """
         at = self.now()
         self._columns.extend((at, due, woke, start, stop))
@@ -169,7 +170,10 @@ class Recorder:
         return tuple(self.since(0, self.count))
 
     def since(self, index: int, most: int) -> Sequence[Record]:
-        """Return at most ``most`` records from an index on; each is made once."""
+        """Return at most ``most`` records, the first of them at ``index``.
+
+        Each `Record` is made only once.
+        """
         with self._making:
             stop = min(index + most, len(self._frames))
             for frame in self._frames[len(self._made) : stop]:
@@ -200,7 +204,7 @@ class Recorder:
         )
 
     def _audio(self, frames: AudioFrames) -> Record:
-        """Return the record of the next row of the columns."""
+        """Return the record of the next frame of audio, from its five integers."""
         row = self._made_rows * _COLUMNS
         at, due, woke, start, stop = self._columns[row : row + _COLUMNS]
         self._made_rows += 1

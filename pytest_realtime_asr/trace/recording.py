@@ -20,10 +20,10 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """A missing or wrong field of an event; ``subject`` names both.
+    """A missing or wrong field of an event; ``subject`` names the event and the field.
 
-    ``fault`` says what is wrong with the field, and ``wanted`` what it must be. Both
-    are empty if ``subject`` says all that is wrong with the frame.
+    ``fault`` says what is wrong with the field, and ``wanted`` what it must be.
+    ``fault`` and ``wanted`` are empty if ``subject`` says all that is wrong.
     """
 
     subject: str

@@ -2,8 +2,8 @@
 
 All times are integer nanoseconds of one monotonic clock, counted from the start of the
 connection attempt. A trace stores frames and not their meaning, so that a later version
-can judge an old trace again. Audio is stored as a span of a named asset; this is thirty
-times smaller than the bytes.
+can judge an old trace again. Audio is stored as a span of an asset (a named piece of
+audio), which is thirty times smaller than the bytes of the audio.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class Record:
     ``at`` is the time at which the recorder had received a frame of the other side, or
     at which the recorder's socket had accepted its own frame. A frame that the recorder
     sent has two more times: ``due``, at which the audio clock says that the frame
-    should leave, and ``woke``, at which the recorder started to send the frame. ``woke
-    - due`` is the recorder's scheduling delay; ``at - woke`` is long if the receiver or
-    the network path does not read. ``text`` is the content of a text frame, ``data``
-    that of a binary frame. If ``span`` is set, the audio is left out of the content.
-    ``raw`` marks a frame that was written by hand.
+    should leave, and ``woke``, at which the recorder started to send the frame. The
+    recorder's scheduling delay is ``woke - due``. The difference ``at - woke`` is long
+    if the receiver or the network path does not read. ``text`` is the content of a text
+    frame, ``data`` is the content of a binary frame. If ``span`` is set, the audio is
+    left out of the content. ``raw`` marks a frame that was written by hand.
     """
 
     sender: Sender
@@ -179,8 +179,8 @@ class Trace:
     def redacted(self) -> Trace:
         """Return the trace without secrets, so that it may be written or shown.
 
-        If texts are private, each string of a frame that is not a type, an id, a code
-        or the like is replaced by its length.
+        If texts are private, each string of a frame is replaced by its length, except
+        types, ids, codes and the like.
         """
         redactor = self.redactor
         if not redactor and not redactor.private:

@@ -26,8 +26,9 @@ class Heard:
     """A frame of audio that the client sent.
 
     ``samples`` is the number of samples of the item up to the end of this frame.
-    ``due``, ``woke`` and ``sent`` are the times ``due``, ``woke`` and ``at`` of the
-    frame's `Record`.
+    ``due`` is the time at which the audio clock says that the frame should leave.
+    ``woke`` is when the client started to send it, and ``sent`` is when the socket had
+    accepted it.
     """
 
     item: int
@@ -50,7 +51,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A partial: the first ``kept`` characters of the previous text, and ``added``."""
+    """A partial; its text is made from the text before it.
+
+    It consists of the first ``kept`` characters of the text before it, and ``added``.
+    """
 
     item: int
     at: int
@@ -122,8 +126,8 @@ class Endpoint:
 class Refusal:
     """The server's report of an error; ``item`` is the item concerned, if known.
 
-    ``cause`` is the number of the client's frame, counted from 0, that the error names
-    as its cause; ``None`` if it names none.
+    ``cause`` is the index, counted from 0, of the client's frame that caused the error;
+    ``None`` if the error names no frame.
     """
 
     at: int

@@ -295,8 +295,8 @@ def test_floats_a_little_over_full_scale_are_doubtful(tmp_path: Path) -> None:
     found = decode(path)
     assert found.audio.array.max() == 32767
     assert found.doubts == (
-        f"{path}: its float samples reach 1.25, but full scale is 1.0, so that the "
-        "loudest are clipped; divide all samples by 1.25 and write the file again",
+        f"{path}: its float samples reach 1.25, but full scale is 1.0, so the loudest "
+        "samples are clipped; divide all samples by 1.25 and write the file again",
     )
     fine = stored(tmp_path / "y.wav", loud / 1.25, subtype="FLOAT")
     assert decode(fine).doubts == ()

@@ -52,9 +52,9 @@ def test_ten_problems_are_named(tmp_path: Path) -> None:
 def test_speech_that_cannot_be_heard(tmp_path: Path) -> None:
     path = spoken(tmp_path, "a.wav", tone(peak=0.001))
     assert refusal(tmp_path) == (
-        f"{path}: has no speech (nothing is louder than -60 dB of full scale), but a "
-        "reference transcript; amplify the audio, or leave the transcript empty if "
-        "nothing is said"
+        f"{path}: has no speech (nothing is louder than -60 dB of full scale), but "
+        "has a reference transcript; amplify the audio, or leave the transcript empty "
+        "if nothing is said"
     )
     path.with_suffix(".txt").write_text("")
     assert load(tmp_path)["a"].audio == tone(peak=0.001)

@@ -102,7 +102,7 @@ def test_text_and_audio_that_do_not_fit(tmp_path: Path) -> None:
         f"  {tmp_path / 'wav.scp'}:2: 'u2' has no line in {tmp_path / 'text'}; add "
         "such a line (the id and the transcript), or remove the line of 'u2' here\n"
         f"  {tmp_path / 'text'}:2: 'u3' has no line in {tmp_path / 'wav.scp'}; add the "
-        "line, or remove this one"
+        "line, or remove this line"
     )
 
 

@@ -643,12 +643,12 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "usage-counts": (
         SOUND_SESSION,
         trace_of(mixed(done("", 0, 0, 0))),
-        "no text with a usage came",
+        "no text came with a usage",
     ),
     "usage-matches": (
         SOUND_SESSION,
         trace_of(mixed(done("", 0, 0, 0))),
-        "no text with a usage came",
+        "no text came with a usage",
     ),
     "errors-have-codes": (hold(UNKNOWN), SOUND_SESSION, "no error came"),
     "closes-are-explained": (SOUND_SESSION, REFUSED, "no session was opened"),
@@ -771,7 +771,7 @@ BROKEN = (
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "a transcription.done came that belongs to no completed utterance",
+        "a transcription.done came, but it belongs to no completed utterance",
     ),
     Broken(
         "usage-adds-up",
@@ -1140,7 +1140,7 @@ PROVOKED: Mapping[str, Proof] = {
     "update-is-silent": proof(
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATE))],
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATED, UPDATE))],
-        "session.updated came; documented behaviour is to send no answer",
+        "session.updated came, but the documented behaviour is to send no answer",
     ),
     "audio-before-update": proof(
         [*ALONE, spoke("early-audio", FIRST.text, before=(APPEND, UPDATE))],
@@ -1425,7 +1425,7 @@ def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
 def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     held = at_deadline(CREATED, UPDATE, BEGIN, FINISH, Hand(BEGIN))
     assert judged("one-final", held) == Undecided(
-        "with a commit written by hand, no final can be assigned to an utterance"
+        "a commit was written by hand, so no final can be assigned to an utterance"
     )
 
 
@@ -1442,7 +1442,7 @@ def test_an_event_by_a_name_of_its_own_is_an_extension() -> None:
 
 def test_a_text_without_a_usage_counts_nothing() -> None:
     held = at_deadline('{"type":"transcription.done","text":"a"}')
-    assert judged("usage-counts", held) == Undecided("no text with a usage came")
+    assert judged("usage-counts", held) == Undecided("no text came with a usage")
 
 
 def test_a_refused_handshake_says_nothing_of_the_first_event() -> None:

@@ -241,7 +241,7 @@ def test_recall_is_pooled() -> None:
 
 
 def test_an_entity_of_which_nothing_is_left_cannot_be_found() -> None:
-    with pytest.raises(ValueError, match="leaves nothing of the entity 'um'"):
+    with pytest.raises(ValueError, match="removes all of the entity 'um'"):
         keywords(["um"], "um", language="en")
 
 

@@ -131,8 +131,10 @@ def test_reports_of_other_tests_are_refused(project: Project, many: str) -> None
     project.write(SPEAKS.replace("test_it", "test_renamed"))
     result = project.run(corpus, COMPARE)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = "*before.jsonl: none of the tests of this run is in there, so nothing *"
-    result.stderr.fnmatch_lines([f"{told} be compared; there is test_it.py::test_it"])
+    told = "*before.jsonl: it has no result of the tests of this run, so nothing *"
+    result.stderr.fnmatch_lines(
+        [f"{told} be compared; it has results of test_it.py::test_it"]
+    )
 
 
 def test_runs_under_different_conditions_are_not_compared(

@@ -260,7 +260,7 @@ def test_a_violated_must_fails_with_its_evidence(
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
     result.stdout.fnmatch_lines(
         [
-            "one-final ?MUST? violated: a transcription.done came that belongs to "
+            "one-final ?MUST? violated: a transcription.done came, but it belongs to "
             "no completed utterance",
             "  requirement: each utterance ends in exactly one final",
             "  clause: vLLM 0.33.0, *",

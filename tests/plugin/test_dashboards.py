@@ -358,7 +358,10 @@ def test_a_folder_of_others_is_refused(project: Project) -> None:
     project.path.joinpath("mine").mkdir()
     own = project.path / "mine" / "notes.txt"
     own.write_text("keep")
-    for name, what in (("mine", "holds other files"), ("mine/notes.txt", "is a file")):
+    for name, what in (
+        ("mine", "contains other"),
+        ("mine/notes.txt", "is a file"),
+    ):
         result = project.run(f"--realtime-traces={name}", "-k", "invalid")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"*--realtime-traces: *{name} {what}*"])

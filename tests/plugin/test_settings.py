@@ -454,10 +454,10 @@ def test_a_search_for_the_capacity_has_its_own_options() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("capacity-between", "500", "write both, such as 1,500"),
-        ("capacity-between", "8,7", "write both, such as 1,500"),
-        ("capacity-between", "0,8", "write both, such as 1,500"),
-        ("capacity-between", "1,2,3", "write both, such as 1,500"),
+        ("capacity-between", "500", "write both with a comma, as in 1,500"),
+        ("capacity-between", "8,7", "write both with a comma, as in 1,500"),
+        ("capacity-between", "0,8", "write both with a comma, as in 1,500"),
+        ("capacity-between", "1,2,3", "write both with a comma, as in 1,500"),
         ("capacity-hold", "10ms", "10ms is not a time from 1s to a week"),
         (
             "capacity-max-time",

@@ -1,8 +1,8 @@
 """Many clips of the corpus, under several conditions that must not change their texts.
 
-The clips are cut to their speech, since the silence around a clip hides what a server
-loses at its edges. A scenario sends its utterances one after the other in `_STREAMS`
-sessions.
+The clips are cut to their speech, since a server that loses the start or the end of a
+clip would otherwise lose only silence. A scenario sends its utterances one after the
+other in `_STREAMS` sessions.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def _in_lanes(
     pace: float | None = None,
     send: Send = _plain,
 ) -> None:
-    """Send utterances in several sessions; the loss of one ends no other session."""
+    """Send utterances in several sessions; a lost session does not end the others."""
     utterances = await asyncio.to_thread(made, run.clips)
     plan = run.config.plan
 
@@ -115,8 +115,8 @@ async def _fast(run: ScenarioRun) -> None:
 def _spoken(clips: Sequence[Utterance], beside: float = 0.0) -> float:
     """Return the length in s of the speech of clips, each with ``beside`` s of silence.
 
-    If a clip has no word times, its whole length counts, since to find its speech, the
-    audio would have to be decoded.
+    If a clip has no word times, its whole length counts, since its audio would have to
+    be decoded to find the speech.
     """
     return sum(
         beside

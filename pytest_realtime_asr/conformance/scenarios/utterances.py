@@ -67,7 +67,7 @@ async def _utterances(run: ScenarioRun) -> None:
 
 
 def _seconds(name: str) -> float:
-    """Return the length in s of the utterance that a scenario has in its name."""
+    """Return the length in s of the utterance, taken from the scenario's name."""
     return float(name.partition("s")[0])
 
 

@@ -72,7 +72,7 @@ class _ServerEvent(Typed, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a session that are parsed; the frame in the trace has more."""
+    """The parsed fields of a session; the frame in the trace may have more fields."""
 
     id: str = ""
     type: str = ""
@@ -92,7 +92,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     def has_shape(self, *, beta: bool) -> bool:
         """Return whether the session has the fields of the beta or the general shape.
 
-        Other protocols also have an event ``session.created`` with a session.
+        This distinguishes it from the session in the ``session.created`` of another
+        protocol.
         """
         if beta:
             return self.flat and self.input_audio_transcription is not UNSET
@@ -153,7 +154,7 @@ class BetaUpdated(
 class Committed(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
-    """Server: the committed audio is now an item, which follows the previous item."""
+    """Server: the committed audio is now an item; ``previous_item_id`` is before it."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -177,7 +178,7 @@ class SpeechStarted(
 class SpeechStopped(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
 ):
-    """Server: speech ended; the position includes the silence after the speech."""
+    """Server: speech ended; ``audio_end_ms`` includes the silence after the speech."""
 
     item_id: str
     audio_end_ms: Whole
@@ -221,7 +222,7 @@ class ItemCreated(
 
 
 class Logprob(msgspec.Struct, frozen=True, kw_only=True):
-    """The log probability of a token; ``bytes`` is its text in UTF-8."""
+    """The log probability of a token; ``bytes`` is the token in UTF-8."""
 
     token: str
     logprob: float
@@ -363,7 +364,10 @@ OWING = "owing"
 
 
 def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the events that a server may send in any state; none changes the state."""
+    """Return the events that a server may send in any state.
+
+    None of these events changes the state.
+    """
     kinds = (
         "session.updated",
         "transcription_session.updated",

@@ -124,9 +124,10 @@ def changed(profile: Profile, words: Iterable[str]) -> Profile:
 
 
 def changes(profile: Profile) -> str:
-    """Return the changes that turn the default profile of a shape into ``profile``.
+    """Return the changes that turn the default profile into ``profile``.
 
-    The changes are written as `changed` reads them, as in ``rates=16000 vad=no``.
+    The default profile is the one of the same shape. The changes are written as
+    `changed` reads them, as in ``rates=16000 vad=no``.
     """
     base = PROFILES["beta" if profile.beta else "openai"]
     found = []

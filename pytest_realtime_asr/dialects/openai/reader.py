@@ -8,8 +8,8 @@ silence, so each turn is an utterance in such a trace.
 
 The server chooses the item ids. An item that the server commits belongs to the oldest
 unanswered commit of the client. An item that is named before its commit belongs to the
-first utterance that has no item yet. So the utterance of an item is known even if items
-are completed in another order.
+first utterance that has no item yet. So the utterance of an item is known even if the
+items are not completed in the order of the commits.
 """
 
 from __future__ import annotations
@@ -200,7 +200,10 @@ class Reader:
                 yield self._refusal(at, problem, self._refused_commit(problem))
 
     def _confirm(self, content: Mapping[str, object]) -> None:
-        """Record the shown settings, then apply the unanswered updates again."""
+        """Record the settings that the server shows in a session.
+
+        Updates that the server has not answered yet are then applied again.
+        """
         self._confirmed = self._confirmed.changed(content)
         self._apply_updates()
 
@@ -270,8 +273,8 @@ class Reader:
         """Return the number of the utterance whose commit an error refuses.
 
         Return ``None`` if the error refuses no commit. If the error refuses an update,
-        this update no longer applies. If the error names no event of the client, its
-        code, message or field shows what it refuses.
+        this update no longer applies. If the error names no event of the client, the
+        code, the message or the field in the error shows what the error refuses.
         """
         name = problem.event_id
         named = name is not None and name in self._names
@@ -297,7 +300,11 @@ class Reader:
         return self._turns[name]
 
     def _turn_of_delta(self, name: str) -> Turn:
-        """Return the turn of a delta; a new id may be a second id of an open item."""
+        """Return the turn to which a delta with this item id belongs.
+
+        A new id does not always mean a new item, since some servers use a second id for
+        an open item.
+        """
         if name not in self._turns:
             unnamed = self._grouped or self._next < self._number or self._audio
             if not unnamed and (found := self._open):
@@ -305,9 +312,9 @@ class Reader:
         return self._turn(name)
 
     def _turn_of_end(self, name: str) -> Turn:
-        """Return the turn that ends.
+        """Return the turn that ends with the event of this item id.
 
-        An id without a commit may be a second id of an open item.
+        An id that was never committed may be a second id of an open item.
         """
         turn = self._turns.get(name)
         unknown = turn is None or not (turn.committed or turn.over)
@@ -372,7 +379,7 @@ class Reader:
         """Return whether the current utterance may get another turn.
 
         No turn can follow once the silence after the audio is long enough. Less silence
-        is enough if the last turn ends after the audio.
+        is enough if the last turn already reaches the end of the audio.
         """
         detection = self._setup.detection
         all_heard = utterance.end + 1 > self._sent  # the server rounds to ms

@@ -28,9 +28,9 @@ from pytest_realtime_asr.requirements.reference import (
 _FRAMES = (
     "Every frame is a text frame with one JSON object, and the field `type` names the "
     "event. Each event of the server has an `event_id` of its own. An event of the "
-    "client may have one; an error that the event causes then names it. An event of "
-    "the server may have fields that are not listed here; a client ignores them. A "
-    "server refuses unknown fields in `session`."
+    "client may have one too; an error that the event causes then repeats this id. An "
+    "event of the server may have fields that are not listed here; a client ignores "
+    "them. A server refuses unknown fields in `session`."
 )
 _ITEMS = (
     "The audio between two commits is an *item*. The server commits by itself if it "
@@ -41,7 +41,7 @@ _GENERAL = (
     "This is the general shape of the protocol, as of OpenAI's general release. A "
     "server listens on `wss://HOST/v1/realtime?intent=transcription`; the query of a "
     "[profile](../guide/servers.md) may differ. The client sends its key in the header "
-    "`Authorization: Bearer KEY`, on Azure in `api-key`.",
+    "`Authorization: Bearer KEY`; Azure expects the header `api-key`.",
     _FRAMES,
     "The audio is PCM with 16 bits (signed, little-endian), mono, 24,000 Hz, in "
     "base64, unless the session sets another format.",
@@ -173,7 +173,7 @@ _STATES = {
     "opening": "the connection is open, and the server has sent nothing",
     "fresh": "the session is open, without a set-up by the client and without audio",
     "default": "the client has sent audio without a set-up: the server's own settings "
-    "hold, and the server may detect turns",
+    "apply, and the server may detect turns",
     "idle": "the session is set up; all audio is committed, and all items have ended",
     "hearing": "there is audio that is not committed, and all items have ended",
     "owing": "all audio is committed, and an item has not ended",
@@ -189,7 +189,7 @@ _CODES = {
     "model_not_found": "The server does not have the model.",
     "not_supported": "The server does not have this capability.",
     "input_audio_buffer_commit_empty": "The commit has no audio, or less than 100 ms.",
-    "invalid_state": "The event is not allowed in this state of the session: some "
+    "invalid_state": "The event is not allowed in this state of the session. Some "
     "profiles send this code for a commit without audio.",
     "string_above_max_length": "The audio of one event is longer than 15 MiB.",
     "session_expired": "The session has reached its maximum duration. The server then "
@@ -278,7 +278,7 @@ def _of_session(
 ) -> Mapping[tuple[str, str], str]:
     """Return the ids of the requirements on the events of a session and of its items.
 
-    The types of these events are those of one shape.
+    ``created``, ``updated`` and ``added`` are the types of these events in one shape.
     """
     return {
         (created, "type"): "first-event",

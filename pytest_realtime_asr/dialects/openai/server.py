@@ -169,9 +169,10 @@ class Server:
         return Reaction((self._event(kind, session=self._shown()),))
 
     def _unsupported(self, change: Input) -> tuple[str, str, str] | None:
-        """Return why a change is refused, ``None`` if it is accepted.
+        """Return why a change is refused; ``None`` if the change is accepted.
 
-        The reason is the code, the message and the refused field of the input settings.
+        The result is the code and the message of the error, and the refused field of
+        the input settings.
         """
         profile = self._profile
         match change.format:
@@ -321,7 +322,7 @@ class Server:
         return Reaction((self._event("input_audio_buffer.cleared"),), drop=drop)
 
     def _last(self, name: str | None) -> Reaction:
-        """Commit the remaining audio at the end of the client's audio."""
+        """Commit the remaining audio, since the client's audio is complete."""
         if not self._profile.done:
             return self._unknown(DONE, name)
         if not self._open:
@@ -412,7 +413,11 @@ class Server:
         return self._refuse("invalid_value", text, name, "type")
 
     def _invalid(self, reason: str, name: str | None, place: str) -> Reaction:
-        """Refuse an event; ``reason`` is the decoder's message and names the field."""
+        """Refuse an event that cannot be decoded.
+
+        ``reason`` is the message of the decoder; it names the wrong field. ``place`` is
+        the path to the decoded object in the event; it is empty for the whole event.
+        """
         path, field = _PATH.search(reason), _FIELD.search(reason)
         parts = (place, path and path[1], field and field[2])
         param = ".".join(filter(None, parts))

@@ -1,7 +1,7 @@
-"""The configuration of a session: parsed from an update, and written for an update.
+"""Reads the settings of a session from an update, and writes them for an update.
 
-The general and the beta shape have the same fields. In the beta shape all fields are on
-one level and have other names.
+The general and the beta shape have the same settings. In the beta shape all fields are
+on one level and have other names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 class Strict(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """An object of an update; missing fields do not change, ``None`` resets a field."""
+    """An object in an update of the settings of a session.
+
+    A field that is missing keeps its setting; ``None`` resets it to the default.
+    """
 
 
 class Format(Strict, frozen=True):
@@ -158,7 +161,7 @@ class Setup:
         return LAWS.get(self.format.type) if self.format is not None else None
 
     def rate(self, default: int) -> int:
-        """Return the sample rate of the audio in Hz, ``default`` if none is set."""
+        """Return the sample rate of the audio in Hz; ``default`` if no rate is set."""
         return default if self.format is None else rate(self.format, default)
 
 
@@ -209,7 +212,7 @@ def complete(it: Format, profile: Profile) -> Format:
 
 
 def rate(it: Format, default: int) -> int:
-    """Return the sample rate of a format in Hz, ``default`` for PCM without one."""
+    """Return the sample rate of a format in Hz; ``default`` for PCM without a rate."""
     return (it.rate or default) if it.type == PCM else g711.RATE
 
 

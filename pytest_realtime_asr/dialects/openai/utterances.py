@@ -36,7 +36,8 @@ class Utterance:
 
     ``shown`` is the text of the turns; if there are several, their texts are joined
     with single spaces. After a change, the text is written again only from the changed
-    turn on. So the cost of a session is linear in the length of the received text.
+    turn to the end. So the cost of a session is linear in the length of the received
+    text.
     """
 
     turns: list[Turn] = field(default_factory=list)

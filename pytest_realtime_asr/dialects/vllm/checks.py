@@ -29,7 +29,7 @@ _CREATED_SLACK = 24 * 3600  # s by which two clocks may differ
 
 
 def identity(message: Message) -> str | None:
-    """Return the id of the session that a message opens, ``None`` if it opens none."""
+    """Return the id of the session that a message opens; ``None`` if it opens none."""
     return message.id if isinstance(message, SessionCreated) else None
 
 
@@ -62,7 +62,7 @@ def deltas_add_up(recording: Recording) -> Outcome:
 
 
 def one_final(recording: Recording) -> Outcome:
-    """Check that each completed utterance ends with exactly one final or an error.
+    """Check that each completed utterance ends either with one final or with an error.
 
     An error while an utterance is open may have ended the utterance, or may have
     refused a single frame. A later final shows that only a frame was refused.
@@ -80,7 +80,7 @@ def one_final(recording: Recording) -> Outcome:
         match message:
             case CommitEvent() if record.raw:
                 return Undecided(
-                    "with a commit written by hand, no final can be assigned to an "
+                    "a commit was written by hand, so no final can be assigned to an "
                     "utterance"
                 )
             case CommitEvent(final=False):
@@ -94,7 +94,7 @@ def one_final(recording: Recording) -> Outcome:
                 finals += 1
     if extra:
         return Violated(
-            "a transcription.done came that belongs to no completed utterance",
+            "a transcription.done came, but it belongs to no completed utterance",
             tuple(extra),
         )
     if not asked:
@@ -114,7 +114,7 @@ def one_final(recording: Recording) -> Outcome:
 
 
 def usage_adds_up(recording: Recording) -> Outcome:
-    """Check that each final has a usage, whose parts are not negative and add up."""
+    """Check that each final has a usage whose parts are 0 or more and add up."""
     done = checks.records(recording, Done, Sender.SERVER)
     if not done:
         return Undecided("no transcription.done came")
@@ -150,7 +150,7 @@ def created_now(recording: Recording) -> Outcome:
 
 
 def tokens_for_text(recording: Recording) -> Outcome:
-    """Check that the usage in a final with text counts tokens of text and audio."""
+    """Check that a final with a text counts tokens of the text and of the audio."""
     judged = False
     for index in checks.records(recording, Done, Sender.SERVER):
         message = recording.messages[index]
@@ -164,7 +164,7 @@ def tokens_for_text(recording: Recording) -> Outcome:
                 f"{message.text!r}, but is {message.usage}",
                 (index,),
             )
-    return Satisfied() if judged else Undecided("no text with a usage came")
+    return Satisfied() if judged else Undecided("no text came with a usage")
 
 
 def unacknowledged(evidence: Evidence) -> Outcome:
@@ -174,8 +174,8 @@ def unacknowledged(evidence: Evidence) -> Outcome:
         acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated(
-                "session.updated came; documented behaviour is to send no answer to "
-                "session.update",
+                "session.updated came, but the documented behaviour is to send no "
+                "answer to session.update",
                 tuple(acks),
                 place,
             )

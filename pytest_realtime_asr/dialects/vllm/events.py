@@ -17,7 +17,10 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):
-    """Client: use this model. Newer servers accept language, prompt and include too."""
+    """Client: use this model.
+
+    Newer servers also accept the fields ``language``, ``prompt`` and ``include``.
+    """
 
     model: str
 
@@ -29,7 +32,7 @@ class Append(Typed, frozen=True, tag="input_audio_buffer.append"):
 
 
 class CommitEvent(Typed, frozen=True, tag="input_audio_buffer.commit"):
-    """Client: the utterance begins or, if ``final``, its audio is complete."""
+    """Client: an utterance begins or, if ``final`` is true, its audio is complete."""
 
     final: bool = False
 
@@ -47,7 +50,7 @@ class SessionCreated(Typed, frozen=True, tag="session.created"):
 
 
 class SessionUpdated(Typed, frozen=True, tag="session.updated"):
-    """Server, newer than 0.33: the update was accepted."""
+    """Server, in vLLM newer than 0.33: the update was accepted."""
 
 
 class Delta(Typed, frozen=True, tag="transcription.delta"):

@@ -12,9 +12,10 @@ _ABOUT = (
     "An event may have fields that are not listed here; a receiver ignores them.",
     "The audio is PCM with 16 bits (signed, little-endian), mono, 16,000 Hz, in "
     "base64. The sample rate cannot be changed.",
-    "An utterance begins with `input_audio_buffer.commit`, and its audio is complete "
-    "with the same event and `final: true`. No event has the id of an utterance: the "
-    "next `transcription.done` belongs to the utterance that is open.",
+    "The event `input_audio_buffer.commit` begins an utterance. The same event with "
+    "`final: true` declares the audio of the utterance complete. No event has the id "
+    "of an utterance; the next `transcription.done` belongs to the utterance that is "
+    "open.",
 )
 _EXAMPLES = {
     "session.update": '{"type":"session.update","model":"voxtral"}',

@@ -386,7 +386,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "late-audio-spoils-nothing",
-        "audio sent between the final commit and the final is in no later text",
+        "no later text contains audio sent between the final commit and the final",
         MUST,
         HARM + "; " + bug("FunASR#630"),
         checks.both(

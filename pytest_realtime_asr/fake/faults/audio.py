@@ -24,10 +24,10 @@ Condition = Callable[[UtteranceTracker], bool | None]
 
 
 class _LosesWords(WordChanger):
-    """Loses every second word, from the first on, if a condition is true.
+    """Loses the first, third, fifth ... word of an utterance if a condition is true.
 
-    While the condition is ``None`` (not known yet), the words wait. At the final,
-    ``None`` counts as false.
+    While the condition is ``None`` (not known yet), the words are kept back. At the
+    final, ``None`` counts as false.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ def _paused(utterance: UtteranceTracker) -> bool:
 
 @fault("pause-loses", "sends no words after 2 s without audio")
 class PauseLoses(WordChanger):
-    """Sends no word that is recognised after more than 2 s without audio."""
+    """Sends no more words of an utterance once 2 s have passed without audio."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return () if _paused(self) else (word,)

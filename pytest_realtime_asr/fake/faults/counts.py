@@ -1,4 +1,4 @@
-"""Faults of the counts in a usage: their unit, and what they include."""
+"""Faults of the usage that a final reports: what it counts, and in what unit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_realtime_asr.trace.timeline import Usage
     "usage-in-ms", "counts the milliseconds of its audio as seconds", needs=Needs.ITEMS
 )
 class UsageInMilliseconds(ServerWrapper):
-    """Counts 1000 times the seconds of audio; counts of tokens are right."""
+    """Reports 1000 times the seconds of audio; the counts of tokens are right."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         seconds = None if usage.seconds is None else usage.seconds * 1000
@@ -32,7 +32,7 @@ class OneToken(ServerWrapper):
         return self._server.final(text, replace(usage, completion=1), item)
 
 
-@fault("usage-so-far", "counts all utterances of the session so far")
+@fault("usage-so-far", "adds the counts of the earlier utterances to each usage")
 class UsageSoFar(ServerWrapper):
     """Adds the counts of the earlier utterances to the counts of each final."""
 

@@ -111,7 +111,7 @@ class NoEarlyAudio(ServerWrapper):
 
 @fault("answers-stray", "refuses frames that it should ignore")
 class AnswersStray(UtteranceTracker):
-    """Sends an error for an out-of-order start or end of an utterance."""
+    """Sends an error if the client starts or ends an utterance at a wrong time."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
@@ -127,7 +127,7 @@ class AnswersStray(UtteranceTracker):
 
 @fault("starts-anyway", "starts an utterance that it refuses")
 class StartsAnyway(ServerWrapper):
-    """Refuses an utterance before the session update, and starts the utterance anyway.
+    """Refuses an utterance before the session update, but starts it anyway.
 
     The server replies like a correct server. But it acts on utterances and audio like a
     server whose session is set up from the start.
@@ -152,8 +152,8 @@ class StartsAnyway(ServerWrapper):
 class ForgetsModel(ServerWrapper):
     """Requires a new session update after each final.
 
-    The wrapped server does not receive the frames that a correct server refuses before
-    the new session update.
+    Before this update, the wrapped server does not receive the frames that a correct
+    server would refuse.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -171,7 +171,7 @@ class ForgetsModel(ServerWrapper):
 
 @fault("refused-audio-ends", "ends an utterance when it refuses audio")
 class RefusedAudioEnds(UtteranceTracker):
-    """Drops the open utterance at refused audio, and sends no final for it."""
+    """Drops the open utterance when it refuses audio, and never sends its final."""
 
     _lost = False
 
@@ -237,7 +237,7 @@ class RefusesBig(ServerWrapper):
 
 @fault("odd-audio-closes", "closes on audio that it refuses")
 class OddAudioCloses(ServerWrapper):
-    """Closes with 1011 after it has answered a frame with audio by an error."""
+    """Closes with 1011 after it has sent an error for a frame of audio."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -259,7 +259,7 @@ class DeepDies(ServerWrapper):
 
 
 def _depth(text: str) -> int:
-    """Return how deep the brackets of JSON text are nested, except those in strings.
+    """Return how deep the brackets of JSON text are nested; strings do not count.
 
     Return 0 if there are too few brackets to exceed the limit.
     """

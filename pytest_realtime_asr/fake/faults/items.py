@@ -212,7 +212,7 @@ def _odd_logprobs(content: Event) -> None:
     needs=Needs.ITEMS,
 )
 class MixesItems(ServerWrapper):
-    """Swaps the texts of two items whose finals are due while both are open."""
+    """Delays a final while another item is open, and swaps the texts of both items."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -445,7 +445,7 @@ class StrictClear(ServerWrapper):
 
 @fault("one-rate", "ignores the sample rate that the client sets", needs=Needs.RATES)
 class OneRate(ServerWrapper):
-    """Reads all audio at the first sample rate, also after a session update."""
+    """Reads all audio at the first sample rate, even if a session update changes it."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)

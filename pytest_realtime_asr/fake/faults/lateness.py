@@ -22,9 +22,10 @@ _LAST = 7  # its place among them, counted from 0
 class StarvesOne(Hooks):
     """Sends the words and the finals of one session ``STARVED`` seconds late.
 
-    A new session takes the lowest free place of the server, and one place of 20 is
-    starved. So a client that opens one session after another may keep the starved
-    place, and fewer than 8 open sessions are all served in time.
+    A new session takes the lowest number, from 0, that no open session has. The
+    sessions with the numbers 7, 27, 47 and so on are late. So a client that opens one
+    session after another may get such a number each time. If never more than 7 sessions
+    are open, none is late.
     """
 
     def __init__(self, state: ServerState) -> None:
@@ -66,7 +67,10 @@ class SlowRecovery(Hooks):
         return seconds + UNRECOVERED if late else seconds
 
 
-@fault("latency-grows", "sends finals 1 ms later for each second since its start")
+@fault(
+    "latency-grows",
+    "sends finals later by 1 ms for each second that the server has run",
+)
 class LatencyGrows(Hooks):
     """Sends finals ``GROWTH`` s later for each second since the start of the server."""
 

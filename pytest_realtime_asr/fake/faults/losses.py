@@ -1,8 +1,8 @@
-"""Faults that lose a part of the audio of each utterance, and so the words in it.
+"""Faults that lose a part of each utterance's audio, and thus the words in this part.
 
 Each kind of loss has several sizes; each size is a fault of its own, with the size in
-its name. Lost audio becomes silence where it lies inside an utterance, so that the
-length of the audio stays right.
+its name. If a fault loses a span of the audio, the span becomes silence, so that the
+later audio keeps its position.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _LosesSpan(_AudioLoser):
 
 
 class _LosesLast(_AudioLoser):
-    """Withholds the last ``seconds`` s of the audio so far; drops them at the end."""
+    """Keeps back the last ``seconds`` s of audio, and drops them at the end."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -82,7 +82,7 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Divides each chunk into blocks of ``seconds`` s, and drops the shorter rest."""
+    """Keeps only whole blocks of ``seconds`` s of each chunk, and drops the rest."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -106,7 +106,7 @@ def losing_last(seconds: float) -> Wrap:
 
 
 def losing_rest(seconds: float) -> Wrap:
-    """Return a wrapper that drops the rest of each chunk beyond whole blocks.
+    """Return a wrapper that keeps only whole blocks of each chunk, and drops the rest.
 
     A block lasts ``seconds`` s.
     """
@@ -128,7 +128,7 @@ for _ms in EDGES:
 for _ms in FRAMES:
     fault(
         f"loses-rest-of-{_ms}ms",
-        f"divides chunks into blocks of {_ms} ms and loses the shorter rest",
+        f"keeps only whole blocks of {_ms} ms of each chunk and loses the rest",
         by=losing_rest,
     )(_ms / 1000)
 for _s in STOPS:

@@ -43,7 +43,7 @@ class Hooks:
         self._state = state
 
     def wrap(self, server: Server) -> Server:
-        """Return the server's side of a new session, ``server`` or a wrapper."""
+        """Return ``server``, or a wrapper around it, for a new session."""
         return server
 
     # HTTP
@@ -200,10 +200,11 @@ def fault(
     by: Callable[[Any], Wrap] | None = None,
     needs: Needs | None = None,
 ) -> Callable[[Any], Any]:
-    """Declare a `Hooks` class or a wrapper as a fault.
+    """Return a decorator that declares a `Hooks` class or a wrapper as a fault.
 
-    For any other object, such as a function, ``by`` makes a wrapper from the object.
-    Raises ValueError if there is already a fault of this name.
+    If the decorated object is something else, such as a function, ``by`` makes the
+    wrapper from this object. The decorator raises ValueError if there is already a
+    fault of this name.
     """
 
     def declare(declared: Any) -> Any:
@@ -220,11 +221,12 @@ def fault(
 
 
 def lacking(name: str, dialect: Dialect) -> Needs | None:
-    """Return what a fault needs and a dialect lacks; ``None`` if nothing is lacking.
+    """Return the thing that a fault needs, if the servers of a dialect lack it.
 
-    A dialect counts as having a thing if the check of one of its requirements is proven
-    with a fault that needs the thing. Its traits say whether it has a gauge. No
-    dialect lacks a capacity, which is an option of a server.
+    Return ``None`` if nothing is lacking. A dialect has a thing if the check of one of
+    its requirements is proven with a fault that needs this thing. For a gauge, the
+    traits of the dialect say whether it has one. A capacity is never lacking, since it
+    is an option of every fake server.
     """
     needs = FAULTS[name].needs
     if needs is None or needs is Needs.CAPACITY:

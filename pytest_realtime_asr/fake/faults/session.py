@@ -173,7 +173,7 @@ class OldClock(ServerWrapper):
 
 @fault(
     "expires-in-ms",
-    "gives in milliseconds the time at which a session expires",
+    "gives the expiry time of a session in milliseconds",
     needs=Needs.EXPIRY,
 )
 class ExpiresInMilliseconds(ServerWrapper):
@@ -300,7 +300,7 @@ class ThirdIsSilent(_SilentSometimes):
 
 @fault("stalls-of-close", "sends no more text after a client closes in an utterance")
 class StallsOfClose(_SilentSometimes):
-    """Sends no text in any session after a client closed amid an utterance."""
+    """Sends no text in any session after a client has closed during an utterance."""
 
     def is_silent(self) -> bool:
         return self._state.closed_mid_utterance > 0
@@ -337,7 +337,11 @@ class WaitsForAll(_SilentSometimes, UtteranceTracker):
 
 @fault("cross-talk", "mixes up two utterances that are open at the same time")
 class CrossTalk(UtteranceTracker):
-    """Sends the words of the first open utterance in the second open utterance."""
+    """Replaces the words of an utterance by the words of another open utterance.
+
+    The other utterance is the oldest open utterance of all other sessions. Without one,
+    the utterance keeps its own words.
+    """
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -369,11 +373,12 @@ class CrossTalk(UtteranceTracker):
         return [*frames, *super().final(self._sent, counted, item)]
 
 
-@fault("mixes-one-in-ten", "sends one text in ten in a session of another client")
+@fault("mixes-one-in-ten", "sends another client's text in one utterance of ten")
 class MixesOneInTen(CrossTalk):
-    """Sends the words of the oldest open utterance in every tenth later utterance.
+    """Replaces the words of one utterance in ten by the words of another session.
 
     Only utterances that begin while another session has an open utterance are counted.
+    Every tenth of them gets the words of the oldest open utterance of another session.
     """
 
     def reset(self) -> None:
@@ -405,9 +410,9 @@ class SharesSetUp(WordChanger):
         return (word if self._other() is None else _GERMAN,)
 
     def _other(self) -> str | None:
-        """Return the newest set-up of another session that differs from this session's.
+        """Return the newest set-up whose settings differ from those of this session.
 
-        Return ``None`` if there is no such set-up or this session has no set-up yet.
+        Return ``None`` if there is no such set-up, or no set-up of this session yet.
         """
         set_ups = self._state.set_ups
         own = set_ups.get(self.session)

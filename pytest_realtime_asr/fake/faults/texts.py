@@ -323,7 +323,7 @@ class LosesLaterHeads(LosesHead):
 
 @fault("loses-tail", "loses the last word of each utterance")
 class LosesTail(WordChanger):
-    """Sends each word when the next word is recognised, so the last word is lost."""
+    """Sends a word only when the next word is recognised, and never the last word."""
 
     _waiting: tuple[str, ...] = ()
 
@@ -346,7 +346,7 @@ class LosesLaterTails(LosesTail):
 
 @fault("forgets-old", "keeps only the last 25 s of an utterance")
 class ForgetsOld(Hooks):
-    """Leaves out of the final the words before the last ``KEPT`` s of the audio."""
+    """Sends a final with only the words of the last ``KEPT`` s of the audio."""
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         return kept and age < KEPT
@@ -354,7 +354,11 @@ class ForgetsOld(Hooks):
 
 @fault("falls-behind", "takes 1.2 s to recognise a second of audio")
 class FallsBehind(Hooks):
-    """Delays each word by a fifth of its position in the audio, but not the final."""
+    """Delays each word by a fifth of its position in the audio.
+
+    The position is the time from the start of the audio to the end of the word. Finals
+    are not delayed.
+    """
 
     def word_delay(self, seconds: float, *, position: float, session: int) -> float:
         return seconds + _SLOW * position
@@ -384,7 +388,7 @@ class Echo(ServerWrapper):
 
 @fault("repeats-first", "repeats its first text in the second utterance")
 class RepeatsFirst(WordChanger):
-    """Sends the words of a session's first utterance as those of the second."""
+    """Sends the words of a session's first utterance again in the second utterance."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -409,7 +413,10 @@ class RepeatsFirst(WordChanger):
     needs=Needs.STARTS,
 )
 class StaleFinal(UtteranceTracker):
-    """Ends an utterance as soon as it starts, if a stray final commit came before."""
+    """Ends an utterance at its start if a stray final commit came before.
+
+    A stray commit comes while no utterance is open.
+    """
 
     _end: str | bytes | None = None
 
@@ -434,7 +441,7 @@ class StaleFinal(UtteranceTracker):
 
 @fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Ends an utterance as soon as it starts, after a stray or refused final commit."""
+    """Ends an utterance at its start after a stray or refused final commit."""
 
     def _keeps(self, reaction: Reaction, frame: Frame) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)

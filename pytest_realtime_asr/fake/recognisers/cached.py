@@ -1,7 +1,7 @@
 """A cache around a recogniser, so that repeated audio is recognised only once.
 
-A load test plays the same clips in many sessions. With the cache, a fake server holds
-several times as many of these sessions, since recognition is most of its work.
+A load test plays the same clips in many sessions. With the cache, a fake server can
+serve several times as many of these sessions, since recognition is most of its work.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Words = dict[bytes, Sequence[RecognisedWord]]
 
 
 class CachedRecogniser:
-    """Recognises audio with another recogniser.
+    """Recognises new audio with a given recogniser, and repeated audio from a cache.
 
-    The words of that recogniser must depend on the audio alone. Only audio that is
-    divided into the same chunks counts as repeated.
+    The words of the given recogniser must depend on the audio alone. Audio counts as
+    repeated only if it is also divided into the same chunks.
     """
 
     def __init__(self, recogniser: Recogniser) -> None:
@@ -50,9 +50,10 @@ class CachedRecogniser:
 
 
 class CachedListener:
-    """Recognises one utterance.
+    """Recognises one utterance, with a cache and a recogniser.
 
-    As soon as a chunk is not in the cache, the recogniser gets the whole utterance.
+    As soon as a chunk is not in the cache, the recogniser gets all audio of the
+    utterance, from the start on.
     """
 
     def __init__(self, recogniser: Recogniser, words: Words) -> None:
@@ -87,12 +88,12 @@ class CachedListener:
             await self._listener.close()
 
     def _add(self, pcm: bytes) -> None:
-        """Add audio to the digest; its key is the digest of all earlier audio."""
+        """Update the digest, which identifies the audio so far and its chunks."""
         digest = hashlib.blake2b(pcm, digest_size=_DIGEST, key=self._digest)
         self._digest = digest.digest()
 
     async def _started(self) -> Listener:
-        """Return a listener that has heard all audio that was in the cache."""
+        """Return a new listener that has heard the utterance so far."""
         listener = await self._recogniser.listen()
         for pcm in self._known:
             await listener.hear(pcm)

@@ -3,33 +3,39 @@
 Audio is divided into overlapping windows of 40 ms. The power spectrum of a window from
 150 to 3400 Hz, which an 8 kHz copy still has, is summed into 24 bands, evenly spaced in
 mel. The bands are amplified with rising frequency, the highest by 20 dB, since the
-power of speech falls by about 20 dB over this range. The *shape* of a window is the
-vector of the logarithms of each band's share of the power, limited to 20 dB below the
-total. Then the mean is subtracted and the vector is scaled to length 1. A gain does not
-change the shares. Noise far below the sound and the steps of PCM16 stay below the limit
-of 20 dB. The *likeness* of two windows is the cosine of their shapes: at least 0.98 for
-copies of one sound, 0.8 for a copy that is clipped by 10 dB, and about 0.4 (median) for
-different sounds of one voice.
+power of speech falls by about 20 dB over this range.
+
+The *shape* of a window is a vector with one number for each band: the logarithm of the
+band's share of the power. Before the logarithm, 0.01 is added to each share, so that
+bands more than 20 dB below the total hardly differ. Then the mean is subtracted and the
+vector is scaled to length 1. A gain does not change the shares. Weak noise and the
+rounding of PCM16 are more than 20 dB below the total, so they hardly count.
+
+The *likeness* of two windows is the cosine of their shapes: at least 0.98 for copies of
+one sound, 0.8 for a copy that is clipped by 10 dB, and about 0.4 (median) for different
+sounds of one voice.
 
 One window of the stream is taken every 20 ms (a *look*), and one window of each known
-clip every 10 ms (a *row*), so that some row lies within 5 ms of each look at every
-offset. A clip that is played advances by two rows with each look, along a *diagonal*.
-For each row the search keeps the sum of the likenesses along the diagonal that ends at
-this row. At each row that is loud in the clip, the sum loses a tenth:
+clip every 10 ms (a *row*). So each look is at most 5 ms away from a row, wherever the
+clip starts in the stream. Whether a window is *loud*, *soft* or a *pause* depends on
+its level relative to the loudest window of the last 2 s, so a gain does not change it.
+
+A clip that is played advances by two rows with each look, along a *diagonal*. For each
+row the search keeps the sum of the likenesses along the diagonal that ends at this row:
 
     sum[row] = keep[row] * sum[row - 2] + likeness(row, look)
 
-The score of a row is this sum, divided by the sum that a perfect copy would have. A
-soft row does not change the sum. If the clip pauses but the stream is loud, the sum
-decays and nothing is added. A row can propose its clip after 12 loud rows of its
-diagonal, or after fewer loud rows if the clip then pauses, as after a short word. The
-search only proposes. The diagonals with nearly the highest scores are then compared
-with the stream once for each look, each time over 100 ms. This comparison distinguishes
-sentences that differ in a single sound (see `scripted`). The levels count in it too:
-the gain between clip and stream must stay the same, to within 12 dB.
+If the row is loud, ``keep`` is 0.9, so that older likenesses count less. A soft row
+does not change the sum: ``keep`` is 1 and the likeness is 0. If the clip pauses while
+the stream is loud, ``keep`` is 0.9 and the likeness is 0, so that the sum falls. The
+score of a row is its sum, divided by the sum that a perfect copy would have.
 
-*Loud* and *pause* are relative to the loudest look of the last 2 s, so the gain does
-not influence them.
+A row can propose its clip after 12 loud rows of its diagonal, or after fewer loud rows
+if the clip then pauses, as after a short word. The search only proposes. For each look,
+the recogniser (see `scripted`) then compares the last 100 ms of the stream with the
+diagonals whose scores are highest or nearly highest. This comparison distinguishes
+sentences that differ in a single sound. It also compares the levels: the gain between
+clip and stream must stay the same, to within 12 dB.
 """
 
 from __future__ import annotations
@@ -136,11 +142,11 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The place of a clip in an index.
+    """The rows of one clip in an index; see the module for *row* and *loud*.
 
-    ``zero`` is the row of the window that starts with the clip. ``first`` and ``last``
-    are the first and the last loud row. All rows of the clip are those from ``start``
-    to ``stop`` (exclusive).
+    The clip has the rows from ``start`` to ``stop`` (exclusive). ``zero`` is the row
+    whose window starts at the first sample of the clip. ``first`` and ``last`` are the
+    first and the last loud row.
     """
 
     start: int
@@ -199,9 +205,9 @@ class Index:
     def gain(
         self, rows: npt.NDArray[np.intp], looks: Looks, kept: npt.NDArray[np.bool_]
     ) -> float:
-        """Return how much louder the latest looks are than their rows, in dB.
+        """Return by how many dB the latest looks are louder than their rows (median).
 
-        Only looks whose element of ``kept`` is true count.
+        A look counts only if its element of ``kept`` is true and its row is loud.
         """
         loud = np.flatnonzero(self.loud[rows] & kept)[-ENOUGH:]
         gains = np.sort(looks.levels[loud] - self.levels[rows[loud]])
@@ -210,11 +216,11 @@ class Index:
     def likeness(
         self, rows: npt.NDArray[np.intp], looks: Looks, gains: Floats
     ) -> Floats:
-        """Return the likeness of the looks to the rows, NaN for soft rows.
+        """Return the likeness of each look to its row; NaN for a soft row.
 
-        ``rows`` is an array of alignments x looks. The likeness is zero if the
-        difference of the levels is not about the gain of the alignment (in dB), or if
-        the clip pauses at a loud look.
+        ``rows`` is an array of alignments x looks, and ``gains`` has the gain in dB of
+        each alignment. The likeness is 0 if the look is not louder than its row by
+        about this gain, or if the clip pauses while the look is loud.
         """
         like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
         with np.errstate(invalid="ignore"):  # the level of silence may be -inf
@@ -248,7 +254,7 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Return whether a clip may be playing, even if its name is not known yet."""
+        """Return whether any clip may be playing, although it may be unclear which."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
@@ -266,7 +272,8 @@ class Search:
     def remains(self) -> list[int]:
         """Return proposals for a sound that ended before a clip was proposed for it.
 
-        Rows with low sums are included, since a clip whose start was not heard has one.
+        Rows with low sums are included, since the sum stays low if the start of a clip
+        was not heard.
         """
         scores = self._sums * self._index.per_perfect
         rows = np.flatnonzero(scores >= _LIKE_OF_PART)
@@ -274,7 +281,7 @@ class Search:
 
 
 def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
-    """Return the rows with the best scores, at most one for each alignment."""
+    """Return the ``most`` best rows by score; of rows close together, only the best."""
     found: list[int] = []
     for row in rows[np.argsort(-scores, kind="stable")].tolist():
         if all(abs(row - other) > _NEAR for other in found):
@@ -286,12 +293,12 @@ def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The rows of one clip.
+    """The rows of one clip; each array has one element for each row.
 
     ``enough`` marks the rows that can propose the clip. ``short`` marks the rows after
     a short word. ``some`` marks the rows with enough loud rows before them for a
     meaningful score. ``begin`` marks the rows at which a diagonal starts.
-    ``perfect`` is the sum of a perfect copy.
+    ``perfect`` is the sum that a perfect copy of the clip has at the row.
     """
 
     shapes: Floats
@@ -349,7 +356,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Set the first and last ``rows`` rows of each run of true values to false."""
+    """Return the mask with each run of true values shorter by ``rows`` at both ends."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

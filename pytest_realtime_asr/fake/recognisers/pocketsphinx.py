@@ -7,9 +7,9 @@ Each message is its length in four bytes, then a MessagePack body. A worker ends
 its stdin closes, so it always ends with the server.
 
 A protocol that sends words as they are recognised cannot withdraw a word. Therefore a
-word is returned only when it has *settled*: ``SETTLED`` successive hypotheses have the
-word at the same place, and the word ends ``DISTANCE`` seconds before the end of the
-audio so far. When the audio ends, pocketsphinx finds the best path through all its
+word is returned only when it has *settled*: ``SETTLED`` successive hypotheses have it
+at the same place, and it ends at least ``DISTANCE`` seconds before the end of the audio
+so far. When the audio ends, pocketsphinx finds the best path through all its
 hypotheses. The words of this path that follow the returned words are returned then.
 
 pocketsphinx subtracts cepstral means from the audio, so that voices of different
@@ -363,7 +363,7 @@ class _Worker:
 
 
 def _mark_retrieved(task: asyncio.Task[list[RecognisedWord]]) -> None:
-    """Mark the error of a task as retrieved, in case its caller was cancelled."""
+    """Read the error of a task, so that asyncio does not report it as never read."""
     if not task.cancelled():
         task.exception()
 

@@ -102,9 +102,9 @@ class Known:
 class ScriptedRecogniser:
     """Recognises the audio of ``utterances``.
 
-    The words of an utterance are ``text.split()``, with the times of ``words``. If
-    ``words`` is empty or does not match the text, the words are spread evenly. Other
-    sound gives made-up words, and silence gives no words.
+    The words of an utterance are ``text.split()``; their times come from its ``words``.
+    If ``words`` is empty or does not match the text, the words are spread evenly over
+    the sound. Sound of no utterance gives made-up words, and silence gives no words.
     """
 
     rate = RATE
@@ -142,8 +142,8 @@ class _Alignment:
     """A clip that the stream may be playing, and its position in the stream.
 
     ``shift`` is the row of the clip at look 0. ``gain`` says how much louder the stream
-    is than the clip, in dB. ``begin`` is the look from which on clip and stream are
-    alike. ``whole`` says whether they are alike from the clip's first loud look on.
+    is than the clip, in dB. ``begin`` is the look at which clip and stream begin to be
+    alike. ``whole`` says whether they are alike from the first loud row of the clip.
     ``likes`` has the likeness of each look from ``begin`` on.
     """
 
@@ -172,14 +172,15 @@ class _Alignment:
     def begun(self) -> float:
         """The sample at which the heard part of the clip starts.
 
-        It is ``-inf`` if the whole clip was heard.
+        It is ``-inf`` if the clip was heard from its start.
         """
         return -math.inf if self.whole else self.begin * HOP + WINDOW / 2
 
     def certain(self, short: bool) -> bool:
-        """Return whether enough of the clip was heard to be certain.
+        """Return whether enough of the clip was heard to be sure that it is playing.
 
-        For a ``short`` word, the whole word must be heard, with a high likeness.
+        After a ``short`` word, fewer looks are enough if the clip was heard from its
+        start with a high mean likeness.
         """
         if self.count >= ENOUGH:
             return True
@@ -214,7 +215,7 @@ class _Alignment:
             self._at += 1
 
     def passed(self) -> None:
-        """Skip the next word, after it was returned."""
+        """Skip the present `word`, because it was output."""
         self._at += 1
 
     @property
@@ -436,7 +437,7 @@ class Hearing:
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Add sound that belongs to no known clip to the present burst."""
+        """Add the look to the present burst, unless a known clip explains its sound."""
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -468,7 +469,7 @@ class _Burst:
         self._sum: npt.NDArray[np.float64] = np.zeros(1)
 
     def add(self, shape: Floats, end: int) -> None:
-        """Add an audible look, whose new audio ends at sample ``end``."""
+        """Add an audible look; ``end`` is the sample at which its new audio ends."""
         if not self.looks:
             self.begin = end // HOP - 1
         self.looks += 1
@@ -505,7 +506,7 @@ def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bo
 
 
 def _spans(likes: Floats) -> Floats:
-    """Return the mean likeness of the ``_SPAN`` looks that end at each look.
+    """Return, for each look, the mean likeness of the last ``_SPAN`` looks up to it.
 
     The mean is NaN if too few of these looks have a likeness.
     """
@@ -520,7 +521,7 @@ def _spans(likes: Floats) -> Floats:
 
 
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
-    """Return the index of the look from which on clip and stream are alike.
+    """Return the index of the look at which clip and stream begin to be alike.
 
     This look is the first look after all ``unlike`` spans that is like its row. If no
     look qualifies, the index is the number of looks.
@@ -563,7 +564,12 @@ def _sound(rows: Rows) -> tuple[int, int]:
 
 
 def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
-    """Return the times of ``texts``, which divide the text of ``timed`` differently."""
+    """Return the start and the end, in samples, of each of ``texts``.
+
+    ``timed`` has the same characters, but divides them into other words. A text starts
+    when the word with its first character starts, and ends when the word with its last
+    character ends.
+    """
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
     ]

@@ -22,8 +22,8 @@ _SAMPLE = 2  # bytes
 class StubRecogniser:
     """Recognises the audio of the utterances of a corpus, so that tests need no engine.
 
-    ``corpus`` is a corpus or other utterances, or the name or the path of a corpus; the
-    default is all bundled corpora. Any other sound gives made-up words, and silence
+    ``corpus`` is a corpus, its name, its path or an iterable of utterances; the default
+    is all bundled corpora. Any other sound gives made-up words, and silence
     gives no words. Equal audio gives equal text. One object serves any number of
     streams. Raises `CorpusError` for a corpus that cannot be loaded.
     """

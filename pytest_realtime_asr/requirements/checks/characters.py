@@ -26,9 +26,10 @@ def _matches(pattern: re.Pattern[str], what: str) -> Find:
 
 
 def _unpaired(text: str, spoken: Utterance | None) -> tuple[str, int] | None:
-    """Find the first bidirectional control that is not paired in its line.
+    """Find the first direction control that has no partner in its line.
 
-    The end of an isolate also ends the embeddings in it, as in UAX #9.
+    Return a description of the control and its index in the text. The end of an isolate
+    also ends the embeddings in it, as in UAX #9.
     """
     start = 0
     for line in text.splitlines(keepends=True):
@@ -57,7 +58,7 @@ def _unpaired_in_line(line: str) -> int | None:
 
 
 whole_characters = in_no_text(_matches(_BROKEN, "a broken character"))
-"""A check that no text has a character that is cut in two or was replaced."""
+"""A check that no text has a character that is cut in two or replaced by U+FFFD."""
 no_control_characters = in_no_text(_matches(_CONTROL, "a control character"))
 """A check that no text has a control character other than tab and line break."""
 paired_directions = in_no_text(_unpaired, finals_only=True)

@@ -3,9 +3,9 @@
 A check of one session is a function of a `Part`. The functions here turn such a check
 into a check of all evidence, which also says which session violates the requirement.
 
-A check is satisfied only if the server could have violated the requirement: a server
-that sends nothing, or refuses everything, satisfies hardly any check. A check is
-undecided if the client itself ended the session or sent its audio late.
+A check is satisfied only if the server had an opportunity to violate the requirement.
+So a server that sends nothing, or refuses everything, satisfies hardly any check. A
+check is undecided if the client itself ended the session or sent its audio late.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def shown(outcomes: Iterable[Outcome | None], *, nothing: str) -> Outcome:
 
 
 def worst_if_any(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """Return the `worst` of the outcomes, ``None`` if there are no outcomes."""
+    """Return the `worst` of the outcomes; ``None`` if there are no outcomes."""
     found = list(outcomes)
     return worst(found) if found else None
 
@@ -68,7 +68,7 @@ def both(*checks: Check) -> Check:
 
 
 def absent(evidence: Evidence, *roles: str) -> Undecided | None:
-    """Return why no session of these roles can be checked; ``None`` if any can be."""
+    """Return why no session of these roles can be checked; ``None`` if one can be."""
     parts = evidence.role(*roles)
     if not parts:
         return Undecided(f"no session was run for this check ({', '.join(roles)})")
@@ -78,7 +78,7 @@ def absent(evidence: Evidence, *roles: str) -> Undecided | None:
 
 
 def located(evidence: Evidence, part: Part, outcome: Outcome) -> Outcome:
-    """Return the outcome; a violation gets the index of this session."""
+    """Return the outcome; a violation gets the index of the session ``part``."""
     if isinstance(outcome, Violated):
         return replace(outcome, part=evidence.index(part))
     return outcome
@@ -108,8 +108,9 @@ def any_session(
     """Return a check that applies ``check`` to each session of these roles.
 
     Without ``roles``, every session is checked. ``check`` returns ``None`` for a
-    session that has nothing to check. If this is so for all sessions, the outcome is
-    undecided, for the reason ``nothing``; otherwise the `worst` outcome counts.
+    session that has nothing to check. If it returns ``None`` for all sessions, the
+    outcome is undecided, for the reason ``nothing``. Otherwise the `worst` outcome
+    counts.
     """
 
     def check_all(evidence: Evidence) -> Outcome:

@@ -40,8 +40,8 @@ _NONE_OPENED = Undecided("the server opened no session, so its refusal proves no
 def handshake_refused(role: str, statuses: Collection[int], *, without: str) -> Check:
     """Return a check that the handshake is refused by one of these HTTP statuses.
 
-    ``without`` is the reason to give if there is no session of the role. The check is
-    undecided if the server opened no session of any role.
+    The check is undecided if there is no session of the role, for the reason
+    ``without``. It is also undecided if the server opened no session of any role.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -156,7 +156,7 @@ def _unanswered(part: Part, ping: Ping) -> Outcome:
 
 
 def close_answered(role: str) -> Check:
-    """Return a check that a close frame of the server answers that of the client."""
+    """Return a check that the server answers the client's close frame by its own."""
 
     def check(part: Part) -> Outcome:
         end = part.trace.end

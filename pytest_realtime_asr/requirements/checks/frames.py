@@ -52,7 +52,7 @@ def named(message: Message) -> str:
 
 
 def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
-    """Return a check that the server's first event opens the session and has its id.
+    """Return a check that the server's first event opens a session and states its id.
 
     ``identity`` returns the id in a message that opens a session, and ``None`` for any
     other message.
@@ -102,7 +102,7 @@ def well_formed(sender: Sender) -> SessionCheck:
 
 
 def _flaws(recording: Recording, index: int) -> tuple[Flaw, ...]:
-    """Return what is wrong with a frame that is no event with all its fields."""
+    """Return what is wrong with a frame that is not an event or has wrong fields."""
     flawed = recording.flaws.get(index)
     if flawed is None:
         return (Flaw(named(recording.messages[index])),)

@@ -80,8 +80,8 @@ def _sent(part: Part) -> Iterator[tuple[int, str]]:
 def no_secret(evidence: Evidence) -> Outcome:
     """Check that no frame, close reason or page shows the key of the client.
 
-    Frames are decoded first, so that an escaped key is found. A key that is divided
-    between the same field of several frames is found too.
+    Frames are decoded first, so that an escaped key is found. A key is also found if
+    several frames, such as deltas, each have a piece of it in the same field.
     """
     what = "the client's key"
     for answer in evidence.answers:

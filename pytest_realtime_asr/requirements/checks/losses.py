@@ -25,7 +25,7 @@ def no_loss(evidence: Evidence) -> Outcome:
     """Check that a server does not lose plain utterances of a run at random.
 
     A role that loses significantly more utterances than all other roles together is not
-    counted here: the requirements on this role judge its losses.
+    counted here, since the requirements on this role judge its losses.
     """
     found = losses.by_role(evidence)
     plain = {role: each for role, each in found.items() if each.plain}

@@ -77,7 +77,8 @@ class Takes:
     """The takes of a run.
 
     ``alone`` has the takes of the clips that were sent alone, by the role of their
-    session. ``joined`` and ``long`` have the texts of joined and of long utterances.
+    session. ``joined`` has the texts of utterances that consist of several clips with
+    pauses between them. ``long`` has the texts of long utterances.
     """
 
     alone: Mapping[str, Sequence[Take]]
@@ -130,7 +131,10 @@ def takes_of(evidence: Evidence) -> Takes:
 
 
 def take(utterance: Utterance, text: str, source: int = 0) -> Take:
-    """Return the take of a clip for this text of the session at index ``source``."""
+    """Compare a text with the reference transcript of its clip.
+
+    ``source`` is the index of the session that the text came in.
+    """
     kept, errors, placed = _aligned(utterance.text, text, utterance.language)
     return Take(utterance.id, kept, errors, text, utterance.text, source, placed)
 
@@ -244,8 +248,8 @@ class Loss(enum.Enum):
 class Test:
     """A test of the takes of a run for one kind of loss.
 
-    ``values`` are the numbers in the message. The test finds a violation only if words
-    are missing at the share ``least`` (0 to 1) of the places, or at more.
+    ``values`` are the numbers for the message. The test finds a violation only if the
+    share of the places at which words are missing is at least ``least`` (0 to 1).
     """
 
     loss: Loss
@@ -378,7 +382,8 @@ def judged(takes: Takes) -> tuple[Judged, ...]:
 def _can_decide(test: Test, tested: Tested) -> bool:
     """Return whether a test has enough clips.
 
-    Whether they are enough does not depend on the side that has more errors.
+    In a comparison of two conditions, it makes no difference which of the two has more
+    errors.
     """
     if test.loss in (Loss.EDGES, Loss.HOLE):  # have only the clips at some times
         return tested.of > 0

@@ -1,4 +1,4 @@
-"""Checks that no text has tokens of the model, and tables of the kinds of tokens.
+"""Checks that no text has tokens of the model, with tables of the kinds of tokens.
 
 A token is allowed where the reference transcript has it too, as in a dictation of
 markup. A label of a sound, such as ``[Music]``, is judged only where the utterance is

@@ -40,8 +40,9 @@ FIRST = "first-utterance"
 def refused(role: str, what: str, *codes: str) -> Check:
     """Return a check that each frame written by hand is refused and does no harm.
 
-    The server answers each of these frames by an error with one of ``codes``, or with
-    any code if none is given. The utterances of the session still get their finals.
+    The server must answer each of these frames by an error with one of ``codes``, or
+    with any code if none is given. The utterances of the session must still get their
+    finals.
     ``what`` describes a frame in messages.
     """
 
@@ -132,7 +133,7 @@ def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
 
 
 def _codes(plain: Iterable[Part]) -> Counter[str]:
-    """Return the largest number of errors of each code in any one of the sessions."""
+    """Return, for each code, the largest number of its errors in one session."""
     found: Counter[str] = Counter()
     for part in plain:
         found |= Counter(each.code for each in part.timeline.refusals)
@@ -152,8 +153,8 @@ def silent(role: str, what: str) -> Check:
             code = answers[0].code
             known = f"the error {printable(code)}" if code else "an error"
             return Violated(
-                f"{what} was answered by {known}; documented behaviour is to send "
-                "no answer",
+                f"{what} was answered by {known}, but the documented behaviour is to "
+                "send no answer",
                 (),
             )
         if not sent_after_hand(part.recording):

@@ -60,7 +60,8 @@ _NO_CLIP = Undecided(
 def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
     """Return the solo transcripts of all usable clips, by the id of the clip.
 
-    The own variation of each (``noise``) is set to the largest one of all clips.
+    The own variation (``noise``) of each transcript is set to the largest own variation
+    of all clips.
     """
     texts: dict[str, list[str]] = {}
     clips: dict[str, Utterance] = {}
@@ -80,10 +81,10 @@ def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
 
 
 def usable(utterance: Utterance, text: str) -> bool:
-    """Return whether a clip can be used to compare texts: well recognised, not short.
+    """Return whether a clip can be used to compare texts.
 
-    ``text`` is the solo transcript of the clip. Digits that the server writes as one
-    number count as one word.
+    Such a clip is well recognised and not too short. ``text`` is its solo transcript.
+    Digits that the server writes as one number count as one word.
     """
     errors = words(utterance.text, text, language=utterance.language).errors
     alone = SoloTranscript(utterance, text, (text,), noise=0)
@@ -180,7 +181,7 @@ def same_text(role: str) -> Check:
 def kept_apart(*roles: str, later: bool = False) -> Check:
     """Return a check that no text has half or more of the words of another clip.
 
-    A word is not counted if a text of the utterance's own clip, sent alone, has it too.
+    A word does not count if a solo text of the utterance's own clip has it too.
     With ``later``, the first utterance of each session is not checked.
     """
 
@@ -218,13 +219,13 @@ def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
 
 
 def if_in_time(role: str, check: Check) -> Check:
-    """Return a check that leaves out sessions whose late audio arrived too late.
+    """Return a check that leaves out sessions in which late audio came after the final.
 
-    Late audio is audio that the client sends after the commit, followed by an invalid
-    frame. A session of this role is used only if the server refused a frame before the
-    first final: a server reads frames in their order, and so had read the late audio.
-    ``check`` is applied to the sessions that are used, and to all sessions of other
-    roles.
+    Late audio is audio that the client sends after the commit. The client sends an
+    invalid frame after it. A session of this role is used only if the server refused a
+    frame before it sent the first final. Since a server reads frames in their order, it
+    had then read the late audio before the final. ``check`` is applied to the sessions
+    that are used, and to all sessions of other roles.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:
@@ -299,7 +300,7 @@ def has_clip(role: str) -> Check:
 
 
 def has_both_clips(role: str) -> Check:
-    """Return a check that the text of two clips sent as one utterance has both clips.
+    """Return a check that the text of an utterance of two clips has both clips.
 
     At least half of the words of each clip must be in the text.
     """
@@ -437,4 +438,4 @@ def no_repetition(role: str) -> Check:
                 )
         return outcome
 
-    return any_session(check, role, nothing="no final that has words came")
+    return any_session(check, role, nothing="no final with words came")

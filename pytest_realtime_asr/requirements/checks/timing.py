@@ -114,8 +114,9 @@ def keeps_up(*roles: str, at_most: float) -> Check:
             return Satisfied()
         if low <= at_most:
             return Undecided(
-                f"the lag grows by {_percent(mean)} of the audio, which {count} "
-                f"utterances do not prove to be over the limit of {_percent(at_most)}"
+                f"the lag grows by {_percent(mean)} of the audio, but {count} "
+                "utterances do not prove that this exceeds the limit of "
+                f"{_percent(at_most)}"
             )
         for timeline, _ in measured:
             if doubt := _cannot_be_timed(timeline, low * _audio_seconds(timeline)):
@@ -132,11 +133,11 @@ def keeps_up(*roles: str, at_most: float) -> Check:
 
 
 def confirmed_alone(check: Check, role: str, *, at_most: float) -> Check:
-    """Return a check whose violation must also show in a session without others.
+    """Return ``check`` with a second condition for a violation.
 
-    ``check`` is that of `keeps_up` on sessions that share the server with others. Its
-    violation stands if the text of the session ``role``, which has the server for
-    itself, falls behind by over ``at_most`` too. Otherwise the check is undecided: the
+    ``check`` is the check of `keeps_up` on sessions that run beside other sessions. Its
+    violation counts only if the text also falls behind by over ``at_most`` in the
+    session ``role``, which runs alone. Otherwise the result is undecided, since the
     server may only have been overloaded.
     """
 

@@ -53,7 +53,7 @@ def usage_matches(recording: Recording) -> Outcome:
                 elif problem is not None:
                     yield Satisfied()
 
-    return shown(outcomes(), nothing="no text with a usage came")
+    return shown(outcomes(), nothing="no text came with a usage")
 
 
 def _record(recording: Recording, final: Final) -> tuple[int, ...]:

@@ -122,7 +122,7 @@ EVENTS: tuple[Requirement, ...] = (
         proof=Proof(("codeless",)),
     ),
 )
-"""Requirements for which each protocol gives its clause, and for some also a check."""
+"""Requirements that each protocol completes by its clause, and some by a check."""
 
 DISCLOSURE: tuple[Requirement, ...] = (
     Requirement(
@@ -207,7 +207,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
         "a final ends each change of writing direction that it starts",
         SHOULD,
         "UAX #9, section 2.6: a direction control without an end changes the order of "
-        "the text behind it",
+        "the text after it",
         checks.paired_directions,
         scenarios=("utterances",),
         passive=True,

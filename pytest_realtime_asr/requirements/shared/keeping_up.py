@@ -25,7 +25,7 @@ _keeps_up = checks.keeps_up(*_SHARED, at_most=MOST_DRIFT)
 
 
 def falls_behind(evidence: Evidence) -> bool:
-    """Return whether the text falls behind beside other sessions."""
+    """Return whether the text falls behind in sessions that run beside others."""
     return isinstance(_keeps_up(evidence), Violated)
 
 

@@ -74,7 +74,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-chunks",
-        "clips in chunks of 20, 40 or 80 ms have as many errors as in the run's chunks",
+        "clips have as many errors in chunks of 20, 40 or 80 ms as in the run's chunks",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-40ms",
@@ -83,7 +83,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-bursts",
-        "clips that come late and in bursts have the same errors",
+        "clips have as many errors if their audio is late and in bursts as if on time",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-20ms",
@@ -92,7 +92,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-joined",
-        "clips that are joined with a pause have the same errors as alone",
+        "clips that are joined with a pause have no more errors than clips sent alone",
         SHOULD,
         bug("WhisperLiveKit#234", "vllm#35863"),
         "stops-after-5s",
@@ -100,7 +100,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-long",
-        "clips have the same errors in a long utterance as alone",
+        "clips have no more errors in a long utterance than if they are sent alone",
         SHOULD,
         bug("WhisperFusion#26", "WhisperLiveKit#372"),
         "stops-after-10s",

@@ -66,6 +66,6 @@ def stated(
 def restated(
     group: Iterable[Requirement], *changed: Requirement
 ) -> tuple[Requirement, ...]:
-    """Return the group; a changed requirement replaces the requirement of its id."""
+    """Return the group; each changed requirement replaces the one with the same id."""
     own = {each.id: each for each in changed}
     return tuple(own.pop(each.id, each) for each in group)

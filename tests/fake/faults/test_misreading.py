@@ -57,8 +57,8 @@ def test_the_cause_is_found_by_clips_in_the_form_that_the_server_takes(
     texts = heard(CLIPS, name)
     assert (wrong_texts.error_rate(texts) or 0) > wrong_texts.FAILS
     causes = wrong_texts.causes(texts, RATE, lambda clips: heard(clips, name))
-    (found,) = (each for each in causes if ": sent in that form" in each)
-    assert found.startswith(f"the server {NAMES[name].value}: sent in that form")
+    (found,) = (each for each in causes if ": with audio changed to" in each)
+    assert found.startswith(f"the server {NAMES[name].value}: with audio changed to")
     assert "3 clips have a WER of 0% instead of" in found
 
 

@@ -167,7 +167,7 @@ def test_where_no_code_is_asked_for_any_error_will_do() -> None:
         (mistaken(error("x"), Hand(FINISH)), GOOD),
         (
             mistaken(Hand(FINISH), error("x")),
-            Bad("it was answered by the error x; documented"),
+            Bad("it was answered by the error x, but the documented"),
         ),
         (mistaken(Hand(FINISH), error(None)), Bad("it was answered by an error")),
         (mistaken(how=BROKEN), Open("it was not sent: the connection broke off")),

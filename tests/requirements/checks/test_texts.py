@@ -451,8 +451,8 @@ LOUD = Utterance("loud", "好好好", silence(1.0), language="zh")
         (LOUD, "好好好", GOOD),
         (CHINESE, "10000", GOOD),  # a number
         (CHINESE, "天气天气天气", Bad("the text has '天 气' three times")),
-        (FIRST, None, Open("no final that has words came")),
-        (FIRST, "...", Open("no final that has words came")),
+        (FIRST, None, Open("no final with words came")),
+        (FIRST, "...", Open("no final with words came")),
     ],
 )
 def test_unrepeated(clip: Utterance, text: str | None, found: Found) -> None:

@@ -125,11 +125,11 @@ def falling(
         # Two utterances that differ so much may well be of one that keeps up.
         (
             (falling("10s", 0.0), falling("35s", 0.1)),
-            Open("the lag grows by 5 % of the audio, which 2 utterances do not prove"),
+            Open("the lag grows by 5 % of the audio, but 2 utterances do not prove"),
         ),
         (
             (falling("10s", -0.1), falling("35s", 0.3)),
-            Open("the lag grows by 10 % of the audio, which 2 utterances do not"),
+            Open("the lag grows by 10 % of the audio, but 2 utterances do not"),
         ),
         ((falling("10s", -0.1), falling("35s", 0.1)), GOOD),
         (

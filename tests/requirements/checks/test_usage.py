@@ -86,10 +86,10 @@ def counted(*rows: Row, detected: bool = False, by_hand: bool = False) -> Part:
         ([(1.674, 60.0, "a")], Bad("usage counts 60 s of audio, but 1.67 s were sent")),
         ([(35.0, 0.6, "a")], Bad("usage counts 0.6 s of audio, but 35.00 s were")),
         # Other checks are about these.
-        ([(1.674, 0.0, "a")], Open("no text with a usage came")),
-        ([(1.674, -1.0, "a")], Open("no text with a usage came")),
-        ([(1.674, 1674.0, " ")], Open("no text with a usage came")),
-        ([(1.674, None, "a")], Open("no text with a usage came")),
+        ([(1.674, 0.0, "a")], Open("no text came with a usage")),
+        ([(1.674, -1.0, "a")], Open("no text came with a usage")),
+        ([(1.674, 1674.0, " ")], Open("no text came with a usage")),
+        ([(1.674, None, "a")], Open("no text came with a usage")),
     ],
 )
 def test_seconds_of_audio(rows: Sequence[Row], found: Found) -> None:
@@ -98,8 +98,8 @@ def test_seconds_of_audio(rows: Sequence[Row], found: Found) -> None:
 
 def test_audio_that_the_server_or_a_hand_has_divided_shows_nothing() -> None:
     wrong = (1.674, 1674.0, "a")
-    check(MATCHES, counted(wrong, detected=True), Open("no text with a usage came"))
-    check(MATCHES, counted(wrong, by_hand=True), Open("no text with a usage came"))
+    check(MATCHES, counted(wrong, detected=True), Open("no text came with a usage"))
+    check(MATCHES, counted(wrong, by_hand=True), Open("no text came with a usage"))
 
 
 def told(*rows: tuple[str, int, int], hand: bool = False) -> Part:
@@ -125,8 +125,11 @@ def told(*rows: tuple[str, int, int], hand: bool = False) -> Part:
             told(("turn right and stop", 2, 1)),
             Bad("usage counts 1 tokens for a text of 4 words: 'turn right and stop'"),
         ),
-        (told(("turn right and stop", 2, 0)), Open("no text with a usage came")),
-        (told(("turn right and stop", 2, 1), hand=True), Open("no text with a usage")),
+        (told(("turn right and stop", 2, 0)), Open("no text came with a usage")),
+        (
+            told(("turn right and stop", 2, 1), hand=True),
+            Open("no text came with a usage"),
+        ),
         (
             # A frame that lacks a field has one violation, that of its form.
             part(

@@ -38,7 +38,10 @@ from pytest_realtime_asr.trace.recording import Recording
 
 @dataclass(slots=True)
 class Item:
-    """The indexes of the records that name an item, by the kind of their event."""
+    """The indexes of the records that name an item, one list for each kind of event.
+
+    ``configured`` says whether an update came before the item was committed.
+    """
 
     started: list[int] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
@@ -47,7 +50,7 @@ class Item:
     parts: list[int] = field(default_factory=list)  # completed, but more text follows
     ends: list[int] = field(default_factory=list)
     announced: list[int] = field(default_factory=list)
-    configured: bool = False  # an update came before the first commit
+    configured: bool = False
 
 
 def items(recording: Recording) -> dict[str, Item]:
@@ -92,8 +95,8 @@ def each_item(
     ``problem`` returns a sentence if an item is wrong, "" if the item is correct, and
     ``None`` if the recording does not show whether the item is correct. If ``problem``
     returns ``None`` for every item, the check is undecided, for the reason ``nothing``.
-    ``by_end`` is true if ``problem`` finds items that have no end because of the way in
-    which the session ended.
+    ``by_end`` is true if ``problem`` looks for items that had not ended when the
+    session ended. The violation then lies in the way in which the session ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -245,13 +248,17 @@ def _texts(recording: Recording, item: Item) -> tuple[list[str], str] | None:
 
 
 def single_spaced(text: str) -> str:
-    """Return a text with single spaces, since some servers normalise white space."""
+    """Return a text with each run of white space replaced by a single space.
+
+    Two texts are compared in this form, since some servers normalise white space.
+    """
     return " ".join(text.split())
 
 
 def announced_consistently(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item has the same previous item when committed and when added.
+    """Check that all events that announce an item have the same previous item.
 
+    These are the committed event, and the event that adds the item to the conversation.
     An item that was added to the conversation must also be committed.
     """
     if not item.announced:

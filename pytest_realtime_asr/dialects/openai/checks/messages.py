@@ -14,7 +14,7 @@ M = TypeVar("M")
 def sent_by(
     sender: Sender, recording: Recording, *kinds: type[M]
 ) -> Iterator[tuple[int, M]]:
-    """Yield index and message of a sender's records with messages of ``kinds``."""
+    """Yield index and message of a sender's records that have one of ``kinds``."""
     records = zip(recording.trace.records, recording.messages, strict=True)
     for index, (record, message) in enumerate(records):
         if record.sender is sender and isinstance(message, kinds):
@@ -22,17 +22,17 @@ def sent_by(
 
 
 def from_server(recording: Recording, *kinds: type[M]) -> list[tuple[int, M]]:
-    """Return index and message of the server's records with messages of ``kinds``."""
+    """Return index and message of the server's records that have one of ``kinds``."""
     return list(sent_by(Sender.SERVER, recording, *kinds))
 
 
 def from_client(recording: Recording, *kinds: type) -> list[int]:
-    """Return the indexes of the client's records with messages of ``kinds``."""
+    """Return the indexes of the client's records whose message has one of ``kinds``."""
     return [index for index, _ in sent_by(Sender.CLIENT, recording, *kinds)]
 
 
 def indexes(recording: Recording, *kinds: type) -> list[int]:
-    """Return the indexes of the server's records with messages of ``kinds``."""
+    """Return the indexes of the server's records whose message has one of ``kinds``."""
     return [index for index, _ in sent_by(Sender.SERVER, recording, *kinds)]
 
 

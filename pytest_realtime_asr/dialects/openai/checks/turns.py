@@ -69,8 +69,9 @@ def turns_in_order(recording: Recording) -> Outcome:
 class _Sent:
     """The positions of the audio that was sent, in ms.
 
-    ``until`` is, for each frame of the trace, the length of all audio sent before its
-    end. ``clips`` are the start and the end of each clip.
+    ``until`` has one value for each frame of the trace: the length of all audio that
+    was sent up to the end of this frame. ``clips`` are the start and the end of each
+    clip.
     """
 
     until: tuple[float, ...]
@@ -96,7 +97,11 @@ def _sent(recording: Recording) -> _Sent:
 
 
 def turns_match_audio(recording: Recording) -> Outcome:
-    """Check that turns are within the audio and in order, and each clip has a turn."""
+    """Check the times of the turns.
+
+    A turn must be within the audio sent so far, and later than the turn before it. Each
+    clip must overlap a turn.
+    """
     sent = _sent(recording)
     turns: list[tuple[float, float]] = []
     for name, item in items(recording).items():
@@ -135,7 +140,10 @@ def _misplaced(
     previous: list[tuple[float, float]],
     sent: _Sent,
 ) -> Violated | None:
-    """Return a violation if a turn is outside the audio or not after ``previous``."""
+    """Return a violation if a turn is outside the audio or not later than ``previous``.
+
+    ``previous`` has the turn before this one; it is empty for the first turn.
+    """
     start, end = turn
     records = (item.started[0], item.stopped[0])
     if not 0 <= start < end:
@@ -176,7 +184,7 @@ def no_turn_in_silence(recording: Recording) -> Outcome:
 
 
 def silent_commit_has_no_text(recording: Recording) -> Outcome:
-    """Check that the answer to a silent commit is an error or a text without words."""
+    """Check that a commit of silence yields an error or a text without words."""
     records = recording.trace.records
     commits = [i for i in from_client(recording, Commit) if records[i].raw]
     if not commits:

@@ -97,7 +97,10 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that no log probability exceeds 0, and joined tokens equal the delta."""
+    """Check that log probabilities are at most 0, and that their tokens give the delta.
+
+    The joined tokens of the log probabilities must equal the delta that has them.
+    """
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Delta):

@@ -13,7 +13,7 @@ TYPES = "openai-python 3.57.0, types/realtime"
 GUIDE = "OpenAI, guide to realtime transcription"
 
 Declared = Requirement | Callable[[Profile], Iterable[Requirement]]
-"""A requirement of every profile, or a function that returns those of one profile."""
+"""A requirement of every profile, or a function from a profile to its requirements."""
 
 
 def clause(event: str, sentence: str) -> str:
@@ -29,8 +29,8 @@ def bug(*threads: str) -> str:
 def where(
     condition: Callable[[Profile], bool], requirement: Requirement
 ) -> Callable[[Profile], Iterable[Requirement]]:
-    """Return a function that returns the requirement of a profile.
+    """Return a function that limits a requirement to profiles that meet ``condition``.
 
-    The function returns no requirement if the profile does not meet ``condition``.
+    The function returns the requirement for such a profile, and nothing for any other.
     """
     return lambda profile: (requirement,) if condition(profile) else ()

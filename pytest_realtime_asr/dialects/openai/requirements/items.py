@@ -123,7 +123,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-added-in-place",
-        "an item has the same previous item when committed and when added",
+        "all events that announce an item have the same previous_item_id",
         SHOULD,
         clause(
             "conversation_item_added",

@@ -1,4 +1,4 @@
-"""Requirements on errors, and on refusals, which a session must survive."""
+"""Requirements on errors, and on refusals; a session must survive a refusal."""
 
 from __future__ import annotations
 
@@ -193,7 +193,8 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     shared.refused(
         "unknown-model",
-        "if an unknown model is accepted, its client waits for a text in vain",
+        "if a server accepts an unknown model, its client waits for a text that never "
+        "comes",
         level=SHOULD,
         proof=Proof(("tolerant",)),
     ),

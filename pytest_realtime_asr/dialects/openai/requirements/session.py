@@ -121,7 +121,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-keeps-the-rest",
-        "an update changes only the fields in it",
+        "an update changes only the fields that it contains",
         MUST,
         clause(
             "session_update_event",
