@@ -65,9 +65,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip, and those of its ``texts`` that differ from its solo transcript.
+    """A clip whose ``texts`` differ from its solo transcript.
 
-    ``of`` is the number of its sessions under the condition, lost ones included.
+    ``texts`` has only the different texts. ``of`` is the number of sessions of the clip
+    under the condition, including lost sessions.
     """
 
     solo: SoloTranscript
@@ -146,9 +147,9 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
     if too many sessions are lost. A clip cannot be judged if it has fewer than
     `LEAST_ALONE` texts sent alone, or if all of its words could be lost within the own
     variation. The verdict is ``INCONCLUSIVE`` if more than half of the clips cannot be
-    judged, if the others have fewer than `LEAST_SESSIONS` sessions, if a clip has a
-    different or missing text but fewer than `REPEATS` sessions, or if the lost sessions
-    could decide.
+    judged, if all others together have fewer than `LEAST_SESSIONS` sessions, if a clip
+    has a different or missing text but fewer than `REPEATS` sessions, or if texts of
+    the lost sessions could have decided.
     """
     every = list(clips)
     alone = _solo_transcripts(every)
