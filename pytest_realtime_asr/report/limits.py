@@ -19,9 +19,9 @@ def interval(
     """Return a confidence interval with its confidence; ``show`` formats a bound.
 
     ``size`` is the size of the sample, such as ``n=12``: a small sample has no bound on
-    one side or on both. ``by`` names the unit of the sample if it is not the
-    session, as in " by clip". If both bounds are the same infinity, even the best value
-    that the interval contains is that of a lost session.
+    one side or on both. ``by`` names the unit of the sample if it is not the session,
+    as in " by clip". If both bounds are the same infinity, every value in the interval
+    is the infinite value of a lost session.
     """
     low, high = bounds
     name = f"{level * 100:g}% CI{by}"
