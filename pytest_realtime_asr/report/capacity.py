@@ -154,7 +154,7 @@ def _tried(tried: Tried) -> str:
 
 
 def _work(found: Capacity) -> Iterator[str]:
-    """Yield how the work of the server at the capacity differs from its work elsewhere.
+    """Yield how the server's work differs between the capacity and other levels.
 
     The level at the capacity is compared with the smallest level and with the next
     level above the capacity. A server that does less work under load may keep its

@@ -400,9 +400,10 @@ def matrix(documents: Sequence[Document], names: Sequence[str] = ()) -> str:
 
 
 def _total(found: Document) -> str:
-    """Return the number of judged requirements: "40", or "12 of 40" of a larger suite.
+    """Return the number of judged requirements, such as "40" or "12 of 40".
 
-    A run that selects tests judges fewer requirements than its suite has.
+    The second form says that the suite has 40 requirements, but the run judged only 12,
+    for example because it selects tests.
     """
     count = len(found.requirements)
     return f"{count} of {found.planned}" if count < found.planned else f"{count}"

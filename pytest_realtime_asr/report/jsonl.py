@@ -314,7 +314,7 @@ class Appender:
         self._append(line(test, take, self._run), _target([take]), redactor)
 
     def level(self, test: str, record: LevelRecord, plan: Plan) -> None:
-        """Append the line of a level of load, whose sessions ran as in ``plan``.
+        """Append the line of a level of load; ``plan`` is the plan of its sessions.
 
         Raises OSError if the report cannot be written.
         """

@@ -1,10 +1,10 @@
 """The properties of a test case, and of a whole run, in JUnit XML.
 
-A limit adds properties to the property of the value that it limits, each with an ending
-of the name. ``.limit`` is the limit, and ``.low`` and ``.high`` are the bounds of the
-confidence interval. ``.n`` is the number of samples, ``.over`` is the number of samples
-over the limit, and ``.lost`` is the number of lost samples. ``.verdict`` is the
-verdict, and ``.proven`` says whether it is proven.
+A value with a limit has further properties, each named like the value, with an ending.
+``.limit`` is the limit, and ``.low`` and ``.high`` are the bounds of the confidence
+interval. ``.n`` is the number of samples, ``.over`` is the number of samples over the
+limit, and ``.lost`` is the number of lost samples. ``.verdict`` is the verdict, and
+``.proven`` says whether it is proven.
 
 Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.

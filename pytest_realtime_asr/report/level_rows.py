@@ -73,9 +73,9 @@ class LimitRow(msgspec.Struct, frozen=True):
     """The decision on one limit at a level.
 
     ``name`` is the metric with its statistic. ``over`` of ``n`` sessions are over the
-    limit, ``lost`` of them without a final. ``effective`` is the number of independent
-    sessions that would prove as much as the ``n`` sessions, and ``counted`` names the
-    unit that was taken as independent.
+    limit, and ``lost`` of these have no final. ``effective`` is the number of
+    independent sessions that would prove as much as the ``n`` sessions, and ``counted``
+    names the unit that was taken as independent.
     """
 
     name: str

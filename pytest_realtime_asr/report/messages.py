@@ -231,7 +231,7 @@ def _warning(cause: Cause) -> list[str]:
 def _named(cause: Cause, results: Results) -> list[str]:
     """Return the messages of a cause; each begins with the verdict, unless it is FAIL.
 
-    Dashboards keep the first line, which must show that the server is not blamed.
+    Dashboards keep the first line, which must show whether the server is at fault.
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "

@@ -81,7 +81,9 @@ class NewProject:
             comment = "--realtime-target=URL on the command line takes precedence."
             yield comment, TARGET, self.target
         if self.dialect:
-            comment = "The protocol of the server: python -m pytest_realtime_asr list"
+            comment = (
+                "The server's protocol; for a list: python -m pytest_realtime_asr list"
+            )
             yield f"{comment} dialects", DIALECT, self.dialect
         comment = (
             "For your own recordings, name a folder with a .txt file for each audio "

@@ -74,8 +74,8 @@ class Change:
     ``unmeasured`` says how many sessions of the other run have no measurement, by
     reason: how the session was lost, why the value is premature, or ``None`` if there
     is no value. ``worst`` is the pair with the largest change for the worse. ``gated``
-    is true if the margin is in force, so that the change can fail the test. ``invalid``
-    says why the change cannot be judged; ``None`` if it can be judged.
+    is true if the user set the margin, so that the change can fail the test.
+    ``invalid`` says why the change cannot be judged; ``None`` if it can be judged.
 
     With several earlier ``runs``, the other run is the median run, and ``run`` is its
     name. ``spread`` is the range of the differences between the median run and the
@@ -338,7 +338,7 @@ def _ranks(steps: Sequence[float]) -> list[float]:
 
 
 def _as_change(value: float, far: float, *, share: bool) -> float:
-    """Convert a median of the steps to a change; if ``share`` is true, to a share.
+    """Convert a median of the steps to a change, as a share if ``share`` is true.
 
     ``far`` is the number that replaced infinity, so a ``value`` near it becomes
     infinite.

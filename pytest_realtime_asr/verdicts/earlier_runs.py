@@ -6,10 +6,10 @@ effect is computed: how much the metric differs between that run and this run. T
 earlier run with the median effect is the median run. For an even number of runs, it is
 the run with the lower of the two middle effects.
 
-The median of each clip over the runs is not used instead, for two reasons. The sum of
-the median error counts of all clips is usually smaller than the error count of a whole
-run, so an unchanged server would seem worse. And only a real run has texts and lost
-sessions to show.
+An artificial run, made of the median of each clip over all runs, would be an
+alternative. It is not used, for two reasons. The sum of the median error counts of all
+clips is usually smaller than the error count of a whole run, so an unchanged server
+would seem worse. And only a real run has texts and lost sessions to show.
 
 With at least `LEAST_RUNS` runs, the range of the differences between the median run and
 the other earlier runs is computed. An effect within this range is usual from night to

@@ -52,7 +52,8 @@ class Finding:
     session was lost. A sequential test has no interval, since early stopping would bias
     it. ``over`` is the number of samples beyond the limit, including the lost and the
     premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is the
-    least sample size that proves the limit if ``over`` samples are beyond it.
+    least sample size that proves that the limit is met if ``over`` samples are beyond
+    the limit.
 
     Three values describe only the samples that are over the limit because of the
     server, or all samples if the server put none over the limit: ``late_ms`` is the
