@@ -1,4 +1,4 @@
-"""Shows an alignment: reference, hypothesis and errors below each other."""
+"""Shows an alignment: a line of the reference, one of the hypothesis, one of errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _LINES = 8  # the most blocks that are shown
 
 
 def lines(alignment: Alignment, *, width: int = 80) -> str:
-    """Return an alignment as lines: reference, hypothesis and errors below each other.
+    """Return an alignment as blocks of three lines: reference, hypothesis and errors.
 
-    Lines have at most ``width`` columns (20 or more); a longer word is cut. A long
-    alignment is shortened to its first `_LINES` blocks with an error, and a note says
-    how many blocks it has.
+    A line has at most ``width`` columns; a longer word is cut. If there are more than
+    `_LINES` blocks, only the first `_LINES` blocks with an error are shown, and a note
+    gives the number of all blocks. Raises ValueError if ``width`` is less than 20.
     """
     if width < 20:
         raise ValueError(
@@ -50,7 +50,10 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
 
 
 def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
-    """Return both words and the kind of error, padded to equal width, and the width."""
+    """Return both words and the kind of error of a pair, all padded to one width.
+
+    The last value is this width in columns.
+    """
     texts = [
         None if text is None else _cut(text, room)
         for text in (pair.reference, pair.hypothesis)

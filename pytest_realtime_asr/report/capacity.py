@@ -74,7 +74,7 @@ def so_far(records: Iterable[LevelRecord]) -> str:
         (proven.low, "proven to hold"),
         (proven.high, "proven not to hold"),
         (seen.low, "the largest level observed within the limits"),
-        (seen.high, "the smallest level observed over them"),
+        (seen.high, "the smallest level observed over the limits"),
     ]
     found = [f"{streams} {what}" for streams, what in known if streams]
     return f"the search has not ended; streams so far: {', '.join(found) or 'none'}"
@@ -91,14 +91,14 @@ def _streams(found: Capacity) -> str:
     low, high = found.interval
     above = "no upper bound" if high is None else f"below {high}"
     if not low:
-        return f"no number of streams is proven to hold, {above}"
+        return f"no number of streams is proven to hold, 95% interval from 0, {above}"
     unconfirmed = "" if found.confirmed else ", not confirmed"
     streams = several(found.streams, "stream")
     return f"{streams}, 95% interval from {low}, {above}{unconfirmed}"
 
 
 def _facts(found: Capacity, finding: CapacityFinding) -> Iterator[str]:
-    """Yield what must be known to compare the capacity with another one."""
+    """Yield the facts that a comparison with another capacity needs."""
     ended = f": {found.ended}" if found.ended else ""
     yield _LIMITS[found.limited_by] + ended
     if found.binding is not None:
@@ -127,9 +127,10 @@ def _setting(setting: Setting) -> Iterator[str]:
 
 
 def _above(found: Capacity) -> Tried | None:
-    """Return the smallest level above the capacity.
+    """Return the level with the fewest streams above the capacity.
 
-    If there are several such levels, return the one with the most sessions.
+    If several levels have this number of streams, return the one with the most
+    sessions.
     """
     above = [each for each in found.levels if each.streams > found.streams]
     if not (found.streams and above):
@@ -153,10 +154,11 @@ def _tried(tried: Tried) -> str:
 
 
 def _work(found: Capacity) -> Iterator[str]:
-    """Yield how the work of the server differs at the capacity and at other levels.
+    """Yield how the server's work differs between the capacity and other levels.
 
-    The smallest level and the next one above are compared with it. A server that does
-    less under load may hold all the streams that were tried.
+    The level at the capacity is compared with the smallest level and with the next
+    level above the capacity. A server that does less work under load may keep its
+    latencies low with any number of streams.
     """
     at = [each.level for each in found.levels if each.streams == found.streams]
     held = next((each for each in reversed(at) if each is not None), None)
@@ -182,7 +184,7 @@ def _beyond(found: Beyond) -> str:
 
 
 def _binding(found: LimitDecision) -> str:
-    """Return the binding limit, with the observed value."""
+    """Return the limit that decides the capacity (the binding limit), and its value."""
     limit, value = _value(found.name, found.limit), _value(found.name, found.observed)
     return f"{found.name} is the binding limit ({limit}; {value} observed)"
 
@@ -219,11 +221,11 @@ def _value(name: str, value: float) -> str:
 
 
 def _advice(finding: CapacityFinding, found: Capacity) -> str:
-    """Return what an undecided capacity needs, or ""."""
+    """Return what the user can do to decide an undecided capacity, or ""."""
     if finding.verdict is Verdict.INVALID:
         return (
-            "; not attributed to the server: run more worker processes, or run them on "
-            "more machines with --realtime-load-executor"
+            "; the result is not attributed to the server; run more worker processes, "
+            "or run them on more machines with --realtime-load-executor"
         )
     if finding.verdict is not Verdict.INCONCLUSIVE:
         return ""

@@ -1,4 +1,4 @@
-"""Formats the values and the change of a metric between two runs."""
+"""Formats the values of a metric in two runs, and the change between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def value(change: Change, value: float) -> str:
 
 
 def interval(low: float, high: float, scale: Scale) -> str:
-    """Return the interval of a change; a bound that is infinite is said in words."""
+    """Return the interval of a change; an infinite bound is written in words."""
     if math.isinf(low) and low == high:
         return shown(low, scale, "+")
     least = "no lower bound" if math.isinf(low) else shown(low, scale, "+")
@@ -23,9 +23,9 @@ def interval(low: float, high: float, scale: Scale) -> str:
 
 
 def shown(value: float, scale: Scale, sign: str = "") -> str:
-    """Return a value, or with the ``sign`` "+" a change, with its unit.
+    """Return a value with its unit; with the ``sign`` "+", the value is a change.
 
-    An infinite value is that of a session whose event never came.
+    A session whose event never came has an infinite value, which is shown in words.
     """
     if math.isinf(value):
         more = "infinitely more" if value > 0 else "infinitely less"

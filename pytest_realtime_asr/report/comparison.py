@@ -40,7 +40,10 @@ def failures(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return one line for each margin that lacks the clips or values to be judged."""
+    """Return one line for each metric with too few clips.
+
+    One more line names the metrics without any value.
+    """
     found = [
         few_clips(change)
         for change in comparison.changes
@@ -104,7 +107,7 @@ def change_line(change: Change) -> str:
 
 
 def _median_run(change: Change) -> list[str]:
-    """Return the name of the median run, and how far the earlier runs differ."""
+    """Return the name of the median run, and how far the other runs differ from it."""
     if change.runs == 1:
         return []
     found = f"median of {several(change.runs, 'run')}: {change.run}"

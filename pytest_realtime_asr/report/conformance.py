@@ -49,10 +49,10 @@ _TRIED = (Status.SATISFIED, Status.VIOLATED, Status.UNDECIDED)
 class Entry(msgspec.Struct, frozen=True):
     """One requirement in a report.
 
-    - ``seen`` is a sentence about what was seen. ``lines`` show the frames of the
-      session around a violation. ``trace`` is the file of that session's trace.
+    - ``seen`` is a sentence about what was seen. ``lines`` show the frames near a
+      violation. ``trace`` is the file with the trace of the violating session.
     - ``fields`` are the fields that the requirement is about, each with its type.
-      ``page`` is the place of the documentation that describes the requirement.
+      ``page`` is the address of the documentation of the requirement.
     - ``expected`` is the requirement's entry in the list of known failures. ``stale``
       says why this entry is wrong.
 
@@ -76,7 +76,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An entry with its server; a worker sends it to the controller."""
+    """An entry with its server, as a pytest-xdist worker sends it to the controller."""
 
     server: ServerInfo
     result: Entry
@@ -114,7 +114,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def row(found: ServerResult) -> Row:
-    """Return the row of a report that shows a result."""
+    """Return a result as a row of a report."""
     result, requirement = found.result, found.result.requirement
     stale = ""
     if result.stale:
@@ -208,7 +208,7 @@ def document(
 def _common(servers: Sequence[ServerInfo]) -> ServerInfo:
     """Return the facts about the server of a run, from the first row with a target.
 
-    The session limit is the least of all rows.
+    The session limit is the smallest session limit in the rows.
     """
     server = next((each for each in servers if each.target), servers[0])
     limits = [each.max_sessions for each in servers if each.max_sessions is not None]
@@ -341,7 +341,7 @@ def _counted_by_cause(entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return groups of entries with the same cause, and the first sentence of each."""
+    """Return, for each cause, the first line of what was seen, and its entries."""
     groups: dict[str, list[Entry]] = {}
     for each in entries:
         groups.setdefault(_cause(each), []).append(each)
@@ -352,9 +352,9 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 
 
 def _cause(entry: Entry) -> str:
-    """Return what was seen, with numbers, quoted values and earlier events removed.
+    """Return what was seen, without numbers, quoted values and received events.
 
-    Entries with the same cause have an equal result.
+    Two entries have the same cause if the results for both are equal.
     """
     what = (entry.stale or entry.seen).partition("; events received")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
@@ -363,8 +363,9 @@ def _cause(entry: Entry) -> str:
 def matrix(documents: Sequence[Document], names: Sequence[str] = ()) -> str:
     """Return a Markdown table of requirements (rows) and reports (columns).
 
-    ``names`` are the names of the files; they are added to equal heads of columns.
-    Totals follow, and for each report the reasons why requirements are not satisfied.
+    ``names`` are the names of the report files; they are added to the column heads if
+    two heads are equal. The last rows have the totals. Below the table, a list for each
+    report says why requirements are not satisfied.
     """
     heads = [_column(each) for each in documents]
     if len(set(heads)) < len(heads) and names:
@@ -399,9 +400,10 @@ def matrix(documents: Sequence[Document], names: Sequence[str] = ()) -> str:
 
 
 def _total(found: Document) -> str:
-    """Return the number of requirements that were judged, and of those that were not.
+    """Return the number of judged requirements, such as "40" or "12 of 40".
 
-    A run that selects tests judges fewer requirements than its suite has.
+    The second form says that the suite has 40 requirements, but the run judged only 12,
+    for example because it selects tests.
     """
     count = len(found.requirements)
     return f"{count} of {found.planned}" if count < found.planned else f"{count}"
@@ -422,7 +424,7 @@ def _reasons(head: str, found: Document) -> list[str]:
 
 
 def _markdown(text: str) -> str:
-    """Return a text of a server as plain Markdown: no character of it is markup."""
+    """Return a text of a server with the special characters of Markdown escaped."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", printable(text))
 
 

@@ -9,7 +9,7 @@ _SHOWN = 10  # sessions with cross-talk that are named
 
 
 def summary(found: CrossTalkFinding) -> str:
-    """Return one line with the number of sessions, and the first of them."""
+    """Return one line: how many sessions have cross-talk, and the first of these."""
     of = several(found.n, "session")
     return f"cross-talk in {len(found.sessions)} of {of}: {found.sessions[0]}"
 

@@ -1,4 +1,4 @@
-"""The screen of the command ``doctor``: one line for each thing that was looked at."""
+"""The screen of the command ``doctor``: one line for each thing that was examined."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ _PACKAGES = ("pytest-realtime-asr", "pytest", "pytest-asyncio", "websockets", "n
 class Examined:
     """All that ``doctor`` looked at.
 
-    ``corpus`` is an error message if the corpus cannot be loaded, ``calibration`` if
-    the calibration failed. ``variable`` is the name of the environment variable that
-    holds the API key. ``command`` runs the packaged suite with the same options.
+    ``corpus`` is an error message if the corpus cannot be loaded, and ``calibration``
+    is one if the calibration failed. ``variable`` is the name of the environment
+    variable that holds the API key. ``command`` runs the packaged suite with the same
+    options.
     """
 
     server: Diagnosis
@@ -107,7 +108,7 @@ def _session(server: Diagnosis) -> Iterator[_Line]:
 
 
 def _models(server: Diagnosis) -> _Line:
-    """Return the line about the models; a server that has no list may be testable."""
+    """Return the line about the models; the server need not have a list of models."""
     if isinstance(server.model, Unreachable):
         return _Line("models", str(server.model), wrong=True)
     used = "" if server.model is None else f"; sessions use {server.model}"
@@ -160,7 +161,7 @@ def _key(examined: Examined) -> str:
     names = ", ".join(config.headers)
     more = f"; --realtime-header sends {names}" if names else ""
     if config.key == FAKE_KEY:
-        return f"that of the fake server{more}"
+        return f"the key of the fake server{more}"
     if config.key:
         return f"found in the environment variable {variable}{more}"
     return (

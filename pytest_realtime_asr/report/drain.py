@@ -45,7 +45,9 @@ def _faults(drain: Drain) -> Iterator[str]:
             case Fault.BROKEN:
                 yield f"{count} {of} ended without a close frame"
             case Fault.WRONG_CODE:
-                yield f"{count} {of} were closed with a code that is not for a stop"
+                yield (
+                    f"{count} {of} were closed with a code that is not valid at a stop"
+                )
             case Fault.STILL_OPEN:
                 grace = f"the grace of {drain.grace:g} s"
                 yield f"{count} {of} were still open after {grace}"

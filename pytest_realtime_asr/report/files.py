@@ -31,8 +31,8 @@ class ReportFile:
     """A report of a run, written by this process and perhaps by others.
 
     ``path`` is the file of the report. ``shared`` is a folder that all processes of the
-    run can access, ``None`` for a single process. ``tell`` is called with a line that
-    the user should see.
+    run can access, or ``None`` if there is only one process. ``tell`` is called with a
+    line that the user should see.
     """
 
     def __init__(
@@ -68,8 +68,9 @@ class ReportFile:
     def is_begun(self, shared: Path | None) -> bool:
         """Return whether this run has written the report, as far as this is known.
 
-        ``shared`` is the folder of the other processes of the run, if there are any.
-        What they write to a device is not known.
+        ``shared`` is the folder that all processes of the run can access, or ``None``
+        if there is only one process. What other processes write to a device is not
+        known, so a device then counts as written.
         """
         if self._open or shared is None:
             return self._open
@@ -146,8 +147,9 @@ class ReportFile:
     def append(self, line: bytes, *, header: Callable[[], bytes] = lambda: b"") -> None:
         """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-        ``header`` makes the first line of the report, whichever process writes it. If
-        it is a device such as ``/dev/stdout``, each process writes this line once.
+        ``header`` returns the first line of the report; the process that writes first
+        calls it. If the report is a device such as ``/dev/stdout``, each process writes
+        this line once.
         """
         with self._alone():
             first = self._device and not self._open
@@ -170,7 +172,7 @@ class ReportFile:
                 _append(self._path, line)
 
     def replace(self, content: bytes) -> None:
-        """Replace the content; if this fails, raise OSError and leave it unchanged."""
+        """Replace the content; on failure, raise OSError and keep the old content."""
         if self._device:
             _append(self._path, content)
             return
@@ -232,7 +234,7 @@ def distinct(files: Iterable[ReportFile]) -> None:
 
 
 def _close_locks() -> None:
-    """Close the files of the locks in a forked child, which may outlive the run."""
+    """Close the lock files in a forked child process, which may outlive the run."""
     for file in _locks:
         os.close(file)
     _locks.clear()

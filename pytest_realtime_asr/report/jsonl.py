@@ -82,7 +82,7 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 def run_line(run: RunIdentity, target: str) -> dict[str, object]:
     """Return the fields of the first line of a report, which describes the run.
 
-    ``target`` is the URL of the server if the user named none.
+    ``target`` is the URL of the server; it is used if the user named no target.
     """
     return {
         "kind": _RUN,
@@ -193,11 +193,11 @@ def _makers(
 def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows:
     """Return the records of an earlier report of any format, in their order.
 
-    Sessions that count for no test, such as those of parity, are left out. An
-    incomplete last line and lines that cannot be read are left out too; ``tell`` is
-    called with a sentence about the unreadable lines, and with one about records whose
-    conditions are not known. Raises ValueError if the report cannot be used; its
-    message names the file, the line and the error.
+    Sessions that count for no test, such as the sessions of a parity check, are left
+    out. An incomplete last line and lines that cannot be read are left out too;
+    ``tell`` is called with a sentence about the unreadable lines, and with one about
+    records whose conditions are not known. Raises ValueError if the report cannot be
+    used; its message names the file, the line and the error.
     """
     try:
         text = path.read_bytes()
@@ -223,8 +223,8 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
         tell(f"{path}: {_skipped(damaged)}")
     if any(not row.stated for row in found):
         tell(
-            f"{path}: lines of format 1 state neither audio nor conditions; they are "
-            "compared as if those had been the same as in this run"
+            f"{path}: lines of format 1 state neither audio nor conditions; both are "
+            "assumed to have been the same as in this run"
         )
     return tuple(found)
 
@@ -265,7 +265,8 @@ class _First(msgspec.Struct):
 def _read(text: bytes, place: str) -> UtteranceRecord | None:
     """Return the record of a line, or ``None`` if the line counts for no test.
 
-    Raises ValueError if the line has a later format, and any error of the decoder.
+    Raises ValueError if the line has an unknown format. Raises any error of the decoder
+    if the line cannot be decoded.
     """
     head = msgspec.json.decode(text, type=_Head)
     if not 1 <= head.format <= FORMAT:
@@ -313,7 +314,7 @@ class Appender:
         self._append(line(test, take, self._run), _target([take]), redactor)
 
     def level(self, test: str, record: LevelRecord, plan: Plan) -> None:
-        """Append the line of a level of load, whose sessions ran by ``plan``.
+        """Append the line of a level of load; ``plan`` is the plan of its sessions.
 
         Raises OSError if the report cannot be written.
         """
@@ -352,12 +353,12 @@ class Appender:
 
 
 def _target(takes: Iterable[Transcription]) -> str:
-    """Return the URL of the server under test, "" if nothing was sent to it."""
+    """Return the URL of the server under test, or "" if nothing was sent to it."""
     found = (take.trace.target for take in takes if take.purpose is Purpose.TEST)
     return next(found, "")
 
 
 def _encoded(fields: Mapping[str, object], redactor: Redactor) -> bytes:
-    """Return a line without the secrets that the sessions of a run know."""
+    """Return the line with these fields; secrets of the run are removed from it."""
     cleaned = redactor.clean_value(msgspec.to_builtins(fields))
     return msgspec.json.encode(cleaned) + b"\n"

@@ -1,8 +1,10 @@
 """The properties of a test case, and of a whole run, in JUnit XML.
 
-A limit adds properties to the value that it limits: ``.limit``, the bounds ``.low`` and
-``.high`` of the interval, the numbers ``.n``, ``.over`` and ``.lost`` of samples,
-``.verdict`` and ``.proven``.
+A value with a limit has further properties, each named like the value, with an ending.
+``.limit`` is the limit, and ``.low`` and ``.high`` are the bounds of the confidence
+interval. ``.n`` is the number of samples, ``.over`` is the number of samples over the
+limit, and ``.lost`` is the number of lost samples. ``.verdict`` is the verdict, and
+``.proven`` says whether it is proven.
 
 Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.
@@ -89,9 +91,9 @@ def suite_properties(
 ) -> list[tuple[str, str]]:
     """Return the properties of a whole run.
 
-    ``versions`` and ``models`` are those of the servers. ``interrupted`` says that the
-    run was interrupted, so that tests are missing. A property that is not known is left
-    out.
+    ``versions`` and ``models`` are the versions and the models of the servers.
+    ``interrupted`` says that the run was interrupted, so that tests are missing. A
+    property that is not known is left out.
     """
     commit = run.commit.id + ("-dirty" if run.commit.dirty else "")
     found = {
@@ -114,7 +116,7 @@ def suite_properties(
 def _limits(judged: Iterable[VerdictRow]) -> dict[str, dict[str, Value]]:
     """Return the properties of each limit, by the name of the property that it limits.
 
-    If several limits have the same name, the later ones get a number.
+    If several limits have the same name, a number is added to the later names.
     """
     found: dict[str, dict[str, Value]] = {}
     every = [(name, row) for row in judged if (name := _limited(row))]
@@ -169,7 +171,7 @@ def _value(row: VerdictRow) -> Value | None:
 
 
 def _of_limit(row: VerdictRow, key: str) -> Value | None:
-    """Return one of the properties that a limit adds; ``None`` if it has none."""
+    """Return the property ``key`` that a limit adds, or ``None`` if there is none."""
     digits = 4 if row.unit == "ratio" else 3
     low, high = row.interval or (None, None)
     match key:
@@ -256,7 +258,10 @@ def _cer(results: Results) -> Properties:
 
 
 def _rate(name: str, errors: Errors, *, n: int, unit: str) -> Properties:
-    """Return an error rate of ``n`` utterances, its errors and its length."""
+    """Return the properties of an error rate of ``n`` utterances.
+
+    They are the rate, the number of words or characters (``unit``), and the errors.
+    """
     if errors.rate is None:
         return []
     return [

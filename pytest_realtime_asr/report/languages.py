@@ -23,11 +23,11 @@ def lines(found: Languages) -> list[str]:
     if found.unknown:
         of = several(found.of, "utterance")
         texts.append(
-            f"WER: no language is stated for {found.unknown} of {of}, so "
-            f"{' and '.join(found.neutral)} was used; it fits every language, but "
-            "compares numbers and contractions as they are written; state the language "
-            "by --realtime-language, by the field `language` of the manifest, or in "
-            "corpus.toml"
+            f"WER: no language is stated for {found.unknown} of {of}, so the "
+            f"normaliser {' and '.join(found.neutral)} was used; it fits every "
+            "language, but compares numbers and contractions as they are written; "
+            "state the language by --realtime-language, by the field `language` of the "
+            "manifest, or in corpus.toml"
         )
     if found.by_script:
         tags = ", ".join(found.by_script)

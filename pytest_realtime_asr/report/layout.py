@@ -1,7 +1,7 @@
 """The layout of a report in the terminal: the width of lines, and their colours.
 
 A line is plain text until it is printed, since secrets are removed from plain text. So
-the colours are found in the finished line.
+the parts to colour are found in the finished line.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _COLOURED = re.compile(
 
 
 def wrapped(line: str, width: int, *, first: str = "", then: str = "") -> list[str]:
-    """Return a line in lines of at most ``width`` columns; no word is divided.
+    """Break a line into lines of at most ``width`` columns; no word is divided.
 
-    A word that is longer, such as a path, has a line of its own. A number and its unit
-    stay together. ``first`` is the indent of the first line, and ``then`` that of the
-    other lines.
+    A word longer than ``width``, such as a path, has a line of its own. A number and
+    its unit stay together. ``first`` is the indent of the first line, and ``then`` is
+    the indent of the other lines.
     """
     lines = textwrap.wrap(
         _UNIT.sub(_UNBROKEN, line),

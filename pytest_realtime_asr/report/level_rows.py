@@ -1,8 +1,7 @@
 """One row for each level of load, the same for every report.
 
-Rows hold numbers in the unit that they name. A number that is infinite or unknown is
-``None`` in a row: JSON has no infinity. So a quantile is ``None`` if too many sessions
-were lost.
+A number that is infinite or unknown is ``None`` in a row, since JSON has no infinity.
+So a quantile is ``None`` if too many sessions were lost.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _OF_TURNS = "final_from_speech_end"  # in a session whose turns the server detec
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """The p50, the p95 and the maximum of a value, in its unit, in ``n`` samples."""
+    """The p50, the p95 and the maximum of ``n`` values, in the unit of the values."""
 
     p50: float | None
     p95: float | None
@@ -36,10 +35,11 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class ClientRow(msgspec.Struct, frozen=True):
-    """The client's own delays under a level: the largest of all its workers.
+    """The client's own delays during a level; each value is the largest of any worker.
 
-    ``late_ms`` is the p99 delay of the audio frames, ``lag_ms`` the p99 delay of the
-    clock ticks, and ``cpu`` the share of a core.
+    ``late_ms`` is the p99 delay of the audio frames, and ``lag_ms`` is the p99 delay of
+    the clock ticks. ``cpu`` is the share of a core that a worker used. ``workers`` is
+    the number of workers.
     """
 
     late_ms: float
@@ -49,7 +49,7 @@ class ClientRow(msgspec.Struct, frozen=True):
 
 
 class WitnessRow(msgspec.Struct, frozen=True):
-    """The finals of the witness streams before, through and after a level, in ms."""
+    """The latency of the witness finals before, through and after a level, in ms."""
 
     before: Figures | None
     through: Figures | None
@@ -73,9 +73,9 @@ class LimitRow(msgspec.Struct, frozen=True):
     """The decision on one limit at a level.
 
     ``name`` is the metric with its statistic. ``over`` of ``n`` sessions are over the
-    limit, ``lost`` of them without a final. ``effective`` is the number of independent
-    sessions that would prove as much as the ``n`` sessions, and ``counted`` names the
-    unit that was taken as independent.
+    limit, and ``lost`` of these have no final. ``effective`` is the number of
+    independent sessions that would prove as much as the ``n`` sessions, and ``counted``
+    names the unit that was taken as independent.
     """
 
     name: str
@@ -93,16 +93,18 @@ class LevelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A level of load: what was asked for, and what was measured.
 
     ``counted`` says that the limits of the test judge the sessions of its steady part.
-    ``metric`` is the metric of the ``finals``, which are those of the steady part.
-    ``sessions`` counts the sessions by the part of the level, ``outcomes`` those of the
-    steady part by their outcome, ``lost`` those of them without a final. ``not_begun``
-    counts, by reason, the sessions that were due and could not begin. ``decision`` is
-    the verdict on the level. ``binding`` is the limit that was exceeded the most or, if
-    none was exceeded, the one to which the level came nearest. Both are ``None`` if the
-    test has no limit that a level can decide. ``undecided`` says why the level proves
-    nothing. ``step`` is the step of the search for the capacity. ``lost_workers`` has a
-    sentence for each worker that was lost. Times are in s unless their name says
-    otherwise.
+    ``metric`` is the latency metric of ``finals``, the finals of the steady part.
+    ``sessions`` counts the sessions in each part of the level. In the steady part,
+    ``outcomes`` counts the sessions by their outcome, and ``lost`` counts the sessions
+    without a final. ``not_begun`` counts, by reason, the sessions that were due and
+    could not begin.
+
+    ``decision`` is the verdict on the level. ``binding`` is the limit that was exceeded
+    the most or, if no limit was exceeded, the limit to which the level came nearest.
+    ``decision`` and ``binding`` are ``None`` if the test has no limit that a level can
+    decide. ``undecided`` says why the level proves nothing. ``step`` is the step of the
+    search for the capacity. ``lost_workers`` has a sentence for each worker that was
+    lost. Times are in s unless their name says otherwise.
     """
 
     number: int
@@ -204,7 +206,11 @@ def _binding(decision: Decision | None) -> LimitRow | None:
 
 
 def _metric(rows: Iterable[Row]) -> str:
-    """Return the metric of the finals: from the commit, if any session had one."""
+    """Return the metric that the latency of the finals is measured by.
+
+    It is ``final_from_speech_end`` if a session has a value of this metric and none of
+    ``final_from_commit``; otherwise it is ``final_from_commit``.
+    """
     known = (each.measured.metrics for each in rows)
     if any(
         each.get(_OF_TURNS) is not None and each.get(FINAL) is None for each in known

@@ -13,9 +13,10 @@ from pytest_realtime_asr.text.number_format import ms
 _HEAD = f"{'streams':>7} {'step':7} {'decision':12} {'over':>9} {'p50 ms':>7}"
 _HEAD += f" {'p95 ms':>7} {'witness ms':>12} {'lag ms':>6}"
 _LEGEND = (
-    "over: sessions over the binding limit, lost ones included, of all sessions of the "
-    "steady part; p50 and p95: of the final; witness: p95 of the final in the "
-    "streams beside the load, before and through it; lag: the client's own, p99"
+    "over: sessions of the steady part that were lost or are over the binding limit, "
+    "of all sessions of the steady part; p50 and p95: latency of the final; witness: "
+    "p95 of the final in the witness streams, before the level -> through the level; "
+    "lag: p99 of the client's own delay"
 )
 
 
@@ -51,7 +52,10 @@ def notes(row: LevelRow) -> Iterable[str]:
 
 
 def _over(row: LevelRow) -> str:
-    """Return how many sessions are over the limit, or lost if there is no limit."""
+    """Return the number of sessions over the limit and of all sessions, as in 2/40.
+
+    Without a limit, the lost sessions are counted instead.
+    """
     if row.binding is not None:
         return f"{row.binding.over}/{row.binding.n}"
     return f"{row.lost}/{row.sessions[Phase.STEADY]}"

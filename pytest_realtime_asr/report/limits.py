@@ -18,10 +18,10 @@ def interval(
 ) -> str:
     """Return a confidence interval with its confidence; ``show`` formats a bound.
 
-    ``size`` is the size of the sample, such as ``n=12``: a small sample has no bound on
-    one side or on both. ``by`` names the unit of the sample if it is not the
-    session, as in " by clip". If both bounds are the same infinity, even the best value
-    that the interval contains is that of a lost session.
+    ``size`` is the size of the sample, such as ``n=12``; it is shown if the sample is
+    too small for a bound on one side or on both sides. ``by`` names the unit of the
+    sample if it is not the session, as in " by clip". If both bounds are the same
+    infinity, every value in the interval is the infinite value of a lost session.
     """
     low, high = bounds
     name = f"{level * 100:g}% CI{by}"

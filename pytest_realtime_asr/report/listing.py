@@ -38,9 +38,9 @@ def requirements(
 ) -> list[str]:
     """Return the lines that list the requirements of a dialect.
 
-    If ``dialect`` is `AUTO`, the requirements are those of the pinned suite's dialect
-    or, without a pinned suite, of all dialects. Raises LookupError for an unknown
-    dialect, and ValueError if the pinned suite is for another dialect.
+    If ``dialect`` is `AUTO`, the lines list the requirements of the pinned suite's
+    dialect or, without a pinned suite, of all dialects. Raises LookupError for an
+    unknown dialect, and ValueError if the pinned suite is for another dialect.
     """
     names: tuple[str, ...] = (dialect,)
     if dialect == AUTO:

@@ -1,7 +1,8 @@
 """The messages about results: a verdict in one line, and the evidence below.
 
-Most dashboards keep only the first line of a failure. So this line has everything: the
-value, the limit, the interval, the sample size and the side that is responsible.
+Most dashboards keep only the first line of a failure. So this line has all that is
+needed: the value, the limit, the interval, the sample size and the side that is
+responsible.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def failures(results: Results) -> list[str]:
     """Return one message for each cause of a test's failure, headline first.
 
     If a message cannot be made, for example because the user's normaliser raises an
-    error, this error is the only message.
+    error, the only message is about this error.
     """
     try:
         return [text for cause in results.failing for text in _named(cause, results)]
@@ -80,7 +81,7 @@ def warnings(results: Results) -> list[str]:
 def skipped(results: Results) -> list[str]:
     """Return one line for each undecided result that skips the test.
 
-    There is none if the test fails.
+    If the test fails, no line is returned.
     """
     if results.failing:
         return []
@@ -103,10 +104,9 @@ def failure(results: Results) -> str | None:
 def evidence(results: Results, *, losses: bool = False) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
-    This is for tests that have no verdict, since they fail by an error of their own
-    code. If ``losses`` is true and utterances were lost, only the traces of the lost
-    utterances are named. If no server was there, only the first lost utterances are
-    listed.
+    This is for tests that have no verdict because their own code raised an error. If
+    ``losses`` is true and utterances were lost, only the traces of the lost utterances
+    are named. If no server was there, only the first lost utterances are listed.
     """
     gone, first = results.outage, ""
     lost = {take.label for take in results.takes if take.lost}
@@ -121,7 +121,7 @@ def evidence(results: Results, *, losses: bool = False) -> str:
         if more := max(0, gone.lost - WORST):
             paths = [
                 *paths[:WORST],
-                f"traces of {more} more lost utterances are in the folder",
+                f"traces of {more} more lost utterances are in the same folder",
             ]
     return _joined(first, *paths, results.unkept, results.rerun)
 
@@ -229,9 +229,9 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _named(cause: Cause, results: Results) -> list[str]:
-    """Return the messages of a cause; each begins with the verdict if it is undecided.
+    """Return the messages of a cause; each begins with the verdict, unless it is FAIL.
 
-    Dashboards keep the first line, which must show that the server is not blamed.
+    Dashboards keep the first line, which must show whether the server is at fault.
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "
@@ -393,8 +393,8 @@ def _level_line(finding: Finding, *, proof: bool) -> str:
 def _sides(finding: Finding) -> str:
     """Return the observed value beside its limit, as in ``= 211 ms <= 800 ms``.
 
-    An infinite value is that of a lost or a premature session; the number of these
-    sessions is shown in its place.
+    Lost and premature sessions have an infinite value. In place of an infinite value,
+    the number of these sessions is shown.
     """
     limit, metric = finding.limit, CATALOGUE[finding.metric]
     timed, unit = metric.unit is Measured.MS, _unit(metric)
@@ -415,7 +415,8 @@ def _sides(finding: Finding) -> str:
 def _responsible(finding: Finding) -> str:
     """Return the side responsible for a latency over its limit, and the evidence.
 
-    If no server was there, no side is named unless served sessions are over the limit.
+    If some sessions had no server, a side is named only if a session with a server is
+    over the limit.
     """
     lost = sum(count for _, count in finding.lost)
     if finding.unserved and finding.over <= lost:
@@ -424,7 +425,7 @@ def _responsible(finding: Finding) -> str:
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
         facts.append(
-            f"not counted: {finding.excused} more, over the limit only because of the "
+            f"not counted: {finding.excused} over the limit only because of the "
             "client's delay"
         )
     if finding.blocked_ms > allowed_delay(most):

@@ -41,10 +41,11 @@ def page() -> str:
         "A metric whose needs are not met has no "
         "value, and never the value zero. *due(x)* is the time at which the audio of "
         "position x was due to be sent, not the time at which it was sent. So a server "
-        "that does not read the client's audio has a higher latency. If no word has "
-        "times, the start and the end of speech are detected by the energy of the "
-        "audio (`audio.speech`). A *budget* may be set on a metric unless its entry "
-        "says why not: `latency_budget` for milliseconds, `budget` for all others.",
+        "that does not read the client's audio has a higher latency. If the corpus "
+        "gives no times of words, the start and the end of speech are detected by the "
+        "energy of the audio (`audio.speech`). A *budget* may be set on a metric "
+        "unless its entry says why not: `latency_budget` for milliseconds, `budget` "
+        "for all others.",
     ]
     for group in Group:
         lines += ["", f"## {group.value[0].upper()}{group.value[1:]}"]

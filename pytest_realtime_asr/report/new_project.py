@@ -48,9 +48,9 @@ def test_three_utterances(realtime, corpus):
 class NewProject:
     """The files of a new project for one target.
 
-    ``target`` is a target as in the option ``--realtime-target``, or an ASGI
-    application, ``MODULE:NAME``. ``dialect`` is the dialect that the ini file names, or
-    "" if the dialect is detected.
+    ``target`` is a value of the option ``--realtime-target``, or the name of an ASGI
+    application as ``MODULE:NAME``. ``dialect`` is the dialect that the ini file names,
+    or "" if the dialect is detected.
     """
 
     target: str
@@ -58,14 +58,15 @@ class NewProject:
 
     @property
     def fixture(self) -> str:
-        """The fixture that returns the ASGI application; empty for another target."""
+        """The code of the fixture that returns the ASGI application; "" without one."""
         found = is_application(self.target)
         return _FIXTURE.format(**found.groupdict()) if found else ""
 
     def ini(self, *, besides: Container[str] = (), toml: bool = False) -> list[str]:
         """Return the lines of the ini file, in the syntax of TOML if ``toml``.
 
-        ``besides`` are the names of options that the file has already.
+        Options whose names are in ``besides`` are left out, since the file has them
+        already.
         """
         quote = '"' if toml else ""
         lines = []
@@ -80,10 +81,13 @@ class NewProject:
             comment = "--realtime-target=URL on the command line takes precedence."
             yield comment, TARGET, self.target
         if self.dialect:
-            comment = "The protocol of the server: python -m pytest_realtime_asr list"
+            comment = (
+                "The server's protocol; for a list: python -m pytest_realtime_asr list"
+            )
             yield f"{comment} dialects", DIALECT, self.dialect
         comment = (
-            "For your own recordings: a folder with a .txt file for each audio file."
+            "For your own recordings, name a folder with a .txt file for each audio "
+            "file."
         )
         yield comment, "realtime_corpus", "bundled:english"
 

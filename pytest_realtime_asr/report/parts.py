@@ -1,7 +1,7 @@
 """Computes the parts of a report; an error in one part does not affect the others.
 
-A part that raises an error is replaced, and the error is reported. Some parts call the
-user's own code, such as a normaliser.
+A part that raises an error is replaced by a given value, and the error is reported.
+Some parts call the user's own code, such as a normaliser.
 """
 
 from __future__ import annotations

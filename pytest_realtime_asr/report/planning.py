@@ -43,11 +43,12 @@ def plan(
 ) -> list[str]:
     """Return the plan of a run in one line, with a table below if ``whole`` is true.
 
-    ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
-    suite. ``target`` is empty if a fixture sets the target, and ``baseline`` if there
-    is no baseline server. ``speaks`` says that the run also sends the spoken corpus,
-    to both servers. Raises ValueError if the configuration is wrong,
-    and LookupError for a dialect that is unknown or has no requirements.
+    ``scenarios_of`` lists the scenarios of each requirement; ``None`` means the whole
+    suite. ``target`` is empty if a fixture sets the target. ``baseline`` is empty if
+    there is no baseline server. ``speaks`` says that the run also sends the spoken
+    corpus to the target and to the baseline server. Raises ValueError if the
+    configuration is wrong, and LookupError for a dialect that is unknown or has no
+    requirements.
     """
     dialect = dialects.load(run.session.dialect)
     if scenarios_of is None:
@@ -86,7 +87,7 @@ def plan(
     total = _total(found, extra, len(scenarios_of)) + too_long
     name = run.pinned.name if run.pinned else f"{dialect.name}, newest"
     fixture = (
-        "" if target else " (a fixture sets the target: assumed to be on this machine)"
+        "" if target else " (a fixture sets the target, assumed to be on this machine)"
     )
     lines = [f"realtime conformance: {name}: {total}{fixture}"]
     if not whole:
@@ -148,7 +149,7 @@ def load(suite: SuiteConfig, *, beyond: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Extra:
-    """What a run costs beside its scenarios: audio and time in s, and connections."""
+    """The cost of a run without its scenarios: audio and time in s, and connections."""
 
     audio: float = 0.0
     seconds: float = 0.0
@@ -165,7 +166,7 @@ class _Extra:
 def _start(
     run: MeasurementConfig, corpus: Iterable[Utterance], servers: Iterable[str]
 ) -> _Extra:
-    """Return the cost of the start and of the warm-up of each server.
+    """Return the cost of starting and warming up all servers.
 
     Raises ValueError if the audio of the corpus cannot be read.
     """
@@ -189,7 +190,7 @@ def _speech(corpus: Iterable[Utterance], servers: int, *, pace: float) -> _Extra
 
 
 def _exceeds(run: MeasurementConfig, audio: float) -> bool:
-    """Return whether ``audio`` s exceed the limit that the user sets for the run."""
+    """Return whether ``audio``, in s, is more than the user allows for the run."""
     return run.max_audio is not None and audio > run.max_audio
 
 
@@ -204,10 +205,10 @@ def own(
 ) -> list[str]:
     """Return lines about what tests of the user will send, as far as this is known.
 
-    ``given`` are the utterances of the tests that get one each, with the pace of the
-    test. ``free`` are the paces of the tests whose code chooses what they send;
-    ``corpus`` is the corpus of the run if they use it. Raises AudioError if the audio
-    of an utterance cannot be read.
+    Some tests get one utterance each: ``given`` has these utterances, each with the
+    pace of its test. In the other tests, the code chooses what is sent: ``free`` has
+    the pace of each of these tests, and ``corpus`` is the corpus of the run if they use
+    it. Raises AudioError if the audio of an utterance cannot be read.
     """
     lines = []
     if given:

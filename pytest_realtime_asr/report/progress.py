@@ -21,10 +21,10 @@ class Progress:
     """A progress text on the terminal; each new text replaces the one before.
 
     ``fd`` is a file descriptor of the terminal; it is duplicated. ``room`` returns the
-    number of columns that are left on the line of the cursor. If a text is longer than
-    this, it is shown on the line below, which has ``width`` columns; without ``width``,
-    the text is cut off. If ``width`` is given, the terminal must know the usual escape
-    sequences.
+    number of columns that are left on the line of the cursor. ``width`` returns the
+    number of columns of a whole line. A text that is too long for the line of the
+    cursor is shown on the line below it; without ``width``, the text is cut off
+    instead. If ``width`` is given, the terminal must know the usual escape sequences.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Progress:
 
 
 def _line_below(text: str, column: int) -> str:
-    """Return what writes a text on the next line and leaves the cursor in place."""
+    """Return the characters that write a text on the next line and then move back."""
     back = f"\x1b[{column}C" if column > 0 else ""
     return f"\n\r{text}\x1b[K\x1b[A\r{back}"
 
 
 def _cut(text: str, room: int) -> str:
-    """Return a text that fits; its last parts, separated by commas, are left out."""
+    """Return as much of a text as fits in ``room`` columns; cut at a comma if any."""
     if len(text) <= room:
         return text
     return text[: room + 1].rpartition(", ")[0] or text[:room]
@@ -86,8 +86,8 @@ class ProgressLines:
     """Progress as lines, for an output that is not a terminal, such as a log of CI.
 
     ``fd`` is a file descriptor of the output; it is duplicated. ``column`` returns the
-    column of the cursor. At most one line is written in `INTERVAL` s, and none in the
-    first `INTERVAL` s.
+    column of the cursor. The first line is written after `INTERVAL` s at the earliest,
+    and at least `INTERVAL` s pass from one line to the next.
     """
 
     def __init__(

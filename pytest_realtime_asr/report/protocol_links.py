@@ -1,6 +1,6 @@
-"""Where the documentation describes a requirement, and the fields that it is about.
+"""Finds where a requirement is documented, and which fields it is about.
 
-What is computed here is kept, since each result of a run needs it.
+What the functions return is cached, since it is needed for each result of a run.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ DOCUMENTATION = "docs"
 
 
 def page(dialect: str, id: str) -> str | None:
-    """Return the place that describes a requirement, ``None`` if there is none.
+    """Return the address of the documentation of a requirement, or ``None``.
 
-    ``dialect`` may have a profile, such as ``openai:sglang``.
+    ``None`` means that the requirement is not documented. ``dialect`` may name a
+    profile, such as ``openai:sglang``.
     """
     name = dialect.partition(":")[0]
     if reference(name) is None:
@@ -39,10 +40,11 @@ def page(dialect: str, id: str) -> str | None:
 
 @cache
 def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
-    """Return the requirements on the servers of a dialect and of its profiles.
+    """Return the requirements on servers, by the names of a dialect and its profiles.
 
-    A requirement belongs to the dialect itself, or to the first profile that has it,
-    as in ``openai:sglang``.
+    A requirement of the dialect is listed under its name, such as ``openai``. Any other
+    requirement is listed under the first profile that has it, such as
+    ``openai:sglang``.
     """
     found: dict[str, tuple[Requirement, ...]] = {}
     seen: set[str] = set()
@@ -63,7 +65,7 @@ def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
 def fields(dialect: str, id: str) -> tuple[str, ...]:
     """Return the fields that a requirement is about, each with its type.
 
-    The code of an error has the demanded codes, if the requirement demands any.
+    If the requirement demands certain error codes, the field of the code names them.
     """
     found = reference(dialect)
     if found is None:
@@ -82,7 +84,7 @@ def fields(dialect: str, id: str) -> tuple[str, ...]:
 
 @cache
 def reference(dialect: str) -> Reference | None:
-    """Return the reference of a dialect, ``None`` for one that has none."""
+    """Return the reference of a dialect, or ``None`` if the dialect has none."""
     try:
         found = dialects.load(dialect)
     except LookupError:
@@ -105,10 +107,10 @@ def kinds_by_type(found: Reference) -> dict[str, type[Typed]]:
 
 
 def rows(kind: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, str, bool]]:
-    """Yield the path, the type and the necessity of each field of a struct.
+    """Yield, for each field of a struct, its path, its type and whether it is required.
 
-    The fields of an object in a field follow it; ``[]`` in a path is any element of a
-    list.
+    If a field contains an object, the fields of this object follow. ``[]`` in a path
+    means any element of a list.
     """
     tag, name = kind.__struct_config__.tag, kind.__struct_config__.tag_field
     if name is not None:

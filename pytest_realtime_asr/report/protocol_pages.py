@@ -1,7 +1,7 @@
 """Generates the page of a protocol: its events, order, errors and requirements.
 
-The page is made of the structs of the events, the table of their order, the reference
-of the dialect, its requirements, and the exchanges that were cut from the self-test.
+The sources of the page are the structs of the events, the table of their order, the
+reference of the dialect, its requirements, and exchanges from the self-test.
 """
 
 from __future__ import annotations
@@ -200,11 +200,11 @@ def _requirements(name: str, exchanges: Mapping[str, Pair]) -> Iterator[str]:
     yield (
         "The levels, the scenarios and the pinned suites are on the page "
         f"[Requirements]({LEVELS}). The exchanges are cut from traces of the fake "
-        "server: the right one of the correct server, the wrong one of a server with "
-        "the [fault](../faults.md) that violates the requirement. Times are left out, "
-        "ids have short names, `{...}` is an object that does not matter here, and "
-        "*(more)* stands for further frames of the same kind. `>` marks the frames "
-        "that a failure shows as wrong."
+        "server: the right exchange is from the correct server, the wrong exchange is "
+        "from a server with the [fault](../faults.md) that violates the requirement. "
+        "Times are left out, ids have short names, `{...}` is an object that does not "
+        "matter here, and *(more)* means that more frames of the same kind follow. "
+        "`>` marks the frames that a failure shows as wrong."
     )
     yield ""
     for profile, found in requirements(name).items():
@@ -240,7 +240,7 @@ def _requirement(
     yield from _exchange(pair.wrong)
     yield ""
     if pair.wrong.seen:
-        yield "What the check says of it:"
+        yield "What the check says about this exchange:"
         yield ""
         yield "```text"
         yield pair.wrong.seen

@@ -27,7 +27,7 @@ _SIMPLE = {
     Simple.INTERVAL_INCLUDES_LIMIT: (
         "the interval includes the limit; more utterances narrow the interval"
     ),
-    Simple.NO_KEYWORD: "no reference contains one of the keywords",
+    Simple.NO_KEYWORD: "no reference contains any of the keywords",
     Simple.NO_LEVEL: (
         "no level of load was run: nothing was measured; call realtime.load in the test"
     ),

@@ -30,8 +30,8 @@ def conformance(dialect: Dialect) -> str:
         "",
         "This page is generated from the requirements by `tools/make_docs.py`. "
         f"[The protocol of the dialect `{dialect.name}`](protocols/{dialect.name}.md) "
-        "has the events with their fields, the codes of errors, and an exchange of "
-        "frames that violates each requirement beside one that meets it.",
+        "has the events with their fields, the codes of errors and, for each "
+        "requirement, an exchange of frames that meets it and one that violates it.",
         "",
         *_binding_servers(dialect),
         "",

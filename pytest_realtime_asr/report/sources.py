@@ -23,7 +23,7 @@ _OWNERS = {
     "wenet": "wenet-e2e",
     "wyoming-faster-whisper": "OHF-Voice",
 }
-"""The owners of the repositories that clauses name without their owner."""
+"""The owner of each repository that clauses name without an owner."""
 
 _SOURCE = re.compile(
     r"(?P<thread>(?P<repository>[\w.-]+(?:/[\w.-]+)?)#(?P<number>\d+))"

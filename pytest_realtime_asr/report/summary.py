@@ -37,7 +37,10 @@ def introduce(
 
 
 def audio(seconds: float, limit: float | None) -> str:
-    """Return a line about the audio in s that a run has sent, "" if it sent none."""
+    """Return a line about the ``seconds`` of audio that a run has sent; "" for 0 s.
+
+    ``limit`` is the most audio in s that the run may send, or ``None``.
+    """
     if not seconds:
         return ""
     most = "" if limit is None else f", of at most {length(limit)}"

@@ -40,13 +40,13 @@ _LEGEND_NEVER = "never: a lost session or a premature event; "
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The data of one test in the table; a worker sends them to the controller.
+    """The data of one test, as a worker of pytest-xdist sends them to the controller.
 
     ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
-    latency of the first final of the server's warm-up, in ms, and ``note`` a remark on
-    the warm-up. ``lines`` are shown below the table, then ``levels``, the table of the
-    levels of load, and then ``utterances``, the table of all utterances of the test.
-    ``version`` is the version of the server.
+    latency of the first final of the server's warm-up, in ms, and ``note`` is a remark
+    on the warm-up. Three lists are shown below the table, in this order: ``lines``, the
+    table ``levels`` of the levels of load, and the table ``utterances`` of all
+    utterances of the test. ``version`` is the version of the server.
     """
 
     test: str
@@ -195,7 +195,7 @@ def _value(
 
 
 def _names(tests: Iterable[str]) -> dict[str, str]:
-    """Return the shortest unique name of each test: its name, class and name, or id."""
+    """Return the shortest unique end of each test id, such as the name of the test."""
     found: dict[str, str] = {}
     left = list(tests)
     for parts in (1, 2, 3):

@@ -25,9 +25,9 @@ _CHARACTERS = 4
 class _Row:
     """A row of the output: a frame, several frames of audio, or a ping.
 
-    ``number`` is the number of the first frame, from 1, and ``frames`` the number of
-    frames in the row. Both are unset for a ping. A ``marked`` row has a ``>``. A row
-    that is shown in ``full`` may have several lines.
+    ``number`` is the number of the first frame in the session, counted from 1, and
+    ``frames`` is how many frames the row has. For a ping, they are ``None`` and 0. A
+    ``marked`` row has a ``>``. A row that is shown in ``full`` may have several lines.
     """
 
     at: int
@@ -46,8 +46,8 @@ def transcript(
 
     The lines show the start of the session, the frames around the first and the last
     marked record, and the end of the session. If no record is marked, they show the
-    last frames. If ``whole``, they show all frames. Consecutive audio is one row. No
-    line is wider than `WIDTH`.
+    last frames. If ``whole``, they show all frames. Consecutive audio frames are shown
+    in one row. No line is wider than `WIDTH`.
     """
     rows = list(_rows(trace, frozenset(marked_records)))
     lines = []
@@ -97,7 +97,7 @@ def _rows(trace: Trace, marked_records: frozenset[int]) -> Iterator[_Row]:
 def _groups(
     records: Sequence[Record], marked_records: frozenset[int]
 ) -> Iterator[Sequence[int]]:
-    """Yield groups of record indexes: consecutive audio is one group."""
+    """Yield groups of record indexes; consecutive audio frames are one group."""
     group: list[int] = []
     for index, record in enumerate(records):
         apart = not marked_records.isdisjoint((index - 1, index))

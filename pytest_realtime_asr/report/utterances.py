@@ -33,8 +33,8 @@ def lines(takes: Iterable[Transcription], *, width: int = USUAL) -> list[str]:
     """Return the lines of the table for the terminal, in the order of ``takes``.
 
     The aligned texts of each utterance follow its line, unless the run is private. If
-    an utterance cannot be scored, its error is shown instead. The utterances without an
-    error are only counted, in the last line.
+    an utterance cannot be scored, the exception is shown instead. The last line counts
+    the utterances without a recognition error, which have no lines of their own.
     """
     found: list[str] = []
     right = 0
@@ -105,8 +105,8 @@ def row(test: str, take: Transcription) -> bytes:
 def _scores(aligned: Alignment) -> Mapping[str, object]:
     """Return the cells that are computed from an alignment, by column.
 
-    Each of the three ``aligned_*`` cells has one part for each pair; ``|`` separates
-    the parts.
+    Each of the three ``aligned_*`` cells has one part for each pair of aligned words
+    (or characters); ``|`` separates the parts.
     """
     errors, pairs = aligned.errors, aligned.pairs
     return {

@@ -1,8 +1,9 @@
 """One row for each thing that a test is judged by, the same for every report.
 
-Rows hold numbers in the unit that they name. A number that is infinite or unknown is
-``None`` in a row: JSON has no infinity. So a statistic is ``None`` if too many sessions
-were lost, and the upper bound of an interval is ``None`` if there is no such bound.
+The numbers of a row have the unit that its field ``unit`` names. A number that is
+infinite or unknown is ``None`` in a row, since JSON has no infinity. So a statistic is
+``None`` if too many sessions were lost, and the upper bound of an interval is ``None``
+if there is no such bound.
 """
 
 from __future__ import annotations
@@ -67,11 +68,11 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
     between two runs, parity, a capacity, cross-talk, a soak, a drain, a requirement,
     lost sessions or an error. ``verdict`` is ``None`` if the value was compared but not
-    judged. ``fails`` says that it fails the test. ``beyond`` says that the whole
-    ``interval`` is beyond every limit, since so many sessions were lost; its bounds are
-    ``None`` then. ``over`` counts the samples beyond the limit. ``pooled`` says that
-    sessions of several tests were judged together. For a change, ``against`` names the
-    other run, and ``before`` and ``now`` are the values of both runs.
+    judged. ``fails`` says that this result fails the test. ``beyond`` says that the
+    whole ``interval`` is beyond every limit, since so many sessions were lost; its
+    bounds are ``None`` then. ``over`` counts the samples beyond the limit. ``pooled``
+    says that sessions of several tests were judged together. For a change, ``against``
+    names the other run, and ``before`` and ``now`` are the values of both runs.
     """
 
     subject: str
@@ -100,7 +101,7 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rows(results: Results) -> list[VerdictRow]:
-    """Return a row for each verdict, comparison and other reason to fail of a test."""
+    """Return a row for each verdict, each comparison and each other reason to fail."""
     failing = set(map(id, results.failing))
     found: list[tuple[object, VerdictRow]] = []
     found += [(each, _finding(each)) for each in results.findings]
@@ -111,7 +112,7 @@ def rows(results: Results) -> list[VerdictRow]:
         (each, row) for each in results.load_findings for row in _load_finding(each)
     ]
     made = [
-        # Of a soak that fails, some of the rows may pass.
+        # A soak that fails may have rows that pass.
         msgspec.structs.replace(
             row, fails=id(each) in failing and row.verdict != Verdict.PASS.value
         )
@@ -334,7 +335,7 @@ def _growth(found: Growth) -> VerdictRow:
 
 
 def _drain(found: Drain) -> VerdictRow:
-    faults = {**found.faults, Fault.NONE_COMPLETE: 0}  # the latter proves nothing
+    faults = {**found.faults, Fault.NONE_COMPLETE: 0}  # this fault proves nothing
     wrong = sum(faults.values())
     return VerdictRow(
         subject="drain",
@@ -437,7 +438,7 @@ def _bounds(interval: tuple[float, float] | None) -> Bounds | None:
 
 
 def _beyond(interval: tuple[float, float] | None) -> bool:
-    """Return whether both bounds are the same infinity, that of a lost session."""
+    """Return whether both bounds are the same infinity, the value of a lost session."""
     return interval is not None and math.isinf(interval[0]) and len({*interval}) == 1
 
 

@@ -23,7 +23,9 @@ Value = str | float
 
 
 def read(path: Path, profile: str = "") -> dict[str, Value]:
-    """Return the limits of a file; those of ``profile`` replace or add to the others.
+    """Return the limits of a file.
+
+    The limits of ``profile`` are added, and replace other limits of the same name.
 
     Raises `InputError`; the message names the file and the limit, and says what to
     write.

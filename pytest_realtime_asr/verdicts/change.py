@@ -4,8 +4,8 @@ A pair is the same utterance in both runs. The differences of all pairs of a tes
 an effect, its confidence interval and its p-value:
 
 - For a duration, the effect is the median of the differences (margin in ms) or of the
-  ratios (margin in %), with a bootstrap interval. The p-value is that of a signed-rank
-  permutation test, which is distribution-free and accepts infinite values.
+  ratios (margin in %), with a bootstrap interval. The p-value comes from a
+  signed-rank permutation test, which is distribution-free and accepts infinite values.
 - For the word error rate, the effect is the difference of the pooled rates; interval
   and p-value come from the matched-pairs test.
 - If a session of this run has no final, each of its durations is infinite, and every
@@ -74,12 +74,12 @@ class Change:
     ``unmeasured`` says how many sessions of the other run have no measurement, by
     reason: how the session was lost, why the value is premature, or ``None`` if there
     is no value. ``worst`` is the pair with the largest change for the worse. ``gated``
-    is true if the margin is in force, so that the change can fail the test.
-    ``invalid`` says why the change cannot be judged; ``None`` if it can.
+    is true if the user set the margin, so that the change can fail the test.
+    ``invalid`` says why the change cannot be judged; ``None`` if it can be judged.
 
-    With several earlier ``runs``, the other run is the median one, named ``run``, and
-    ``spread`` is the range of the differences of the others from it; ``None`` if the
-    runs are too few.
+    With several earlier ``runs``, the other run is the median run, and ``run`` is its
+    name. ``spread`` is the range of the differences between the median run and the
+    other earlier runs; ``None`` if there are too few runs.
     """
 
     margin: Margin
@@ -119,7 +119,7 @@ class Change:
 
     @property
     def within_spread(self) -> bool:
-        """Whether earlier runs differ from their median as much as this run does."""
+        """Whether earlier runs differ from the median run as much as this run does."""
         if self.spread is None:
             return False
         low, high = self.spread
@@ -209,7 +209,7 @@ def milliseconds(row: UtteranceRecord, metric: str) -> float:
 
 
 def is_measured(row: UtteranceRecord, metric: str) -> bool:
-    """Return whether a record has a value of a metric; premature ones do not count."""
+    """Return whether a record has a value of a metric that is not premature."""
     if row.lost:
         return False
     return metric == WER or (
@@ -280,8 +280,8 @@ def _duration(
 def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
     """Return the change of the pooled error rates, by the matched-pairs test.
 
-    If the run that this run is compared with has lost a session, every word of the
-    session counts as wrong or, if ``best`` is true, as right.
+    If the other run lost a session, every word of the session counts as wrong or, if
+    ``best`` is true, as right.
     """
     errors = [
         Errors(hits=row.errors.reference) if best and row.lost else row.errors
@@ -338,9 +338,10 @@ def _ranks(steps: Sequence[float]) -> list[float]:
 
 
 def _as_change(value: float, far: float, *, share: bool) -> float:
-    """Convert a median of the steps to a change; if ``share`` is true, to a share.
+    """Convert a median of the steps to a change, as a share if ``share`` is true.
 
-    The change is infinite if ``value`` is near ``far``, which replaced infinity.
+    ``far`` is the number that replaced infinity, so a ``value`` near it becomes
+    infinite.
     """
     if abs(value) > far / 3:
         value = math.copysign(math.inf, value)

@@ -1,11 +1,11 @@
 """The client's own scheduling delay, and when it makes a verdict INVALID.
 
 The client's delay can only make a latency larger, never smaller. So a statistic within
-its limit would also be within it without the delay. If a statistic is over its limit,
-it is judged again after the delay has been subtracted from each delayed sample. If the
-verdict then changes, the verdict is ``INVALID``. If the client was overloaded, the size
-of its delay is unknown, and the sample is judged again as if its latency were zero. A
-lost session stays lost: a delay makes an answer late, but does not prevent it.
+its limit would be within the limit without the delay, too. If a statistic is over its
+limit, it is judged again after the delay has been subtracted from each delayed sample.
+If the verdict then changes, the verdict is ``INVALID``. If the client was overloaded,
+the size of its delay is unknown, and the sample is judged again as if its latency were
+zero. A lost session stays lost: a delay makes an answer late, but does not prevent it.
 
 Two times are reported but never subtracted: the time for which the socket did not
 accept a frame (``send_blocked``), since it is not the client's delay, and the time of
@@ -69,10 +69,10 @@ def tolerance(
 
 
 def not_real_time(budget: Budget, pace: float, parallel: bool) -> Reason | None:
-    """Return why the latencies of a run cannot be judged; ``None`` if they can.
+    """Return why the latencies of a run cannot be judged, or ``None``.
 
-    They can be judged only at a pace of 1.0 and without other test processes. Metrics
-    that do not depend on times can always be judged.
+    Latencies can be judged only at a pace of 1.0 and without other test processes.
+    Metrics that do not depend on times can always be judged.
     """
     if not DECLARED[budget.metric].paced:
         return None

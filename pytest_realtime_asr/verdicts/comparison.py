@@ -1,21 +1,21 @@
 """Compares the results of a test in two runs, utterance by utterance.
 
-`pairing` pairs the utterances of both runs. The conditions that differ are reported
-with both values, and so are the utterances that only one run has. If there are several
-earlier runs, `earlier_runs` chooses the median one.
+`pairing` pairs the utterances of both runs. The comparison names the conditions that
+differ, with the values in both runs, and the utterances that only one run has. If there
+are several earlier runs, `earlier_runs` chooses the median one.
 
 If the other run lost a session, or did not measure a value, the missing value is not
 the fault of this server. Each metric is then compared twice: with the worst possible
-values in place of the missing ones, and with the best possible. The change is INVALID
-if the missing values may decide its outcome, or if at least half of the pairs lack a
-value.
+values in place of the missing values, and with the best possible values. The change is
+INVALID if the missing values may decide its outcome, or if at least half of the pairs
+lack a value.
 
 If many comparisons are made, some find a change by chance. So all p-values are
 corrected together (Holm). A change is WORSE or BETTER if the interval excludes zero,
 the p-value is small enough and the effect is larger than the margin. It is SAME if the
-whole interval is within the margin on both sides. Otherwise it is UNDECIDED, as is an
-effect that is not larger than the differences of several earlier runs from their
-median.
+whole interval is within the margin on both sides. Otherwise it is UNDECIDED. With
+several earlier runs, a change that is not SAME is also UNDECIDED if the earlier runs
+differ from their median run as much as this run does.
 
 Source: Holm (1979).
 """
@@ -56,13 +56,13 @@ class Comparison:
     """The comparison of a test with the same test in another run.
 
     ``other`` is the name of the other run. ``this`` is the name of the target if the
-    other run is that of another server, and otherwise "". ``context`` holds the models
-    and the labels of both runs. ``pairs`` is the number of paired utterances.
+    other run tested another server, and otherwise "". ``context`` holds the models and
+    the labels of both runs. ``pairs`` is the number of paired utterances.
     ``alone_before`` are the ids of the utterances that only the other run has, and
-    ``alone_now`` are the ids of those that only this run has. ``mismatches`` are the
-    conditions that differ between the two. ``unmeasured`` are the metrics that have a
-    margin, but no pair with a value. ``gated`` is true if there are margins; without
-    margins, no test fails.
+    ``alone_now`` are the ids of the utterances that only this run has. ``mismatches``
+    are the conditions that differ between these unpaired utterances of the two runs.
+    ``unmeasured`` are the metrics that have a margin, but no value in any pair.
+    ``gated`` is true if there are margins; without margins, no test fails.
     """
 
     other: str
@@ -78,7 +78,7 @@ class Comparison:
 
     @property
     def refused(self) -> bool:
-        """Return whether the other run has the test, but no utterance to compare.
+        """Return whether the other run has the test, but no utterance could be paired.
 
         A test that the other run does not have is new, and is not refused.
         """
@@ -98,7 +98,8 @@ class Comparison:
     def verdict(self) -> Verdict | None:
         """The verdict about the test; ``None`` if nothing was judged.
 
-        A change that is undecided makes it ``INCONCLUSIVE``, but fails no test.
+        An undecided change makes the verdict ``INCONCLUSIVE``, but does not fail the
+        test.
         """
         if self.failed:
             return Verdict.INVALID if self.invalid else Verdict.FAIL
@@ -125,12 +126,12 @@ def compare(
 ) -> Comparison:
     """Compare the records of one test in this run with those in another run.
 
-    Only a change beyond one of the ``margins`` fails the test. The metrics of
-    `BESIDE` are compared in addition; their p-values are corrected separately.
-    ``tests`` is the number of all tests that are compared: each test has an equal share
-    of the false positive rate (Bonferroni), which is divided among the metrics of the
-    test (Holm). The same records give the same comparison. ``this`` is the name of the
-    target if the other run is that of another server.
+    Only a change beyond one of the ``margins`` fails the test. The metrics of `BESIDE`
+    are compared in addition; their p-values are corrected separately. ``tests`` is the
+    number of all tests that are compared: each test has an equal share of the false
+    positive rate (Bonferroni), and this share is divided among the metrics of the test
+    (Holm). The same records give the same comparison. ``this`` is the name of the
+    target if the other run tested another server.
     """
     runs = [EarlierRun(other, tuple(before))]
     return compare_runs(other, runs, now, margins, tests=tests, this=this)
@@ -198,8 +199,8 @@ def _family(
 def _certain(lenient: Change, strict: Change) -> Change:
     """Return the change; it is invalid if it depends on the missing values.
 
-    ``lenient`` is computed with the worst possible values in place of those that the
-    other run lacks, and ``strict`` with the best possible.
+    The other run lacks some values. ``lenient`` is computed with the worst possible
+    values in their place, and ``strict`` with the best possible values.
     """
     missing = sum(count for _, count in lenient.unmeasured)
     if not missing:

@@ -1,16 +1,20 @@
 """Chooses the median of several earlier runs, and measures how far these runs differ.
 
-The runs of many nights differ although the server is the same. So today is compared
-with one of them, once: with the *median run* of a metric. It is the run from which
-today differs by the median effect (the lower one of two). A real run is taken, and not
-the median of each clip over the runs: the sum of the medians of error counts is smaller
-than the median of their sums, so that an equal server would seem worse, and a real run
-has texts and lost sessions to show.
+The runs of many nights differ although the server is the same. So each metric of this
+run is compared with only one of them, the *median run*. For each earlier run, the
+effect is computed: how much the metric differs between that run and this run. The
+earlier run with the median effect is the median run. For an even number of runs, it is
+the run with the lower of the two middle effects.
 
-With at least `LEAST_RUNS` runs, their own differences from the median run have a range.
-An effect within this range is what happens from night to night, however small its
-p-value. A run that lost at least half of the sessions says nothing about a metric and
-is left out.
+An artificial run, made of the median of each clip over all runs, would be an
+alternative. It is not used, for two reasons. The sum of the median error counts of all
+clips is usually smaller than the error count of a whole run, so an unchanged server
+would seem worse. And only a real run has texts and lost sessions to show.
+
+With at least `LEAST_RUNS` runs, the range of the differences between the median run and
+the other earlier runs is computed. An effect within this range is usual from night to
+night, however small its p-value. A run that has no value of a metric for at least half
+of its sessions is left out for this metric.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ LEAST_RUNS = 5  # fewer have no range that means anything
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """The records of one test in an earlier run; ``name`` is that of its report."""
+    """The records of one test in an earlier run; ``name`` is the report's name."""
 
     name: str
     rows: tuple[UtteranceRecord, ...]
@@ -54,7 +58,7 @@ class Baseline:
 def baseline(
     margin: Margin, runs: Sequence[EarlierRun], now: Sequence[UtteranceRecord]
 ) -> Baseline:
-    """Return what a metric is compared with; without pairs if no run has a value."""
+    """Return what a metric is compared with; it has no pairs if no run has a value."""
     found = [
         (run, tuple(measured(pair(run.rows, now)[0], margin.metric))) for run in runs
     ]
@@ -82,7 +86,7 @@ def _spread(
 
 
 def _effect(margin: Margin, pairs: Sequence[Pair]) -> float:
-    """Return the effect; 0 if it is not known, since a value has no ratio."""
+    """Return the effect; 0 if there is no ratio, since a value is zero or less."""
     found = effect(margin, pairs)
     return 0.0 if math.isnan(found) else found
 

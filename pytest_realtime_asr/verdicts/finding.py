@@ -32,7 +32,7 @@ WORST = 3  # number of worst sessions that a finding names
 
 @dataclass(frozen=True, slots=True)
 class OfLevel:
-    """The level of load of a finding, and the ``units`` that its ``n`` counts.
+    """The level of load of a finding, and the ``units`` that `Finding.n` counts.
 
     ``number`` counts the levels of the test from 1.
     """
@@ -52,23 +52,24 @@ class Finding:
     session was lost. A sequential test has no interval, since early stopping would bias
     it. ``over`` is the number of samples beyond the limit, including the lost and the
     premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is the
-    least sample size that proves the limit if ``over`` samples are beyond it.
+    least sample size that proves that the limit is met if ``over`` samples are beyond
+    the limit.
 
     Three values describe only the samples that are over the limit because of the
-    server, or all samples if there are none of these: ``late_ms`` is the largest client
-    delay, ``blocked_ms`` the longest time for which the socket did not accept a frame,
-    and ``path_ms`` the median ping round trip. ``excused`` is the number of samples
-    that may be over the limit only because of the client's delay. ``again`` is the
-    number of retries of disturbed sessions. ``clips`` is the number of distinct clips
-    if a clip was sent more than once, and otherwise 0. ``decided`` is the number of
-    sessions after which a sequential test was decided; 0 if it was ``INVALID`` before
-    the first session, and ``None`` if there is no decision or no sequential test.
-    ``beside`` is the mean of the metric that must be read together with this one.
-    ``pooled`` says that sessions of several tests were judged together. ``unserved`` is
-    the number of lost sessions for which no server was there.
+    server, or all samples if the server put none over the limit: ``late_ms`` is the
+    largest client delay, ``blocked_ms`` the longest time for which the socket did not
+    accept a frame, and ``path_ms`` the median ping round trip. ``excused`` is the
+    number of samples that may be over the limit only because of the client's delay.
+    ``again`` is the number of retries of disturbed sessions. ``clips`` is the number of
+    distinct clips if a clip was sent more than once, and otherwise 0. ``decided`` is
+    the number of sessions after which a sequential test was decided; 0 if it was
+    ``INVALID`` before the first session, and ``None`` if there is no decision or no
+    sequential test. ``beside`` is the mean of the metric that must be read together
+    with this one. ``pooled`` says that sessions of several tests were judged together.
+    ``unserved`` is the number of lost sessions for which no server was there.
 
-    For a metric of a level of load, ``of_level`` says which level; ``None`` for all
-    other metrics. ``over`` is then 1 if the value of the level is beyond the limit.
+    For a metric of a level of load, ``of_level`` says which level; it is ``None`` for
+    all other metrics. ``over`` is then 1 if the value of the level is beyond the limit.
     """
 
     metric: str
@@ -128,7 +129,7 @@ class Judgement:
 
 
 def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
-    """Return a failing finding: there is no session, or a session has no value."""
+    """Return a failing finding, since there is no session or a session has no value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
     reason: Reason = Simple.NOTHING_JUDGED

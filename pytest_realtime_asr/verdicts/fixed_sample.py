@@ -2,12 +2,13 @@
 
 Without a confidence, the observed statistic is judged, and the finding says whether the
 sample proves the verdict with a confidence of 95 %. With a confidence, the budget
-passes only if the sample proves it, and fails only if the sample proves the opposite.
+passes only if the sample proves that its limit is met, and fails only if the sample
+proves the opposite.
 
 If clips were sent more than once, sessions are not independent: the interval resamples
 whole clips, and a proof is valid only for this corpus, not for speech in general. If
 each clip has its own share of sessions over the limit, the number of sessions over the
-limit varies less than the binomial distribution with the mean share (Hoeffding, 1956),
+limit varies less than in a binomial distribution with the mean share (Hoeffding, 1956),
 so the proof is conservative.
 """
 

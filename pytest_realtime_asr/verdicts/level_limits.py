@@ -1,9 +1,10 @@
 """Judges the limits of the metrics of a level of load, for each level by itself.
 
-The client's own delay under load can only make a value worse, and its delay without
-load can only make it better. So a ``FAIL`` becomes ``INVALID`` if the value is within
-the limit after the delay under load is subtracted from each final. A ``PASS`` becomes
-``INVALID`` if the value is beyond the limit after the delay without load is subtracted.
+Some metrics compare finals under load with finals without load. The client's own delay
+under load can only make a value worse. The client's delay without load can only make
+the value better. So a ``FAIL`` becomes ``INVALID`` if the value is within the limit
+after the delay under load is subtracted from each final. A ``PASS`` becomes ``INVALID``
+if the value is beyond the limit after the delay without load is subtracted.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 class JudgedLevel:
     """A level of load, as the limits of a test judge it.
 
-    ``number`` counts the levels of the test from 1. ``client`` is the delay by the
-    client itself; ``None`` if it delayed no session. ``lost`` counts the lost sessions
+    ``number`` counts the levels of the test from 1. ``client`` is the client's own
+    delay; ``None`` if the client delayed no session. ``lost`` counts the lost sessions
     of the steady part by their outcome, the most frequent first.
     """
 
@@ -53,7 +54,7 @@ def judge_levels(
     pace: float = 1.0,
     parallel: bool = False,
 ) -> Judgement:
-    """Judge each limit of a budget at each level; there is a finding for each pair.
+    """Judge each limit of a budget at each level; each limit has a finding per level.
 
     ``pace`` and ``parallel`` have the meaning that they have in `fixed_sample.judge`.
     Without a level, nothing was judged, and each limit fails.
@@ -110,7 +111,7 @@ def _unjudged(
 ) -> Finding:
     """Return the failing finding of a level without a value.
 
-    Without ``level``, it is that of a test without a level.
+    If ``level`` is ``None``, the test has run no level.
     """
     return Finding(
         budget.metric,
@@ -131,7 +132,7 @@ def _within(limit: Limit, found: Estimate) -> bool:
 
 
 def _proven(limit: Limit, found: Estimate, verdict: Verdict) -> bool:
-    """Return whether the whole interval is on the same side of the limit."""
+    """Return whether the whole interval is on the verdict's side of the limit."""
     if found.interval is None:
         return False
     low, high = found.interval

@@ -28,7 +28,7 @@ _BLANKS = re.compile(r"\s*")
 
 
 class LimitError(InputError):
-    """A list of limits that is not valid; the message says where and what to write."""
+    """A list of limits is not valid; the message says where, and what to write."""
 
 
 class Relation(enum.Enum):
@@ -113,9 +113,9 @@ def _clause(text: str, position: int, example: str) -> Clause:
 
 
 def _next(pattern: re.Pattern[str], text: str, start: int) -> tuple[str, int]:
-    """Return what matches at ``start``, and the next place that is not blank.
+    """Return the match at ``start``, and the position of the next non-blank character.
 
-    If nothing matches, the text is empty and the place is ``start``.
+    If nothing matches, return an empty text and the position ``start``.
     """
     found = pattern.match(text, start)
     if found is None:

@@ -75,7 +75,7 @@ def parse_duration(value: str | timedelta) -> float:
 
 
 def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
-    """Return the limit named by a string such as ``"$final"``; return others unchanged.
+    """Return the limit named by a string such as ``"$final"``, or else the given limit.
 
     Raises `BudgetError` for an unknown name; the message lists the names in ``named``.
     """
@@ -95,15 +95,15 @@ def parse_margins(text: str) -> tuple[Margin, ...]:
     """Return the margins in a string such as ``final_from_commit:5%,wer:1pp``.
 
     The margin of a duration is in % or is a duration. The margin of the word error rate
-    is in percentage points: a margin in % could mean percentage points or a share of
-    the rate. Raises ValueError, which says what to write.
+    is in percentage points, since a margin in % could mean percentage points or a share
+    of the rate. Raises ValueError, which says what to write.
     """
     found: dict[str, Margin] = {}
     for clause in parse(text, example=_MARGIN_EXAMPLES):
         margin = _margin(clause)
         if margin.metric in found:
             raise clause.error(
-                f"is too many: {margin.metric} has two limits; keep only one"
+                f"is one too many: {margin.metric} has two limits; keep only one"
             )
         found[margin.metric] = margin
     return tuple(found.values())

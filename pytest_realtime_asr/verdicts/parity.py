@@ -65,9 +65,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip, and those of its ``texts`` that differ from its solo transcript.
+    """A clip whose ``texts`` differ from its solo transcript.
 
-    ``of`` is the number of its sessions under the condition, lost ones included.
+    ``texts`` has only the different texts. ``of`` is the number of sessions of the clip
+    under the condition, including lost sessions.
     """
 
     solo: SoloTranscript
@@ -144,11 +145,12 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
 
     Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
     if too many sessions are lost. A clip cannot be judged if it has fewer than
-    `LEAST_ALONE` texts sent alone, or if all of its words could be lost within the own
-    variation. The verdict is ``INCONCLUSIVE`` if more than half of the clips cannot be
-    judged, if the others have fewer than `LEAST_SESSIONS` sessions, if a clip has a
-    different or missing text but fewer than `REPEATS` sessions, or if the lost sessions
-    could decide.
+    `LEAST_ALONE` texts sent alone, or if it is so short that a text with none of its
+    words would not count as different. The verdict is ``INCONCLUSIVE`` in four cases:
+    more than half of the clips cannot be judged; all other clips together have fewer
+    than `LEAST_SESSIONS` sessions; a clip has a different or missing text, but fewer
+    than `REPEATS` sessions; or texts in place of the lost sessions could change the
+    verdict.
     """
     every = list(clips)
     alone = _solo_transcripts(every)

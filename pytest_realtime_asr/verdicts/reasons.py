@@ -38,14 +38,14 @@ class NotMeasuredOfLevel:
 
 @dataclass(frozen=True, slots=True)
 class MoreSessions:
-    """``count`` more sessions within the limit would prove the limit."""
+    """``count`` more sessions within the limit would prove that the limit is met."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class MoreKeywords:
-    """``count`` more spoken keywords, all recognised, would prove the limit."""
+    """``count`` more keywords, all recognised, would prove that the limit is met."""
 
     count: int
 
@@ -88,7 +88,7 @@ class NotDecided:
 class NotGood:
     """A sequential test found more sessions beyond the limit than a good server has.
 
-    In a good server, at most the share ``share`` of the sessions is beyond the limit.
+    At a good server, at most the share ``share`` of the sessions is beyond the limit.
     ``side`` is the side of the limit on which a value is allowed.
     """
 

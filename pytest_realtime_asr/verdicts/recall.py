@@ -82,10 +82,10 @@ class RecallFinding:
 
 
 def missing_keywords(threshold: RecallThreshold, clips: Iterable[Utterance]) -> int:
-    """Return how many spoken keywords these utterances lack for a proof of the limit.
+    """Return how many more keywords must be spoken to prove that the limit is met.
 
-    The number assumes that all keywords are recognised. It is 0 if the limit has no
-    confidence.
+    The number is in addition to the keywords in ``clips``, and assumes that all
+    keywords are recognised. It is 0 if the limit has no confidence.
     """
     if threshold.confidence is None:
         return 0

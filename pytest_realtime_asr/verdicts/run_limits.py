@@ -42,7 +42,7 @@ class RunLimits:
         return frozenset([*(each.metric for each in self.budgets), *wer])
 
     def without(self, metrics: Collection[str]) -> RunLimits:
-        """Return the limits of all other metrics."""
+        """Return the limits of all metrics that are not in ``metrics``."""
         return RunLimits(
             tuple(each for each in self.budgets if each.metric not in metrics),
             () if WER in metrics else self.thresholds,

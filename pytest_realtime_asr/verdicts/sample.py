@@ -32,8 +32,8 @@ class Sample:
     ``label`` is the id of the session, and ``clip`` the id of its utterance if known.
     ``value`` is in the unit of the metric; ``None`` if it was not measured. ``lost``
     says in a word why the session gave no final. ``premature`` says why the value is
-    premature. In both cases the session is over every limit. ``late_ms`` is the
-    client's scheduling delay in the session, and ``own`` the client's state.
+    premature. A session with ``lost`` or ``premature`` is over every limit. ``late_ms``
+    is the client's scheduling delay in the session, and ``own`` the client's state.
     ``blocked_ms`` is the time for which the socket did not accept a frame. ``path_ms``
     is the round trip of a ping; ``None`` if no ping was answered. ``again`` is true for
     the retry of a disturbed session. ``beside`` is the value of the metric that must be

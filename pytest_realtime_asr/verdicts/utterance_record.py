@@ -81,10 +81,11 @@ class UtteranceRecord:
 def completed(
     records: Iterable[UtteranceRecord], known: Iterable[UtteranceRecord]
 ) -> list[UtteranceRecord]:
-    """Return the records; what one does not state is taken from ``known`` records.
+    """Return the records, completed by what ``known`` records state.
 
-    A record that states neither its audio nor its conditions is taken to have those of
-    the first known record of the same utterance, except the model and the labels.
+    A record that states neither its audio nor its conditions gets the audio and the
+    conditions of the first known record of the same utterance, except the model and the
+    labels.
     """
     like: dict[str, UtteranceRecord] = {}
     for each in known:

@@ -47,7 +47,7 @@ class Effect(enum.Enum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst verdict; ``FAIL`` if there is none (nothing was measured)."""
+    """Return the worst verdict; ``FAIL`` without a verdict, as nothing was measured."""
     order = list(Verdict)
     return max(verdicts, key=order.index, default=Verdict.FAIL)
 

@@ -183,5 +183,5 @@ def _interval(
 
 
 def mistakes(alignment: Alignment) -> int:
-    """Return the number of errors, including words without a reference."""
+    """Return the number of errors, including words recognised in silence."""
     return alignment.errors.wrong + alignment.errors.unspoken

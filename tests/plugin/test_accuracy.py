@@ -36,10 +36,10 @@ def text_of(result: pytest.RunResult) -> str:
 
 
 NEUTRAL = (
-    "WER: no language is stated for 2 of 2 utterances, so basic/2 was used; it fits "
-    "every language, but compares numbers and contractions as they are written; state "
-    "the language by --realtime-language, by the field `language` of the manifest, or "
-    "in corpus.toml"
+    "WER: no language is stated for 2 of 2 utterances, so the normaliser basic/2 was "
+    "used; it fits every language, but compares numbers and contractions as they are "
+    "written; state the language by --realtime-language, by the field `language` of "
+    "the manifest, or in corpus.toml"
 )
 
 
@@ -143,7 +143,7 @@ def test_keywords_that_nobody_said_fail(project: Project) -> None:
     result = project.run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        "keyword_recall >= 0.500: no reference contains one of the keywords *'Anna')"
+        "keyword_recall >= 0.500: no reference contains any of the keywords *'Anna')"
     )
 
 

@@ -195,9 +195,9 @@ def test_a_packaged_search_fails_a_slow_server(
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "capacity: no number of streams is proven to hold, below 1 (limited by the "
-            "server; final_from_commit p50 is the binding limit (100 ms; * ms "
-            "observed); *",
+            "capacity: no number of streams is proven to hold, 95% interval from 0, "
+            "below 1 (limited by the server; final_from_commit p50 is the binding "
+            "limit (100 ms; * ms observed); *",
             "FAILED *::test_capacity - capacity: no nu*",
         ]
     )

@@ -111,7 +111,7 @@ def test_traces_are_those_of_lost_sessions(project: Project) -> None:
     assert named == lost[:3]
     assert reported(result) == len(lost)
     result.stdout.fnmatch_lines(
-        [f"traces of {len(lost) - 3} more lost utterances are in the folder"]
+        [f"traces of {len(lost) - 3} more lost utterances are in the same folder"]
     )
 
 

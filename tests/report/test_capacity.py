@@ -60,8 +60,8 @@ def test_what_is_not_known_is_left_out() -> None:
         edge=None,
     )
     assert capacity.summary(judged(little)) == (
-        "capacity: no number of streams is proven to hold, no upper bound (limited by "
-        "the time "
+        "capacity: no number of streams is proven to hold, 95% interval from 0, no "
+        "upper bound (limited by the time "
         f"for the search; {SETTING}); give the search more time"
     )
     known = capacity.summary(judged(replace(little, needed=(4, 61.2))))
@@ -122,7 +122,8 @@ def test_an_undecided_capacity_says_what_to_do() -> None:
     client = levels.capacity(interval=(37, None), limited_by=LimitedBy.CLIENT)
     said = capacity.summary(judged(client, 40))
     assert "(limited by the client itself; " in said
-    assert "; not attributed to the server: run more worker processes" in said
+    advice = "; the result is not attributed to the server; run more worker processes"
+    assert advice in said
     wide = levels.capacity(interval=(37, None), limited_by=LimitedBy.RANGE)
     assert capacity.summary(judged(wide, 40)).endswith("; try more streams")
 
@@ -194,7 +195,7 @@ def test_an_interrupt_shows_what_was_found() -> None:
     assert capacity.so_far(records) == (
         "the search has not ended; streams so far: 8 proven to hold, 32 proven not to "
         "hold, 16 the largest level observed within the limits, 32 the smallest level "
-        "observed over them"
+        "observed over the limits"
     )
     assert capacity.so_far([LevelRecord(levels.level([]))]) == ""
     confirmed = level(8, Step.CONFIRM, Proof.NONE, 0.1)

@@ -92,6 +92,7 @@ def test_what_is_said_about_languages() -> None:
     )
     unknown, script = languages.lines(some)
     assert unknown.startswith(
-        "WER: no language is stated for 1 of 3 utterances, so basic/2 was used"
+        "WER: no language is stated for 1 of 3 utterances, so the normaliser "
+        "basic/2 was used"
     )
     assert "el, th was chosen by the writing system" in script

@@ -125,7 +125,7 @@ def test_nothing_that_was_said_is_no_pass() -> None:
     found = judge_recall(limit(0.9, "Bob"), rows(GOOD))
     assert (found.verdict, found.reason) == (Verdict.FAIL, Simple.NO_KEYWORD)
     assert verdict(found) == (
-        "FAIL (not proven: n=0): keyword_recall >= 0.900: no reference contains one of "
+        "FAIL (not proven: n=0): keyword_recall >= 0.900: no reference contains any of "
         "the keywords (in no reference: 'Bob')"
     )
     assert judge_recall(limit(0.9), []).reason is Simple.NOTHING_JUDGED
