@@ -147,7 +147,7 @@ def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
 
     ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
     lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q.
-    ``over`` and ``n`` need not be whole numbers, as in `proven_at_most`.
+    ``over`` and ``n`` need not be whole numbers (see `proven_at_most`).
     """
     _counts(over, n)
     _open("q", q)
@@ -444,7 +444,7 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float,
 def larger_share_p_value(count: int, n: int, others: int, m: int) -> float:
     """Return the p-value of the share ``count / n`` being larger than ``others / m``.
 
-    The p-value is that of Fisher's exact test, one-sided. The null hypothesis is that
+    The p-value comes from Fisher's exact test, one-sided. The null hypothesis is that
     both groups have the same true share, which is not known. The exact binomial test
     would instead take ``others / m`` as the true share.
     """
