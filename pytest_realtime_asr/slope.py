@@ -24,11 +24,12 @@ def theil_sen(xs: Sequence[float], ys: Sequence[float]) -> float | None:
 def theil_sen_interval(
     xs: Sequence[float], ys: Sequence[float], *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of `theil_sen`, whose bounds are slopes of pairs.
+    """Return the confidence interval of the slope that `theil_sen` estimates.
 
-    The distances of the points from their line must be independent of each other, and
-    may have any distribution. A bound is infinite if the points are too few for it.
-    Raises ValueError for values that are not finite.
+    Each bound is the slope between two of the points. The distances of the points from
+    their line must be independent of each other, and may have any distribution. Both
+    bounds are infinite if there are too few points. Raises ValueError for values that
+    are not finite.
 
     Formula: of N sorted slopes, the k-th from each end, with k = (N - C) / 2 rounded
         down and C = z s; s = sqrt(n (n - 1) (2 n + 5) / 18) is the standard deviation

@@ -8,10 +8,10 @@ dropped nor given an invented number. A claim about a quantile is a claim about 
 "p95 is at most L" says that at most 5 % of all sessions are over L.
 
 Values that depend on each other (of one clip, or of one speaker) have the same label in
-``blocks``; they are resampled together, and change their sign together. scipy.stats has
-neither a clustered, studentised bootstrap nor a sequential test of a share, so this
-module implements both with scipy.special. Every function raises ValueError for
-arguments that are not valid.
+``blocks``. A bootstrap resamples them together, and a sign-flip test changes their
+signs together. scipy.stats has neither a clustered, studentised bootstrap nor a
+sequential test of a share, so this module implements both with scipy.special. Every
+function raises ValueError for arguments that are not valid.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ import numpy.typing as npt
 from scipy import special
 
 GOOD_SHARE = 1 / 5
-"""A good server's share of values over the limit, divided by the allowed share."""
+"""A good server's share of values over the limit, divided by the allowed share.
+
+`sequential` decides between a good server and one that has the allowed share.
+"""
 
 _CELLS = 4_000_000  # numbers that the bootstrap keeps in memory at once
 _LEAST = 1e-300  # a lower bound of probabilities, which must not be zero
@@ -86,8 +89,8 @@ def quantile_interval(
     """Return two order statistics between which the true q-quantile lies.
 
     For every distribution, the quantile is below the interval, or above it, with a
-    probability of at most (1 - confidence) / 2 each. A bound is infinite if n values
-    are too few for it.
+    probability of at most (1 - confidence) / 2 each. A bound is infinite if there are
+    too few values for it.
 
     If labels in ``blocks`` repeat, a bootstrap that resamples whole blocks gives a
     second interval, and each bound is the wider of the two. A bound is infinite if the
@@ -125,8 +128,9 @@ def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
     """Return whether the q-quantile is proven to be at most the limit.
 
     ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
-    upper bound (Clopper-Pearson) of the share over the limit is at most 1 - q. Both
-    numbers may be fractions: the incomplete beta function continues the binomial sum.
+    upper bound (Clopper-Pearson) of the share over the limit is at most 1 - q. ``over``
+    and ``n`` need not be whole numbers, since the incomplete beta function extends the
+    binomial sum to fractions.
     """
     _counts(over, n)
     _open("q", q)
@@ -142,8 +146,8 @@ def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
     """Return whether the q-quantile is proven to be over the limit.
 
     ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
-    lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q. Both
-    numbers may be fractions, as in `proven_at_most`.
+    lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q.
+    ``over`` and ``n`` need not be whole numbers (see `proven_at_most`).
     """
     _counts(over, n)
     _open("q", q)
@@ -154,12 +158,15 @@ def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
 
 
 def student_discount(blocks: int, confidence: float) -> float:
-    """Return the factor, at most 1, that corrects an effective sample size.
+    """Return the factor, at most 1, by which to multiply an effective sample size.
 
-    The correction is for a variance that is not known but estimated from ``blocks``.
+    Such a size is computed from a variance that is itself only estimated, here from
+    ``blocks`` blocks. The factor makes up for this uncertainty. ``confidence`` is the
+    confidence of the proof that uses the size; it must be above 0.5.
 
-    It is (z / t)^2, with z and t the quantiles at ``confidence`` (above 0.5) of the
-    normal distribution and of Student's with ``blocks`` - 1 degrees of freedom.
+    Formula: (z / t)^2; z is the quantile at ``confidence`` of the normal distribution,
+        and t the same quantile of Student's t distribution with ``blocks`` - 1 degrees
+        of freedom
     """
     if blocks < 2 or not 0.5 < confidence < 1:
         raise ValueError(
@@ -198,24 +205,26 @@ def sequential(
     its decision. The bad share is the share that the claim allows, b = 1 - q; the good
     share is a fifth of it, g = b / 5. The test statistic is the logarithm of the
     likelihood ratio of the bad share to the good share. An outcome over the limit adds
-    ln(b / g) to it, any other outcome ln((1 - b) / (1 - g)). The decision is ``PASS``
-    if the sum falls to ln(1 - confidence), and ``FAIL`` if it rises to
-    -ln(1 - confidence).
+    ln(b / g) to the statistic, and any other outcome adds ln((1 - b) / (1 - g)). The
+    decision is ``PASS`` if the statistic falls to ln(1 - confidence), and ``FAIL`` if
+    it rises to -ln(1 - confidence).
 
-    For any number of outcomes, the probability of ``PASS`` is at most 1 - confidence if
-    the share is b or more, and so is the probability of ``FAIL`` if the share is g or
-    less. The reason: in the first case the likelihood ratio of good to bad, in the
-    second that of bad to good, is a supermartingale that starts at 1, and Ville's
-    inequality bounds the probability that it ever reaches 1 / (1 - confidence).
+    This holds for any number of outcomes: if the true share is b or more, ``PASS`` has
+    a probability of at most 1 - confidence. The reason is that the likelihood ratio of
+    the good share to the bad share is then a supermartingale that starts at 1. So
+    Ville's inequality bounds the probability that this ratio ever reaches
+    1 / (1 - confidence). In the same way, if the true share is g or less, ``FAIL`` has
+    a probability of at most 1 - confidence.
 
     Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but keep
-    this probability only approximately. For a p95 at 95 % confidence, Wald's bounds
+    these probabilities only approximately. For a p95 at 95 % confidence, Wald's bounds
     would decide ``PASS`` after 72 outcomes that are all within the limit, and the
     bounds of this function do so after 73. The exact probability of a wrong ``PASS``
-    would be 4.99 % with Wald's bounds, and is 4.79 % here. But for a p99 at 95 % it
-    would be 5.10 % with Wald's bounds, and for a p95 at 80 % it would be 21.6 %. If the
-    share is between g and b, both decisions are possible: ``FAIL`` says that a server
-    is not a good one, not that it breaks the claim.
+    would be 4.99 % with Wald's bounds, and is 4.79 % here. But with Wald's bounds, the
+    probability would be 5.10 % for a p99 at 95 %, and 21.6 % for a p95 at 80 %.
+
+    If the true share is between g and b, both decisions are possible. So ``FAIL`` says
+    that a server is not a good one; it does not say that the server breaks the claim.
 
     Source: Wald, Sequential Analysis (1947); Ville (1939).
     """
@@ -232,11 +241,11 @@ def sequential(
 
 
 def least_clean(q: float, confidence: float) -> int:
-    """Return the least number of outcomes after which `sequential` can pass.
+    """Return the number of outcomes after which `sequential` passes at the earliest.
 
-    None of these outcomes is over the limit. With fewer outcomes, a sequential test can
-    never prove the claim. `samples_needed` returns the number for a sample of fixed
-    size.
+    This is the number if no outcome is over the limit. With fewer outcomes, a
+    sequential test can never prove the claim. `samples_needed` returns the number for a
+    sample of fixed size.
     """
     steps = _, down, bound = _steps(q, confidence)
     # The quotient may have a rounding error, so the decision itself is tested.
@@ -249,10 +258,10 @@ def least_clean(q: float, confidence: float) -> int:
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for multiple comparisons, in the given order.
 
-    The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) for all j up
-    to i, but at most 1. If each hypothesis whose corrected p-value is at most a is
-    rejected, the family-wise error rate is at most a, even if the tests depend on each
-    other.
+    Let p(j) be the j-th smallest of m p-values. The i-th smallest becomes the maximum
+    of (m - j + 1) p(j) for all j up to i, but at most 1. If each hypothesis whose
+    corrected p-value is at most a is rejected, the family-wise error rate is at most a,
+    even if the tests depend on each other.
 
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
@@ -314,8 +323,9 @@ def sign_flip_p_value(
     The test flips the signs of whole blocks at random. If two servers are equal, each
     sign is equally likely, so the test is exact for any number of blocks.
 
-    Formula: p = (1 + number of resamples whose mean or median is at least as far from
-        zero as that of the differences) / (1 + resamples)
+    Formula: p = (1 + k) / (1 + resamples), with k the number of resamples whose mean
+        (or median) is at least as far from zero as the mean (or median) of the given
+        differences
 
     Source: Fisher's randomisation test; the added 1 by Phipson and Smyth (2010).
     """
@@ -343,13 +353,17 @@ def matched_pairs(
 ) -> Difference:
     """Apply the matched-pairs test to two error counts per segment (MAPSSWE).
 
-    Formula: d = after - before, summed over a block; t = mean(d) / (sd(d) / sqrt(n)).
-    ``value`` is the mean of d per segment. Without ``blocks``, a segment is an
-    utterance; with ``blocks``, it is a block, such as all utterances of a speaker,
-    since these are not independent. t is compared with Student's t distribution with n
-    - 1 degrees of freedom; sc_stats uses the limit of this distribution, the normal
-    distribution, which needs 50 segments. If all segments differ by the same amount,
-    their spread is unknown, and p is the p-value of their signs, 2^(1 - n).
+    Without ``blocks``, a segment is an utterance. With ``blocks``, a segment is a whole
+    block, such as all utterances of a speaker, since the errors of one speaker are not
+    independent. ``value`` is the mean difference per segment.
+
+    Formula: t = mean(d) / (sd(d) / sqrt(n)), with d the sum of after - before over a
+        segment, and n the number of segments
+
+    t is compared with Student's t distribution with n - 1 degrees of freedom. sc_stats
+    uses the normal distribution instead, which needs at least 50 segments. If all
+    segments differ by the same amount, their spread is unknown, and p is the p-value of
+    their signs, 2^(1 - n).
 
     Source: Gillick and Cox (1989); NIST sc_stats.
     """
@@ -375,8 +389,8 @@ def sign_test(more: int, fewer: int) -> float:
     """Return the one-sided p-value of the exact sign test, ties left out.
 
     ``more`` is the number of pairs that differ in one direction, ``fewer`` the number
-    that differ in the other. If both directions are equally likely, p is the
-    probability that ``more`` pairs or more differ in the first direction.
+    that differ in the opposite direction. The p-value is the probability that at least
+    ``more`` pairs differ in the first direction if both directions are equally likely.
     """
     if more < 0 or fewer < 0:
         raise ValueError(f"counts must be 0 or more, not {more} and {fewer}")
@@ -387,7 +401,8 @@ def sign_test(more: int, fewer: int) -> float:
 def tail_of_sum(distributions: Iterable[Sequence[float]], least: int) -> float:
     """Return the probability that a sum of independent counts is at least ``least``.
 
-    The i-th number of a distribution is the probability that its count is i.
+    Each distribution belongs to one count. Its number at index i is the probability
+    that this count is i.
     """
     if least <= 0:
         return 1.0
@@ -429,7 +444,7 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float,
 def larger_share_p_value(count: int, n: int, others: int, m: int) -> float:
     """Return the p-value of the share ``count / n`` being larger than ``others / m``.
 
-    The p-value is that of Fisher's exact test, one-sided. The null hypothesis is that
+    The p-value comes from Fisher's exact test, one-sided. The null hypothesis is that
     both groups have the same true share, which is not known. The exact binomial test
     would instead take ``others / m`` as the true share.
     """
@@ -453,16 +468,21 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Return a studentised bootstrap interval of the ratio sum(parts) / sum(wholes).
 
-    Rows are resampled with replacement; rows with the same label in ``blocks`` are
-    resampled together, since rows of one speaker or recording depend on each other. The
-    same seed gives the same interval. With a single row or block the interval is
-    infinite, and with two or three it often is.
+    A row is a number of ``parts`` with its number of ``wholes``. Rows are resampled
+    with replacement. Rows with the same label in ``blocks`` are resampled together,
+    since rows of one speaker or recording depend on each other. The same seed gives the
+    same interval. The interval is infinite for a single row or block, and often for two
+    or three.
 
     Formula: (r - s t(1 - m), r - s t(m)), with r the ratio, s its standard error over
-        the blocks, t the quantiles of (r* - r) / s* over the resamples, and m =
-        (1 - confidence) / 2; a negative bound becomes 0. Error rates are skewed: with
-        10 to 40 blocks, the percentiles of r* are too low; in 4 to 10 % of the cases,
-        instead of the nominal 2.5 %, they would pass a rate that is at its limit.
+        the blocks, r* and s* the same numbers of a resample, t the quantiles of
+        (r* - r) / s* over the resamples, and m = (1 - confidence) / 2; a negative bound
+        becomes 0
+
+    The percentiles of r* would be simpler, but error rates are skewed, so these
+    percentiles are too low for 10 to 40 blocks. They would pass a rate that is at its
+    limit in 4 to 10 % of the cases, instead of the nominal 2.5 %.
+
     Source: Bisani and Ney (2004) and Liu and Peng (2019) for the blocks; Hall,
         Theoretical Comparison of Bootstrap Confidence Intervals (1988) for studentising
     """
@@ -487,7 +507,7 @@ def mean_interval(
     resamples: int = 2000,
     blocks: Sequence[Hashable] | None = None,
 ) -> tuple[float, float]:
-    """Return a studentised bootstrap interval of a mean; see also `bootstrap`."""
+    """Return a studentised bootstrap interval of a mean, as `bootstrap` computes it."""
     index, _ = _numbered(blocks, len(values))
     sums, counts = np.bincount(index, _finite(values)), np.bincount(index)
     return _studentised(sums, counts.astype(float), confidence, resamples, seed)
@@ -498,8 +518,8 @@ def student_interval(
 ) -> tuple[float, float]:
     """Return Student's interval of a mean; infinite for a single value.
 
-    It serves for two to about ten values that scatter symmetrically, for which the
-    bootstrap has too few resamples.
+    Use it for two to about ten values that scatter symmetrically. So few values have
+    too few different resamples for a bootstrap.
 
     Formula: mean -+ t s / sqrt(n), with s the standard deviation and t the quantile of
         Student's distribution with n - 1 degrees of freedom
@@ -516,7 +536,10 @@ def student_interval(
 def _studentised(
     top: _Array, bottom: _Array, confidence: float, resamples: int, seed: int
 ) -> tuple[float, float]:
-    """Return the interval of sum(top) / sum(bottom), by resampling blocks."""
+    """Return the studentised bootstrap interval of sum(top) / sum(bottom).
+
+    ``top`` and ``bottom`` have one sum for each block; whole blocks are resampled.
+    """
     miss = (1 - _open("confidence", confidence)) / 2
     size = len(top)
     ratio, error = (each.item() for each in _ratios(top, bottom, np.ones((1, size))))
@@ -535,7 +558,11 @@ def _studentised(
 
 
 def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array]:
-    """Return, for each row of counts, the ratio and its linearised standard error."""
+    """Return, for each resample, sum(top) / sum(bottom) and its standard error.
+
+    A row of ``counts`` says how often a resample contains each block. The standard
+    error is linearised.
+    """
     size = len(top)
     wholes = counts @ bottom
     ratios = counts @ top / wholes
@@ -590,8 +617,9 @@ def _percentiles(
     The statistic is computed from resampled blocks. With few blocks, plain percentiles
     are too close to each other for two reasons: the spread is too small by a factor of
     sqrt((size - 1) / size), and it follows the normal instead of Student's t
-    distribution. So the percentiles are taken at the normal probability of sqrt(size /
-    (size - 1)) t(size - 1).
+    distribution. So the percentiles are taken at the normal probability of
+    sqrt(size / (size - 1)) t, with t the quantile of Student's t distribution with
+    size - 1 degrees of freedom.
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """
@@ -606,7 +634,11 @@ def _percentiles(
 
 
 def _draws(size: int, n: int, resamples: int, seed: int) -> Iterator[_Array]:
-    """Yield arrays with a row for each resample: how often it contains each block."""
+    """Yield arrays with a row for each of ``resamples`` resamples of ``size`` blocks.
+
+    A row says how often the resample contains each block. ``n`` is the number of
+    values; it limits how many resamples are in memory at once.
+    """
     rng = np.random.default_rng(seed)
     for rows in _portions(resamples, n):
         drawn = rng.integers(size, size=(rows, size))
@@ -647,7 +679,9 @@ def _finite(values: Sequence[float]) -> _Array:
 def _steps(q: float, confidence: float) -> tuple[float, float, float]:
     """Return the two steps of a sequential test and its bound.
 
-    An outcome over the limit adds the first step, any other subtracts the second.
+    An outcome over the limit adds the first step to the test statistic; any other
+    outcome subtracts the second step. The test decides when the statistic reaches the
+    bound or its negative.
     """
     bad = 1 - _open("q", q)
     good = bad * GOOD_SHARE

@@ -1,6 +1,6 @@
 """Load: many paced sessions at a time, and the capacity of a server.
 
-A `Load` says what a level of load is. Shards of it run in worker processes and return a
-`Row` for each session that has ended. The rows of a level make a `Level`, from which
-everything else is computed.
+A `Load` describes a level of load. Shards of the level run in worker processes and
+return a `Row` for each session that has ended. The rows of a level make a `Level`, from
+which everything else is computed.
 """

@@ -30,10 +30,12 @@ _BETWEEN = 0.1  # s
 def admission(rows: Sequence[Row]) -> Finding | None:
     """Return a finding if the server seems to limit the number of sessions.
 
-    ``rows`` are all sessions of this client, the witnesses among them. There is a limit
-    if at least `LEAST` sessions were refused, if about the same number of sessions was
-    open at each refusal, if more were open at no time, and if this number is at most
-    `FEW`.
+    ``rows`` are all sessions of this client, including the witnesses. Three conditions
+    must be met:
+
+    - at least `LEAST` sessions were refused;
+    - the largest number of sessions that were open at the same time is at most `FEW`;
+    - about this largest number of sessions was open at every refusal.
     """
     refused = [row for row in rows if _is_refused(row)]
     accepted = [
@@ -52,13 +54,13 @@ def admission(rows: Sequence[Row]) -> Finding | None:
         f"({_how(refused[0])}) while {least} or more were open, and never held more "
         f"than {largest}",
         "a load needs a server that accepts every session",
-        "a limit on the sessions of an address or of a key looks like this; raise the "
+        "a limit on the sessions of one address or API key looks like this; raise the "
         "limit of the server or of its proxy, or accept this limit as the capacity",
     )
 
 
 class _Spans:
-    """The times in which sessions were open, each cut by ``less`` s at both ends."""
+    """The times in which sessions were open; ``less`` s are cut off at both ends."""
 
     def __init__(self, rows: Sequence[Row], *, less: float = 0.0) -> None:
         long = [row for row in rows if row.ended - row.began > 2 * less]
@@ -66,7 +68,7 @@ class _Spans:
         self._ended = sorted(row.ended - less for row in long)
 
     def at(self, time: float) -> int:
-        """Return how many sessions were open at a time."""
+        """Return how many sessions were open at ``time``, in s."""
         return bisect_right(self._began, time) - bisect_right(self._ended, time)
 
     @property
@@ -76,7 +78,7 @@ class _Spans:
 
 
 def _is_refused(row: Row) -> bool:
-    """Return whether the server refused a session because it has too many."""
+    """Return whether the server refused a session because it had too many already."""
     end = row.opened.end
     if end.how is Ending.REFUSED:
         return end.code in STATUSES

@@ -1,4 +1,4 @@
-"""Checks what a user gives for a level of load, and makes a `Load` of it."""
+"""Checks the arguments of a user for a level of load, and makes a `Load` of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Duration = str | timedelta
 
 
 def seconds(name: str, value: Duration, *, least: float = 0.0) -> float:
-    """Return a duration such as ``"60s"`` in s; ``name`` is that of the argument.
+    """Return a duration such as ``"60s"`` in s.
 
-    Raises ValueError if it is not a duration, or shorter than ``least`` s.
+    Raises ValueError if ``value`` is not a duration, or shorter than ``least`` s; the
+    message names the argument by ``name``.
     """
     try:
         found = parse_duration(value) / 1000
@@ -32,7 +33,10 @@ def seconds(name: str, value: Duration, *, least: float = 0.0) -> float:
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
-    """Return a whole number from ``low`` to ``high``. Raises ValueError for others."""
+    """Return ``value`` if it is a whole number from ``low`` to ``high``.
+
+    Raises ValueError otherwise; the message names the argument by ``name``.
+    """
     if not isinstance(value, int) or not within(value, low, high):
         raise ValueError(
             f"{name}={shown(value)} cannot be used; give a whole number from {low} to "
@@ -55,7 +59,7 @@ def load(
     most_errors: float = 0.2,
     witnesses: int = 1,
 ) -> Load:
-    """Return the level of load with these properties, as in `Load`.
+    """Return the level of load with these properties, which `Load` explains.
 
     Durations are strings such as ``"60s"``, and ``rate`` is a string such as ``"2/s"``.
     Raises ValueError for a value that cannot be used; the message names the argument.

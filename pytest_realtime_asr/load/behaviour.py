@@ -1,12 +1,14 @@
 """What a server does with more streams than it holds.
 
 The level beyond the capacity is compared with a level that held, clip by clip, since
-the mix of clips differs. The thresholds lie between two cases. From one level to the
-next, the latencies of a sound server change by up to a half, its partials and words by
-less than a tenth, and only single sessions are lost. An overload shows more: with 1.5
-times as many streams, a third of the streams has no place.
+the mix of clips differs. The thresholds lie between two cases. At a server within its
+capacity, latencies change by up to a half from one level to the next, the numbers of
+partials and words change by less than a tenth, and only single sessions are lost. An
+overload changes more: with 1.5 times as many streams as the capacity, the server cannot
+serve a third of them.
 
-A queue and a slower recognition both make the final late, but differ in the first text.
+Sessions in a queue and slower recognition both make the final late, but they differ in
+the first text.
 A session that waits in a queue is served as a whole later, so its first text is late by
 as much as its final. A session that is recognised slowly begins on time and falls
 behind, so its first text is only a little late.
@@ -61,14 +63,21 @@ class Behaviour(enum.StrEnum):
 class Beyond:
     """What a server did at a level beyond its capacity.
 
-    ``streams`` is the number of its streams with the witnesses, and ``held`` that of
-    the level with which it is compared. ``behaviours`` are in the order of their weight
-    for users. ``refused`` and ``broken`` are shares of the sessions. The other figures
-    are relative to the level that held: ``later`` is the median delay of the finals in
-    ms, ``first_later`` that of the first texts, ``partials`` the ratio of the partials
-    per second of audio, and ``words`` that of the words per final; ``None`` if no clip
-    has a final at both levels. ``recovery`` is the value in ms of the metric
-    ``recovery`` of the level; ``None`` without witnesses.
+    ``streams`` is the number of streams of this level, and ``held`` the number of a
+    level that held; both include the witnesses. ``behaviours`` begin with the one that
+    harms users most. ``refused`` is the share of the sessions that were refused, and
+    ``broken`` the share that was lost for another reason.
+
+    Four figures compare the level with the level that held; each is ``None`` if no clip
+    was measured at both:
+
+    - ``later``: how much later the finals came, the median in ms;
+    - ``first_later``: how much later the first texts came, the median in ms;
+    - ``partials``: the ratio of the partials per second of audio;
+    - ``words``: the ratio of the words per final.
+
+    ``recovery`` is the value in ms of the metric ``recovery`` of the level; ``None``
+    without witnesses.
     """
 
     streams: int
@@ -84,10 +93,12 @@ class Beyond:
 
 
 def compare(level: Level, held: Level) -> Beyond | None:
-    """Return what the server did at a level; ``None`` if no session ended there.
+    """Return what the server did at ``level``, compared with ``held``.
 
-    ``held`` is a level that held. All sessions but those of the ramp are compared, also
-    those that ended in the drain: an overloaded server is slow to end them.
+    ``held`` is a level that held. Latencies and texts of ``level`` come from all
+    sessions after the ramp. This includes the sessions that ended in the drain, since
+    an overloaded server is slow to end sessions. ``None`` if no session ended at
+    ``level``.
     """
     rows = [row for row in level.rows if row.lost is not Loss.CANCELLED]
     if not rows:
@@ -142,7 +153,10 @@ def _is_refused(row: Row) -> bool:
 
 
 def _dies(rows: Sequence[Row], broken: float) -> bool:
-    """Return whether the server is gone: from some time on, nothing comes any more."""
+    """Return whether the server broke many connections, or stopped answering for good.
+
+    ``broken`` is the share of the sessions that were lost without a refusal.
+    """
     if broken < _BROKEN:
         return False
     finals = [row.ended for row in rows if not row.lost]
@@ -181,13 +195,21 @@ def _pairs(
 def _difference(
     before: Sequence[Row], after: Sequence[Row], metric: str
 ) -> float | None:
-    """Return the median over the clips of the difference of a metric."""
+    """Return how much a metric grew from one level to the other.
+
+    This is the median over the clips that were measured at both levels; ``None`` if
+    there is no such clip.
+    """
     pairs = _pairs(before, after, lambda row: row.measured.metrics.get(metric))
     return statistics.median(two - one for one, two in pairs) if pairs else None
 
 
 def _ratio(before: Sequence[Row], after: Sequence[Row], value: _Value) -> float | None:
-    """Return the ratio of the sums over the clips; ``None`` if the sum before is 0."""
+    """Return the sum of a value ``after``, divided by its sum ``before``.
+
+    Only clips that were measured at both levels count. ``None`` if the sum ``before``
+    is 0.
+    """
     pairs = _pairs(before, after, value)
     whole = sum(one for one, _ in pairs)
     return sum(two for _, two in pairs) / whole if whole else None

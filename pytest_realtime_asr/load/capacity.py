@@ -33,12 +33,12 @@ _CLIFF = 0.05, 0.5  # shares over the limit at the two sides of a cliff
 class LimitedBy(enum.StrEnum):
     """What keeps a capacity from being higher, or from being known.
 
-    `SERVER`: with more streams, a limit of the test is missed. `LOSSES`: it is missed
-    only because sessions were lost, not because they were slow. `CLIENT`: with more
-    streams, the client itself is too slow to measure. `RANGE`: the server held even the
-    largest number of streams that the search may try. `TIME`: the search had no time
-    left to prove a level. `ENDED`: the search was ended early, for example since the
-    server did not come back.
+    `SERVER`: with more streams, a limit of the test is missed. `LOSSES`: with more
+    streams, a limit is missed, but only because sessions were lost, not because they
+    were slow. `CLIENT`: with more streams, the client itself is too slow to measure.
+    `RANGE`: the server held even the largest number of streams that the search may try.
+    `TIME`: the search had no time left to prove a level. `ENDED`: the search was ended
+    early, for example because the server did not accept sessions any more.
     """
 
     SERVER = "server"
@@ -50,10 +50,10 @@ class LimitedBy(enum.StrEnum):
 
 
 class Edge(enum.StrEnum):
-    """How a server leaves its limits.
+    """How a server exceeds its limits when the number of streams grows.
 
     `CLIFF`: from one level to the next, the share of sessions over a limit rises from
-    below 5 % to above 50 %. `SLOPE`: it rises more slowly.
+    below 5 % to above 50 %. `SLOPE`: this share rises more slowly.
     """
 
     CLIFF = "cliff"
@@ -62,14 +62,13 @@ class Edge(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The load by which a capacity was measured; without it, the number means little.
+    """The load with which a capacity was measured; the capacity depends on it.
 
-    ``talk`` is the share of the time in which a stream speaks. ``clip`` is the mean
-    length of a clip, ``longest`` the largest length, ``chunk`` the length of an audio
-    frame, and ``ramp`` that of the ramp, all in s. The streams begin in the ramp at
-    random phases. ``hold`` is the length in s of the steady part of a level, and
-    ``confirm`` that of the confirmation. ``witnesses`` is the number of streams beside
-    the load.
+    ``talk`` is the share of the time in which a stream speaks. All lengths are in s:
+    ``clip`` is the mean length of the clips and ``longest`` the largest, ``chunk`` is
+    the length of an audio frame, ``ramp`` the length of the ramp, ``hold`` the length
+    of the steady part of a level, and ``confirm`` the length of the steady part of the
+    confirmation. ``witnesses`` is the number of streams beside the load.
     """
 
     talk: float
@@ -84,7 +83,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A level of the search, with its decision and what it measured.
+    """A level of the search, with the decision on it and its results.
 
     ``level`` is ``None`` in a simulation.
     """
@@ -112,17 +111,21 @@ class Tried:
 class Capacity:
     """The number of live streams that a server holds within the limits of a test.
 
-    ``streams`` is the largest number that a confirmation proves to hold, by sessions
-    that the search had not seen; then ``confirmed`` is true. If there is none, it is
-    the largest number that a level of the search proves to hold, or 0. The ``interval``
-    runs from it to the smallest number that is proven not to hold (or to ``None``):
-    with a confidence of 95 %, the capacity is at least the first and below the second.
-    ``binding`` is the limit that is missed first, or else the limit that is nearest to
-    being missed. ``beyond`` is what the server does with 1.5 times as many streams;
-    ``None`` if that was not tried. ``levels`` are in the order in which they were run.
-    ``seconds`` is the time of the whole search. ``ended`` says why the search was ended
-    early; "" if it was not. ``needed`` is the largest number of streams that was
-    observed to hold, and the time in s that a level of it needs at least for a proof.
+    ``streams`` is the largest number of streams that a confirmation proves to hold,
+    with sessions that the search had not seen; then ``confirmed`` is true. Without a
+    confirmation, ``streams`` is the largest number that another level proves to hold,
+    or 0. ``interval`` has two numbers: ``streams``, and the smallest number that is
+    proven not to hold (``None`` if there is none). With a confidence of 95 %, the
+    capacity is at least the first number and below the second.
+
+    ``binding`` is the limit that is missed first when the number of streams grows. If
+    no limit is missed, it is the limit that is nearest to being missed. ``beyond`` is
+    what the server did at a level beyond its capacity; ``None`` without such a level.
+    ``edge`` says how the server exceeds its limits. ``levels`` are in the order in
+    which they were run. ``seconds`` is the time of the whole search. ``ended`` says why
+    the search was ended early; "" if it was not. ``needed`` has two numbers: the
+    largest number of streams that was observed to hold, and the shortest steady part in
+    s that can prove this number.
     """
 
     streams: int
@@ -161,7 +164,7 @@ class Capacity:
 
     @property
     def undecided(self) -> tuple[int, ...]:
-        """The levels within the interval that were run and prove nothing."""
+        """The numbers of streams in the interval that were tried without a proof."""
         low, high = self.interval
         return tuple(
             sorted(
@@ -175,20 +178,23 @@ class Capacity:
 
     @property
     def curve(self) -> tuple[Point, ...]:
-        """The isotonic curve of the share of sessions over the binding limit.
+        """The share of sessions over the binding limit, by the number of streams.
 
-        It proves nothing.
+        The curve is isotonic: it never falls. It proves nothing.
         """
         return rising(self._trials)
 
     @property
     def reversals(self) -> tuple[tuple[int, int], ...]:
-        """The pairs of levels of which the smaller failed and the larger held."""
+        """The pairs of levels in which the smaller level failed and the larger held."""
         return reversals(self._trials)
 
     @property
     def lost(self) -> tuple[tuple[str, int], ...]:
-        """How many sessions were lost in all steady parts, by the word for the loss."""
+        """The numbers of lost sessions by the kind of loss, the most frequent first.
+
+        The sessions of the steady parts of all levels are counted.
+        """
         found: Counter[str] = Counter()
         for each in self.levels:
             if each.level is not None:
@@ -198,8 +204,8 @@ class Capacity:
     def reaches(self, streams: int) -> Verdict:
         """Return whether the server holds at least ``streams`` streams.
 
-        ``PASS`` if this is proven and ``FAIL`` if the opposite is. Otherwise
-        ``INVALID`` if the client was the limit, or ``INCONCLUSIVE``.
+        ``PASS`` if this is proven, and ``FAIL`` if the opposite is proven. Without a
+        proof, ``INVALID`` if the client was the limit, and otherwise ``INCONCLUSIVE``.
         """
         low, high = self.interval
         if self.confirmed and low >= streams:
@@ -246,7 +252,10 @@ def capacity(
 
 
 def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | None:
-    """Return what a confirmation needs at least; ``None`` if no level held."""
+    """Return the largest level that held, and the shortest steady part that proves it.
+
+    The steady part is in s. ``None`` if no level held.
+    """
     streams = bracket(trials).low
     if streams is None:
         return None
@@ -254,7 +263,7 @@ def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | No
 
 
 def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Return the levels over a limit that have the smallest number of streams.
+    """Return the smallest levels over a limit; all have the same number of streams.
 
     A level that is proven not to hold is preferred to a smaller one that is only
     observed to be over a limit.
@@ -265,7 +274,10 @@ def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 
 def _binding(trials: Sequence[Trial]) -> LimitDecision | None:
-    """Return the limit that is missed first, or else the nearest to being missed."""
+    """Return the limit that is missed first when the number of streams grows.
+
+    If no limit is missed, return the limit that is nearest to being missed.
+    """
     found = _failing(trials) or tuple(each for each in trials if each.decision.limits)
     limits = [each.decision.binding for each in found]
     known = [each for each in limits if each is not None]
@@ -293,7 +305,7 @@ def _limited_by(
 
 
 def _edge(trials: Sequence[Trial]) -> Edge | None:
-    """Return how the server leaves its limits; ``None`` if this was not seen.
+    """Return how the server exceeds its limits; ``None`` if it was not seen to do so.
 
     The neighbouring levels of the final bracket are compared. The bracket starts at the
     largest level that is proven to hold. It ends at the smallest level that is proven

@@ -11,9 +11,9 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class CapacityFinding:
-    """A capacity, and what the test asks for.
+    """A capacity, and the number of streams that the test asks for.
 
-    ``capacity`` is ``None`` if the test has searched for none. ``at_least`` is the
+    ``capacity`` is ``None`` if the test has not searched for one. ``at_least`` is the
     number of streams that the test asks for; ``None`` if any capacity will do. A stream
     is held if its sessions are within the ``budgets`` and ``thresholds``.
     """

@@ -51,8 +51,10 @@ def plan_of(
 ) -> SearchPlan:
     """Return the plan of a search whose levels are like ``load``.
 
-    ``clips`` are the lengths of the clips in s. A level needs time for the witnesses
-    before and after it. Raises ValueError if no search is possible.
+    ``clips`` are the lengths of the clips in s. ``between`` has the smallest and the
+    largest number of streams to try. The other arguments are those of `SearchPlan`. The
+    plan includes the time of the witnesses before and after each level. Raises
+    ValueError if no search is possible.
     """
     side = sum(sorted(clips)[:CLIPS]) if load.witnesses else 0.0
     plan = SearchPlan(
@@ -80,11 +82,12 @@ class CapacityRun:
     """One search for the capacity of a server.
 
     The levels are like ``load``, except for their streams, hold and seed. ``told`` is
-    called with each level when it has ended. The witnesses are among the streams of a
-    level, since the server has to serve them too: a level of 12 streams has 11 and a
-    witness. The levels of the steps that double or bisect the number of streams have no
-    witnesses, since a witness before and after each level would take longer than the
-    level. ``chunk`` is in s. ``sleep`` and ``clock`` are those of `time`.
+    called with each level when it has ended. The number of streams of a level includes
+    its witnesses, since the server has to serve them too: a level of 12 streams has 11
+    streams of load and one witness. The levels of the steps that double or bisect the
+    number of streams have no witnesses, since a witness before and after each level
+    would take longer than the level. ``chunk`` is the length of an audio frame in s.
+    ``sleep`` and ``clock`` can be replaced in a simulation.
     """
 
     server: Server
@@ -100,7 +103,7 @@ class CapacityRun:
     def run(self) -> Capacity:
         """Run the search; blocks until it is over.
 
-        If the caller is interrupted, `result` is what was found so far.
+        If the caller is interrupted, `result` returns what was found so far.
         """
         began, ended = self.clock(), ""
         while True:
@@ -176,9 +179,9 @@ class CapacityRun:
         return None
 
     def _beyond(self) -> Beyond | None:
-        """Return what the server does beyond its capacity.
+        """Return what the server does beyond its capacity; ``None`` if unknown.
 
-        If no level beyond was run, the smallest level that was over a limit shows it.
+        If no level beyond the capacity was run, the smallest level over a limit counts.
         """
         known = [each for each in self.levels if each.level is not None]
         held = [each for each in known if each.decision.within]

@@ -16,18 +16,18 @@ class Clock:
 
     @classmethod
     def at(cls, started: float) -> Self:
-        """Return the clock of a level that starts at this time of the system clock.
+        """Return the clock of a level that starts at ``started`` s on the system clock.
 
-        The system clock is read once, so that later steps of it have no effect.
+        The system clock is read only once, so a later change of it has no effect.
         """
         return cls(time.monotonic() + (started - time.time()))
 
     @property
     def now(self) -> float:
-        """The time in s; negative before the start."""
+        """The time since the start of the level in s; negative before the start."""
         return time.monotonic() - self.start
 
     async def until(self, at: float) -> None:
-        """Wait until the time is ``at``; return at once if it is past."""
+        """Wait until ``at`` s after the start; return at once if this time is past."""
         while (left := at - self.now) > 0:  # a timer may fire early
             await asyncio.sleep(left)

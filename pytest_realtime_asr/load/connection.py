@@ -23,11 +23,12 @@ def connection(
     key: str = "",
     insecure: bool = False,
 ) -> Connection:
-    """Return the connection of a plan.
+    """Return the `Connection` of a plan; it can be sent to another process.
 
-    A TLS context cannot be sent to another process, so the contents of its files are
-    given: ``ca``, ``certificate`` and ``key``, in PEM. An API key that a command prints
-    is sent with its present value; a worker does not renew it.
+    A TLS context cannot be sent, so ``ca``, ``certificate`` and ``key`` are the
+    contents of its files in PEM. ``insecure`` turns off the check of the server's
+    certificate. If a command prints the API key, the key that it has printed is sent; a
+    worker does not run the command again.
     """
     access = plan.access
     return Connection(
@@ -54,7 +55,7 @@ def connection(
 
 
 def plan(connection: Connection) -> Plan:
-    """Return the plan of the sessions with a connection; they are paced in real time.
+    """Return the plan of the sessions that use a connection; they send in real time.
 
     Raises LookupError if the dialect is not installed in this process.
     """

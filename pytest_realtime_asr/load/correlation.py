@@ -3,26 +3,29 @@
 Under load, sessions that end at about the same time are late together: they wait in one
 queue, and one slow second of the server delays all of them. The binomial test of a
 share assumes independent sessions, so it would be too sure. The steady part is
-therefore cut into windows of one clip's length; a window holds the sessions of all
-streams whose audio ends in it. If the shares of the windows scatter more than those of
-independent sessions would, the sessions are correlated, and their number is divided by
-the ratio of the two variances (the design effect).
+therefore cut into windows of the mean length of a clip. A session belongs to the window
+in which its audio ends. For each window, the share of its sessions that are over the
+limit is computed. If these shares scatter more than they would with independent
+sessions, the sessions are correlated. Then the number of sessions is divided by the
+ratio of the two variances (the design effect).
 
 Three choices keep the test honest:
 
-- Neighbouring windows can be correlated too, so blocks of two and of four windows are
-  looked at as well, as long as there are at least six blocks.
-- The scatter of the sessions over the limit says little if there are few of them. So if
-  their share is below 1 - q, the sessions over their own q-quantile and over their
-  median are looked at as well. This is left out if the limit is too far away to be
-  reached by the present scatter, that is, if it is above the q-quantile by more than
-  ten times the distance of the q-quantile from the median.
-- Each number of sessions is also reduced by Student's distribution, since the variance
-  is itself estimated. The smallest of all these numbers counts.
+- Neighbouring windows can be correlated too. So the design effect is also computed for
+  blocks of two and of four windows, if there are at least six blocks.
+- Few sessions over the limit say little about a correlation. So if less than the
+  allowed share (1 - q) is over the limit, the design effect is also computed for two
+  lower limits: the observed q-quantile and the observed median of the values. Both are
+  left out if the limit of the test is above the q-quantile by more than ten times the
+  distance between the q-quantile and the median, since the present scatter cannot
+  reach such a limit.
+- Each design effect gives a number of independent sessions. This number is reduced by
+  Student's t distribution, since the variance is itself estimated. The smallest of
+  these numbers counts.
 
-So the number is never larger than that of the sessions; for sessions that are
-independent it is about 0.8 times as large. A correlation that lasts longer than a few
-windows is underestimated; then ``hold`` must be longer.
+So the result is never larger than the number of sessions; for independent sessions, it
+is about 0.8 times this number. A correlation that lasts longer than a few windows is
+underestimated; then ``hold`` must be longer.
 
 Source: Korn and Graubard, Confidence Intervals for Proportions With Small Expected
 Number of Positive Counts Estimated From Survey Data (1998)
@@ -58,8 +61,10 @@ class SampleUnit(enum.StrEnum):
 class Correlation:
     """The scatter of the sessions of a level over windows of time.
 
-    ``n`` is the number of sessions and ``windows`` the number of windows that have one.
-    ``effects`` are the design effects above 1, each with its number of blocks.
+    ``n`` is the number of sessions, and ``windows`` the number of windows with at least
+    one session. A design effect is the variance of the share of sessions over a limit,
+    divided by the variance that independent sessions would have. ``effects`` are the
+    design effects above 1, each with the number of blocks of windows it comes from.
     """
 
     n: int
@@ -68,7 +73,7 @@ class Correlation:
 
     @property
     def unit(self) -> SampleUnit:
-        """The unit that the smaller sample size is based on."""
+        """The unit that counts as independent; windows if an effect is above 1."""
         return SampleUnit.WINDOW if self.effects else SampleUnit.SESSION
 
     @property
@@ -77,7 +82,10 @@ class Correlation:
         return max((effect for effect, _ in self.effects), default=1.0)
 
     def effective(self, confidence: float) -> float:
-        """Return how many independent sessions prove as much, from 1 to ``n``."""
+        """Return how many independent sessions would prove as much, from 1 to ``n``.
+
+        ``confidence`` is the confidence of the proof.
+        """
         sizes = [
             self.n / effect * student_discount(blocks, confidence)
             for effect, blocks in self.effects
@@ -86,7 +94,10 @@ class Correlation:
 
 
 def windows(times: npt.ArrayLike, length: float) -> _Array:
-    """Return the number of the window of each time, from 0; both are in s."""
+    """Return, for each time, the number of its window, from 0.
+
+    The ``times`` and the ``length`` of a window are in s.
+    """
     if not 0 < length < math.inf:
         raise ValueError(f"the length of a window must be above 0 s, not {length}")
     numbers: _Array = np.floor(np.asarray(times, float) / length).astype(int)
@@ -97,10 +108,10 @@ def windows(times: npt.ArrayLike, length: float) -> _Array:
 def correlation(
     values: npt.ArrayLike, limit: float, q: float, window: npt.ArrayLike
 ) -> Correlation:
-    """Return the correlation of sessions over a limit, for the test of a q-quantile.
+    """Return how sessions over a limit are correlated, for the test of a q-quantile.
 
-    ``values`` are the values of the sessions, infinite for a lost one; ``window`` has
-    the window of each.
+    ``values`` are the values of the sessions, infinite for a lost session. ``window``
+    has, for each session, the number of its window.
     """
     array, number = np.asarray(values, float), np.asarray(window, int)
     n = len(array)
@@ -125,9 +136,11 @@ def correlation(
 
 
 def _effect(over: _Array, block: _Array) -> tuple[float, int] | None:
-    """Return the design effect of a share, and the number of blocks.
+    """Return the design effect of the share over a limit, and the number of blocks.
 
-    ``None`` if the share is 0 or 1, or if there is only one block.
+    ``over`` is 1 for each session over the limit, and otherwise 0; ``block`` has the
+    number of each session's block. ``None`` if the share is 0 or 1, or if there is only
+    one block.
     """
     n, share = len(over), float(over.mean())
     sizes = np.bincount(block)

@@ -18,7 +18,7 @@ class LoadCost:
     """The largest cost that a load test can have.
 
     ``streams`` is the number of sessions at a time. ``audio`` is the length in s of all
-    audio that is sent. ``seconds`` is the duration if the server is not slow.
+    audio that is sent. ``seconds`` is the duration in s if the server is not slow.
     """
 
     streams: int
@@ -26,7 +26,7 @@ class LoadCost:
     seconds: float
 
     def __add__(self, other: LoadCost) -> LoadCost:
-        """Return the cost of two tests, one after the other."""
+        """Return the cost of two tests that run one after the other."""
         return LoadCost(
             max(self.streams, other.streams),
             self.audio + other.audio,
@@ -45,7 +45,7 @@ class LoadCost:
 def level_cost(load: Load, clips: Sequence[float]) -> LoadCost:
     """Return the cost of one level, with its witnesses.
 
-    ``clips`` are the lengths of the clips in s; there is one at least.
+    ``clips`` are the lengths of the clips in s; there is at least one.
     """
     longest = max(clips) + MOST_LEAD / 1000
     through = load.planned + longest
@@ -61,14 +61,14 @@ def level_cost(load: Load, clips: Sequence[float]) -> LoadCost:
 def alone_cost(clips: Sequence[float]) -> LoadCost:
     """Return the cost of sending the clips without load, one after the other.
 
-    ``clips`` are as in `level_cost`.
+    ``clips`` are the lengths of the clips in s; there is at least one.
     """
     seconds = min(sum(clips), ALONE + max(clips))
     return LoadCost(1, seconds, seconds)
 
 
 def bounded_cost(streams: int, seconds: float) -> LoadCost:
-    """Return the cost of a test with at most ``streams`` streams and ``seconds`` s.
+    """Return the cost of a test with ``streams`` streams at most, for ``seconds`` s.
 
     This is for a search, whose levels are not known in advance.
     """

@@ -10,9 +10,11 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class CrossTalkFinding:
-    """The ``sessions`` with cross-talk, at least one, of ``n`` in the steady parts.
+    """The finding that a load test had sessions with cross-talk.
 
-    No load excuses cross-talk, since what one user says reaches another.
+    ``sessions`` are these sessions, at least one. ``n`` is the number of all sessions
+    in the steady parts. No load excuses cross-talk, since what one user says reaches
+    another user.
     """
 
     sessions: tuple[CrossTalk, ...]

@@ -1,9 +1,9 @@
 """The curve of the share of sessions over a limit, against the number of streams.
 
-Two curves are fitted to the same points. The isotonic one assumes only that more
-streams make no server faster; it is drawn for the eye. The logistic one is smooth, so
+Two curves are fitted to the same points. The isotonic curve assumes only that more
+streams make no server faster; it is shown to the user. The logistic curve is smooth, so
 that it can say what to expect at a level that was not run; it steers the search.
-Neither proves anything.
+Neither curve proves anything.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DOUBT = np.diag([1 / 3.0**2, 1 / 100.0**2])
 class Point:
     """The share of sessions over the limit at a number of streams.
 
-    ``weight`` is the number of independent sessions that it comes from.
+    ``weight`` is the number of independent sessions that the share comes from.
     """
 
     streams: int
@@ -37,7 +37,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """The curve 1 / (1 + exp(-(``logit`` + ``slope`` (streams / ``middle`` - 1))))."""
+    """A logistic curve of the share of sessions over the limit.
+
+    ``middle`` is a number of streams, and ``logit`` the logit of the share at it.
+
+    Formula: share = 1 / (1 + exp(-(logit + slope (streams / middle - 1))))
+    """
 
     middle: int
     logit: float
@@ -50,7 +55,9 @@ class Logistic:
 
 
 def isotonic(points: Iterable[Point]) -> tuple[Point, ...]:
-    """Return the rising curve nearest to the points, one point for each level.
+    """Return the never-falling curve that is nearest to the points.
+
+    The curve has one point for each level.
 
     Formula: the least weighted sum of squares, by pooling adjacent violators
     Source: Barlow, Bartholomew, Bremner and Brunk (1972)
@@ -71,9 +78,10 @@ def isotonic(points: Iterable[Point]) -> tuple[Point, ...]:
 
 
 def logistic(points: Sequence[Point], middle: int) -> Logistic:
-    """Return the rising logistic curve of the largest posterior probability.
+    """Return the logistic curve with the largest posterior probability.
 
-    ``middle`` is the level at which the logit is about -3 before any point is seen.
+    Its slope is at least 0. ``middle`` is the number of streams at which a share of
+    about 5 % (a logit of -3) is expected before any point is seen.
     """
     x = np.array([[1.0, each.streams / middle - 1] for each in points])
     share = np.array([each.share for each in points])

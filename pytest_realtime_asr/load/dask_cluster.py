@@ -1,13 +1,13 @@
 """An executor that runs shards on a Dask cluster, each in a worker process of its own.
 
-Each message of a shard comes back through a Dask queue. A message that is in the queue
-is not lost with its worker.
+Each message of a shard comes back through a Dask queue. If a worker is lost, its
+messages that are already in the queue are not lost.
 
 The machines of a cluster can have different system clocks. The client reads the clock
 of each worker several times before a level. The offset of the clock is taken from the
-fastest reading, as if the answer was made in the middle of it, so its error is at most
-half of the time that this reading took. The shard gets the start of the level in the
-clock of its worker.
+fastest reading: the worker's clock is assumed to be read in the middle of this time. So
+the error of the offset is at most half of the time that the reading took. The shard
+gets the start of the level by the clock of its worker.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PRECISE = 0.25  # s of the error of an offset at most
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """How far the system clock of a worker is ahead of that of the client, in s.
+    """How far the system clock of a worker is ahead of the client's, in s.
 
     The offset is right to within ``error`` s.
     """
@@ -59,8 +59,8 @@ class Offset:
 class DaskCluster:
     """Runs shards on the Dask cluster whose scheduler is at ``address``.
 
-    The cluster is connected at the first call, and again at the first one after
-    `stop`. Raises `InputError` if the scheduler cannot be reached, or if the workers do
+    The first call connects to the cluster, and so does the first call after `stop`.
+    Raises `InputError` if the scheduler cannot be reached, or if the workers do
     not have this version of the package.
     """
 
@@ -78,9 +78,9 @@ class DaskCluster:
             return len(self._cluster().workers())
 
     def start(self, shard: Shard) -> None:
-        """Start a shard on a worker that has none; it begins at its time.
+        """Start a shard on a free worker; the level begins at ``shard.start``.
 
-        Raises `InputError` if each worker has a shard.
+        Raises `InputError` if every worker has a shard already.
         """
         with self._changing, self._answering():
             if self._stopped:  # late messages of stopped shards belong to no level
@@ -174,8 +174,9 @@ class _Connected:
         return not self._lost and self._client.status == "running"
 
     def workers(self) -> list[str]:
-        """Return the addresses of the workers, whose versions and clocks are known.
+        """Return the addresses of the workers, after their versions are checked.
 
+        Reads the clocks of the workers if they are unknown or were read too long ago.
         Raises `InputError` if a worker cannot run a shard.
         """
         found = sorted(self._call(self._client.nthreads))
@@ -227,7 +228,7 @@ class _Connected:
         """Call a method of Dask.
 
         Raises TimeoutError after `_ANSWERING` s. Raises ConnectionError if there is no
-        connection, where Dask itself would wait for one.
+        connection; Dask itself would wait until there is one.
         """
         if not self.alive:
             raise ConnectionError("the scheduler has closed the connection")
@@ -240,7 +241,10 @@ class _Connected:
     def _answers(
         self, workers: list[str], function: Callable[..., Any], *args: Any
     ) -> dict[str, Any]:
-        """Return what each worker returns or raises, except workers that are lost."""
+        """Call a function on each worker; return its results and exceptions.
+
+        Workers that are lost are left out.
+        """
         found = self._call(
             self._client.run, function, *args, workers=workers, on_error="return"
         )
@@ -314,9 +318,10 @@ class _Connected:
         self._close()
 
     def _overdue(self, waited: float) -> list[tuple[_Running, str]]:
-        """Return the shards that have not ended in time after they were stopped.
+        """Return the shards that did not end in time, each with the reason.
 
-        Dask does not begin a task that was cancelled, so no message comes from it.
+        ``waited`` is the time in s since the shards were stopped. Dask does not begin a
+        task that was cancelled, so no message comes from such a task.
         """
         found = []
         for each in self._running.values():
@@ -327,7 +332,10 @@ class _Connected:
         return found
 
     def _over(self) -> list[tuple[_Running, str]]:
-        """Return the shards whose tasks have ended, with the reasons if they failed."""
+        """Return the shards whose tasks have ended.
+
+        Each has the reason to report if the last message of the shard is missing.
+        """
         with self._changing:
             running = list(self._running.values())
         return [(each, _reason(each)) for each in running if each.task.done()]
@@ -364,7 +372,11 @@ class _Connected:
 
 
 def offset(asked: float, clock: float, answered: float) -> Offset:
-    """Return the offset of a clock, read between two readings of the client's clock."""
+    """Return the offset of a worker's clock.
+
+    ``clock`` is the time that the worker returned. ``asked`` and ``answered`` are the
+    times of the client's clock before and after the call. All are in s.
+    """
     return Offset(clock - (asked + answered) / 2, (answered - asked) / 2)
 
 

@@ -23,7 +23,7 @@ _one = threading.Lock()  # a worker with several threads runs one shard at a tim
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The message that a task has begun to run the shard of a worker."""
+    """The message that a task has begun to run the shard with the number ``worker``."""
 
     worker: int
 
@@ -31,10 +31,10 @@ class Begun:
 def run(shard: Shard, name: str) -> None:
     """Run a shard and put its pickled messages into the Dask queue ``name``.
 
-    The first message is `Begun`. The shard has an event loop on a thread of its own. It
-    is cut off when the task is cancelled, which also happens when the client of the
-    cluster is gone; its queue then stays on the scheduler. Raises the error that
-    occurred when a message was made or put into the queue.
+    The first message is `Begun`. The shard has an event loop on a thread of its own.
+    The shard is cut off when the task is cancelled. Dask also cancels the task when the
+    client of the cluster is gone; then the queue stays on the scheduler. Raises the
+    error that occurred when a message was made or put into the queue.
     """
     wanted = _wanted()
     with _one, ThreadPoolExecutor(1) as pool:
@@ -70,7 +70,8 @@ def _put(messages: Queue, message: Message | Begun) -> None:
 def system_time() -> float:
     """Return the system clock of this process in s.
 
-    A call on a worker also imports the modules that a shard needs.
+    If a worker of Dask runs this function, it also imports the modules that a shard
+    needs.
     """
     return time.time()
 

@@ -5,11 +5,11 @@ and *misses* it if they prove the opposite; otherwise the limit is undecided at 
 level. A quantile is proven by the same exact binomial test as in every budget, with the
 number of sessions reduced if they are correlated
 (`pytest_realtime_asr.load.correlation`). The proof of a mean or of a word error rate is
-a bootstrap interval that resamples whole windows of time: the clips of a capacity test
-are given and the same at each level, so that the statement is about these clips, not
-about speech in general. A metric of a level is proven by its own interval. Each bound
-of this interval is wrong with a probability of 2.5 %, so it proves nothing if a smaller
-risk is asked for.
+a bootstrap interval that resamples whole windows of time, not clips. The clips of a
+capacity test are the same at each level, so the statement is about these clips, not
+about speech in general. A metric of a whole level is proven by its own interval. Each
+bound of this interval is wrong with a probability of 2.5 %, so it proves nothing if a
+smaller risk is asked for.
 
 A lost session is over every limit. The client's own delay can make a level INVALID, as
 in any verdict (`pytest_realtime_asr.verdicts.client_delay`).
@@ -109,7 +109,8 @@ USUAL = Risk(1 - CONFIDENCE, 1 - CONFIDENCE)
 class Held:
     """The limits of a test, within which a stream counts as held.
 
-    ``clips`` are the utterances by id, for the references of ``thresholds``.
+    ``clips`` are the utterances by the id of their clip; the ``thresholds`` of the word
+    error rate need their reference transcripts.
     """
 
     budgets: tuple[Budget, ...] = ()
@@ -143,7 +144,7 @@ class Held:
 
     @property
     def strictest(self) -> float | None:
-        """The largest quantile that is limited; ``None`` if none is."""
+        """The largest quantile that a budget limits; ``None`` if there is none."""
         found = [limit.stat.provable for each in self.budgets for limit in each.limits]
         return max((q for q in found if q is not None), default=None)
 
@@ -152,17 +153,20 @@ class Held:
 class LimitDecision:
     """The decision on one limit at one level.
 
-    ``name`` is the metric and its statistic, ``limit`` the limit and ``observed`` the
-    statistic, both in the unit of the metric. ``over`` of ``n`` sessions are over the
-    limit, ``lost`` of them without a final. ``excess`` is how much of the limit is
-    used: for a quantile, the share over the limit divided by the share that may be over
-    it (``allowed``); otherwise the statistic divided by the limit. It is above 1 if the
-    statistic is over the limit. ``effective`` is the number of independent sessions
-    that prove as much as the ``n``, and ``unit`` what it is based on; ``inflation`` is
-    the design effect, before the discount for a variance that is estimated. ``excused``
-    says
-    that the statistic is over the limit only because of the client's own delay.
-    ``proof`` is what is proven at the risk of the level.
+    ``name`` is the name of the metric and of its statistic. ``limit`` is the limit and
+    ``observed`` the statistic, both in the unit of the metric. Of ``n`` sessions,
+    ``over`` are over the limit; ``lost`` of these have no final.
+
+    ``excess`` says how much of the limit is used; it is above 1 if the limit is not
+    met. For a quantile, ``allowed`` is the share of sessions that may be over the
+    limit, and ``excess`` is the observed share divided by ``allowed``. Otherwise,
+    ``allowed`` is ``None``, and ``excess`` is the statistic divided by the limit.
+
+    ``effective`` is the number of independent sessions that would prove as much as the
+    ``n`` sessions. ``unit`` is the unit that counts as independent. ``inflation`` is
+    the design effect; 1 if the sessions are not correlated. ``excused`` says that the
+    limit is not met only because of the client's own delay. ``proof`` is what is proven
+    at the risk of the level.
     """
 
     name: str
@@ -197,9 +201,10 @@ class LimitDecision:
 class Decision:
     """The decision on a level.
 
-    ``verdict`` is at a confidence of 95 %. ``proof`` is what is proven at the risk that
-    was given to the level. ``reason`` says why the level proves nothing, whatever its
-    sessions are; "" if they count.
+    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is what is proven at
+    the risk that was given to the level. ``reason`` says why the level proves nothing,
+    whatever its sessions have measured; "" if its sessions count. ``aborted`` says that
+    the level was ended early.
     """
 
     streams: int
@@ -211,7 +216,7 @@ class Decision:
 
     @property
     def binding(self) -> LimitDecision | None:
-        """The limit that was exceeded most, or else is nearest to being exceeded."""
+        """The limit that was exceeded most, or the one nearest to being exceeded."""
         order = list(Verdict)
         return max(
             self.limits,
@@ -242,9 +247,10 @@ class Decision:
 def decide(level: Level, held: Held, risk: Risk = USUAL) -> Decision:
     """Return the decision on a level, from the sessions of its steady part.
 
-    The risk of a wrong proof that a limit is missed is divided by the number of limits,
-    since one missed limit is enough. That of a wrong proof that the level holds need
-    not be divided, since every limit must be proven.
+    One missed limit is enough to prove that the level does not hold. So the risk of
+    this proof (``misses``) is divided by the number of limits. To prove that the level
+    holds, every limit must be proven. So the risk of this proof (``holds``) is not
+    divided.
     """
     # The client itself cut off the cancelled ones, so they say nothing of the server.
     rows = [row for row in level.steady if row.lost is not Loss.CANCELLED]
@@ -299,8 +305,9 @@ def decided(
 ) -> Decision:
     """Return the decision on a level whose limits are decided.
 
-    A level that was aborted proves nothing, since it was ended because of what was
-    seen. Nor does a level of which a worker was lost, since it had fewer streams.
+    A level that was aborted proves nothing, since it was ended because of its own
+    results. A level that lost a worker proves nothing either, since it had fewer
+    streams than planned.
     """
     every = tuple(limits)
     if lost_workers:
@@ -336,8 +343,8 @@ def decide_share(
 ) -> LimitDecision:
     """Return the decision on a quantile, from the share of sessions over its limit.
 
-    ``window`` has the window of time of each sample. Raises ValueError if the limit is
-    not that of a quantile below 1.
+    ``window`` has, for each sample, the number of its window of time. Raises ValueError
+    if the limit is not on a quantile below 1.
     """
     q = limit.stat.provable
     if q is None:
@@ -372,7 +379,10 @@ def decide_share(
 
 
 def share_proof(over: int, found: Correlation, q: float, risk: Risk) -> Proof:
-    """Return what ``over`` sessions over a limit prove about its q-quantile."""
+    """Return what ``over`` sessions over a limit prove about the q-quantile.
+
+    ``found`` is the correlation of all sessions.
+    """
     share = over / found.n
     n = found.effective(1 - risk.holds)
     if proven_at_most(share * n, n, q, 1 - risk.holds):
@@ -393,10 +403,12 @@ _VERDICTS = {
 def _verdict(
     proven: Callable[[int, Risk], Proof], over: int, attributed: int, risk: Risk
 ) -> tuple[Verdict, Proof]:
-    """Return the verdict at 95 % and the proof at a risk.
+    """Return the verdict at a confidence of 95 %, and the proof at a risk.
 
-    Both must be the same without the client's delay. Otherwise the verdict is INVALID,
-    and nothing is proven.
+    ``over`` sessions are over the limit, and ``attributed`` of them would be over it
+    without the client's own delay. ``proven`` returns what such a number proves. If the
+    two numbers give different verdicts, the verdict is INVALID. If they give different
+    proofs, nothing is proven.
     """
     verdict, proof = _VERDICTS[proven(over, USUAL)], proven(over, risk)
     if attributed == over:
@@ -494,7 +506,7 @@ def _of_level(level: Level, held: Held, risk: Risk) -> list[LimitDecision]:
 
 
 def _found(found: Finding, risk: Risk) -> LimitDecision:
-    """Return the decision on a metric of a level, from its finding."""
+    """Return the decision on a metric of a whole level, from the finding about it."""
     verdict, proof = found.verdict, Proof.NONE
     if verdict in (Verdict.PASS, Verdict.FAIL) and not found.proven:
         verdict = Verdict.INCONCLUSIVE
@@ -524,7 +536,10 @@ def _wer(
     held: Held,
     risk: Risk,
 ) -> LimitDecision:
-    """Return the decision on a word error rate; a lost session lost all its words."""
+    """Return the decision on a word error rate.
+
+    All words of a lost session count as missing.
+    """
     known: dict[tuple[str, str | None], Errors] = {}
     errors, blocks = [], []
     for row, block in zip(rows, window.tolist(), strict=True):
@@ -571,8 +586,8 @@ def _interval_proof(
 ) -> Proof:
     """Return what an interval proves about an upper limit.
 
-    ``interval`` returns the two-sided interval at a confidence; each of its bounds has
-    half of the error.
+    ``interval`` returns the two-sided interval at a confidence. Each of its bounds is
+    wrong with half of the probability of error.
     """
     if len(np.unique(window)) < _LEAST_WINDOWS:
         return Proof.NONE
@@ -584,10 +599,10 @@ def _interval_proof(
 
 
 def sample(row: Row, metric: str, busy: frozenset[int] = frozenset()) -> Sample:
-    """Return the sample of a session, as `Transcription.sample` does.
+    """Return the sample of a metric in a session, as `Transcription.sample` does.
 
-    The loop of the workers in ``busy`` was overloaded during the level, so the times of
-    all of their sessions count as delayed by the client.
+    ``busy`` are the numbers of the workers whose event loop was overloaded during the
+    level. The times of all of their sessions count as delayed by the client.
     """
     measured = row.measured
     state = measured.client_state
@@ -626,7 +641,7 @@ def _overloaded(cpu: float) -> bool:
 
 
 def _excess(observed: float, limit: Limit) -> float:
-    """Return how much of a limit is used; above 1 if the statistic is over it."""
+    """Return how much of a limit is used; above 1 if the statistic does not meet it."""
     if limit.side is Side.AT_LEAST:
         above, below = limit.value, observed
     else:

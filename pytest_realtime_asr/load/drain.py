@@ -1,11 +1,11 @@
 """A drain: what becomes of open sessions when the server is shut down.
 
-A server that is shut down must finish what its clients have handed over completely:
-an utterance whose audio was complete before the stop must get its final, and every
-connection must be closed with a close frame. What becomes of the utterances that were
-still being spoken is reported, but not judged: a server may give them up.
+A server that is shut down must finish what its clients have handed over completely. An
+utterance whose audio was complete before the stop must get its final. Every connection
+must be closed with a close frame. What becomes of the utterances that were still being
+spoken is reported, but not judged, since a server may give them up.
 
-Source of the close codes: RFC 6455, section 7.4.1, and the registry of IANA that it
+Source of the close codes: RFC 6455, section 7.4.1, and the IANA registry that this RFC
 creates (1012, "service restart", and 1013, "try again later").
 """
 
@@ -51,7 +51,7 @@ class Closing(enum.StrEnum):
 
 
 class Fault(enum.Enum):
-    """Why a drain fails, or what it leaves undecided."""
+    """Why a drain fails, or why it is undecided."""
 
     LOST_FINAL = enum.auto()  # of an utterance that was complete at the stop
     BROKEN = enum.auto()  # a connection ended without a close frame
@@ -64,10 +64,11 @@ class Fault(enum.Enum):
 class DrainedSession:
     """A session that was open when the shutdown of the server began.
 
-    ``label`` names the session in reports, ``clip`` is the id of its utterance. The
-    times are in seconds after the stop: ``final`` is the arrival of the final, below 0
-    if it came before, and ``closed`` the end of the session. Each is ``None`` if it
-    never happened. ``code`` is the close code of the server.
+    ``label`` names the session in reports, ``clip`` is the id of its utterance. Two
+    times are in seconds after the stop; each is ``None`` if it never came. ``final`` is
+    the arrival of the final, below 0 if it came before the stop. ``closed`` is the end
+    of the session. ``code`` is the close code of the server; ``None`` if the server did
+    not close the session.
     """
 
     label: str
@@ -84,12 +85,12 @@ class Drain:
     """The result of a drain; all times are in seconds.
 
     ``sessions`` were open at the stop. ``grace`` is the time within which the server
-    must close them. ``stop_seconds`` is how long the callable that stops the server
-    took; ``None`` if it had not returned at the end of the grace. ``accepted`` is the
+    must close them. ``stop_seconds`` is how long the call that stops the server took;
+    ``None`` if this call had not returned at the end of the grace. ``accepted`` is the
     number of new connections that the server accepted after the stop, and
     ``refused_after`` the time after the stop at which it first refused one; ``None`` if
-    it refused none. ``failed`` are the reasons of the sessions that were lost before
-    the stop; they are not judged here.
+    it refused none. ``failed`` has the reason of each session that was lost before the
+    stop; these sessions are not judged here.
     """
 
     sessions: tuple[DrainedSession, ...] = field(repr=False)
@@ -100,7 +101,7 @@ class Drain:
     failed: tuple[str, ...] = ()
 
     def of(self, moment: Moment) -> tuple[DrainedSession, ...]:
-        """Return the sessions whose utterance was that far at the stop."""
+        """Return the sessions whose utterance had reached ``moment`` at the stop."""
         return tuple(each for each in self.sessions if each.moment is moment)
 
     @property
@@ -111,7 +112,7 @@ class Drain:
 
     @property
     def seconds(self) -> float | None:
-        """The time from the stop until the last session was over.
+        """The time in s from the stop until the last session was over.
 
         ``None`` if a session was still open at the end of the grace.
         """
@@ -121,7 +122,7 @@ class Drain:
 
     @property
     def faults(self) -> Mapping[Fault, int]:
-        """Why the drain fails or is undecided, with the number of sessions of each."""
+        """Why the drain fails or is undecided: the number of sessions by reason."""
         complete = self.of(Moment.COMPLETE)
         closings = Counter(each.closing for each in self.sessions)
         counts = {
@@ -137,10 +138,10 @@ class Drain:
     def verdict(self) -> Verdict:
         """The verdict of the drain.
 
-        ``FAIL`` if an utterance that was complete got no final, if a connection broke
-        or was closed with a code that is not valid at a stop, or if one was still open
-        at the end of the grace. Otherwise ``INCONCLUSIVE`` if, at the stop, no complete
-        utterance was waiting for its final.
+        ``FAIL`` if an utterance that was complete got no final, if a connection broke,
+        if a connection was closed with a code that is not valid at a stop, or if a
+        connection was still open at the end of the grace. Otherwise ``INCONCLUSIVE``
+        if, at the stop, no complete utterance was waiting for its final.
         """
         faults = self.faults
         if faults.keys() - {Fault.NONE_COMPLETE}:
@@ -151,7 +152,8 @@ class Drain:
 def drained(timeline: Timeline, *, stop: int, label: str, clip: str) -> DrainedSession:
     """Return the result of a session from the timeline of its only utterance.
 
-    ``stop`` is the time of the stop in ns on the clock of the timeline.
+    ``stop`` is the time of the stop in ns on the clock of the timeline. ``label`` names
+    the session in reports, and ``clip`` is the id of its utterance.
     """
     end, final, done = timeline.end, timeline.final, complete(timeline)
     if final is not None and final.at <= stop:
@@ -175,8 +177,9 @@ def drained(timeline: Timeline, *, stop: int, label: str, clip: str) -> DrainedS
 def complete(timeline: Timeline) -> int | None:
     """Return when the server knew that the audio of the utterance was complete, in ns.
 
-    This is the commit of the client or, where the server detects the end of speech, its
-    report of that. ``None`` if there was neither.
+    This is the time of the client's commit. If the server itself detects the end of
+    speech, it is the time of the server's first report of such an end. ``None`` if
+    there was neither.
     """
     if timeline.commit is not None:
         return timeline.commit.sent

@@ -1,4 +1,4 @@
-"""Runs a drain: opens sessions, tells the server to stop, and waits for their ends."""
+"""Runs a drain: opens sessions, stops the server, and waits until all have ended."""
 
 from __future__ import annotations
 
@@ -32,15 +32,19 @@ _POLL = 0.01  # s
 _LATE = 5.0  # s after the planned time at which the shutdown begins anyway
 
 Sessions = Callable[[Utterance], AbstractAsyncContextManager[Live]]
-"""Makes a session that is not open yet; it is closed and recorded at the end.
+"""Makes the session of an utterance; the session is not open yet.
 
-The context manager does not raise `Lost`.
+The context manager closes and records the session at the end. If the session is lost,
+the context manager catches `Lost`.
 """
 
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """A stream: its clip, and the time of the loop at which its audio starts."""
+    """A stream with its clip.
+
+    ``start`` is the time at which its audio starts, in s on the clock of the loop.
+    """
 
     clip: Utterance
     audio: Audio
@@ -65,10 +69,10 @@ async def run(
     """Tell a server to stop while ``streams`` sessions are open; return what happened.
 
     At the stop, the audio of half of the sessions has been complete for at most `LEAD`
-    s. The others are still speaking, each at another position in its clip. Each session
-    goes on until the server closes it, for at most ``grace`` s. ``stop`` is called in a
-    thread of its own; an exception that it raises is raised here after the sessions
-    have ended. ``rate`` is the sample rate of the sessions in Hz.
+    s. The others are still speaking, each at a different position in its clip. Each
+    session goes on until the server closes it, for at most ``grace`` s. ``stop`` is
+    called in a thread of its own; an exception that it raises is raised here after the
+    sessions have ended. ``rate`` is the sample rate of the sessions in Hz.
     """
     chosen = _chosen(clips, streams, seed)
     audio = await asyncio.to_thread(
@@ -127,7 +131,7 @@ def _planned(
 ) -> tuple[list[_Stream], float]:
     """Return the streams, and the time of the loop at which the server should stop.
 
-    The first stream is complete at that time.
+    The audio of the first stream is complete at that time.
     """
     source = random.Random(seed)
     count = len(clips)
@@ -148,7 +152,7 @@ async def _speak(
 ) -> None:
     """Run the session of a stream until the server closes it.
 
-    ``ready`` is set when its audio is complete, or when the session is lost.
+    ``ready`` is set when the audio is complete, or when the session is lost.
     """
     clock = asyncio.get_running_loop().time
     try:
@@ -196,9 +200,10 @@ def _result(stream: _Stream, stop: int) -> DrainedSession:
 
 
 def _in_thread(call: Callable[[], object]) -> Future[float]:
-    """Call a function in a daemon thread; the result is the monotonic time of its end.
+    """Call a function in a daemon thread; return the time of its end as a future.
 
-    A thread of an executor would keep the process alive if the call never returned.
+    The time is monotonic, in ns. A thread that is not a daemon would keep the process
+    alive if the call never returned.
     """
     found: Future[float] = Future()
     found.set_running_or_notify_cancel()  # a wait that times out must not cancel it
@@ -218,10 +223,11 @@ def _in_thread(call: Callable[[], object]) -> Future[float]:
 async def _returned(
     stopping: Future[float], begun: int, deadline: float
 ) -> float | None:
-    """Return the time in s that the call took; ``None`` if it has not returned.
+    """Wait for the call that stops the server; return the time in s that it took.
 
-    ``deadline`` is the time of the loop until which it is awaited. An exception of the
-    call is raised.
+    ``begun`` is the monotonic time in ns at which the call began. ``None`` if the call
+    has not returned at ``deadline``, in s on the clock of the loop. Raises what the
+    call raised.
     """
     if not stopping.done():
         left = deadline - asyncio.get_running_loop().time()

@@ -1,23 +1,26 @@
 """How the levels of a search share the probability of a wrong proof.
 
 The interval of a capacity claims that, with a probability of at least 95 %, every proof
-that bounds it is right. A level has sessions of its own, and it is chosen only from the
-levels before it. So whatever the choice, a level errs with at most the probability that
-it was given. If it holds, the only wrong proof is that it does not hold; if it does not
-hold, the only wrong proof is that it holds. The 5 % are shared:
+that bounds it is right. A level has sessions of its own, and it is chosen only by the
+results of the levels before it. So whatever the choice, the proof of a level is wrong
+with at most the probability that the level was given. If the level holds, the only
+wrong proof is that it does not hold; if it does not hold, the only wrong proof is that
+it holds. The levels share the 5 %:
 
 - `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels. It is for proofs that a
   level does not aim at, such as every proof of a level that only steers the search.
-- 4 % belong to the proofs that are aimed at: a confirmation is to be proven to hold, a
-  level above not to hold. Each may spend a part of what is left (`next_error`). It gets
-  its part back if it succeeds.
+- 4 % belong to the proofs that levels aim at. A confirmation aims at the proof that it
+  holds, and a level above the capacity at the proof that it does not hold. Each of
+  these levels may spend a part of the probability that is left (`next_error`). If its
+  proof succeeds, the part is not used up.
 
-Why a proof that succeeds costs nothing. Let E be what is left before a level that may
-spend a. If the proof it aims at would be wrong, it succeeds with at most the
-probability a, and then the interval is wrong whatever follows; otherwise E - a is left.
-The probability of an error is at most a + (E - a) = E. If the proof would be right, at
-most E is left afterwards. So the probability never exceeds E, by induction from the
-last level to the first.
+A proof that succeeds costs nothing, for the following reason. Let E be the probability
+that is left before a level, and a the part that this level may spend. If the proof that
+the level aims at would be wrong, the proof succeeds with at most the probability a.
+Then the interval is wrong, whatever follows; otherwise E - a is left. So the
+probability of an error is at most a + (E - a) = E. If the proof would be right, at most
+E is left afterwards. So the probability never exceeds E, by induction from the last
+level to the first.
 
 Source: the graphical tests of Bretz, Maurer, Brannath and Posch, A graphical approach
 to sequentially rejective multiple test procedures (2009), on which this is modelled
@@ -38,7 +41,7 @@ _PART = 0.625  # of what is left: 2.5 % at first; 50 to 75 % make little differe
 
 
 def next_error(trials: Sequence[Trial]) -> float:
-    """Return how much of the probability of an error the next proof may spend."""
+    """Return the probability of an error that the next level may spend on its proof."""
     left = _AIMED
     for each in trials:
         if each.task.step is Step.CONFIRM and each.proof is not Proof.HOLDS:

@@ -1,6 +1,6 @@
-"""Which traces of a level are kept: of failed, drawn and slow sessions.
+"""Which traces of a level are kept: of failed, slow and randomly drawn sessions.
 
-A trace is 100 times as large as the row of its session, so most are dropped.
+A trace is 100 times as large as the row of its session, so most traces are dropped.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class Evidence:
     _broken: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: Row, trace: Trace, *, drawn: bool) -> Row:
-        """Return the row, with its trace if this is certain to be kept.
+        """Return the row of a session, with its trace if this is certain to be kept.
 
-        The trace of a slow session is kept until it is known which are the slowest.
+        ``drawn`` says that the trace is kept in any case. The traces of the slowest
+        sessions so far are kept here; `worst` returns them.
         """
         self._seen += 1
         if self._failed(row) or drawn:
@@ -44,7 +45,7 @@ class Evidence:
         return row
 
     def _failed(self, row: Row) -> bool:
-        """Return whether a session failed in a way that few others have shown."""
+        """Return whether a session failed in a way that few sessions before it did."""
         if row.lost and row.lost is not Loss.CANCELLED:
             self._lost += 1
             return self._lost <= _LOST

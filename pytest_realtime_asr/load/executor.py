@@ -24,13 +24,13 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How the sessions of a shard reach the server; can be pickled.
+    """How the sessions of a shard reach the server; it can be pickled.
 
-    ``dialect`` is the name of the dialect. ``target`` is the URL of a session and
-    ``http`` that of the HTTP routes; the URL and the ``headers`` may contain secrets.
-    ``ca``, ``certificate`` and ``key`` are the contents of files in PEM; ``insecure``
-    turns the verification off. The other fields have the meaning that they have in
-    `Access` and `Plan`.
+    ``dialect`` is the name of the dialect. ``target`` is the WebSocket URL of a
+    session, and ``http`` the URL of the HTTP routes. ``target`` and ``headers`` may
+    contain secrets. ``ca``, ``certificate`` and ``key`` are the contents of files in
+    PEM. ``insecure`` turns off the check of the server's certificate. The other fields
+    have the meaning that they have in `Access` and `Plan`.
     """
 
     dialect: str
@@ -66,10 +66,10 @@ class Clip:
 class Shard:
     """The streams of a level that one worker runs.
 
-    ``streams`` are the numbers of its streams in the level. The level starts at
-    ``start``, in s on the system clock, the same for all shards. A worker that is ready
-    more than ``deadline`` s after the start does not begin. ``worker`` numbers the
-    workers from 0.
+    ``streams`` are the numbers of its streams in the level. ``start`` is the start of
+    the level, in s on the system clock; it is the same for all shards. A worker that is
+    not ready ``deadline`` s after the start does not begin. ``worker`` is the number of
+    the worker, from 0.
     """
 
     worker: int
@@ -86,10 +86,11 @@ class ShardEnd:
     """The report of a worker when its last session has ended.
 
     ``late`` is the p99 in ms of the delay that the client itself added to the audio
-    frames, ``lag`` the p99 delay of the clock ticks of the loop, and ``cpu`` the share
-    of a core that the loop used. ``not_begun`` counts, by reason, the sessions that
-    were due and could not begin. ``worst`` are the rows, with their traces, of the
-    sessions with the latest finals. ``seconds`` is the audio that was sent.
+    frames. ``lag`` is the p99 in ms of the delay of the clock ticks of the event loop,
+    and ``cpu`` the share of a core that this loop used. ``not_begun`` counts, by
+    reason, the sessions that were due and could not begin. ``worst`` are the rows of
+    the sessions with the latest finals, with their traces. ``seconds`` is the length in
+    s of the audio that was sent.
     """
 
     worker: int
@@ -123,7 +124,7 @@ Message = Row | ShardEnd | ShardLost
 
 
 class Executor(Protocol):
-    """Runs shards; each call may be made from any thread.
+    """Runs shards; its methods may be called from any thread.
 
     ``slots`` is the number of shards that can run at a time; a load with more shards is
     refused.
@@ -133,7 +134,7 @@ class Executor(Protocol):
     def slots(self) -> int: ...
 
     def start(self, shard: Shard) -> None:
-        """Start a shard; it begins at its time."""
+        """Start a shard; the level begins at ``shard.start``."""
 
     def next(self, timeout: float) -> Message | None:
         """Return the next message of any shard; ``None`` after ``timeout`` s."""

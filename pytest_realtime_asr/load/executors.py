@@ -25,9 +25,9 @@ _MISSING = (
 class Place:
     """Where load runs: in processes of this machine, or on a Dask cluster.
 
-    ``processes`` is the number of processes at most; ``None`` for one for each core.
-    ``scheduler`` is the address of the scheduler of a Dask cluster; ``None`` without
-    one.
+    ``processes`` is the largest number of processes; ``None`` means one for each core.
+    ``scheduler`` is the address of the scheduler of the Dask cluster; ``None`` means
+    processes of this machine.
     """
 
     processes: int | None = None

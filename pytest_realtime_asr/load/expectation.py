@@ -24,9 +24,10 @@ _RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 /
 class Expectation:
     """What to expect of levels that hold for ``hold`` s.
 
-    The confirmation of a level with few streams is longer. ``inflation`` is the design
-    effect to expect: the number of sessions divided by it is the number of independent
-    sessions that they are worth.
+    The confirmation of a level with few streams is held for longer. ``curve`` is the
+    expected share of sessions over the limit. ``inflation`` is the expected design
+    effect: the number of sessions of a level, divided by ``inflation``, is the number
+    of independent sessions that they are worth.
     """
 
     plan: SearchPlan
@@ -35,7 +36,7 @@ class Expectation:
     hold: float
 
     def independent(self, streams: int, hold: float) -> float:
-        """Return how many independent sessions a level is worth."""
+        """Return how many independent sessions the sessions of a level are worth."""
         return max(1.0, self.plan.sessions(streams, hold) / self.inflation)
 
     def holding(
@@ -43,8 +44,9 @@ class Expectation:
     ) -> int | None:
         """Return the largest level that can be expected to be proven to hold.
 
-        The probability of a wrong proof is ``error``. The share over the limit may come
-        out ``caution`` standard errors above what is expected.
+        The probability of a wrong proof is ``error``. The proof must succeed even if
+        the share over the limit is ``caution`` standard errors above the expected one.
+        ``None`` if there is no such level.
         """
         for streams in reversed(levels):
             hold = max(self.hold, self.plan.confirmation(streams, 1 - error))
@@ -57,7 +59,12 @@ class Expectation:
     def missing(
         self, levels: Sequence[int], error: float, caution: float
     ) -> int | None:
-        """Return the smallest level that can be expected to be proven not to hold."""
+        """Return the smallest level that can be expected to be proven not to hold.
+
+        The probability of a wrong proof is ``error``. The proof must succeed even if
+        the share over the limit is ``caution`` standard errors below the expected one.
+        ``None`` if there is no such level.
+        """
         for streams in levels:
             n = self.independent(streams, self.hold)
             share = self.curve.share(streams)
@@ -80,8 +87,9 @@ class Expectation:
 def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
     """Return what to expect after the levels that have ended.
 
-    Levels far above the smallest level that was over a limit are left out, since the
-    share over a limit can stay below 1, however high the load.
+    ``hold`` is the length in s of the levels to come. Levels far above the smallest
+    level that was over a limit are left out: at such a level, the share over the limit
+    can stay below 1, which the logistic curve would not fit.
     """
     found = bracket(trials)
     middle = found.high or found.low or plan.high

@@ -1,16 +1,17 @@
 """Growth: whether a value gets worse during a long load.
 
 A trend is the slope of points over time. The time is cut into windows of equal length,
-and each window counts with the median of its points; the slope is that of the windows
-(`theil_sen`), with its interval (`theil_sen_interval`). The interval holds for any
-distribution, if the windows scatter independently around their line. Points that are
-neighbours do not scatter independently (a busy second makes the next one slow), but an
-effect that is much shorter than a window stays within it. A single step, such as the
-memory that is allocated at the first request, is no trend: its interval includes zero.
+and each window counts as one point: the median of its points. The slope of these
+medians is computed by `theil_sen`, and its interval by `theil_sen_interval`. The
+interval is valid for any distribution, if the medians scatter independently around
+their line. Neighbouring points do not scatter independently (a busy second makes the
+next one slow), but an effect that is much shorter than a window stays within it. A
+single step, such as the memory that is allocated at the first request, is no trend:
+its interval includes zero.
 
-A trend is growth only if the whole interval is above zero, and if what was added over
-the whole time is more than is tolerated: with many points, every trend would be
-significant.
+A trend is growth only if the whole interval is above zero, and if the value has grown
+over the whole time by more than is tolerated. The second condition is needed since with
+many points, even a tiny trend is significant.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ Point = tuple[float, float]
 class Quantity(enum.StrEnum):
     """What may grow: a latency in ms, a share, bytes, or a number of sessions.
 
-    `OPEN_SESSIONS` are those that the server holds open and the client does not.
-    `IDLE_MEMORY` is memory that grows only while an idle session is open.
+    `OPEN_SESSIONS` are the sessions that the server holds open although the client has
+    closed them. `IDLE_MEMORY` is memory that grows only while an idle session is open.
     """
 
     LATENCY = "latency"
@@ -49,7 +50,7 @@ class Quantity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much a value may grow: a share of its start, but at least ``least``."""
+    """How much a value may grow: ``share`` of its start, but at least ``least``."""
 
     share: float
     least: float
@@ -72,12 +73,12 @@ TOLERANCES = {
 class Growth:
     """The trend of a quantity during a load.
 
-    ``n`` is the number of values, ``seconds`` the time for which ``grown`` is stated.
-    ``start`` is the value at the start of this time, by the trend, and ``slope`` what
-    is added per hour, with its ``interval`` of confidence `CONFIDENCE`. ``grown`` is
-    what was added in ``seconds``, and ``allowed`` is the most that may be added in this
-    time. ``p`` is the p-value of failures: the probability that as many of them, or
-    more, are in the late half if both halves fail equally often.
+    ``n`` is the number of values. ``grown`` is how much the value grew in ``seconds``
+    s, and ``allowed`` how much it may grow in this time. ``start`` is the value of the
+    trend at its start. ``slope`` is the growth per hour, and ``interval`` the interval
+    of the slope with the confidence `CONFIDENCE`. ``p`` is set for failures only: it is
+    the probability that at least as many failures are in the late half of the time if
+    sessions fail equally often in both halves.
 
     The verdict is ``FAIL`` if the quantity grew, ``INVALID`` if it grew only because of
     the client's own delay, and ``INCONCLUSIVE`` if there are too few values.
@@ -96,13 +97,17 @@ class Growth:
 
     @property
     def excluded(self) -> bool:
-        """Whether the upper bound of the interval is within the tolerated growth."""
+        """Whether even the upper bound of the interval is within the allowed growth."""
         return self.interval[1] * self.seconds / _HOUR <= self.allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The line through the windows of points: a slope per s, and the start value."""
+    """The line through the medians of the windows of points.
+
+    ``slope`` is the growth per s, between the bounds ``low`` and ``high``. ``start`` is
+    the value at the start.
+    """
 
     slope: float
     low: float
@@ -111,10 +116,10 @@ class Line:
 
 
 def line(points: Iterable[Point], start: float, stop: float) -> Line | None:
-    """Return the line through the windows of the points from ``start`` to ``stop``.
+    """Return the line through the medians of the windows from ``start`` to ``stop``.
 
-    Both are in s. ``None`` if fewer than two windows have points. The bounds of the
-    slope are infinite if fewer than six have.
+    ``start`` and ``stop`` are in s. ``None`` if fewer than two windows have points. The
+    bounds of the slope are infinite if fewer than six windows have points.
     """
     windows: dict[int, list[Point]] = {}
     for at, value in points:
@@ -162,11 +167,12 @@ def trend(
 def failures(events: Sequence[tuple[float, bool]], start: float, stop: float) -> Growth:
     """Return whether sessions failed more often in the late half of a period.
 
-    ``events`` are the times in s of the sessions, each with whether it failed. Failures
-    are too rare for windows, so the two halves are compared by Fisher's exact test. It
-    is one-sided, with the error probability that one side of the interval of a trend
-    has. The interval of the difference of both shares follows from their exact
-    intervals, each at half of the error probability; it is wider than necessary.
+    ``events`` has, for each session, its time in s and whether it failed. Failures are
+    too rare for windows, so the two halves are compared by Fisher's exact test. The
+    test is one-sided; its error probability is (1 - `CONFIDENCE`) / 2, as on one side
+    of the interval of a trend. The interval of the difference of both shares follows
+    from their exact intervals, each at half of the error probability; it is wider than
+    necessary.
     """
     middle, half = (start + stop) / 2, (stop - start) / 2
     early = [failed for at, failed in events if start <= at < middle]
@@ -205,10 +211,11 @@ def idle_memory(
 ) -> Growth:
     """Return whether memory grows only while an idle session is open.
 
-    ``points`` are the bytes by time. A period is a start and an end in s. In the
-    periods ``idle``, one idle session was open and no other. In the periods ``empty``,
-    no session was open. The memory must have grown in each idle period, and in each of
-    them faster than in every empty one. ``grown`` is what an hour would add.
+    ``points`` are times in s, each with the memory in bytes. A period is a start and an
+    end in s. In the periods ``idle``, one idle session was open and no other. In the
+    periods ``empty``, no session was open. The result is ``FAIL`` only if the memory
+    grew in each idle period, and faster than in every empty period. ``grown`` of the
+    result is the growth in an hour at this rate.
     """
     open_lines = [line(points, *period) for period in idle]
     others = [line(points, *period) for period in empty]

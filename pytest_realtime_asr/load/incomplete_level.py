@@ -13,9 +13,10 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 class IncompleteLevel:
     """A level whose load was smaller or shorter than planned, and ``why``.
 
-    Its sessions say nothing about the load that the test asked for. ``number`` counts
-    the levels of the test from 1. ``by_client`` says that this machine is the cause, or
-    a worker; otherwise the level was aborted, since too many sessions were lost.
+    Its sessions say nothing about the load that the test asked for. ``number`` is the
+    number of the level in the test, from 1. ``by_client`` says that this machine or a
+    worker is the cause; otherwise the level was aborted because too many sessions were
+    lost.
     """
 
     number: int

@@ -1,14 +1,15 @@
 """Judges the sessions of a shard, in a process of low priority.
 
-Judging takes milliseconds for each session. On a thread of the process that sends the
-audio, it would delay the frames: while the operating system suspends the thread that
-judges, this thread may hold the lock of the interpreter.
+Judging takes milliseconds for each session. A thread that judges in the process that
+sends the audio would delay the frames: if the operating system suspends this thread
+while it holds the lock of the interpreter, the thread that sends must wait.
 
 ``python -m pytest_realtime_asr.load.judge`` reads pickled values on standard input: a
-`Shard`, then the `Sent` of each of its sessions, and a `ShardEnd` or a `ShardLost`. It
-writes pickled messages on standard output: a `Row` for each session, and the end. The
-process ends when its standard input closes, after the last session that it has read.
-So the sessions of a worker that was killed are not lost.
+`Shard`, then a `Sent` for each of its sessions, and a `ShardEnd` or a `ShardLost`. It
+writes pickled messages on standard output: a `Row` for each session, and then a
+`ShardEnd` or a `ShardLost`. When its standard input closes, the process judges the
+sessions that it has read, and ends. So the sessions of a worker that was killed are not
+lost.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ class Judge:
         return self._evidence.add(row, take.trace, drawn=turn.drawn)
 
     def end(self, end: ShardEnd) -> ShardEnd:
-        """Return the report of a worker, with what the judge knows of it."""
+        """Return the report of a worker, with ``late`` and ``worst`` from the judge."""
         late = quantile(self._delays, _TAIL) / 1e6 if self._delays else 0.0
         return replace(end, late=late, worst=self._evidence.worst)
 
 
 def judged(values: Iterator[Judged]) -> Iterator[Message]:
-    """Yield the messages about the shards and sessions that are given."""
+    """Yield the messages about the shards and sessions in ``values``."""
     judge: Judge | None = None
     for value in values:
         match value:

@@ -1,4 +1,4 @@
-"""The process that judges the sessions of a worker, as the worker sees it."""
+"""Starts the process that judges the sessions of a worker, and talks to it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _PAUSE = 0.02  # s between two looks at what it has not read yet
 class JudgeProcess:
     """A process of low priority that judges sessions; see `load.judge`.
 
-    Its messages go to the file descriptor ``output``, or to `messages` if this is
-    ``None``. The methods are called on one event loop, except `messages`.
+    Its messages go to the file descriptor ``output``; if this is ``None``, `messages`
+    yields them. All methods except `messages` must be called on the same event loop.
     """
 
     def __init__(self, output: int | None = None) -> None:

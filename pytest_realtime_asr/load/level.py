@@ -16,8 +16,8 @@ from pytest_realtime_asr.load.workload import Load, Phase
 class Witness:
     """The sessions of the witnesses: streams that are not part of the load of a level.
 
-    They are the same clips ``before``, ``through`` and ``after`` the level; those of
-    ``through`` were sent while the load was steady.
+    The witnesses send the same clips before the level (``before``), in its steady part
+    (``through``) and after it (``after``).
     """
 
     before: tuple[Row, ...] = ()
@@ -29,11 +29,11 @@ class Witness:
 class Sampled:
     """The server's own metrics during a level: the values of each by time.
 
-    The times are in seconds since the start of the level; those of the readings before
-    it are negative. The names are the values of `Gauge`, such as ``running``,
-    ``sessions`` and ``memory``. ``source`` maps each metric that was looked for to its
-    name at the server; one without values was never shown. ``failed`` says how many
-    readings failed, and why; it is empty if none did.
+    The times are in seconds since the start of the level, and negative before it. The
+    metrics are named by the values of `Gauge`, such as ``running``, ``sessions`` and
+    ``memory``. ``source`` maps each metric that was looked for to the name that the
+    server gives to it; a metric without values was never shown. ``failed`` says how
+    many readings failed, and why; it is empty if no reading failed.
     """
 
     values: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -45,12 +45,12 @@ class Sampled:
 class Level:
     """A level that has ended.
 
-    ``rows`` are the sessions in the order in which they ended, ``alone`` those of the
-    same clips without load. ``number`` counts the levels of a test from 1. ``aborted``
-    says why the level ended early; "" if it did not. ``seconds`` is the time from the
-    start of the level to the end of its last session. ``not_begun`` counts, by reason,
-    the sessions that were due and could not begin. The limits of the test judge the
-    level only if its ``purpose`` is `Purpose.TEST`.
+    ``rows`` are the sessions in the order in which they ended. ``alone`` are sessions
+    that sent the same clips without load. ``number`` is the number of the level in its
+    test, from 1. ``aborted`` says why the level ended early; "" if it did not.
+    ``seconds`` is the time from the start of the level to the end of its last session.
+    ``not_begun`` counts, by reason, the sessions that were due and could not begin. The
+    limits of the test judge the level only if its ``purpose`` is `Purpose.TEST`.
     """
 
     load: Load
@@ -83,10 +83,10 @@ class Level:
 
     @property
     def client_late(self) -> float:
-        """The largest p99 delay in ms of the audio frames of a worker."""
+        """The largest p99 delay in ms that the audio frames of one worker had."""
         return max((each.late for each in self.workers), default=0.0)
 
     @property
     def client_cpu(self) -> float:
-        """The largest share of a core that the loop of a worker used."""
+        """The largest share of a core that the event loop of one worker used."""
         return max((each.cpu for each in self.workers), default=0.0)

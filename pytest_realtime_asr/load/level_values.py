@@ -37,10 +37,10 @@ FINAL = "final_from_commit"
 
 
 def judged_level(level: Level, budgets: Iterable[Budget], clips: Clips) -> JudgedLevel:
-    """Return a level as the limits of a test judge it.
+    """Return a level in the form in which the limits of a test judge it.
 
-    ``budgets`` are those of the test, and ``clips`` its utterances by the id of their
-    clip. Sessions that the client cancelled are left out.
+    ``budgets`` are the budgets of the test, and ``clips`` its utterances by the id of
+    their clip. Sessions that the client cancelled are left out.
     """
     rows = _served(level.steady)
     lost = Counter(
@@ -56,7 +56,11 @@ def judged_level(level: Level, budgets: Iterable[Budget], clips: Clips) -> Judge
 
 
 def level_values(level: Level, budgets: Iterable[Budget], clips: Clips) -> LevelValues:
-    """Return the values of a level; the arguments are those of `judged_level`."""
+    """Return the values of a level, from which its metrics are computed.
+
+    ``budgets`` are the budgets of the test, and ``clips`` its utterances by the id of
+    their clip.
+    """
     limits = limits_of(budgets)
     alone = _served(level.alone)
     errors: dict[str, list[Errors]] = defaultdict(list)
@@ -92,7 +96,10 @@ def _session(row: Row, limits: Mapping[str, float], clips: Clips) -> LoadedSessi
 
 
 def _within_without_delay(row: Row, limits: Mapping[str, float]) -> bool:
-    """Return whether only the client's delay puts a session over a limit."""
+    """Return whether a session would be within all limits without the client's delay.
+
+    ``limits`` are latencies in ms, by metric.
+    """
     if row.lost:
         return False
     measured = row.measured
@@ -112,7 +119,10 @@ def _answers(rows: Iterable[Row]) -> tuple[Answer, ...]:
 
 
 def _answer(row: Row) -> Answer:
-    """Return the latency of a final; infinite if it was lost or is premature."""
+    """Return the latency of the final of a session.
+
+    The latency is infinite if the session was lost, or if its final is premature.
+    """
     measured = row.measured
     value = measured.metrics.get(FINAL)
     if row.lost or value is None or FINAL in measured.premature:

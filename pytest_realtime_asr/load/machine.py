@@ -15,7 +15,9 @@ _CONTAINER = "sys/fs/cgroup"  # of the second version of control groups
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What this machine has for a load; ``None`` for what has no limit or is not known.
+    """What this machine has for a load.
+
+    A field is ``None`` if the machine sets no limit, or if the limit is not known.
 
     ``descriptors`` is the largest number of files and sockets that one process may
     open, ``ports`` the number of local ports, and ``memory`` the free memory in bytes.
@@ -29,8 +31,8 @@ class Machine:
 def this_machine(root: Path = Path("/")) -> Machine:
     """Return the limits of this machine; ``root`` is the root of its file system.
 
-    The limit of the descriptors is the hard one, to which `raise_descriptors` can raise
-    the soft one.
+    ``descriptors`` is the hard limit; `raise_descriptors` can raise the soft limit up
+    to it.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Machine(
@@ -50,8 +52,8 @@ def this_machine(root: Path = Path("/")) -> Machine:
 def raise_descriptors(needed: int) -> None:
     """Let this process and its children open ``needed`` files and sockets.
 
-    The soft limit is never lowered, and is raised up to the hard one. If the system
-    does not allow this, the limit stays as it is.
+    The soft limit is raised, at most to the hard limit, and never lowered. If the
+    system does not allow this, the soft limit stays as it is.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
@@ -63,7 +65,7 @@ def raise_descriptors(needed: int) -> None:
 
 
 def _ports(root: Path) -> int | None:
-    """Return the number of ports from which a connection may start."""
+    """Return the number of local ports that connections to a server can use."""
     with suppress(OSError, ValueError):
         first, last = map(int, (root / _PORTS).read_text().split())
         return last - first + 1

@@ -1,8 +1,8 @@
 """The outcome of a session under load: what became of it, in one word.
 
-A server that refuses a session for lack of capacity does what it should, and one that
-lets it hang does not. So the outcomes are counted separately. All sessions except those
-that the client cancelled count as sessions of the level.
+A server without capacity for a session should refuse it, and not let it hang. So each
+outcome is counted separately. All sessions except those that the client cancelled count
+as sessions of the level.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Outcome(enum.StrEnum):
 
 
 LOST = frozenset({Outcome.REFUSED, Outcome.HUNG, Outcome.BROKEN})
-"""The outcomes that the server has caused, of sessions without a final."""
+"""The outcomes of sessions that the server left without a final."""
 
 
 def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:
     """Return the latency in ms that a single session may have, by metric.
 
-    If several limits of a metric are given, it is the largest: a limit of the median,
-    for example, is no limit of each session.
+    If a metric has several limits, the largest is returned, since a limit of the
+    median, for example, does not limit each session.
     """
     found: dict[str, float] = {}
     for budget in budgets:
@@ -70,9 +70,10 @@ def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:
 
 
 def is_late(row: Row, limits: Mapping[str, float]) -> bool:
-    """Return whether a session with a final is over a limit in ms, by metric.
+    """Return whether a session with a final is over one of its limits.
 
-    A latency that is premature, or that was not measured, is over its limit.
+    ``limits`` are latencies in ms, by metric. A latency that is premature, or that was
+    not measured, is over its limit.
     """
     return any(
         (value := row.measured.metrics.get(metric)) is None
@@ -102,9 +103,9 @@ def outcomes(
 ) -> tuple[Outcome, ...]:
     """Return the outcome of each session of a level, in their order.
 
-    ``alone`` are the texts without load, and ``limits`` those of `limits_of`. If
-    several outcomes apply to a session with a final, the one that a user notices last
-    counts: cross-talk before lost text, and both before a late final.
+    ``alone`` are the texts without load, and ``limits`` the result of `limits_of`. If
+    several outcomes apply to a session with a final, the one that is hardest for a user
+    to notice counts: cross-talk before lost text, and both before a late final.
     """
     foreign = {id(each.row) for each in cross_talk(rows, alone, clips)}
 

@@ -24,9 +24,10 @@ def load_refusal(
     """Return why a load test may not run, and what to do; ``None`` if it may.
 
     ``here`` says that the server is on this machine, where every load is allowed.
-    ``allowed`` are the values of ``--realtime-allow``, and ``max_audio`` is that of
-    ``--realtime-max-audio`` in s, ``None`` if it is not given. ``whole`` says that the
-    test needs all the audio of its cost; a search of the capacity may end earlier.
+    ``allowed`` are the values of ``--realtime-allow``. ``max_audio`` is the value of
+    ``--realtime-max-audio`` in s; ``None`` if this option is not given. ``whole`` says
+    that the test needs all the audio of its cost; a search for the capacity may end
+    earlier.
     """
     wanted = []
     if not here:
@@ -52,7 +53,8 @@ def load_refusal(
 def overload_refusal(*, here: bool, allowed: Collection[Harm]) -> str | None:
     """Return why a server may not get more load than its capacity; ``None`` if it may.
 
-    ``here`` and ``allowed`` are as in `load_refusal`.
+    ``here`` says that the server is on this machine, where every load is allowed.
+    ``allowed`` are the values of ``--realtime-allow``.
     """
     if here or Harm.DISRUPTIVE in allowed:
         return None

@@ -1,7 +1,7 @@
-"""Conditions that could be mistaken for a saturated server, checked before a load.
+"""Finds, before a load, what could be mistaken for a saturated server.
 
-A client that runs out of descriptors, ports or memory, and clips that do not fit into
-the load, produce lost and late sessions that are not the server's fault.
+A client may run out of descriptors, ports or memory, or clips may not fit into the
+load. Then sessions are lost or late, although the server is not at fault.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Subject(enum.StrEnum):
 class Finding:
     """A lack that could be mistaken for a saturated server.
 
-    ``found`` says what is there, ``needed`` what the load needs, and ``advice`` what to
-    do. With a lack that is ``hard``, the load would prove nothing.
+    ``found`` says what was found, ``needed`` what the load needs, and ``advice`` what
+    the user can do. If the lack is ``hard``, the load would prove nothing.
     """
 
     subject: Subject
@@ -68,7 +68,7 @@ def preflight(
 ) -> tuple[Finding, ...]:
     """Return what a load lacks, the hard lacks first.
 
-    ``clips`` are the lengths of the clips in s; there is one at least. ``workers`` is
+    ``clips`` are the lengths of the clips in s; there is at least one. ``workers`` is
     the number of workers that the load should have, and ``slots`` the number that it
     can have. ``sessions`` is the number of sessions that are open at the server before
     the load, ``None`` if it is not known.

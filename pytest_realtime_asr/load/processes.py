@@ -23,7 +23,7 @@ _SHOWN = 300  # characters of the standard error of a worker that ended
 class Processes:
     """Runs shards in worker processes, which later levels use again.
 
-    ``slots`` is the number of processes at most.
+    ``slots`` is the largest number of processes.
     """
 
     def __init__(self, slots: int) -> None:
@@ -34,7 +34,7 @@ class Processes:
         self._changing = threading.Lock()
 
     def start(self, shard: Shard) -> None:
-        """Start a shard; it begins at its time."""
+        """Start a shard; the level begins at ``shard.start``."""
         with self._changing:
             if self._stopped:  # late messages of stopped shards belong to no level
                 self._messages, self._stopped = queue.Queue(), False

@@ -17,12 +17,13 @@ _TAIL = 0.95
 class Progress:
     """How far a level is.
 
-    ``number`` counts the levels of a test from 1. ``begun`` is the number of streams
-    that have begun, ``done`` that of the sessions that have ended, and ``failed`` that
-    of those without a final. ``p95`` is the p95 of `LATENCY` in ms of the steady
-    sessions so far, and ``witness`` that of the witnesses; each is ``None`` if no such
-    session has ended. ``late`` is the largest delay in ms of the client itself so far.
-    ``left`` is the time in s until the end of the steady part.
+    ``number`` is the number of the level in its test, from 1. ``begun`` is the number
+    of streams that have begun. ``done`` is the number of sessions that have ended;
+    ``failed`` of them have no final. ``p95`` is the p95 in ms of `LATENCY` over the
+    sessions of the steady part so far, and ``witness`` the p95 over the sessions of the
+    witnesses; each is ``None`` if no such session has ended. ``late`` is the largest
+    delay in ms that the client itself has added so far. ``left`` is the time in s until
+    the end of the steady part.
     """
 
     number: int
@@ -56,7 +57,8 @@ def progress(
 ) -> Progress:
     """Return the progress of a level at ``now``, in s since its start.
 
-    ``rows`` are the sessions that have ended, ``beside`` those of the witnesses.
+    ``rows`` are the sessions of the load that have ended, and ``beside`` the sessions
+    of the witnesses that have ended.
     """
     started = 1.0 if not load.ramp else min(1.0, max(0.0, now / load.ramp))
     return Progress(

@@ -1,6 +1,6 @@
 """The row of a session under load: plain values, without the frames.
 
-A worker process makes the row when the session ends. Everything in it can be pickled.
+The row is made when the session has ended. Everything in the row can be pickled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A violation of a requirement, by the id of the requirement."""
+    """A violation of a requirement, as plain values.
+
+    ``requirement`` is the id of the requirement. The other fields are those of
+    `Violation`.
+    """
 
     requirement: str
     message: str
@@ -38,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """When and where a session started, and how it ended."""
+    """How a session began and ended; the fields are those of `Trace`."""
 
     started: datetime
     opened: int | None
@@ -50,13 +54,14 @@ class Opened:
 class Row:
     """A session that has ended.
 
-    ``stream`` numbers the streams of the level from 0, ``number`` the sessions of the
-    stream. ``clip`` is the id of the utterance before its variation, which
-    ``perturbation`` names. The times are in seconds since the start of the level:
+    ``stream`` is the number of the stream in the level, and ``number`` the number of
+    the session in the stream; both count from 0. ``clip`` is the id of the utterance
+    before its variation, and ``perturbation`` the name of the variation. The times are
+    in seconds since the start of the level:
     ``due`` is when the session should begin, ``began`` when the client began it,
     ``speech`` when its audio was planned to start, ``planned`` when its audio was
-    planned to end, and ``ended`` when the session was over. ``measured`` has no
-    violations; ``found`` has them. ``partials`` is the number of texts before the
+    planned to end, and ``ended`` when the session was over. The violations are in
+    ``found``, not in ``measured``. ``partials`` is the number of texts before the
     final. ``refusal`` is the code of the last error that the server sent; ``None`` if
     it sent none. ``trace`` is the trace as JSON Lines; ``None`` if it was dropped.
     ``level`` is the number of the level in its test; ``None`` for a session before the

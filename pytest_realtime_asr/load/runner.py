@@ -62,8 +62,9 @@ Sink = Callable[[Row, Purpose], None]
 class _Collected:
     """The messages of a level so far; ``pending`` are the shards that still run.
 
-    Of the sessions that the client did not cut off, ``ended`` is the number, ``failed``
-    the number of those without a final, and ``streams`` are their streams.
+    Three fields are about the sessions that the client did not cut off: ``ended`` is
+    the number of these sessions, ``failed`` the number without a final, and ``streams``
+    are the numbers of their streams.
     """
 
     pending: dict[int, Shard]
@@ -88,11 +89,11 @@ class Runner:
     """Runs levels of load with the sessions of ``plan``; its methods block.
 
     ``connection`` is the plan in the form for other processes. The load sends
-    ``clips``. Each row is passed to ``sink`` with its purpose, in the thread that
-    called, or on a thread of ``loop`` for sessions outside the load. ``report`` gets
-    the progress each second. ``metrics`` says where the server shows its own metrics,
-    which are read again and again during each level. Raises `AudioError` if a clip
-    cannot be decoded.
+    ``clips``. ``sink`` is called with each row and its purpose. For a session of the
+    load, it is called in the thread of the caller; for a session outside the load, in
+    another thread. ``report`` gets the progress each second. ``metrics`` says where the
+    server shows its own metrics, which are read once per second during each level.
+    Raises `AudioError` if a clip cannot be decoded.
     """
 
     def __init__(
@@ -126,8 +127,8 @@ class Runner:
     def alone(self) -> tuple[Row, ...]:
         """Return the rows of clips that were sent without load, one after the other.
 
-        They are sent at the first call. Of a long corpus, only the first clips are
-        sent, with `ALONE` s of audio in total.
+        The clips are sent at the first call only. Of a long corpus, only the first
+        clips are sent, with at most `ALONE` s of audio in total.
         """
         if self._alone is None:
             self._alone = self._wait(self._send_alone())
@@ -146,7 +147,7 @@ class Runner:
         return tuple(rows)
 
     def _lone(self, purpose: Purpose, seen: list[Row] | None = None) -> LoneSessions:
-        """Return how sessions outside the load run; their rows are added to ``seen``.
+        """Return a `LoneSessions` that adds the rows of its sessions to ``seen``.
 
         Each row is also passed to the sink.
         """
@@ -169,10 +170,11 @@ class Runner:
     ) -> Level:
         """Run a level and return its result.
 
-        ``number`` counts the levels of the test, and ``purpose`` is that of the steady
-        sessions. If the level is ``compared`` with the clips without load, they are
-        sent alone before it. If the caller is interrupted, the shards are stopped, and
-        the rows of all sessions that had ended have reached the sink.
+        ``number`` is the number of the level in its test, from 1. ``purpose`` is the
+        purpose of the sessions of the steady part. If ``compared`` is true, the clips
+        are first sent without load, for comparison (see `alone`). If the caller is
+        interrupted, the shards are stopped, and the rows of all sessions that have
+        ended are passed to the sink.
         """
         self._start_workers(self._workers(load))
         alone = self.alone() if compared else ()
@@ -239,13 +241,13 @@ class Runner:
         )
 
     def interrupt(self) -> None:
-        """End the call that is running; it raises CancelledError in its thread."""
+        """End the running call of another method, which then raises CancelledError."""
         self._interrupted.set()
         if self._outside is not None:
             self._outside.cancel()
 
     def _wait(self, work: Coroutine[Any, Any, tuple[Row, ...]]) -> tuple[Row, ...]:
-        """Run sessions outside the load, and return their rows."""
+        """Run ``work``, which runs sessions outside the load; return their rows."""
         self._outside = self._loop.submit(work)
         if self._interrupted.is_set():  # before the line above
             self._outside.cancel()
@@ -262,7 +264,7 @@ class Runner:
         self._starting.clear()
 
     def _workers(self, load: Load) -> int:
-        """Return how many workers run a level. Raises ValueError if there are none."""
+        """Return how many workers run a level. Raises ValueError if there is none."""
         count = min(self._executor.slots, -(-load.streams // PER_WORKER))
         if count < 1:
             raise ValueError("the executor has no slots; start at least one worker")
@@ -279,10 +281,10 @@ class Runner:
         self._started = max(count, self._started)
 
     def _await_workers(self) -> None:
-        """Wait until the workers are ready, so that all begin the level on time.
+        """Wait until all workers are ready, so that each begins the level on time.
 
-        A worker that is lost is started again by its next shard. Raises RuntimeError if
-        a worker is not ready after `READY` s.
+        A lost worker is not waited for; its next shard starts it again. Raises
+        RuntimeError if a worker is not ready after `READY` s.
         """
         deadline = time.monotonic() + READY
         while self._starting:
@@ -322,7 +324,7 @@ class Runner:
         found: _Collected,
         beside: Sequence[Row],
     ) -> None:
-        """Take messages until all shards have ended, or are cut off."""
+        """Take messages until all shards have ended; cut off shards that are late."""
         limits = self._plan.limits
         longest = max(clip.audio.seconds for clip in self.clips)
         waits = limits.connect + limits.ready + limits.beyond + limits.silence
@@ -371,7 +373,7 @@ class Runner:
 
 
 def _purpose(row: Row, steady: Purpose) -> Purpose:
-    """Return the purpose of a session; ``steady`` is that of the steady ones."""
+    """Return the purpose of a session; in the steady part, it is ``steady``."""
     if row.lost is Loss.CANCELLED and row.reason == STOPPED:
         return Purpose.INTERRUPTED
     if row.unopened:
@@ -380,7 +382,7 @@ def _purpose(row: Row, steady: Purpose) -> Purpose:
 
 
 def _result(rows: Future[tuple[Row, ...]]) -> tuple[Row, ...]:
-    """Return the rows of a call that may have been cancelled."""
+    """Return the rows of a call; none if the call was cancelled."""
     return () if rows.cancelled() else rows.result()
 
 
@@ -391,10 +393,10 @@ def _decoded(utterance: Utterance, rate: int) -> Clip:
 
 
 def _too_many_errors(load: Load, found: _Collected) -> str:
-    """Return why a level is aborted, or "".
+    """Return why a level must be aborted; "" if it may go on.
 
-    At least ten sessions must have ended, and they must be of at least ten streams, or
-    of all streams if there are fewer.
+    No level is aborted before at least ten sessions, of at least ten streams, have
+    ended. If the level has fewer streams, a session of each must have ended.
     """
     if found.ended < _JUDGED or len(found.streams) < min(load.streams, _JUDGED):
         return ""
@@ -407,7 +409,7 @@ def _too_many_errors(load: Load, found: _Collected) -> str:
 
 
 def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
-    """Return the rows; those with the latest finals of all shards get their traces."""
+    """Return the rows, with the traces of the `WORST` latest finals of all shards."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
     kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}

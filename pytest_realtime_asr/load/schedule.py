@@ -1,4 +1,4 @@
-"""Schedules: when each session of a level is due, and what it says.
+"""Schedules: when each session of a level is due, and which clip it sends.
 
 Nothing here reads a clock or opens a session. All times are in seconds since the start
 of the level. The same load has the same schedule on every machine, however many workers
@@ -24,11 +24,12 @@ _DRAWN = 0.01  # the share of sessions whose trace is kept in any case
 class Turn:
     """A session that a stream is to begin.
 
-    ``number`` numbers the sessions of the stream from 0. The session is due at ``due``.
-    It sends the clip with the index ``clip``. ``variation`` is ``None`` if the clip is
-    sent unchanged. ``pause`` is the time from the planned end of the audio to the next
-    session of the stream. ``seed`` determines the jitter of the session. ``drawn`` says
-    that the trace is kept in any case.
+    ``number`` is the number of the session in its stream, from 0. The session is due at
+    ``due``. It sends the clip with the index ``clip``, with ``seconds`` s of audio in
+    total. ``variation`` is ``None`` if the clip is sent unchanged. ``pause`` is the
+    time from the planned end of the audio to the next session of the stream. ``seed``
+    determines the jitter of the session. ``drawn`` says that the trace is kept in any
+    case.
     """
 
     stream: int
@@ -55,10 +56,11 @@ class Turn:
 class Stream:
     """The sessions of one stream of a closed load, one after the other.
 
-    ``lengths`` are the lengths of the clips in s, and ``chunk`` that of a frame of
-    audio. The streams begin in the ramp one after the other, each at a random time
-    within a chunk, so that they do not send in step. Each stream sends all clips in a
-    random order before it repeats one.
+    ``lengths`` are the lengths of the clips in s, and ``chunk`` is the length of a
+    frame of audio in s. The streams begin one after the other in the ramp. Each begins
+    later by a random part of a chunk, so that the streams do not all send their frames
+    at the same instants. Each stream sends all clips in a random order before it
+    repeats one.
     """
 
     load: Load
@@ -80,7 +82,7 @@ class Stream:
     def next(self, earliest: float) -> Turn | None:
         """Return the next session, due at ``earliest``.
 
-        Return ``None`` if this is not before the end of the steady part.
+        Return ``None`` if ``earliest`` is not before the end of the steady part.
         """
         if earliest >= self.load.planned:
             return None
@@ -138,7 +140,7 @@ def _unhindered(stream: Stream) -> Iterator[Turn]:
 
 
 def _reached(load: Load, expected: float) -> float:
-    """Return the time by which this number of sessions is expected to have arrived."""
+    """Return the time by which ``expected`` sessions should have arrived on average."""
     in_ramp = load.rate * load.ramp / 2
     if expected < in_ramp:
         return math.sqrt(2 * load.ramp * expected / load.rate)
@@ -146,7 +148,7 @@ def _reached(load: Load, expected: float) -> float:
 
 
 def _turns(load: Load, stream: int, lengths: Sequence[float]) -> Iterator[Turn]:
-    """Yield sessions of a stream endlessly, each due at 0."""
+    """Yield sessions of a stream endlessly; the caller must set ``due``."""
     order = _source(load, stream, "order")
     others = _source(load, stream, "sessions")
     mean = (1 - load.talk) / load.talk
@@ -174,5 +176,5 @@ def _turns(load: Load, stream: int, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def _source(load: Load, stream: int, what: str) -> random.Random:
-    """Return the random numbers of one kind for one stream."""
+    """Return the random generator of a stream that is used for ``what`` only."""
     return random.Random(f"{load.seed} {stream} {what}")

@@ -5,23 +5,23 @@ and reads no clock. Its steps:
 
 1. *Double* the streams, in short levels, from the lowest level until one is over a
    limit. Each level warms the server by its ramp, which is not judged.
-2. *Bisect*. Both steps look at the observed statistics only: they steer the search and
-   need no proof.
-3. *Retest* the two levels between which the search has ended, with other seeds. If the
-   result of one of them changes, the search continues from that level.
+2. *Bisect* between the largest level within all limits and the smallest level over a
+   limit. The first two steps look only at the observed statistics. They steer the
+   search and need no proof.
+3. *Retest* the two levels between which the bisection has ended, with other seeds. If
+   the result of one of them changes, the search continues from that level.
 4. *Confirm* a level with sessions that the search has not seen. A level just below the
    point at which a limit is crossed cannot be proven, since its share of sessions over
-   the limit is too close to the allowed share. So the largest level is taken whose
-   proof can be expected. If it is not proven, a lower one is confirmed.
-5. *Above*: a level is sought that is proven not to hold. While there is time, the
-   interval is narrowed from the side where more can be gained: by confirming a higher
-   level, or by proving that a lower one does not hold.
-6. *Beyond*: a level with 1.5 times as many streams shows what the server does.
+   the limit is too close to the allowed share. So the search takes the largest level
+   whose proof can be expected. If this level is not proven, a lower one is confirmed.
+5. *Above*: find a level that is proven not to hold. While there is time, narrow the
+   interval from the side where more can be gained. Either a higher level is confirmed,
+   or a lower level is proven not to hold.
+6. *Beyond*: run a level with 1.5 times as many streams, to see what the server does.
 
-The interval is that of `bounds`; `pytest_realtime_asr.load.error_budget` says why both
-bounds hold at the same time. The interval assumes monotonicity: a server that does not
-hold a number of streams does not hold more of them. `reversals` names the levels that
-contradict this.
+`bounds` returns the interval; `pytest_realtime_asr.load.error_budget` proves its
+confidence. The interval assumes monotonicity: a server that does not hold a number of
+streams does not hold more of them. `reversals` names the levels that contradict this.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ _SURE = 4.0  # for a level that is shorter than it could be
 def following(plan: SearchPlan, trials: Sequence[Trial], spent: float) -> Task | None:
     """Return the next level, or ``None`` if the search is over.
 
-    ``spent`` is the time in s since the start of the search. No level is returned that
-    would end after ``max_time``.
+    ``spent`` is the time in s since the start of the search. A level that would end
+    after the ``max_time`` of the plan is not returned.
     """
     state = _State(plan, tuple(trials), plan.max_time - spent)
     steps: tuple[Callable[[], Task | None], ...] = (
@@ -141,7 +141,7 @@ class _State:
         return Task(Step.BISECT, found.low + gap // 2, hold, ANY_RISK)
 
     def _retesting(self, found: Bracket) -> Task | None:
-        """Return the next end of the bracket to test again."""
+        """Return the retest of an end of the bracket; ``None`` if both are retested."""
         tested = {each.streams for each in of(self.trials, Step.RETEST)}
         for streams in (found.low, found.high):
             if streams is not None and streams not in tested:
@@ -151,7 +151,7 @@ class _State:
     # Steps 4 and 5
 
     def proving(self) -> Task | None:
-        """Return the next level to be proven to hold, or not to hold."""
+        """Return the next level to be proven to hold, or to be proven not to hold."""
         if self.ended or len(self.proofs) >= _MOST_PROOFS:
             return None
         if confirmed(self.trials):
@@ -164,9 +164,9 @@ class _State:
         return self._above(self.plan.low, self.plan.confirm)
 
     def _confirming(self, low: int) -> Task | None:
-        """Return the next level to confirm, while none is confirmed.
+        """Return the next level to confirm, as long as no level is confirmed.
 
-        ``low`` is the level that was observed to hold.
+        ``low`` is the largest level that was observed to hold.
         """
         plan, proven = self.plan, bounds(self.trials)
         high = proven.high

@@ -18,13 +18,14 @@ _LEAST_CLIPS = 2  # the hold of a level, in longest clips
 class SearchPlan:
     """The bounds of a search; all times are in seconds.
 
-    The number of streams is sought from ``low`` to ``high``. ``hold`` is the length of
-    the steady part of a level of the search, ``confirm`` that of a confirmation. A
-    level also takes ``ramp`` and ``drain``, and a pause of ``pause`` follows it.
-    ``clip`` is the mean and ``longest`` the largest length of a clip, ``talk`` the
-    share of the time in which a stream speaks. ``q`` is the largest quantile that is
-    limited; ``None`` if none is. ``beyond`` says whether a level beyond the capacity
-    may be run; the server may need ``recovery`` after it.
+    The capacity is sought from ``low`` to ``high`` streams, in at most ``max_time``.
+    ``hold`` is the length of the steady part of a level, and ``confirm`` the length of
+    the steady part of a confirmation. A level also takes ``ramp`` and ``drain``, and a
+    pause of ``pause`` follows it. ``clip`` is the mean length of the clips, and
+    ``longest`` the largest. ``talk`` is the share of the time in which a stream speaks.
+    ``q`` is the largest quantile that a budget limits; ``None`` if no budget limits
+    one. ``beyond`` says whether a level beyond the capacity may be run; the server may
+    need the time ``recovery`` after it.
     """
 
     low: int
@@ -43,7 +44,7 @@ class SearchPlan:
     recovery: float = 0.0
 
     def check(self) -> None:
-        """Raise ValueError, which says what to write, if no search is possible."""
+        """Raise ValueError if no search is possible; its message says what to write."""
         if not 1 <= self.low <= self.high:
             raise ValueError(
                 f"between=({self.low}, {self.high}) is no range of streams: give the "
@@ -71,7 +72,7 @@ class SearchPlan:
 
     @property
     def scout(self) -> float:
-        """The hold of a level that is far from the capacity."""
+        """The length of the steady part of a level that is far from the capacity."""
         return min(self.hold, max(_LEAST_CLIPS * self.longest, self.hold * _SCOUT))
 
     @property
@@ -86,11 +87,14 @@ class SearchPlan:
 
     @property
     def last(self) -> float:
-        """How long the level beyond the capacity takes; 0 if it may not be run."""
+        """The time that the level beyond the capacity takes; 0 if it may not be run."""
         return self.seconds(self.hold) + self.recovery if self.beyond else 0.0
 
     def seconds(self, hold: float) -> float:
-        """Return how long a level takes, with its pause."""
+        """Return how long a level with a steady part of ``hold`` takes.
+
+        The time includes the pause after the level.
+        """
         return self.ramp + hold + self.drain + self.pause
 
     def sessions(self, streams: int, hold: float) -> float:
@@ -100,7 +104,8 @@ class SearchPlan:
     def needed(self, streams: int, confidence: float) -> float:
         """Return the shortest steady part, in s, that can prove that a level holds.
 
-        It is enough only if the sessions are independent and none is over the limit.
+        This time is enough only if the sessions are independent and none is over the
+        limit.
         """
         sessions = samples_needed(self.quantile, confidence)
         return self.clip + sessions * self.clip / self.talk / streams

@@ -1,8 +1,8 @@
 """The server's own metrics during a level of load, in the text format of Prometheus.
 
-A `Sampler` reads them once a second, in a thread of the main process. The sessions of
-the load run in other processes, so that a reading does not delay them. A failed request
-never ends a level: the result says what could not be read.
+A `Sampler` reads the metrics once a second, in a thread of the main process. The
+sessions of the load run in other processes, so that a reading does not delay them. A
+failed request never ends a level; instead, the result says what could not be read.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _SHOWN = 200  # characters of a message that quotes the server
 class Gauge(enum.StrEnum):
     """A metric of a server.
 
-    `RUNNING` and `WAITING` are numbers of requests, `KV_CACHE` is the used share of the
-    KV cache, `SESSIONS` the number of open sessions, `ALL_SESSIONS` that of all
-    sessions so far, and `MEMORY` the resident memory in bytes.
+    `RUNNING` and `WAITING` are numbers of requests. `KV_CACHE` is the used share of the
+    KV cache. `SESSIONS` is the number of open sessions, and `ALL_SESSIONS` the number
+    of all sessions so far. `MEMORY` is the resident memory in bytes.
     """
 
     RUNNING = "running"
@@ -72,7 +72,7 @@ class Unreadable(Exception):
 class Source:
     """Where a server shows its metrics, and the name that it gives to each.
 
-    The HTTP URL of the target of ``access`` is the URL of the metrics.
+    The URL of the metrics is the HTTP URL of the target of ``access``.
     """
 
     access: Access
@@ -108,9 +108,10 @@ def source(
     """Return where the metrics of a server are.
 
     ``server`` is the access to its sessions. ``url`` is the URL of the metrics; if it
-    is ``None``, they are at ``/metrics`` of the server. ``names`` replace names of the
-    dialect. The headers of ``server``, which contain the API key, are sent only if the
-    metrics have the same scheme, host and port as ``server``.
+    is ``None``, they are at ``/metrics`` of the server. ``names`` are used instead of
+    the names that are known for the dialect. The headers of ``server``, which contain
+    the API key, are sent only if the metrics have the same scheme, host and port as
+    ``server``.
     """
     where = f"{server.target.http}/metrics" if url is None else url
     target = Target(websocket=where, http=where)
@@ -129,8 +130,7 @@ def source(
 def read(source: Source) -> dict[Gauge, float]:
     """Read the metrics that a server shows now.
 
-    The result has one metric at least. Raises `Unreadable`, after `READING` s at the
-    latest.
+    Raises `Unreadable` if no metric could be read, after at most `READING` s.
     """
     access = source.access
     url, most = access.target.http, access.max_message
@@ -166,8 +166,8 @@ def parse(page: bytes, names: Mapping[Gauge, str]) -> dict[Gauge, float]:
     Only the lines of these ``names`` are parsed, since a page may have thousands of
     lines. Samples that differ only in their labels are added up; if the metric is a
     share, the largest sample is used. Samples that are not finite are ignored. Raises
-    ValueError if a line cannot be parsed or is too long, and if the library is not
-    installed.
+    ValueError if a line cannot be parsed, if the lines are too long, or if the library
+    is not installed.
     """
     wanted = {name.encode() for name in names.values()}
     lines = [
@@ -215,8 +215,8 @@ def _samples(text: str) -> list[tuple[str, float]]:
 class Sampler:
     """Reads the metrics of a server once per ``interval`` seconds, in a thread.
 
-    Start it before the first session of a level, and stop it after the last: the first
-    and the last reading then show which sessions the server has not freed.
+    Start it before the first session of a level, and stop it after the last session.
+    Then the first and the last reading show how many sessions the server has not freed.
     """
 
     def __init__(self, source: Source, *, interval: float = INTERVAL) -> None:
@@ -231,20 +231,21 @@ class Sampler:
         )
 
     def start(self) -> None:
-        """Start; return after the first reading, or after `READING` s without it."""
+        """Start the thread; wait for its first reading, but at most `READING` s."""
         self._thread.start()
         self._began.wait(READING)
 
     def cancel(self) -> None:
-        """Stop without a result; a reading that has begun is not waited for."""
+        """Stop without a result, and without waiting for a reading that has begun."""
         self._over.set()
 
     def stop(self, start: float) -> Sampled:
         """Stop; return the metrics, each value with its time since ``start``.
 
-        ``start`` is when the level started, in s by `time.monotonic`; the metrics that
-        were read before have negative times. The last reading waits, for up to
-        `SETTLING` s, until at most as many sessions are open as at the first reading.
+        ``start`` is when the level started, in s by `time.monotonic`. A value that was
+        read before ``start`` has a negative time. At the end, the metrics are read
+        again for up to `SETTLING` s, until no more sessions are open than at the first
+        reading.
         """
         self._over.set()
         self._thread.join()

@@ -32,8 +32,8 @@ _BARE = Redactor()
 class Sent:
     """A session that has ended and is not yet judged.
 
-    The times are those of `Row`. ``trace`` may contain secrets, and its redactor is
-    left out, since the process that judges has one.
+    The times are those of `Row`. ``trace`` may contain secrets. Its redactor is left
+    out, since the process that judges has one.
     """
 
     turn: Turn
@@ -59,7 +59,7 @@ async def run(
     """Run the session that ``turn`` plans; the session sends ``clip``.
 
     If the task is cancelled while ``stopped()`` is true, the session is cut off and
-    counts as cancelled. ``pings`` is as in `Live`.
+    counts as cancelled. ``pings`` has the same meaning as in `Live`.
     """
     live = Live(loop, plan, pings=pings)
     began = clock.now

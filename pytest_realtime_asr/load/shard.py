@@ -1,8 +1,8 @@
 """Runs the streams of a shard on one event loop.
 
-The loop only opens sessions, sends and reads; another process judges the sessions. To
-vary a clip of usual length takes less than a millisecond, which is less than a switch
-to a thread would cost.
+The loop only opens sessions, sends and reads; another process judges the sessions. A
+clip of usual length is also varied on the loop, since this takes less than a
+millisecond, which is less than the switch to another thread.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _LONG = 30.0  # s of audio from which a clip is varied on another thread
 class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
-    ``send`` is called like `JudgeProcess.send`, and awaited: with the shard, then with
+    ``send`` is used like `JudgeProcess.send`. It is awaited with the shard, then with
     each of its sessions, and last with the end or the loss of the shard. It should not
-    wait for the judging.
+    wait until a session is judged.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ShardRun:
         await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:
-            why = f"it was ready {ready:.1f} s after the start of the level"
+            why = f"it was ready only {ready:.1f} s after the start of the level"
             await self._send(ShardLost(self._shard.worker, why, self._shard.streams))
             return
         self._loop.watch()

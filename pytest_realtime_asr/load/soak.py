@@ -1,7 +1,7 @@
 """A soak: a long load of a few streams, judged by what grows with time.
 
-The streams are those of a closed load. Beside them run one long session, sessions that
-open and close without audio, and one idle session that stays open. Before and after the
+The load is a closed load. Beside it run one long session, sessions that open and close
+without audio, and one idle session that stays open. Before and after the
 load the server has nothing to do; the idle session is open for a part of this time, so
 that the memory that it holds can be measured separately.
 """
@@ -39,9 +39,9 @@ Period = tuple[float, float]
 class LongSession:
     """The long session of a soak.
 
-    ``seconds`` is the audio that was sent, ``lost`` why it has no final. ``drift`` is
-    the growth of the lag per second of audio (the metric ``lag_drift``), ``None`` if it
-    could not be measured.
+    ``seconds`` is the length in s of the audio that was sent. ``lost`` says how the
+    session was lost, and ``reason`` why. ``drift`` is the growth of the lag per second
+    of audio (the metric ``lag_drift``); ``None`` if it could not be measured.
     """
 
     label: str
@@ -54,9 +54,9 @@ class LongSession:
     def verdict(self) -> Verdict:
         """The verdict of the session.
 
-        ``FAIL`` if it was lost, or if its lag grew by more than `MOST_DRIFT` of its
-        audio and more than 1 s. If the server refused it, or the client cut it off,
-        nothing is judged, and the verdict is ``PASS``.
+        ``FAIL`` if the session was lost, or if its lag grew by more than 1 s and by
+        more than `MOST_DRIFT` s per second of audio. If the server refused the session,
+        or the client cut it off, nothing is judged, and the verdict is ``PASS``.
         """
         if self.lost in (Loss.REFUSED, Loss.CANCELLED):
             return Verdict.PASS
@@ -100,9 +100,10 @@ class Beside:
 class Soak:
     """The result of a soak.
 
-    ``growths`` are the trends that could be measured; ``unmeasured`` says why others
-    could not be. ``left_open`` says how many more sessions the server held open after
-    the soak than before; ``None`` if the server does not show its open sessions.
+    ``growths`` are the trends that could be measured. ``unmeasured`` says, for each
+    other quantity, why it could not be measured. ``left_open`` says how many more
+    sessions the server held open after the soak than before; ``None`` if the server
+    does not show its open sessions.
     """
 
     level: Level = field(repr=False)
@@ -161,10 +162,10 @@ def judge(level: Level, beside: Beside, sampled: Sampled) -> Soak:
 def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
     """Return whether the latency of the finals grew; lost sessions are left out.
 
-    Clips differ in their latency, so each value is taken as its difference from the
-    median of its clip. A ``FAIL`` becomes ``INVALID`` if there is no such growth after
-    the client's own delay is subtracted and the sessions of an overloaded client are
-    left out.
+    Clips differ in their latency, so each value counts as its difference from the
+    median of its clip. A ``FAIL`` is computed again without the client's own delay, and
+    without the sessions of an overloaded client. If the second result is not ``FAIL``,
+    the verdict is ``INVALID``.
     """
     known = [
         (row, value)
@@ -189,9 +190,10 @@ def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
 def unknown_sessions(
     sampled: Sequence[Point], rows: Sequence[Row], beside: Beside
 ) -> tuple[Point, ...]:
-    """Return, for each time, how many more sessions the server held than the client.
+    """Return how many more sessions the server has open than the client, by time.
 
-    The client's sessions are subtracted from those that the server shows.
+    At each time of ``sampled``, the number of the client's open sessions is subtracted
+    from the number that the server shows.
     """
     ours = [(row.began, row.ended) for row in rows]
     ours += [(each.opened, each.closed) for each in (*beside.short, *beside.idle)]
@@ -209,7 +211,7 @@ def unknown_sessions(
 
 
 def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
-    """Return the values by the planned end of their audio, adjusted for their clips.
+    """Return a point for each value: the planned end of its audio, and the value.
 
     Each value is shifted by the difference between the median of all values and the
     median of its clip, so that differences between clips have no influence.

@@ -52,9 +52,9 @@ class SoakPlan:
     """The times of a soak in s.
 
     ``quiet`` is the length of each of the four periods in which nothing is sent.
-    ``short`` is the time between two short sessions, and ``interval`` that between two
-    readings of the server's metrics. ``long`` is the length of the audio of the long
-    session.
+    ``short`` is the time between two short sessions, and ``interval`` the time between
+    two readings of the server's metrics. ``long`` is the length of the audio of the
+    long session.
     """
 
     load: Load
@@ -71,19 +71,20 @@ class Sessions(Protocol):
         """Return a session that sends no audio and is not open yet."""
 
     def speaking(self, utterance: Utterance) -> AbstractAsyncContextManager[Live]:
-        """Make a session for an utterance; close and record it at the end.
+        """Make the session of an utterance; the session is not open yet.
 
-        The context manager does not raise `Lost`.
+        The context manager closes and records the session at the end. If the session is
+        lost, the context manager catches `Lost`.
         """
 
 
 def plan(
     duration: float, *, streams: int, talk: float, seed: int, sampled: bool
 ) -> SoakPlan:
-    """Return the times of a soak that lasts ``duration`` s, apart from its drain.
+    """Return the times of a soak that lasts ``duration`` s and then has its drain.
 
-    ``sampled`` says that the server's metrics are read; otherwise, no quiet time is
-    needed.
+    ``sampled`` says whether the server's metrics are read. If they are not read, no
+    quiet time is needed.
     """
     quiet = min(_QUIET, _QUIET_SHARE * duration) if sampled else 0.0
     rest = duration - 4 * quiet
@@ -98,7 +99,10 @@ def plan(
 
 
 def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
-    """Return the clips of the load: those of the corpus, and one made of several."""
+    """Return the clips of the load: the corpus, and a clip that joins several clips.
+
+    The joined clip is left out if it would not be longer than every clip of the corpus.
+    """
     longest = max(each.duration for each in corpus)
     most = min(_JOINED, _JOINED_SHARE * plan.load.hold)
     if most <= longest:
@@ -107,9 +111,10 @@ def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
 
 
 def speech(corpus: Sequence[Utterance], seconds: float, name: str) -> Utterance:
-    """Return an utterance of at most ``seconds`` s, unless its only clip is longer.
+    """Return an utterance that joins clips of the corpus, with silence between them.
 
-    It consists of the clips of the corpus, in turn, with silence between them.
+    The clips are taken in turn, as long as the utterance lasts at most ``seconds`` s.
+    It has at least one clip, even if this clip is longer.
     """
     parts: list[Utterance] = []
     left = seconds
@@ -124,9 +129,9 @@ def speech(corpus: Sequence[Utterance], seconds: float, name: str) -> Utterance:
 class SoakRun:
     """One soak; ``put_load`` runs its level and blocks.
 
-    ``long`` is the utterance of the long session. The ``sampler`` has not been started;
-    it is ``None`` if the server's metrics cannot be read, for the reason ``unread``.
-    ``report`` shows a line to the user.
+    ``long`` is the utterance of the long session. ``sampler`` reads the server's
+    metrics, and must not be started yet. If the metrics cannot be read, ``sampler`` is
+    ``None``, and ``unread`` is the reason. ``report`` shows a line to the user.
     """
 
     def __init__(
@@ -182,7 +187,7 @@ class SoakRun:
         )
 
     def _load(self, alone: list[Period], empty: list[Period]) -> Level:
-        """Run the level, what is beside it and the quiet times, and return the level.
+        """Run the quiet times, the level and the sessions beside it; return the level.
 
         The quiet times with the idle session are added to ``alone``, the others to
         ``empty``.
@@ -205,9 +210,9 @@ class SoakRun:
         return level
 
     def interrupt(self) -> None:
-        """End the soak, except its level of load, which has an interrupt of its own.
+        """End everything of the soak except its load; `run` raises CancelledError.
 
-        `run` then raises CancelledError in its thread.
+        The runner of the load has a method of its own to interrupt it.
         """
         self._interrupted.set()
         self._loop.submit(_ended(*self._tasks))
@@ -237,7 +242,8 @@ class SoakRun:
 class _Running:
     """The sessions beside the load; their coroutines end when they are cancelled.
 
-    All times are those of `time.monotonic`.
+    All times are in s by `time.monotonic`. ``every`` is the time in s between two short
+    sessions.
     """
 
     sessions: Sessions
@@ -254,7 +260,7 @@ class _Running:
             await asyncio.sleep(_AGAIN)
 
     async def short(self) -> None:
-        """Open a session and close it at once, each time after ``every`` s."""
+        """Every ``every`` s, open a session and close it at once."""
         due = time.monotonic()
         while True:
             due += self.every
@@ -262,7 +268,10 @@ class _Running:
             await self._silent(self.shorts, 0.0)
 
     async def _silent(self, found: list[SilentSession], seconds: float) -> None:
-        """Open a session for a time, or until the server closes it."""
+        """Keep a session open for ``seconds`` s, or until the server closes it.
+
+        Add the session to ``found`` when it has ended.
+        """
         live = self.sessions.silent()
         opened, lost = time.monotonic(), ""
         try:

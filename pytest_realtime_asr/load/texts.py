@@ -12,15 +12,16 @@ not foreign either. Cross-talk needs enough foreign words:
 
 - a run of `RUN` foreign words or more, which the other clip has in the same order; or
 - a text that has at least `BETTER` words more in common with the other clip than with
-  its own, and at least half of the other clip.
+  its own clip; the words in common with the other clip must also be at least half of
+  the text and half of the other clip.
 
-By chance, a wrong word is a given word of another clip with a probability of a few
-percent at most. So four of them in a row, or a text with three words more in common
-with another clip than with its own, practically never occur by chance. In a simulation
-over the bundled corpus with word error rates of 5, 10 and 20 %, each wrong word was a
-word of another clip: of 10,000 sessions, none was reported. Where words are not
-separated by spaces, characters are compared, and twice as many are needed. Sessions
-that send the same clip cannot be told apart.
+The probability that a wrong word is by chance a particular word of another clip is a
+few percent at most. So four such words in a row, or a text with three words more in
+common with another clip than with its own, practically never occur by chance. In a
+simulation over the bundled corpus with word error rates of 5, 10 and 20 %, every wrong
+word was taken from another clip. Even so, none of 10,000 sessions was reported. Where
+words are not separated by spaces, characters are compared, and twice as many are
+needed. Sessions that send the same clip cannot be told apart.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ Clips = Mapping[str, Utterance]
 
 @dataclass(frozen=True, slots=True)
 class CrossTalk:
-    """A session whose text contains ``words`` words of the clip of another session.
+    """A session whose text contains words of a clip that another session sent.
 
-    ``row`` is the session, and ``other`` the session that sent the other clip. In a
-    writing system without spaces between words, characters are counted.
+    ``row`` is the session with the text, and ``other`` the session that sent the clip.
+    ``words`` is the number of these words; in a writing system without spaces between
+    words, it is the number of characters.
     """
 
     row: Row
@@ -82,7 +84,7 @@ class Solo:
 
 
 def name(row: Row) -> str:
-    """Return the id of a session; the clip and the time if the server gave none."""
+    """Return the id of a session; its clip and start time if the server gave no id."""
     known = shortened(printable(row.measured.session), _LONGEST_NAME)
     return known or f"{row.clip}@{row.opened.started:%H:%M:%S.%f}"
 
@@ -125,8 +127,8 @@ def _errors(reference: str, text: str | None, language: str) -> Errors:
 def lost_words(row: Row, alone: Solo, clips: Clips) -> int:
     """Return how many fewer words a text has than its clip's texts without load.
 
-    It is compared with the shortest of these texts. The number is 0 if the noise of the
-    server explains it, or if there is no text without load.
+    The text is compared with the shortest of these texts. The number is 0 if the noise
+    of the server explains it, or if there is no text without load.
     """
     known = alone.texts.get(row.clip, ())
     if row.lost or not known:
@@ -142,8 +144,8 @@ def lost_words(row: Row, alone: Solo, clips: Clips) -> int:
 def cross_talk(rows: Sequence[Row], alone: Solo, clips: Clips) -> tuple[CrossTalk, ...]:
     """Return the sessions that contain the words of another session's clip.
 
-    The other session was open at the same time. If there are several, it is one whose
-    clip has the most foreign words in common with the text.
+    The other session was open at the same time. If there are several such sessions, the
+    result names one whose clip has the most foreign words in common with the text.
     """
     by_clip: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -199,10 +201,10 @@ def _is_own(text: str, own: tuple[str, ...], language: str) -> bool:
 
 
 def _foreign(text: str, own: tuple[str, ...], clip: Utterance) -> int:
-    """Return how many words of a text are those of another clip.
+    """Return how many words of a text are foreign and come from ``clip``.
 
-    ``own`` are the texts of the session's own clip. The number is 0 if the words are
-    too few to be those of another session.
+    ``own`` are the texts of the session's own clip, and ``clip`` is another clip. The
+    number is 0 if there are too few such words for cross-talk.
     """
     heard = _split(text, clip.language).words
     other = _split(clip.text, clip.language)
@@ -224,7 +226,10 @@ def _foreign(text: str, own: tuple[str, ...], clip: Utterance) -> int:
 
 @lru_cache(maxsize=1024)
 def _belonging(text: str, own: tuple[str, ...], language: str) -> frozenset[int]:
-    """Return the places of the words of a text that belong to its own clip."""
+    """Return the positions of the words of a text that belong to the session's clip.
+
+    ``own`` are the reference and the texts without load of this clip.
+    """
     heard = _split(text, language).words
     found: set[int] = set()
     for each in own:
@@ -238,7 +243,11 @@ def _belonging(text: str, own: tuple[str, ...], language: str) -> frozenset[int]
 
 
 def _common(said: Sequence[str], heard: Sequence[str]) -> dict[int, int]:
-    """Return the equal words of two texts: the place in ``heard`` and in ``said``."""
+    """Align two texts and return their equal words.
+
+    The result maps the position of each equal word in ``heard`` to its position in
+    ``said``.
+    """
     found: dict[int, int] = {}
     there = here = 0
     for pair in align(said, heard):
@@ -250,9 +259,10 @@ def _common(said: Sequence[str], heard: Sequence[str]) -> dict[int, int]:
 
 
 def _longest_run(places: Mapping[int, int]) -> int:
-    """Return the length of the longest run of words that follow each other in both.
+    """Return the length of the longest run of words that is the same in two texts.
 
-    ``places`` maps the place of each word in one text to its place in another text.
+    ``places`` maps the position of each equal word in one text to its position in the
+    other text.
     """
     longest = length = 0
     before: tuple[int, int] | None = None

@@ -14,7 +14,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 
 class Step(enum.StrEnum):
-    """Why a level is run."""
+    """Why a level is run: the step of the search, which `load.search` explains."""
 
     DOUBLE = "double"
     BISECT = "bisect"
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A level that has ended: its task, and the decision at its error probabilities."""
+    """A level that has ended: its task, and the decision on the level."""
 
     task: Task
     decision: Decision
@@ -75,10 +75,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """Where the observed statistics cross a limit.
+    """The numbers of streams between which the observed statistics cross a limit.
 
     ``high`` is the smallest level that was over a limit. ``low`` is the largest level
-    below ``high`` that was within all limits. Each is ``None`` if there is none.
+    below ``high`` that was within all limits. Each is ``None`` if there is no such
+    level.
     """
 
     low: int | None
@@ -86,15 +87,15 @@ class Bracket:
 
 
 def of(trials: Sequence[Trial], *steps: Step) -> tuple[Trial, ...]:
-    """Return the levels of some steps, in the order in which they were run."""
+    """Return the levels of the given steps, in the order in which they were run."""
     return tuple(each for each in trials if each.task.step in steps)
 
 
 def bounds(trials: Sequence[Trial]) -> Bounds:
     """Return the bounds of the capacity that the levels prove.
 
-    A level that holds is no bound if a smaller level is proven not to hold: a number of
-    streams counts as held only if all smaller numbers are held too.
+    A level that is proven to hold is ignored if a smaller level is proven not to hold,
+    since a number of streams counts as held only if all smaller numbers are held too.
     """
     missed = [each.streams for each in trials if each.proof is Proof.MISSES]
     high = min(missed, default=None)
@@ -107,7 +108,10 @@ def bounds(trials: Sequence[Trial]) -> Bounds:
 
 
 def confirmed(trials: Sequence[Trial]) -> int:
-    """Return the largest level that a level of `PROVING` proves to hold, or 0."""
+    """Return the largest number of streams that a step of `PROVING` proves to hold.
+
+    Return 0 if there is none.
+    """
     high = bounds(trials).high
     held = [
         each.streams
@@ -118,7 +122,7 @@ def confirmed(trials: Sequence[Trial]) -> int:
 
 
 def bracket(trials: Sequence[Trial]) -> Bracket:
-    """Return where the levels of the search cross a limit.
+    """Return the two numbers of streams between which the levels cross a limit.
 
     Levels with the same number of streams are pooled.
     """
@@ -135,8 +139,8 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
 def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of levels that contradict monotonicity.
 
-    The first level of a pair is the smaller one: it does not hold, at a confidence of
-    95 %. The second was within all limits.
+    The first level of a pair has fewer streams, and is proven not to hold at a
+    confidence of 95 %. The second level was within all limits.
     """
     failed = {each.streams for each in trials if each.decision.verdict is Verdict.FAIL}
     held = {each.streams for each in trials if each.decision.within} - failed
@@ -144,14 +148,14 @@ def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
 
 
 def rising(trials: Sequence[Trial]) -> tuple[Point, ...]:
-    """Return the isotonic curve of the share over the binding limit, by streams."""
+    """Return the isotonic curve of the shares of sessions over the binding limit."""
     return isotonic(points(trials))
 
 
 def points(trials: Sequence[Trial]) -> Iterator[Point]:
     """Yield, for each level, the share of sessions over the binding limit.
 
-    The weight of a point is its number of sessions, divided by their design effect.
+    The weight of a point is its number of sessions, divided by the design effect.
     Levels whose result is due to the client itself are left out.
     """
     for each in trials:
@@ -167,10 +171,11 @@ def points(trials: Sequence[Trial]) -> Iterator[Point]:
 
 
 def _excesses(trials: Sequence[Trial]) -> dict[int, float]:
-    """Return the mean excess of each level of the search, by its streams.
+    """Return the mean excess of the binding limit, by the number of streams.
 
-    A level counts as over its limits if it was aborted, if it has no session, or if its
-    result is due to the client itself: the search cannot go beyond it.
+    Only levels that steer the search count. A level counts as over its limits if it was
+    aborted, if it has no session, or if its result is due to the client itself, since
+    the search cannot go beyond such a level.
     """
     found: dict[int, list[tuple[float, int]]] = {}
     for each in of(trials, *SEARCHING):

@@ -1,9 +1,9 @@
 """Variation: makes repeated clips differ, so that no server answers from a cache.
 
 A clip gets digital silence before it and inaudible noise of at most one step of PCM16.
-The variation is a perturbation whose name is in the trace. It works on integers and
-draws its noise from a hash function, so the same seed gives the same bytes on every
-machine and with every version of the libraries.
+The variation is a perturbation; the trace contains its name. The variation computes
+with integers and takes its noise from a hash function. So the same seed gives the same
+bytes on every machine and with every version of the libraries.
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ class LoneSessions:
 class Witnesses:
     """The witness streams of one level.
 
-    They send the shortest of the ``clips``, so that there are many sessions.
+    They send only the `CLIPS` shortest of the ``clips``, so that there are many
+    sessions.
     """
 
     sessions: LoneSessions
@@ -77,7 +78,7 @@ class Witnesses:
         self.clips = by_length[:CLIPS]
 
     async def before(self) -> tuple[Row, ...]:
-        """Run each witness once through its clips; their times are below 0."""
+        """Let each witness send its clips once; the times of the rows are negative."""
         clock = Clock(time.monotonic())
         enough = len(self.clips)
         rows = await self._streams(
@@ -89,7 +90,7 @@ class Witnesses:
     async def through(self, clock: Clock) -> tuple[Row, ...]:
         """Run the witnesses until the steady part ends.
 
-        Return their sessions that belong to the steady part.
+        Return only the sessions that belong to the steady part.
         """
         rows = await self._streams(clock, lambda _: clock.now >= self.load.planned)
         return tuple(row for row in rows if row.phase is Phase.STEADY)
@@ -97,8 +98,9 @@ class Witnesses:
     async def after(self, clock: Clock, before: Sequence[Row]) -> tuple[Row, ...]:
         """Run the witnesses until the server has recovered, for at most `RECOVERY` s.
 
-        The server has recovered when the witnesses are about as fast as in ``before``.
-        Each witness runs at least once through its clips.
+        The server has recovered when the latencies of the witnesses are about the same
+        as in ``before``, the rows from before the level.
+        Each witness sends its clips at least once.
         """
         least, limits = len(self.clips), _limits(before)
         deadline = clock.now + RECOVERY
@@ -118,9 +120,9 @@ class Witnesses:
         *,
         phase: Phase | None = None,
     ) -> tuple[Row, ...]:
-        """Run all witnesses; each ends when ``over`` is true of its rows.
+        """Run all witnesses; each ends when ``over`` returns true for its rows.
 
-        The sessions belong to ``phase``, by default to that of their planned times.
+        The sessions belong to ``phase``; if it is ``None``, their planned times decide.
         """
 
         async def stream(number: int) -> list[Row]:

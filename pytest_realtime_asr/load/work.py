@@ -7,11 +7,12 @@ levels can be compared only if the server did equal work at both.
 Only clips that were sent at both levels count, each with the same weight, so that the
 mix of clips has no influence. An amount differs if it is more than `TOLERANCE` smaller
 at one of the levels, and if the difference is larger than its own scatter over the
-clips. The tolerance lies between two kinds of differences. A server that sends a
-partial when its model has taken a step sends about as many at any load. The lead
-silence of a varied clip is at most a few tenths of a second, in a clip of several
-seconds, so it changes the number by less than a tenth. Servers that merge partials
-under load are reported to send less than half of them.
+clips. The tolerance lies between two kinds of differences. The first kind is harmless.
+A server that sends a partial after each step of its model sends about as many partials
+at any load. The silence before a varied clip is at most a few tenths of a second, and
+the clip lasts several seconds, so the silence changes the number by less than a tenth.
+The second kind must be found: servers that merge partials under load are reported to
+send less than half of them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _Kind = Callable[[Row], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """The mean amount of one kind of work at two levels; ``what`` names its unit."""
+    """The mean amount of one kind of work at two levels, in the unit ``what``."""
 
     what: str
     one: float
@@ -44,7 +45,10 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class UnequalWork:
-    """The amounts of work that differ between two levels, with their streams."""
+    """The amounts of work that differ between two levels.
+
+    ``one`` and ``other`` are the numbers of streams of the two levels.
+    """
 
     one: int
     other: int
@@ -63,8 +67,8 @@ class UnequalWork:
 def unequal_work(one: Level, other: Level) -> UnequalWork | None:
     """Return how the work at two levels differs; ``None`` if it is equal.
 
-    Work is equal as long as no difference is shown: with fewer than `LEAST_CLIPS` clips
-    that were sent at both levels, there is no result.
+    Work counts as equal as long as no difference is shown. So the result is also
+    ``None`` if fewer than `LEAST_CLIPS` clips were sent at both levels.
     """
     kinds = (
         ("partials per second of audio", _partials),
@@ -83,7 +87,10 @@ def unequal_work(one: Level, other: Level) -> UnequalWork | None:
 
 
 def _differs(pairs: Sequence[tuple[float, float]]) -> bool:
-    """Return whether paired amounts differ by more than tolerance and scatter."""
+    """Return whether two levels differ by more than the tolerance and the scatter.
+
+    Each pair has the amounts of one clip at both levels.
+    """
     before, after = (fmean(each) for each in zip(*pairs, strict=True))
     if abs(after - before) <= TOLERANCE * max(before, after):
         return False

@@ -1,7 +1,7 @@
 """A worker process: runs shards that its parent sends to it.
 
 ``python -m pytest_realtime_asr.load.worker`` reads pickled `Shard` objects on standard
-input. ``None`` on standard input stops the shard that is running, and then the process.
+input. ``None`` on standard input ends the shard that is running and then the process.
 The process also ends when its standard input closes, so it ends whenever its parent
 ends. The process that judges its sessions writes to the standard output of the worker.
 """
@@ -34,12 +34,12 @@ class Worker:
         self._done: Future[None] | None = None
 
     def start(self, shard: Shard) -> None:
-        """Start a shard; it begins at its time."""
+        """Start a shard; the level begins at ``shard.start``."""
         raise_descriptors(descriptors(len(shard.streams)))
         self._done = self._loop.submit(self._run(shard))
 
     def stop(self) -> None:
-        """Cut off the shard that is running, let the judge end, and end the loop.
+        """Cut off the shard that is running, close the judge, and end the loop.
 
         Raises what the shard has raised.
         """

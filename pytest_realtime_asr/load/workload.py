@@ -37,6 +37,7 @@ class Phase(enum.StrEnum):
 class Load:
     """A level of load; all times are in seconds.
 
+    ``ramp`` is the length of the ramp, and ``hold`` the length of the steady part.
     ``streams`` is the number of streams. For an open load, it is the largest number of
     sessions at a time; a session that is due when this many are open is not begun.
     ``talk`` is the share of the time in which a stream of a closed load speaks; between

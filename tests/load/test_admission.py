@@ -77,7 +77,7 @@ def test_a_limit_of_three_sessions() -> None:
         "the server refused 5 of 8 sessions (HTTP 429) while 3 or more were open, and "
         "never held more than 3"
     )
-    assert "an address or of a key" in finding.advice
+    assert "one address or API key" in finding.advice
 
 
 def test_a_server_that_accepts_all() -> None:
