@@ -59,7 +59,7 @@ async def search(
 
     If a failure needs an illegal move, the search goes on with the sessions that do not
     have this move. After any other failure, the search ends. ``speech`` is at the
-    dialect's sample rate. No single wait takes longer than ``limit`` s. At most
+    dialect's sample rate. No single wait takes longer than ``limit`` seconds. At most
     ``shorter`` shorter scripts are tried for each failure. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)

@@ -319,7 +319,7 @@ class VariedServer(ServerWrapper):
                 f"{self._name}_{zlib.crc32(before.encode()):08x}{before[-1]}"
             )
 
-    def _novel_event(self) -> str:
+    def _novel_event(self) -> Frame:
         self._sent += 1
         return encoded({"type": self._novelty, "number": self._sent})
 

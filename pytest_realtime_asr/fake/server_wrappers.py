@@ -170,7 +170,7 @@ class EventChanger(ServerWrapper):
 
     def _changed(self, frames: Iterable[Frame]) -> tuple[Frame, ...]:
         return tuple(
-            encoded(content)
+            encoded(content, like=frame)
             for frame in frames
             for content in self.change(event(frame))
         )

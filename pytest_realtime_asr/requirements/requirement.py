@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from pytest_realtime_asr.requirements import flaws
-from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.trace.recording import Flaw, Recording
@@ -131,8 +130,7 @@ class Requirement:
     the requirement. A ``passive`` requirement is also checked on every session of every
     test. A requirement on the ``whole_run`` is checked on all sessions of the suite.
     ``proof`` names faults of the fake server for which the check must fail; the
-    self-test covers only requirements with a proof. ``needs`` has the capabilities
-    without which the requirement makes no sense for a protocol.
+    self-test covers only requirements with a proof.
     """
 
     id: str
@@ -147,7 +145,6 @@ class Requirement:
     since: str | None = None
     until: str | None = None
     proof: Proof | None = None
-    needs: frozenset[Capability] = frozenset()
 
     def applies_to(self, version: str) -> bool:
         """Return whether the requirement applies to this version of the server.

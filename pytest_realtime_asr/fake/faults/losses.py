@@ -43,7 +43,7 @@ class _AudioLoser(UtteranceTracker):
 
 
 class _LosesSpan(_AudioLoser):
-    """Replaces each utterance's audio from ``start`` to ``stop`` s by silence."""
+    """Replaces each utterance's audio from ``start`` to ``stop`` seconds by silence."""
 
     def __init__(
         self, server: Server, state: ServerState, start: float, stop: float
@@ -64,7 +64,7 @@ class _LosesSpan(_AudioLoser):
 
 
 class _LosesLast(_AudioLoser):
-    """Keeps back the last ``seconds`` s of audio, and drops them at the end."""
+    """Keeps back the last ``seconds`` seconds of audio, and drops them at the end."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -82,7 +82,10 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Keeps only whole blocks of ``seconds`` s of each chunk, and drops the rest."""
+    """Cuts each chunk into blocks of equal length, and drops an incomplete last one.
+
+    A block lasts ``seconds`` seconds.
+    """
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -101,14 +104,14 @@ def losing_span(span: tuple[float, float]) -> Wrap:
 
 
 def losing_last(seconds: float) -> Wrap:
-    """Return a wrapper that loses the last ``seconds`` s of each utterance."""
+    """Return a wrapper that loses the last ``seconds`` seconds of each utterance."""
     return lambda server, state: _LosesLast(server, state, seconds)
 
 
 def losing_rest(seconds: float) -> Wrap:
     """Return a wrapper that keeps only whole blocks of each chunk, and drops the rest.
 
-    A block lasts ``seconds`` s.
+    A block lasts ``seconds`` seconds.
     """
     return lambda server, state: _LosesRest(server, state, seconds)
 
