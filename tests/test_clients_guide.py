@@ -32,7 +32,7 @@ def test_its_table_is_what_the_dialects_show() -> None:
     }
     assert names.keys() == profiles
     for name, shown in names.items():
-        found = dialects.operations(dialects.load(name))
+        found = dialects.load(name).traits.operations
         assert shown == (found.version or "none", found.gauge or "none"), name
 
 

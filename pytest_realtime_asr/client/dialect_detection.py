@@ -14,7 +14,7 @@ from pytest_realtime_asr.client.transport import KEY_REFUSED, Access, Unreachabl
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.trace.records import Record, Sender
+from pytest_realtime_asr.trace.records import Record, Sender, content
 
 AUTO = "auto"  # the name given if the dialect is to be detected
 SHOWN = 200  # characters of an unknown first event that a message quotes
@@ -45,7 +45,7 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
     for name in dialects.installed():
         if name not in silent:
             way = access(dialects.load(name))
-            request = (way.target.websocket, *sorted(way.headers.items()))
+            request = (way.target.url, *sorted(way.headers.items()))
             found.setdefault(request, way)
     return list(found.values())
 
@@ -88,7 +88,7 @@ async def find(
                 f"{where}: {probe.sent_nothing(patience)}; {probe.PATIENCE}"
             )
             continue
-        record = _as_record(frame)
+        record = Record(Sender.SERVER, 0, *content(frame))
         names = greetings.greeted(record)
         if len(names) == 1:
             return Discovery(names[0], _reason(names[0], record))
@@ -153,10 +153,3 @@ def likeness(near: Likeness) -> str:
     more = len(near.differences) - DIFFERENCES
     rest = f" and {more} more" if more > 0 else ""
     return f"the nearest is {near.name}, but {listed}{rest}"
-
-
-def _as_record(frame: str | bytes) -> Record:
-    """Return a record of the server with this frame as its content."""
-    if isinstance(frame, bytes):
-        return Record(Sender.SERVER, 0, data=frame)
-    return Record(Sender.SERVER, 0, frame)

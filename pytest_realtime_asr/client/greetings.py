@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from pytest_realtime_asr.dialects import installed, load
+from pytest_realtime_asr.dialects import can, installed, load
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.records import Record
 
@@ -81,11 +82,10 @@ def nearest(record: Record, *, besides: str = "") -> Likeness | None:
 
 
 def silent() -> tuple[str, ...]:
-    """Return the installed dialects whose servers send no first event.
-
-    The session of such a dialect is ready before any frame.
-    """
-    return tuple(each for each in installed() if load(each).reader().ready is not None)
+    """Return the installed dialects whose servers send no first event."""
+    return tuple(
+        each for each in installed() if not can(load(each), Capability.GREETING)
+    )
 
 
 def kind(record: Record) -> str:
@@ -125,10 +125,11 @@ def _likenesses(record: Record, names: list[str]) -> list[Likeness]:
 def _sample(name: str) -> Mapping[str, Any]:
     """Return the first event of a dialect's fake server; empty if there is none."""
     try:
-        (frame, *_) = load(name).server(["model"]).open("sess-1", 0)
+        frames = load(name).server(["model"]).open("sess-1", 0)
+        text = next((each for each in frames if isinstance(each, str)), None)
     except Exception:  # a dialect of another package may have no server
         return {}
-    return _fields(frame)
+    return _fields(text)
 
 
 def _fields(text: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import greetings
 from pytest_realtime_asr.client.transport import MAX_MESSAGE
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
@@ -59,8 +60,9 @@ class Inbox:
 
     @property
     def ready(self) -> bool:
-        """Return whether the server has said that the session may begin."""
-        return self._reader.ready is not None
+        """Return whether the session may begin; always true without a greeting."""
+        greets = dialects.can(self._dialect, Capability.GREETING)
+        return not greets or self._reader.ready is not None
 
     @property
     def session(self) -> str:
@@ -170,7 +172,7 @@ class Inbox:
         if len(read) < len(trace.records):
             return dialects.recording(self._dialect, trace)
         events = chain.from_iterable(events for _, events in read)
-        timeline = dialects.timeline(trace, self._reader, events)
+        timeline = dialects.timeline(self._dialect, trace, self._reader, events)
         messages = tuple(message for message, _ in read)
         flaws = {at: why for at, why in self._flaws.items() if at < len(read)}
         return Recording(trace, messages, timeline, flaws)

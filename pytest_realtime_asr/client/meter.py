@@ -22,7 +22,7 @@ class Meter:
         return self._seconds
 
     def add(self, seconds: float) -> None:
-        """Count ``seconds`` s of audio that were sent."""
+        """Count ``seconds`` seconds of audio that were sent."""
         with self._adding:
             self._seconds += seconds
         if self._parent is not None:

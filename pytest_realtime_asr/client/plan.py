@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.transport import Access
@@ -45,7 +45,8 @@ class Plan:
     between two pings that measure the round trip. ``found`` says how the dialect was
     detected; it is "" if the user named the dialect. ``jitter`` is the largest random
     delay in seconds that the network path adds to a frame of audio, as a mobile network
-    does; ``seed`` determines the delays. ``meter`` counts the audio that is sent.
+    does; ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
+    ``keepalive``, a session sends the keepalive frames of the dialect while it is idle.
     """
 
     dialect: Dialect
@@ -63,11 +64,18 @@ class Plan:
     jitter: float = 0.0
     seed: int = 0
     meter: Meter = field(default_factory=Meter, repr=False, compare=False)
+    keepalive: bool = True
 
     @property
     def caller(self) -> Caller:
         """The client's side of a new session. Raises `OptionsError`."""
         return caller(self.dialect, self.model, self.options)
+
+
+def asking(access: Access, caller: Caller) -> Access:
+    """Return the access with the query and the headers of a session."""
+    target = replace(access.target, query=caller.query)
+    return replace(access, target=target, session_headers=caller.headers)
 
 
 def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:

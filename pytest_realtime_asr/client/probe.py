@@ -441,7 +441,10 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
 
 
 def _reason(error: str | BaseException, within: float) -> str:
-    """Return why an HTTP request of at most ``within`` s failed, and what to do."""
+    """Return why an HTTP request failed, and what to do.
+
+    The request had at most ``within`` seconds.
+    """
     match error:
         case urllib.error.URLError():
             return _reason(error.reason, within)

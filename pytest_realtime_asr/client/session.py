@@ -19,11 +19,12 @@ from itertools import pairwise
 
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.client.inbox import Inbox
+from pytest_realtime_asr.client.keepalives import send_keepalives
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import LOSSES, Loss, Lost
 from pytest_realtime_asr.client.pacer import Blocked, Pacer
 from pytest_realtime_asr.client.pings import ping_regularly
-from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.plan import Plan, asking
 from pytest_realtime_asr.client.reception import Reception
 from pytest_realtime_asr.client.transport import (
     Closed,
@@ -32,6 +33,7 @@ from pytest_realtime_asr.client.transport import (
     connect,
 )
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.dialects import audio_frame
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
@@ -40,6 +42,7 @@ from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
     TAIL,
     Ending,
+    Frame,
     Sender,
     Trace,
     Vantage,
@@ -88,14 +91,14 @@ class Live:
         self._until: int | None = None
         self._finished: Recording | None = None
         self._wire: Wire | None = None
-        self._pinging: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []  # tasks that end with the session
+        self._controls = 0  # frames without audio that were sent
         self._due: int | None = None  # when the last audio was due
         self._path_delay: Callable[[], float] | None = None
         if plan.jitter:
             uniform = random.Random(plan.seed).uniform
             self._path_delay = partial(uniform, 0, plan.jitter)
-        carrier = self._caller.append(b"")
-        self._carrier = carrier if self._caller.binary else carrier.decode()
+        self._carrier = audio_frame(self._caller, b"")
 
     # The steps of a session
 
@@ -111,7 +114,8 @@ class Live:
         self._began = time.monotonic_ns()
         self._headers = dict(self.plan.access.headers)
         try:
-            self._wire = await connect(self.plan.access, timeout=limits.connect)
+            access = asking(self.plan.access, self._caller)
+            self._wire = await connect(access, timeout=limits.connect)
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED
             self._recorder.end(how, code=error.status, reason=str(error))
@@ -124,12 +128,7 @@ class Live:
         self._recorder.open(port=self._wire.port)
         self._loop.watch()
         self._reception.begin(self._wire)
-        if self._pings:
-            self._pinging = asyncio.create_task(
-                ping_regularly(
-                    self._wire, self._recorder, interval=self.plan.ping_interval
-                )
-            )
+        self._start_tasks(self._wire)
         async with self._renewing():
             await self._await(
                 lambda: self._inbox.ready and not self.misfit,
@@ -305,8 +304,8 @@ class Live:
         self._recorder.pinged(sent, self._recorder.now())
         return True
 
-    async def send_fragments(self, frame: str, *, parts: int) -> None:
-        """Send a text message in ``parts`` fragments. Raises `Lost`."""
+    async def send_fragments(self, frame: Frame, *, parts: int) -> None:
+        """Send a message in ``parts`` fragments. Raises `Lost`."""
         await self._send(frame, parts=parts)
 
     def deafen(self) -> None:
@@ -331,8 +330,8 @@ class Live:
         The trace keeps all frames that arrived before. May be called several times.
         """
         if self._wire is not None:
-            if self._pinging is not None:
-                self._pinging.cancel()
+            for task in self._beside:
+                task.cancel()
             await self._wire.close()
             await self._reception.end()
             if self._wire is not None:  # `None` if a concurrent call was faster
@@ -390,6 +389,21 @@ class Live:
     def _inbox(self) -> Inbox:
         """The inbox, which has read all frames that were recorded so far."""
         return self._reception.inbox
+
+    def _start_tasks(self, wire: Wire) -> None:
+        """Start the tasks that send pings and keepalive frames."""
+        if self._pings:
+            interval = self.plan.ping_interval
+            ping = ping_regularly(wire, self._recorder, interval=interval)
+            self._beside.append(asyncio.create_task(ping))
+        keepalive = self.plan.dialect.traits.keepalive
+        if keepalive is not None and self.plan.keepalive:
+            keep = send_keepalives(keepalive, sent=self._activity, send=self._send)
+            self._beside.append(asyncio.create_task(keep))
+
+    def _activity(self) -> object:
+        """Return a value that changes with each frame that the session sends."""
+        return self._controls, self._reception.seconds
 
     @property
     def _key_was_refused(self) -> bool:
@@ -541,6 +555,7 @@ class Live:
                 f"{self._reception.summary}"
             )
             raise self._lost() from None
+        self._controls += 1
         self._recorder.sent(
             Sender.CLIENT, frame, due=woke if due is None else due, woke=woke, raw=raw
         )
@@ -550,10 +565,10 @@ class Live:
     ) -> None:
         wire = self._connected()
         try:
-            if binary and isinstance(frame, bytes):
-                await wire.send_binary(frame)
-            elif parts > 1 and isinstance(frame, str):
+            if parts > 1:
                 await wire.send_fragments(_cut(frame, parts))
+            elif binary and isinstance(frame, bytes):
+                await wire.send_binary(frame)
             else:
                 await wire.send(frame)
         except Closed as error:
@@ -626,7 +641,9 @@ class Live:
         return Lost(how, self.plan.redactor.clean(message))
 
 
-def _cut(frame: str, parts: int) -> list[str]:
-    """Cut a text into ``parts`` parts of about the same length."""
-    cuts = [len(frame) * n // parts for n in range(parts + 1)]
-    return [frame[start:stop] for start, stop in pairwise(cuts)]
+def _cut(frame: Frame, parts: int) -> list[str] | list[bytes]:
+    """Cut a frame into ``parts`` parts of about the same length."""
+    cuts = pairwise(len(frame) * n // parts for n in range(parts + 1))
+    if isinstance(frame, str):
+        return [frame[start:stop] for start, stop in cuts]
+    return [frame[start:stop] for start, stop in cuts]

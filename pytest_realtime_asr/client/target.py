@@ -24,12 +24,29 @@ class Target:
 
     ``websocket`` is the URL at which sessions open. ``http`` is the base URL of the
     HTTP routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not
-    known.
+    known. ``query`` is what the dialect adds to the query of ``websocket``.
     """
 
     websocket: str = field(repr=False)
     http: str
     path: str = field(default="", compare=False)
+    query: str = field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        """The URL of a session: ``websocket`` with the parameters of ``query``.
+
+        A parameter that ``websocket`` has already is not added.
+        """
+        where, _, given = self.websocket.partition("?")
+        named = {name for name, _ in parse_qsl(given, keep_blank_values=True)}
+        added = (
+            each
+            for each in self.query.split("&")
+            if unquote_plus(each.partition("=")[0]) not in named
+        )
+        asked = "&".join(filter(None, [given, *added]))
+        return f"{where}?{asked}" if asked else where
 
     @property
     def shown(self) -> str:
@@ -96,8 +113,8 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
     ``text`` is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
     ``host:port``. ``path`` is the WebSocket path of the dialect, such as
     ``/v1/realtime``. This path is used if ``text`` has no path. It is also appended to
-    the path of an HTTP URL, in place of a final ``/v1``. Each parameter of ``query`` is
-    added if the query in ``text`` does not have it. Raises `TargetError`.
+    the path of an HTTP URL, in place of a final ``/v1``. ``query`` becomes the
+    ``query`` of the target. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:
@@ -133,13 +150,12 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
     else:
         route = given if given.endswith(path) else given.removesuffix("/v1") + path
     prefix = route.removesuffix(path) if route.endswith(path) else ""
-    named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    more = [each for each in query.split("&") if each.partition("=")[0] not in named]
-    asked = "&".join(filter(None, [parts.query, *more]))
+    given = parts.query and f"?{parts.query}"
     return Target(
-        websocket=f"{scheme}://{parts.netloc}{route}{asked and '?'}{asked}",
+        websocket=f"{scheme}://{parts.netloc}{route}{given}",
         http=f"{_http(parts)}://{parts.netloc}{prefix}",
         path=path,
+        query=query,
     )
 
 

@@ -131,7 +131,8 @@ def _never(headers: Mapping[str, str]) -> bool:
 class Access:
     """How the client connects to a target: headers, TLS, proxy and size limit.
 
-    ``headers`` contain the API key, so they are never printed. ``renew`` is called with
+    ``headers`` contain the API key, so they are never printed. ``session_headers`` are
+    sent too, unless ``headers`` has a header of the same name. ``renew`` is called with
     the headers that a server has refused; it returns whether the headers have changed,
     and raises InputError if the key cannot be renewed. ``proxy`` is a URL,
     ``None`` for a direct connection, or ``True`` for the proxy that the environment
@@ -148,6 +149,7 @@ class Access:
     proxy: str | Literal[True] | None = None
     max_message: int = MAX_MESSAGE
     key_source: str = ""
+    session_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class _Connection(ClientConnection):
@@ -336,8 +338,8 @@ class Wire:
         with self._translated():
             await self._connection.send(frame, text=False)
 
-    async def send_fragments(self, parts: Iterable[str]) -> None:
-        """Send one text message in fragments, and an empty last fragment.
+    async def send_fragments(self, parts: Iterable[str] | Iterable[bytes]) -> None:
+        """Send one message in fragments, and an empty last fragment.
 
         Raises `Closed`.
         """
@@ -463,6 +465,15 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     return await _open(access, dict(access.headers), timeout=timeout)
 
 
+def _merged(
+    headers: Mapping[str, str], stronger: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return all headers; one of ``stronger`` replaces one of the same name."""
+    names = {name.lower() for name in stronger}
+    kept = {name: each for name, each in headers.items() if name.lower() not in names}
+    return {**kept, **stronger}
+
+
 def renewed(access: Access, used: Mapping[str, str], refusal: Unreachable) -> bool:
     """Return whether the key was renewed after a server has refused the headers.
 
@@ -493,8 +504,8 @@ async def _open(access: Access, headers: Mapping[str, str], *, timeout: float) -
             kwargs["server_hostname"] = access.server_name
     try:
         connection = await _Direct(
-            access.target.websocket,
-            additional_headers=dict(headers),
+            access.target.url,
+            additional_headers=_merged(access.session_headers, headers),
             proxy=access.proxy,
             compression=None,
             open_timeout=timeout,

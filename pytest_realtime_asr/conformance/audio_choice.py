@@ -19,7 +19,7 @@ def affordable(
     requirements: Iterable[Requirement],
     audio: float,
 ) -> set[str]:
-    """Return the names of the scenarios to run if they may send ``audio`` s in all.
+    """Return the names of the scenarios that fit into ``audio`` seconds of audio.
 
     GATE and FIRST scenarios are chosen before all others, since their evidence is used
     to judge the other scenarios. The other scenarios are chosen by the audio that they

@@ -102,12 +102,12 @@ class Clips:
         return tuple(found)
 
     def lasting(self, seconds: float) -> Utterance:
-        """Return exactly ``seconds`` s of speech.
+        """Return exactly ``seconds`` seconds of speech.
 
         Speech of 10 s or more consists of whole clips; a clip is repeated only after
         all clips were used. Shorter speech repeats the candidates and is cut after
-        ``seconds`` s; its text has only the words that end before the cut. If a clip
-        has no word times, its words are spread evenly over its speech.
+        ``seconds`` seconds; its text has only the words that end before the cut. If a
+        clip has no word times, its words are spread evenly over its speech.
         """
         if seconds >= _LONG:
             return self._of_whole_clips(seconds)
@@ -129,7 +129,7 @@ class Clips:
         )
 
     def _of_whole_clips(self, seconds: float) -> Joined:
-        """Return ``seconds`` s of whole clips, with an equal pause after each clip."""
+        """Return whole clips with equal pauses, ``seconds`` seconds in all."""
         first = {each.id: each for each in (*self.candidates, *self.shortest)}
         cut = [
             replace(each, words=tuple(_timed(each)))
@@ -184,7 +184,7 @@ def choose(corpus: Corpus) -> Clips:
 
 
 def after_silence(utterance: Utterance, seconds: float) -> Utterance:
-    """Return the clip after ``seconds`` s of silence, without its word times."""
+    """Return the clip after ``seconds`` seconds of silence, without its word times."""
     audio = utterance.audio.resample(_RATE)
     return replace(
         utterance, source=join(silence(seconds, rate=_RATE), audio), words=()
@@ -199,12 +199,12 @@ def quieter(utterance: Utterance) -> Utterance:
 
 
 def nothing(seconds: float) -> Utterance:
-    """Return ``seconds`` s of silence as an utterance; for 0 s, it has no audio."""
+    """Return silence of ``seconds`` s as an utterance, without audio for 0 s."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
 
 
 def quiet_noise(seconds: float) -> Utterance:
-    """Return an utterance of ``seconds`` s of white noise at -60 dBFS, always the same.
+    """Return ``seconds`` seconds of white noise at -60 dBFS, always the same.
 
     This noise is about as loud as a quiet room in a recording.
     """
@@ -229,7 +229,7 @@ def _timed(utterance: Utterance) -> Sequence[Word]:
 
 
 def _later(words: Iterable[Word], seconds: float) -> list[Word]:
-    """Return the words with ``seconds`` s added to their times.
+    """Return the words with ``seconds`` seconds added to their times.
 
     Times before 0 s become 0 s.
     """

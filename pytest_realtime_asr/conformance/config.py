@@ -15,9 +15,9 @@ class CapacityConfig:
     """How the packaged test searches for the capacity of a server.
 
     The capacity is the largest number of streams in ``between`` for which the
-    ``limits`` hold; without limits, there is no such test. Each level lasts ``hold`` s.
-    The confirmation of the result lasts ``confirm`` s. The whole search takes at most
-    ``max_time`` s.
+    ``limits`` hold; without limits, there is no such test. Each level lasts ``hold``
+    seconds. The confirmation of the result lasts ``confirm`` seconds. The whole search
+    takes at most ``max_time`` seconds.
     """
 
     limits: RunLimits = NO_LIMITS

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 
+from pytest_realtime_asr.trace.records import Frame
+
 _OTHERS: tuple[object, ...] = (None, True, 5, "", "x", [], {})
 
 Group = tuple[str | bytes, ...]
 
 
-def mutations(frame: str) -> tuple[Group, ...]:
-    """Return groups of mutations of a text frame, the simplest group first.
+def mutations(frame: Frame) -> tuple[Group, ...]:
+    """Return groups of mutations of a frame, the simplest group first.
 
     A group has the mutations of one kind, such as a missing field.
     """
+    if isinstance(frame, bytes):
+        return ((frame[: len(frame) // 2], frame[:-1]), (frame * 2, frame.hex()))
     found: list[Group] = [
         (frame.encode(),),
         (*(frame[: len(frame) * part // 4] for part in range(4)), frame[:-1]),

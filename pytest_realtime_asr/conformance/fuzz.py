@@ -37,6 +37,8 @@ from pytest_realtime_asr.conformance.random_script import (
     Send,
     Step,
 )
+from pytest_realtime_asr.dialects import audio_frame
+from pytest_realtime_asr.trace.records import Frame
 
 STEPS = 12  # random steps of each script, before its last utterance
 
@@ -161,7 +163,7 @@ class _Writer:
     def mutated(self) -> None:
         """Append a frame of the protocol that contains one mistake."""
         grammar = self._grammar
-        audio = grammar.caller.append(bytes(2)).decode()
+        audio = audio_frame(grammar.caller, bytes(2))
         group = self.choose(mutations(self.choose([*grammar.moves.values(), audio])))
         self.steps.append(Send(self.choose(group), foreign=True))
 
@@ -176,9 +178,9 @@ class _Writer:
 
     # The frames of the steps
 
-    def send(self, *texts: str, speech: tuple[int, int] | None = None) -> None:
+    def send(self, *sent: Frame, speech: tuple[int, int] | None = None) -> None:
         """Append frames of the protocol, and update the possible states."""
-        for frame in texts:
+        for frame in sent:
             self.steps.append(Send(frame, speech=speech))
             self._states = self._grammar.after_frame(self._states, frame)
 
@@ -200,12 +202,12 @@ class _Writer:
         """Append some samples of silence, or of speech while unused speech is left."""
         start = self._used
         stop = min(start + 2 * samples, len(self._pcm))
-        append = self._grammar.caller.append
+        caller = self._grammar.caller
         if not speech or start == stop:
-            self.send(append(bytes(2 * samples)).decode())
+            self.send(audio_frame(caller, bytes(2 * samples)))
             return
         self._used = stop
-        self.send(append(self._pcm[start:stop]).decode(), speech=(start, stop))
+        self.send(audio_frame(caller, self._pcm[start:stop]), speech=(start, stop))
 
 
 def generate(

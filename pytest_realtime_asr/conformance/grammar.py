@@ -18,9 +18,9 @@ from pytest_realtime_asr.conformance.random_script import (
     Step,
     frames,
 )
-from pytest_realtime_asr.dialects import Caller, Dialect
+from pytest_realtime_asr.dialects import Caller, Dialect, audio_frame
 from pytest_realtime_asr.requirements.order import PossibleStates, Table
-from pytest_realtime_asr.trace.records import Record, Sender, Trace
+from pytest_realtime_asr.trace.records import Frame, Record, Sender, Trace, content
 
 _FOREIGN = "foreign"  # the move of every frame outside the protocol
 
@@ -46,16 +46,16 @@ class Grammar:
     dialect: Dialect
     caller: Caller
     table: Table
-    configure: tuple[str, ...]
-    begin: tuple[str, ...]
-    finish: tuple[str, ...]
-    moves: Mapping[str, str]
+    configure: tuple[Frame, ...]
+    begin: tuple[Frame, ...]
+    finish: tuple[Frame, ...]
+    moves: Mapping[str, Frame]
     audio: str
     pending: States
     ends: tuple[str, ...]
     fresh: States
 
-    def move(self, frame: str) -> str:
+    def move(self, frame: Frame) -> str:
         """Return the move of a client frame."""
         return _move(self.dialect, frame)
 
@@ -73,7 +73,7 @@ class Grammar:
         legal = self.legal(states)
         return [move for move in self.moves if move not in legal]
 
-    def after_frame(self, states: States, frame: str) -> States:
+    def after_frame(self, states: States, frame: Frame) -> States:
         """Return the states after a client frame; an illegal frame changes no state."""
         table, move = self.table[Sender.CLIENT], self.move(frame)
         return frozenset(
@@ -88,7 +88,7 @@ class Grammar:
         found: set[tuple[str, str]] = set()
         for step in script:
             match step:
-                case Send(frame=str(frame), foreign=False):
+                case Send(frame=frame, foreign=False):
                     move, table = self.move(frame), self.table[Sender.CLIENT]
                     if not any(move in table.get(state, {}) for state in states):
                         found.update((state, move) for state in states)
@@ -163,7 +163,7 @@ def grammar_of(plan: Plan) -> Grammar:
         begin=begin,
         finish=finish,
         moves={move(frame): frame for frame in (*configure, *begin, *finish)},
-        audio=move(caller.append(bytes(2)).decode()),
+        audio=move(audio_frame(caller, bytes(2))),
         pending=pending,
         ends=tuple(dict.fromkeys(name for _, name in sorted(ends))),
         fresh=_followers(server.get(dialect.start, {})) or start,
@@ -196,8 +196,8 @@ def _with_early_ends(
     }
 
 
-def _move(dialect: Dialect, frame: str) -> str:
-    return dialect.parse(Record(Sender.CLIENT, 0, text=frame)).move
+def _move(dialect: Dialect, frame: Frame) -> str:
+    return dialect.parse(Record(Sender.CLIENT, 0, *content(frame))).move
 
 
 def _followers(moves: Mapping[str, Iterable[str]]) -> States:

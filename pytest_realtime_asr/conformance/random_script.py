@@ -66,7 +66,7 @@ def program(
 
     The file starts with the comment ``about`` and ends with the statements ``then``.
     ``speech`` is the clip whose audio some frames contain, at the sample rate of these
-    frames. The test waits at most ``limit`` s for a pending utterance.
+    frames. The test waits at most ``limit`` seconds for a pending utterance.
     """
     body = [line for step in script for line in _statement(step, limit, speech)]
     body += then or ([] if body else ["pass"])

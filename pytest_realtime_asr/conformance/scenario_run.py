@@ -51,7 +51,7 @@ class RunConfig:
     seed: int | str | None = None
 
     def wall_seconds(self, seconds: float) -> float:
-        """Return the time in s that ``seconds`` s of audio take at the plan's pace."""
+        """Return the time in s to send ``seconds`` s of audio at the plan's pace."""
         return seconds / self.plan.pace if self.plan.pace else 0.0
 
 
@@ -142,7 +142,7 @@ class ScenarioRun:
         return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
     async def wait(self, seconds: float) -> None:
-        """Wait as long as ``seconds`` s of audio take at the plan's pace."""
+        """Wait as long as ``seconds`` seconds of audio take at the plan's pace."""
         await asyncio.sleep(self.config.wall_seconds(seconds))
 
     async def settle(self) -> None:

@@ -559,7 +559,7 @@ class Scheduler:
         return ScenarioResult(evidence, obstacle)
 
     def _obstacle(self, scenario: Scenario, audio: float) -> Obstacle | None:
-        """Return the obstacle to a scenario with ``audio`` s of audio, if any."""
+        """Return the obstacle to a scenario with ``audio`` seconds of audio, if any."""
         if message := self._bounds.why_not(scenario):
             return Obstacle(ObstacleKind.NOT_RUN, message)
         if self.stopped is not None:
@@ -645,7 +645,7 @@ def _beyond(limit: SessionLimit, streams: int) -> Obstacle:
 
 
 async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle | None:
-    """Execute a scenario in at most ``timeout`` s; return its obstacle, if any."""
+    """Execute a scenario for at most ``timeout`` s; return its obstacle, if any."""
     try:
         async with asyncio.timeout(timeout):
             await scenario.act(run)

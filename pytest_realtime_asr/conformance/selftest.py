@@ -220,8 +220,7 @@ class Bench:
         )
 
     def _plan(self, url: str, proof: Proof) -> Plan:
-        path, query = self.dialect.path, self.dialect.query(MODEL)
-        where = target.parse(url, path=path, query=query)
+        where = target.parse(url, path=self.dialect.path)
         return Plan(
             dialect=self.dialect,
             access=Access(where, headers=self.dialect.headers(_KEY)),

@@ -33,6 +33,7 @@ from pytest_realtime_asr.conformance.random_session import (
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.session_limit import RateLimited
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.dialects import audio_frame
 from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several
 
@@ -58,7 +59,7 @@ async def search(
 
     If a failure needs an illegal move, the search goes on with the sessions that do not
     have this move. After any other failure, the search ends. ``speech`` is at the
-    dialect's sample rate. No single wait takes longer than ``limit`` s. At most
+    dialect's sample rate. No single wait takes longer than ``limit`` seconds. At most
     ``shorter`` shorter scripts are tried for each failure. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
@@ -131,7 +132,7 @@ class _Failure:
         while size:
             if not await self._without(size) or size > 1:
                 size //= 2
-        least = Send(self._grammar.caller.append(bytes(2)).decode())
+        least = Send(audio_frame(self._grammar.caller, bytes(2)))
         place = 0
         while place < len(script := self.shortest.script):
             if self._is_audio(script[place]):

@@ -31,9 +31,9 @@ _WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
 def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
     """Return the corpus of these descriptions.
 
-    The headers of all audio files are checked. The first ``seconds`` s of audio are
-    decoded too, so that most unusable audio is reported before the first session. The
-    rest is checked when it is used. Raises `CorpusError`, which names up to 10
+    The headers of all audio files are checked. The first ``seconds`` seconds of audio
+    are decoded too, so that most unusable audio is reported before the first session.
+    The rest is checked when it is used. Raises `CorpusError`, which names up to 10
     problems.
     """
     placed: list[tuple[str, Utterance]] = []
@@ -104,7 +104,7 @@ def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
 def _examine(
     placed: list[tuple[str, Utterance]], seconds: float, problems: list[str]
 ) -> list[str]:
-    """Decode the first ``seconds`` s of audio, and return the reasons to doubt it.
+    """Decode the first ``seconds`` seconds, and return reasons to doubt the audio.
 
     Adds a message to ``problems`` for each utterance that cannot be decoded.
     """

@@ -47,14 +47,14 @@ def cut_to_speech(utterance: Utterance) -> Utterance:
 
 
 def between_silence(utterance: Utterance, seconds: float) -> Utterance:
-    """Return the utterance with ``seconds`` s of silence before and after it."""
+    """Return the utterance with ``seconds`` seconds of silence before and after it."""
     quiet = silence(seconds, rate=RATE)
     audio = join(quiet, utterance.audio.resample(RATE), quiet)
     return replace(utterance, source=audio, words=_later(utterance, seconds))
 
 
 def joined(clips: Sequence[Utterance], pause: float) -> Joined:
-    """Return the clips as one utterance, with ``pause`` s of silence between them.
+    """Return the clips as one utterance, with pauses of ``pause`` seconds.
 
     There must be at least one clip.
     """

@@ -7,18 +7,20 @@ Each dialect is installed under its own name, as an entry point of the group
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol
+from typing import Protocol, Self
+from urllib.parse import parse_qs
 
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.requirements.capability import EVERY, Capability
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
 from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
-from pytest_realtime_asr.trace.records import Record, Trace
+from pytest_realtime_asr.trace.records import Frame, Record, Trace
 from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage
 
 GROUP = "pytest_realtime_asr.dialects"
@@ -28,9 +30,8 @@ class Reader(Protocol):
     """Turns the records of one session, in their order, into events of its timeline.
 
     ``ready`` is the time (ns) at which the server declared the session ready, and
-    ``None`` until then. In a protocol without a greeting, ``ready`` is 0 from the
-    start, so that the session is ready as soon as it is open. ``session`` is the id of
-    the session, and empty until the server sends it.
+    ``None`` until then. In a protocol without a greeting, ``ready`` stays ``None``.
+    ``session`` is the id of the session, and empty until the server sends it.
     """
 
     ready: int | None
@@ -52,10 +53,12 @@ class Reaction:
     samples in ``audio``. ``pause`` is the time, in seconds, for which the server stops
     reading. ``close`` is the code with which the server closes the connection, and
     ``reason`` is the reason in its close frame. A code of 0 ends the connection without
-    a close frame; ``None`` keeps the connection open. ``die`` ends the server process.
+    a close frame; ``None`` keeps the connection open. With ``after_finals``, the server
+    closes only after it has sent the finals of all utterances whose audio is complete.
+    ``die`` ends the server process.
     """
 
-    replies: Iterable[str] = ()
+    replies: Iterable[Frame] = ()
     begin: bool = False
     audio: bytes = b""
     finish: bool = False
@@ -64,7 +67,57 @@ class Reaction:
     pause: float = 0.0
     close: int | None = None
     reason: str = ""
+    after_finals: bool = False
     die: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The client's request to open a WebSocket, as the server receives it.
+
+    ``query`` has the values of each parameter in the query of the URL. ``headers`` has
+    the headers by their names in lower case.
+    """
+
+    path: str = ""
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, path: str, headers: Mapping[str, str]) -> Self:
+        """Return the request for a path, which may be followed by ``?`` and a query."""
+        where, _, query = path.partition("?")
+        return cls(
+            where,
+            parse_qs(query, keep_blank_values=True),
+            {name.lower(): value for name, value in headers.items()},
+        )
+
+    def first(self, name: str) -> str | None:
+        """Return the first value of a query parameter; ``None`` without the name."""
+        return next(iter(self.query.get(name, ())), None)
+
+
+NO_REQUEST = Request()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRefusal:
+    """The HTTP response by which a server refuses to open a session."""
+
+    status: int
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """The frame that keeps an idle session open.
+
+    The client sends ``frame`` if it has sent no other frame for ``interval`` seconds.
+    """
+
+    frame: Frame
+    interval: float
 
 
 class Caller(Protocol):
@@ -73,17 +126,21 @@ class Caller(Protocol):
     ``rate`` is the sample rate in Hz. ``binary`` says whether audio frames are binary
     frames or text frames. If ``tail`` is not 0, the server ends an utterance by itself:
     the client then sends silence after the audio until the server has ended the
-    utterance, for at most ``tail`` seconds.
+    utterance, for at most ``tail`` seconds. ``query`` is the query of the WebSocket's
+    URL, without the question mark. ``headers`` are headers of the handshake, in
+    addition to those with the key.
     """
 
     rate: int
     binary: bool
     tail: float
+    query: str
+    headers: Mapping[str, str]
 
-    def configure(self) -> Sequence[str]:
+    def configure(self) -> Sequence[Frame]:
         """Return the frames that set up the session."""
 
-    def begin(self) -> Sequence[str]:
+    def begin(self) -> Sequence[Frame]:
         """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
@@ -92,7 +149,7 @@ class Caller(Protocol):
         The frame cannot leave before this call returns, so the call should be fast.
         """
 
-    def finish(self) -> Sequence[str]:
+    def finish(self) -> Sequence[Frame]:
         """Return the frames that declare the audio complete."""
 
 
@@ -105,20 +162,20 @@ class Server(Protocol):
     @property
     def rate(self) -> int: ...
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         """Return the frames that the server sends as soon as the connection is open.
 
         ``session`` is the id of the session. ``created`` is the time at which the
         session started, in Unix seconds.
         """
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         """Return the reaction to a frame of the client."""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         """Return the frames that add text to the utterance of this item number."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         """Return the frames that end the utterance of this item number."""
 
     def expire(self) -> Reaction:
@@ -150,6 +207,23 @@ class Operations:
     kv_cache: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What a dialect states of its protocol and its servers, beside its events.
+
+    ``capabilities`` is what the protocol can do; the shared requirements and the
+    scenarios of the suite depend on it. ``operations`` is what the servers show over
+    HTTP. ``keepalive`` is what the client sends in an idle session, ``None`` if the
+    protocol has no such frame. ``most`` is the longest audio of an utterance that a
+    server must accept, in seconds; 0 means any length.
+    """
+
+    capabilities: frozenset[Capability] = EVERY
+    operations: Operations = Operations()
+    keepalive: Keepalive | None = None
+    most: float = 0.0
+
+
 class Dialect(Protocol):
     """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
 
@@ -167,6 +241,7 @@ class Dialect(Protocol):
     exercises: tuple[Exercise, ...]
     table: Table
     start: str
+    traits: Traits
 
     @property
     def profiles(self) -> Mapping[str, str]:
@@ -189,9 +264,6 @@ class Dialect(Protocol):
     def reader(self) -> Reader:
         """Return a new reader for one session."""
 
-    def query(self, model: str) -> str:
-        """Return the query of the WebSocket's URL, without the question mark."""
-
     def headers(self, key: str) -> Mapping[str, str]:
         """Return the headers of the handshake; an empty ``key`` means no key."""
 
@@ -201,18 +273,33 @@ class Dialect(Protocol):
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         """Return the client's side of a session. Raises ValueError for bad options."""
 
-    def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
+    def refusal(
+        self, request: Request, models: Sequence[str]
+    ) -> HttpRefusal | Reaction | None:
+        """Return how a server refuses to open a session; ``None`` if it opens one.
+
+        A `Reaction` refuses the session after the WebSocket is open.
+        """
+
+    def server(
+        self,
+        models: Sequence[str],
+        *,
+        limit: float = 3600.0,
+        request: Request = NO_REQUEST,
+    ) -> Server:
         """Return the server's side of a session of at most ``limit`` seconds."""
 
 
-def operations(dialect: Dialect) -> Operations:
-    """Return the attribute ``operations`` of a dialect, if the dialect has it.
+def can(dialect: Dialect, capability: Capability) -> bool:
+    """Return whether the protocol of a dialect has a capability."""
+    return capability in dialect.traits.capabilities
 
-    A dialect of another package may have no such attribute. The `Operations` that is
-    returned then has only empty fields.
-    """
-    found: Operations = getattr(dialect, "operations", Operations())
-    return found
+
+def audio_frame(caller: Caller, pcm: bytes) -> Frame:
+    """Return a frame with audio, as binary data or as text."""
+    frame = caller.append(pcm)
+    return frame if caller.binary else frame.decode()
 
 
 def installed() -> tuple[str, ...]:
@@ -298,15 +385,19 @@ def recording(dialect: Dialect, trace: Trace) -> Recording:
             message = message.event
         messages.append(message)
         events.extend(reader.step(record, message))
-    return Recording(trace, tuple(messages), timeline(trace, reader, events), flaws)
+    found = timeline(dialect, trace, reader, events)
+    return Recording(trace, tuple(messages), found, flaws)
 
 
-def timeline(trace: Trace, reader: Reader, events: Iterable[Event]) -> Timeline:
+def timeline(
+    dialect: Dialect, trace: Trace, reader: Reader, events: Iterable[Event]
+) -> Timeline:
     """Return the timeline of a trace, with the events that a reader found in it."""
+    greets = can(dialect, Capability.GREETING)
     return Timeline(
         rate=trace.rate,
         opened=trace.opened,
-        ready=reader.ready,
+        ready=reader.ready if greets else trace.opened,
         events=tuple(events),
         end=trace.end,
         lag=trace.lag,

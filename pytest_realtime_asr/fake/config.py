@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_realtime_asr.dialects import Dialect, operations
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.capacity import Capacity
 
 
@@ -36,5 +36,5 @@ class FakeConfig:
     def shown_version(self) -> str:
         """The version that the server shows; empty if it shows none."""
         if self.version is None:
-            return operations(self.dialect).version
+            return self.dialect.traits.operations.version
         return self.version

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_realtime_asr.dialects import Caller, Dialect, Reaction, Server
+from pytest_realtime_asr.dialects import (
+    Caller,
+    Dialect,
+    Reaction,
+    Request,
+    Server,
+    audio_frame,
+)
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 _PLAYED = 0.5  # s of silence in each utterance of these sessions
@@ -24,33 +32,34 @@ class CorrectServer:
 
     def new(self) -> Server:
         """Return the server's side of a new session."""
-        return self._known().server(self._models)
+        request = Request.of(f"?{self._client().query}", {})
+        return self._known().server(self._models, request=request)
 
-    def set_up_frames(self) -> Sequence[str]:
+    def set_up_frames(self) -> Sequence[Frame]:
         """Return the frames with which a client sets a session up."""
         return self._client().configure()
 
-    def begins(self, frame: str | bytes) -> bool:
+    def begins(self, frame: Frame) -> bool:
         """Return whether a frame begins an utterance in a session that is set up."""
         return self._set_up().hear(frame).begin
 
-    def finishes(self, frame: str | bytes) -> bool:
+    def finishes(self, frame: Frame) -> bool:
         """Return whether a frame completes the audio of an open utterance."""
         return self.in_utterance(frame).finish
 
-    def in_utterance(self, frame: str | bytes) -> Reaction:
+    def in_utterance(self, frame: Frame) -> Reaction:
         """Return the reaction to a frame in the middle of an utterance."""
         return self._hearing().hear(frame)
 
-    def audio(self, frame: str | bytes) -> bytes:
+    def audio(self, frame: Frame) -> bytes:
         """Return the PCM in a frame, empty for a frame without audio."""
         return self._set_up().hear(frame).audio
 
-    def partial(self, text: str) -> Sequence[str]:
+    def partial(self, text: str) -> Sequence[Frame]:
         """Return the frames that send ``text`` as a partial of an utterance."""
         return tuple(self._hearing().partial(text, 0))
 
-    def utterance(self, text: str) -> tuple[Sequence[str], Sequence[str]]:
+    def utterance(self, text: str) -> tuple[Sequence[Frame], Sequence[Frame]]:
         """Return the frames that a server sends at the end of an utterance.
 
         The first sequence has the replies to the client's commit. The second has the
@@ -74,8 +83,8 @@ class CorrectServer:
         tuple(server.open(f"played-{self._played}", 0))
         for frame in client.begin():
             server.hear(frame)
-        audio = client.append(bytes(2 * round(_PLAYED * client.rate)))
-        server.hear(audio if client.binary else audio.decode())
+        audio = audio_frame(client, bytes(2 * round(_PLAYED * client.rate)))
+        server.hear(audio)
         return server
 
     def _set_up(self) -> Server:

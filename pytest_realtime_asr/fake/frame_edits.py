@@ -1,9 +1,10 @@
-"""Edits of a server's frames as JSON objects.
+"""Edits of a server's frames as objects with named fields.
 
-The dialects write each frame as a JSON object whose ``type`` names the event. An error
-has one of two forms: ``error`` is its text and ``code`` is a field beside ``error``, or
-``error`` is an object with ``message`` and ``code``. The functions here use these field
-names and no other part of a protocol.
+A text frame is a JSON object; a binary frame is a MessagePack object. The field
+``type`` names the event, and an error has the type ``error`` in small or capital
+letters. An error has one of two forms: ``error`` is its text and ``code`` is a field
+beside ``error``, or ``error`` is an object with ``message`` and ``code``. The functions
+here use these field names and no other part of a protocol.
 """
 
 from __future__ import annotations
@@ -13,41 +14,46 @@ from typing import Any
 
 import msgspec
 
+from pytest_realtime_asr.trace.records import Frame
+
 Event = dict[str, Any]
 
 
-def event(frame: str | bytes) -> Event:
-    """Return the JSON object in a frame, or an empty dict if there is none."""
+def event(frame: Frame) -> Event:
+    """Return the object in a frame, or an empty dict if there is none."""
+    codec = msgspec.json if isinstance(frame, str) else msgspec.msgpack
     try:
-        value = msgspec.json.decode(frame)
+        value = codec.decode(frame)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def encoded(content: Event) -> str:
-    """Return a JSON object as a frame."""
+def encoded(content: Event, *, like: Frame = "") -> Frame:
+    """Return an object as a frame, which is text or binary as ``like`` is."""
+    if isinstance(like, bytes):
+        return msgspec.msgpack.encode(content)
     return msgspec.json.encode(content).decode()
 
 
-def edited(frame: str, change: Callable[[Event], None]) -> str:
-    """Return a frame after ``change`` was applied to its JSON object.
+def edited(frame: Frame, change: Callable[[Event], None]) -> Frame:
+    """Return a frame after ``change`` was applied to its object.
 
-    A frame without a JSON object is returned unchanged.
+    A frame without an object is returned unchanged.
     """
     content = event(frame)
     if not content:
         return frame
     change(content)
-    return encoded(content)
+    return encoded(content, like=frame)
 
 
-def is_error(frame: str) -> bool:
+def is_error(frame: Frame) -> bool:
     """Return whether a frame of the server reports an error."""
-    return event(frame).get("type") == "error"
+    return str(event(frame).get("type", "")).lower() == "error"
 
 
-def error_edited(frame: str, **fields: object) -> str:
+def error_edited(frame: Frame, **fields: object) -> Frame:
     """Return an error with a new ``message`` or a new ``code``, or both.
 
     A frame that is not an error is returned unchanged.

@@ -10,7 +10,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr.dialects import operations
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.server_state import ServerState
@@ -68,12 +68,21 @@ class HttpRoutes:
         if not self._faults.serves_path(served, upgrade=upgrade):
             return connection.respond(HTTPStatus.NOT_FOUND, '{"detail":"Not Found"}')
         response = self._faults.response(connection, upgrade=upgrade)
-        if response is None and upgrade and self._refuses(connection):
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+        if response is None and upgrade:
+            return self._refusal(connection, request)
         return response
 
-    def _refuses(self, connection: ServerConnection) -> bool:
-        return self._state.workload.refuses(len(connection.server.connections))
+    def _refusal(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Return the response that refuses a session, ``None`` to open it."""
+        if self._state.workload.refuses(len(connection.server.connections)):
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+        asked = dialects.Request.of(request.path, dict(request.headers.raw_items()))
+        refusal = self._config.dialect.refusal(asked, self._config.models)
+        if isinstance(refusal, dialects.HttpRefusal):
+            return connection.respond(HTTPStatus(refusal.status), refusal.body)
+        return None
 
     def _has_key(self, request: Request) -> bool:
         """Return whether a request has the key; true if the server needs no key."""
@@ -99,7 +108,7 @@ class HttpRoutes:
 
         The name is empty if the servers of the dialect do not show the metric.
         """
-        state, shown = self._state, operations(self._config.dialect)
+        state, shown = self._state, self._config.dialect.traits.operations
         number = len(state.open_sessions)
         about = "Start time of the process since unix epoch in seconds."
         yield "process_start_time_seconds", "gauge", state.started, about

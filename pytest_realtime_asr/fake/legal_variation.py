@@ -42,6 +42,7 @@ from pytest_realtime_asr.fake.frame_edits import (
 )
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 CHANGED = 1 / 200  # the share of words that are replaced
@@ -139,7 +140,7 @@ class VariedServer(ServerWrapper):
         self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts sent whole
         self._reorders = style.random() < 0.5
         # Frames of finals that wait, by the utterance whose final must come first.
-        self._late: dict[int, list[str]] = {}
+        self._late: dict[int, list[Frame]] = {}
 
     def delay(self, seconds: float) -> float:
         """Return the delay of the next word in s, from the configured ``seconds``."""
@@ -151,10 +152,10 @@ class VariedServer(ServerWrapper):
             case _Pace.LATE:
                 return seconds + self._times.uniform(0, LATER)
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._decorated(self._server.open(self._id(session), created))
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         replies = [self._worded(reply) for reply in reaction.replies]
         if self._acknowledges and _is_update(frame) and not replies:
@@ -178,7 +179,7 @@ class VariedServer(ServerWrapper):
             replies.append(self._novel_event())
         return replace(reaction, replies=replies)
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         utterance = self._open.get(item)
         if utterance is None:
             return self._server.partial(added, item)
@@ -188,7 +189,7 @@ class VariedServer(ServerWrapper):
         utterance.unsent += changed
         return self._partials(self._ready(utterance), item)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         utterance = self._open.pop(item, None)
         pieces: list[str] = []
         if utterance is not None:
@@ -254,8 +255,8 @@ class VariedServer(ServerWrapper):
         ends = [*chosen, len(text)]
         return [text[a:b] for a, b in zip([0, *chosen], ends, strict=True)]
 
-    def _partials(self, pieces: Iterable[str], item: int) -> list[str]:
-        frames: list[str] = []
+    def _partials(self, pieces: Iterable[str], item: int) -> list[Frame]:
+        frames: list[Frame] = []
         for piece in pieces:
             partial = list(self._server.partial(piece, item))
             if self._text.random() < self._empty:
@@ -277,7 +278,7 @@ class VariedServer(ServerWrapper):
             completion *= self._completion
         return Usage(prompt, completion, None, usage.seconds)
 
-    def _worded(self, frame: str) -> str:
+    def _worded(self, frame: Frame) -> Frame:
         if not is_error(frame) or not self._wording:
             return frame
         content = event(frame)
@@ -288,7 +289,7 @@ class VariedServer(ServerWrapper):
             return frame
         return error_edited(frame, message=wordings[self._wording - 1])
 
-    def _decorated(self, frames: Iterable[str]) -> Iterator[str]:
+    def _decorated(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield the frames with new ids, and with fields outside the protocol.
 
         Events that add an item are left out if the session's style says so.
@@ -318,7 +319,7 @@ class VariedServer(ServerWrapper):
                 f"{self._name}_{zlib.crc32(before.encode()):08x}{before[-1]}"
             )
 
-    def _novel_event(self) -> str:
+    def _novel_event(self) -> Frame:
         self._sent += 1
         return encoded({"type": self._novelty, "number": self._sent})
 
@@ -326,7 +327,7 @@ class VariedServer(ServerWrapper):
         return self._frames.random() < share
 
 
-def _emptied(frame: str) -> str:
+def _emptied(frame: Frame) -> Frame:
     """Return a copy of a partial, with an empty text and a new event id."""
 
     def change(content: Event) -> None:
@@ -337,7 +338,7 @@ def _emptied(frame: str) -> str:
     return edited(frame, change)
 
 
-def _is_update(frame: str | bytes) -> bool:
+def _is_update(frame: Frame) -> bool:
     """Return whether a frame is a session update, valid or not."""
     return len(frame) < _LONGEST_UPDATE and event(frame).get("type") == "session.update"
 

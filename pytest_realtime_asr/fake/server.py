@@ -18,7 +18,7 @@ from websockets.asyncio.server import Server as ListeningServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.dialects import Reaction, Request, Server
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
@@ -101,7 +101,9 @@ class Fake:
         self._recorders.append(recorder)
         recorder.open()
         number = state.open_session()
-        server, word_delay = self._server_side()
+        request = _request(connection)
+        server, word_delay = self._server_side(request)
+        refusal = config.dialect.refusal(request, config.models)
         session = FakeSession(
             config,
             self._recogniser,
@@ -112,6 +114,7 @@ class Fake:
             state.workload,
             word_delay,
             number,
+            refusal=refusal if isinstance(refusal, Reaction) else None,
         )
         self._sessions.add(session)
         try:
@@ -131,14 +134,23 @@ class Fake:
             state.close_session(number)
             await session.close()
 
-    def _server_side(self) -> tuple[Server, Callable[[], float]]:
+    def _server_side(self, request: Request) -> tuple[Server, Callable[[], float]]:
         """Return the server's side of a new session, and a function for its delays.
 
         The function returns the delay of the next word in seconds.
         """
         config = self._config
-        correct = config.dialect.server(config.models, limit=config.limit)
+        correct = config.dialect.server(
+            config.models, limit=config.limit, request=request
+        )
         if config.variety is None:
             return self._faults.wrap(correct), lambda: config.word_delay
         varied = VariedServer(correct, self._state, config.variety)
         return self._faults.wrap(varied), lambda: varied.delay(config.word_delay)
+
+
+def _request(connection: ServerConnection) -> Request:
+    """Return the client's request that opened a connection."""
+    asked = connection.request
+    assert asked is not None
+    return Request.of(asked.path, dict(asked.headers.raw_items()))

@@ -13,6 +13,7 @@ from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.frame_edits import Event, encoded, event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.utterance_audio import UtteranceAudio
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 Wrap = Callable[[Server, ServerState], Server]
@@ -38,19 +39,19 @@ class ServerWrapper:
         """The number of open sessions of the fake server."""
         return len(self._state.open_sessions)
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._server.open(session, created)
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         return self._server.hear(frame)
 
     def expire(self) -> Reaction:
         return self._server.expire()
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return self._server.final(text, usage, item)
 
 
@@ -76,7 +77,7 @@ class UtteranceTracker(ServerWrapper):
         """Return whether an utterance is open and its audio is not complete yet."""
         return self.is_open and not self.audio.complete
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         if reaction.begin:
             replies = tuple(reaction.replies)
@@ -93,7 +94,7 @@ class UtteranceTracker(ServerWrapper):
             self.audio.finish()
         return reaction
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self.is_open = False
         return self._server.final(text, usage, item)
 
@@ -121,7 +122,7 @@ class WordChanger(UtteranceTracker):
     def reset(self) -> None:
         self.sent = ""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return [
             frame
             for word in added.split()
@@ -129,7 +130,7 @@ class WordChanger(UtteranceTracker):
             for frame in self.send(other, item)
         ]
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = [
             frame for word in self.last_words() for frame in self.send(word, item)
         ]
@@ -137,7 +138,7 @@ class WordChanger(UtteranceTracker):
         counted = replace(usage, completion=len(text.split()))
         return [*frames, *super().final(text, counted, item)]
 
-    def send(self, word: str, item: int) -> Iterable[str]:
+    def send(self, word: str, item: int) -> Iterable[Frame]:
         """Append a word to the text and return the frames that send the word."""
         added = f" {word}" if self.sent else word
         self.sent += added
@@ -154,22 +155,22 @@ class EventChanger(ServerWrapper):
         """
         raise NotImplementedError
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._changed(self._server.open(session, created))
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         return replace(reaction, replies=self._changed(reaction.replies))
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return self._changed(self._server.partial(added, item))
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return self._changed(self._server.final(text, usage, item))
 
-    def _changed(self, frames: Iterable[str]) -> tuple[str, ...]:
+    def _changed(self, frames: Iterable[Frame]) -> tuple[Frame, ...]:
         return tuple(
-            encoded(content)
+            encoded(content, like=frame)
             for frame in frames
             for content in self.change(event(frame))
         )

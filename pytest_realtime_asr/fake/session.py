@@ -12,7 +12,7 @@ from contextlib import suppress
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.dialects import Reaction, Server, audio_frame
 from pytest_realtime_asr.fake.capacity import Workload
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.drain import Drain
@@ -20,7 +20,7 @@ from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
 from pytest_realtime_asr.trace.recorder import Recorder
-from pytest_realtime_asr.trace.records import Sender, Span
+from pytest_realtime_asr.trace.records import Frame, Sender, Span
 
 _DIED = 70  # the exit code of a server that crashes by a fault or beyond its capacity
 
@@ -28,8 +28,9 @@ _DIED = 70  # the exit code of a server that crashes by a fault or beyond its ca
 class FakeSession:
     """A session with one client, controlled by the dialect's server side.
 
-    ``number`` is the number of this session on the fake server, from 1. ``was_dropped``
-    says whether this server ended the connection without a close frame.
+    ``number`` is the number of this session on the fake server, from 1. ``refusal`` is
+    how the server refuses the session, ``None`` if it serves the session.
+    ``was_dropped`` says whether this server ended the connection without a close frame.
     """
 
     def __init__(
@@ -43,20 +44,21 @@ class FakeSession:
         workload: Workload,
         word_delay: Callable[[], float],
         number: int,
+        *,
+        refusal: Reaction | None = None,
     ) -> None:
         self._limit = config.limit
         self._server = server
         self._connection = connection
         self._recorder = recorder
         client = config.dialect.caller("", {})
-        carrier = client.append(b"")  # in the trace, replaces each frame with audio
-        self._carrier = carrier if client.binary else carrier.decode()
+        self._carrier = audio_frame(client, b"")  # in the trace, for each audio frame
         self._early: list[tuple[bytes, int]] = []  # audio before the next utterance
         self._utterances: list[FakeUtterance] = []  # in the order of their starts
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
         self._send_frame = faults.sender(connection.send)
-        self._refusal = faults.refusal()
+        self._refusal = faults.refusal() or refusal
         self.was_dropped = False
         self._speaking = Speaking(
             session=number,
@@ -140,7 +142,7 @@ class FakeSession:
             while True:
                 await self._connection.recv()
 
-    async def _send(self, frames: Iterable[str]) -> None:
+    async def _send(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
             woke = self._recorder.now()
             await self._send_frame(frame)
@@ -164,6 +166,10 @@ class FakeSession:
             self._connection.transport.pause_reading()
             await asyncio.sleep(reaction.pause)
             self._connection.transport.resume_reading()
+        if reaction.after_finals:
+            for utterance in self._utterances:
+                if utterance.is_complete:
+                    await utterance.ended()
         if reaction.close:
             await self._close(reaction.close, reaction.reason)
         elif reaction.close is not None:
@@ -191,7 +197,7 @@ class FakeSession:
         if reaction.finish and hearing is not None:
             hearing.finish(at)
 
-    def _record(self, at: int, frame: str | bytes, reaction: Reaction) -> None:
+    def _record(self, at: int, frame: Frame, reaction: Reaction) -> None:
         samples = reaction.carried or len(reaction.audio) // 2
         if not samples:
             self._recorder.received(Sender.CLIENT, at, frame)

@@ -23,6 +23,7 @@ from pytest_realtime_asr.fake.recognisers.recogniser import (
     RecognisedWord,
     Recogniser,
 )
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 _TOKENS_PER_SECOND = 12.5  # of audio, as a prompt
@@ -45,7 +46,7 @@ class Speaking:
     faults: Faults
     workload: Workload
     now: Callable[[], int]
-    send: Callable[[Iterable[str]], Awaitable[None]]
+    send: Callable[[Iterable[Frame]], Awaitable[None]]
     fail: Callable[[BaseException], Awaitable[None]]
     word_delay: Callable[[], float]
     final_delay: float

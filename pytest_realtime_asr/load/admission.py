@@ -60,7 +60,7 @@ def admission(rows: Sequence[Row]) -> Finding | None:
 
 
 class _Spans:
-    """The times in which sessions were open; ``less`` s are cut off at both ends."""
+    """The times in which sessions were open, cut by ``less`` seconds at both ends."""
 
     def __init__(self, rows: Sequence[Row], *, less: float = 0.0) -> None:
         long = [row for row in rows if row.ended - row.began > 2 * less]

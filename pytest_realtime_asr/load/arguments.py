@@ -20,8 +20,8 @@ Duration = str | timedelta
 def seconds(name: str, value: Duration, *, least: float = 0.0) -> float:
     """Return a duration such as ``"60s"`` in s.
 
-    Raises ValueError if ``value`` is not a duration, or shorter than ``least`` s; the
-    message names the argument by ``name``.
+    Raises ValueError if ``value`` is not a duration, or shorter than ``least`` seconds;
+    the message names the argument by ``name``.
     """
     try:
         found = parse_duration(value) / 1000

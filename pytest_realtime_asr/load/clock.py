@@ -16,7 +16,8 @@ class Clock:
 
     @classmethod
     def at(cls, started: float) -> Self:
-        """Return the clock of a level that starts at ``started`` s on the system clock.
+        """Return the clock of a level that starts at ``started`` seconds on the system
+        clock.
 
         The system clock is read only once, so a later change of it has no effect.
         """
@@ -28,6 +29,6 @@ class Clock:
         return time.monotonic() - self.start
 
     async def until(self, at: float) -> None:
-        """Wait until ``at`` s after the start; return at once if this time is past."""
+        """Wait until ``at`` seconds after the start, or not at all if that is past."""
         while (left := at - self.now) > 0:  # a timer may fire early
             await asyncio.sleep(left)

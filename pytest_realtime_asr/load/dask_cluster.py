@@ -49,7 +49,7 @@ _PRECISE = 0.25  # s of the error of an offset at most
 class Offset:
     """How far the system clock of a worker is ahead of the client's, in s.
 
-    The offset is right to within ``error`` s.
+    The offset is right to within ``error`` seconds.
     """
 
     ahead: float
@@ -88,7 +88,7 @@ class DaskCluster:
             self._cluster().start(shard, self._messages.put)
 
     def next(self, timeout: float) -> Message | None:
-        """Return the next message of any shard; ``None`` after ``timeout`` s."""
+        """Return the next message of any shard; ``None`` after ``timeout`` seconds."""
         with suppress(queue.Empty):
             return self._messages.get(timeout=timeout)
         return None

@@ -70,9 +70,9 @@ async def run(
 
     At the stop, the audio of half of the sessions has been complete for at most `LEAD`
     s. The others are still speaking, each at a different position in its clip. Each
-    session goes on until the server closes it, for at most ``grace`` s. ``stop`` is
-    called in a thread of its own; an exception that it raises is raised here after the
-    sessions have ended. ``rate`` is the sample rate of the sessions in Hz.
+    session goes on until the server closes it, for at most ``grace`` seconds. ``stop``
+    is called in a thread of its own; an exception that it raises is raised here after
+    the sessions have ended. ``rate`` is the sample rate of the sessions in Hz.
     """
     chosen = _chosen(clips, streams, seed)
     audio = await asyncio.to_thread(

@@ -68,8 +68,8 @@ class Shard:
 
     ``streams`` are the numbers of its streams in the level. ``start`` is the start of
     the level, in s on the system clock; it is the same for all shards. A worker that is
-    not ready ``deadline`` s after the start does not begin. ``worker`` is the number of
-    the worker, from 0.
+    not ready ``deadline`` seconds after the start does not begin. ``worker`` is the
+    number of the worker, from 0.
     """
 
     worker: int
@@ -137,7 +137,7 @@ class Executor(Protocol):
         """Start a shard; the level begins at ``shard.start``."""
 
     def next(self, timeout: float) -> Message | None:
-        """Return the next message of any shard; ``None`` after ``timeout`` s."""
+        """Return the next message of any shard; ``None`` after ``timeout`` seconds."""
 
     def stop(self) -> None:
         """End all shards; the sessions that are open are cut off."""

@@ -22,7 +22,7 @@ _RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 /
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What to expect of levels that hold for ``hold`` s.
+    """What to expect of levels that hold for ``hold`` seconds.
 
     The confirmation of a level with few streams is held for longer. ``curve`` is the
     expected share of sessions over the limit. ``inflation`` is the expected design

@@ -196,7 +196,7 @@ def _sessions(sessions: float | None) -> Finding | None:
 
 
 def _sessions_in(seconds: float, load: Load, clips: Sequence[float]) -> int:
-    """Return the largest number of sessions that start in a period of ``seconds`` s."""
+    """Return the largest number of sessions that start within ``seconds`` seconds."""
     if load.arrivals is not None:
         return math.ceil(load.rate * seconds)
     return math.ceil(load.streams * load.talk * len(clips) * seconds / sum(clips))

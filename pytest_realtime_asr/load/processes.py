@@ -41,7 +41,7 @@ class Processes:
             self._worker(shard.worker).start(shard)
 
     def next(self, timeout: float) -> Message | None:
-        """Return the next message of any shard; ``None`` after ``timeout`` s."""
+        """Return the next message of any shard; ``None`` after ``timeout`` seconds."""
         with suppress(queue.Empty):
             return self._messages.get(timeout=timeout)
         return None
@@ -119,7 +119,7 @@ class WorkerProcess:
             self._reading.join()
 
     def _end(self, patience: float = _ENDING) -> None:
-        """Wait for the end of the process, and kill it after ``patience`` s."""
+        """Wait for the end of the process, and kill it after ``patience`` seconds."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:

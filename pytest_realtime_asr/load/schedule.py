@@ -25,11 +25,11 @@ class Turn:
     """A session that a stream is to begin.
 
     ``number`` is the number of the session in its stream, from 0. The session is due at
-    ``due``. It sends the clip with the index ``clip``, with ``seconds`` s of audio in
-    total. ``variation`` is ``None`` if the clip is sent unchanged. ``pause`` is the
-    time from the planned end of the audio to the next session of the stream. ``seed``
-    determines the jitter of the session. ``drawn`` says that the trace is kept in any
-    case.
+    ``due``. It sends the clip with the index ``clip``, with ``seconds`` seconds of
+    audio in total. ``variation`` is ``None`` if the clip is sent unchanged. ``pause``
+    is the time from the planned end of the audio to the next session of the stream.
+    ``seed`` determines the jitter of the session. ``drawn`` says that the trace is kept
+    in any case.
     """
 
     stream: int

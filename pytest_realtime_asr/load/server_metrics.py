@@ -21,7 +21,7 @@ from typing import Any
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.client.transport import Access, Unreachable
-from pytest_realtime_asr.dialects import Dialect, operations
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.load.level import Level, Sampled
 from pytest_realtime_asr.text.messages import printable, shortened
 
@@ -86,7 +86,7 @@ def is_installed() -> bool:
 
 def known_names(dialect: Dialect) -> dict[Gauge, str]:
     """Return the names that the servers of a dialect give to their metrics."""
-    shown = operations(dialect)
+    shown = dialect.traits.operations
     names = {
         **_USUAL,
         Gauge.RUNNING: shown.running,

@@ -81,7 +81,8 @@ class Sessions(Protocol):
 def plan(
     duration: float, *, streams: int, talk: float, seed: int, sampled: bool
 ) -> SoakPlan:
-    """Return the times of a soak that lasts ``duration`` s and then has its drain.
+    """Return the times of a soak that lasts ``duration`` seconds and then has its
+    drain.
 
     ``sampled`` says whether the server's metrics are read. If they are not read, no
     quiet time is needed.
@@ -113,8 +114,8 @@ def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
 def speech(corpus: Sequence[Utterance], seconds: float, name: str) -> Utterance:
     """Return an utterance that joins clips of the corpus, with silence between them.
 
-    The clips are taken in turn, as long as the utterance lasts at most ``seconds`` s.
-    It has at least one clip, even if this clip is longer.
+    The clips are taken in turn, as long as the utterance lasts at most ``seconds``
+    seconds. It has at least one clip, even if this clip is longer.
     """
     parts: list[Utterance] = []
     left = seconds
@@ -260,7 +261,7 @@ class _Running:
             await asyncio.sleep(_AGAIN)
 
     async def short(self) -> None:
-        """Every ``every`` s, open a session and close it at once."""
+        """Every ``every`` seconds, open a session and close it at once."""
         due = time.monotonic()
         while True:
             due += self.every
@@ -268,7 +269,7 @@ class _Running:
             await self._silent(self.shorts, 0.0)
 
     async def _silent(self, found: list[SilentSession], seconds: float) -> None:
-        """Keep a session open for ``seconds`` s, or until the server closes it.
+        """Keep a session open for ``seconds`` seconds, or until the server closes it.
 
         Add the session to ``found`` when it has ended.
         """

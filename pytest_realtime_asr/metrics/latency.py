@@ -55,12 +55,14 @@ def session_ready(item: Emissions) -> float | None:
     Formula: ready - opened
     Unit: ms
     Start: the completed WebSocket handshake
-    End: the event that announces the session (such as ``session.created``)
+    End: the event that announces the session (such as ``session.created``); in a
+        protocol without such an event, there is no value
     Better: lower
     Source: the first session also waits until the model is loaded and compiled; report
         the first session separately
     """
-    return _between(item.timeline.opened, item.timeline.ready)
+    opened, ready = item.timeline.opened, item.timeline.ready
+    return None if opened == ready else _between(opened, ready)
 
 
 @metric(

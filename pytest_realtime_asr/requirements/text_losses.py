@@ -169,7 +169,8 @@ def at_word(takes: Iterable[Take], place: int) -> Tested:
 
 
 def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
-    """Test whether more words are missing at multiples of ``period`` s than elsewhere.
+    """Test whether more words are missing at multiples of ``period`` seconds than
+    elsewhere.
 
     At most one word of each clip is used. Clips after the last clip that is not lost
     are left out.

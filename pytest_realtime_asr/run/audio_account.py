@@ -42,7 +42,7 @@ class _Entry(msgspec.Struct):
 
 @dataclass(eq=False)
 class Reservation:
-    """At most ``seconds`` s of audio to send; ``meter`` counts the part sent so far."""
+    """Audio to send, of at most ``seconds`` seconds; ``meter`` counts what was sent."""
 
     seconds: float
     meter: Meter = field(repr=False)
@@ -54,7 +54,7 @@ class Reservation:
 
 
 class AudioAccount:
-    """Counts the audio of a run in s, up to ``limit`` s.
+    """Counts the audio of a run in s, up to ``limit`` seconds.
 
     ``limit`` is ``None`` if there is no limit. ``shared`` is a folder that all workers
     of the run can access, ``None`` for a single process.

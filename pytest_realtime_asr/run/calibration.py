@@ -132,7 +132,7 @@ def converse(
     words = ("--dialect", dialect.name, "--corpus", corpus)
     delays = ("--word-delay", f"{WORD_DELAY}ms", "--final-delay", f"{FINAL_DELAY}ms")
     with FakeServer([*words, *delays]) as server:
-        where = parse(server.url, path=dialect.path, query=dialect.query(_MODEL))
+        where = parse(server.url, path=dialect.path)
         access = Access(where, headers=dialect.headers(""))
         plan = Plan(dialect, access, _MODEL, {})
         sent = [clips[n % len(clips)] for n in range(sessions)]

@@ -11,10 +11,11 @@ from pytest_realtime_asr.client.contact import Contact, contact
 from pytest_realtime_asr.client.dialect_detection import AUTO, SHOWN, ways
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.client.transport import Access, Unreachable
-from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.dialects import Dialect, can
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import shortened
-from pytest_realtime_asr.trace.records import Record, Sender
+from pytest_realtime_asr.trace.records import Record, Sender, content
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,15 @@ def _met(
     except Unreachable as error:
         return error, ""
     where, name = access.target.shown, dialect.name
+    greets = can(dialect, Capability.GREETING)
     if found.first is None:
-        if dialect.reader().ready is not None:  # such a server need not send an event
+        if not greets:  # such a server need not send an event
             return found, ""
         patience = max(probe.GREETING, wait)
         what = f"{where}: {probe.sent_nothing(patience)}; {probe.PATIENCE}"
         return Unreachable(what), ""
-    record = Record(Sender.SERVER, 0, *_content(found.first))
-    if dialect.greets(record) or dialect.reader().ready is not None:
+    record = Record(Sender.SERVER, 0, *content(found.first))
+    if dialect.greets(record) or not greets:
         return found, dialect.parse(record).move
     sent = shortened(run.redactor.clean(str(found.first)), SHOWN)
     what = (
@@ -125,11 +127,6 @@ def _met(
     if names := greetings.greeted(record):
         what += f"; use --realtime-dialect={names[0]}"
     return Unreachable(what), ""
-
-
-def _content(frame: str | bytes) -> tuple[str | None, bytes | None]:
-    """Return the text and the data of a frame; one of them is ``None``."""
-    return (frame, None) if isinstance(frame, str) else (None, frame)
 
 
 def _models(access: Access) -> tuple[str, ...] | Unreachable:

@@ -390,7 +390,8 @@ class Servers:
         Raises TargetError for a target that cannot be used.
         """
         server = self._config.server
-        where = target.parse(text, path=dialect.path, query=dialect.query(model))
+        query = dialect.caller(model, {}).query
+        where = target.parse(text, path=dialect.path, query=query)
         self.redactor = self.redactor.also(where.secrets)
         own = {name.lower() for name in server.headers}
 

@@ -26,6 +26,15 @@ TAIL = "tail"  # the asset name of the silence that ends an utterance
 HIDDEN = f"... [the rest is left out; the frame contained {REMOVED}]"
 
 
+Frame = str | bytes
+"""The content of a frame: text, or the data of a binary frame."""
+
+
+def content(frame: Frame) -> tuple[str | None, bytes | None]:
+    """Return the text and the data of a frame; one of them is ``None``."""
+    return (frame, None) if isinstance(frame, str) else (None, frame)
+
+
 class Sender(enum.Enum):
     """The side that sent a frame."""
 

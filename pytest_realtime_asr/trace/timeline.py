@@ -63,6 +63,30 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """The server's statement that the start of an item's text will not change.
+
+    ``length`` is the number of characters that will not change.
+    """
+
+    item: int
+    at: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordTime:
+    """A recognised word, with the times at which it starts and ends in the audio.
+
+    The times are in seconds from the start of the item's audio.
+    """
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """The usage that the server reports; ``None`` for each number that is missing.
 
@@ -78,12 +102,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The final of an item: a text that the server does not change any more."""
+    """The final of an item: a text that the server does not change any more.
+
+    ``words`` has the times of the words, empty if the server sent no times.
+    """
 
     item: int
     at: int
     text: str
     usage: Usage | None = None
+    words: tuple[WordTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +140,7 @@ class Refusal:
         return shortened(printable(f"{self.message} ({self.code})"), _LONGEST)
 
 
-Event = Heard | Commit | Partial | Endpoint | Final | Refusal
+Event = Heard | Commit | Partial | Settled | Endpoint | Final | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +227,8 @@ class Timeline:
 
     ``rate`` is the sample rate in Hz. ``opened`` is the time at which the connection
     opened, ``ready`` the time at which the server said that the session may start; each
-    is ``None`` if this never happened. ``session`` is the id that the server gave the
+    is ``None`` if this never happened. In a protocol without a greeting, ``ready`` is
+    ``opened``. ``session`` is the id that the server gave the
     session, "" if it gave none.
     """
 
@@ -241,6 +270,11 @@ class Timeline:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The endpoints that the server reported, in order."""
         return tuple(event for event in self.events if isinstance(event, Endpoint))
+
+    @property
+    def settled(self) -> tuple[Settled, ...]:
+        """The statements about text that will not change, in order."""
+        return tuple(event for event in self.events if isinstance(event, Settled))
 
     @property
     def final(self) -> Final | None:

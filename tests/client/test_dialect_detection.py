@@ -41,7 +41,7 @@ def asked(url: str) -> list[Access]:
     """Return the requests of all dialects for a session at this URL."""
 
     def access(dialect: Dialect) -> Access:
-        where = target.parse(url, path=dialect.path, query=dialect.query(""))
+        where = target.parse(url, path=dialect.path, query=dialect.caller("", {}).query)
         return Access(where, headers=dialect.headers("hush-hush"))
 
     return ways(access)
@@ -66,7 +66,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_way_once() -> None:
     found = asked("http://h:1/?a=b")
-    ways = [(a.target.websocket.partition("a=b")[2], len(a.headers)) for a in found]
+    ways = [(a.target.url.partition("a=b")[2], len(a.headers)) for a in found]
     assert ways == [("&intent=transcription", 1), ("&intent=transcription", 2), ("", 1)]
 
 
@@ -154,6 +154,7 @@ FAMILY = {
 def opening(name: str) -> str:
     """Return the first frame of a server of this dialect."""
     (frame,) = dialects.load(name).server(["m"]).open("sess-abcdefghijkl", 0)
+    assert isinstance(frame, str)
     return frame
 
 
@@ -259,6 +260,6 @@ def test_a_late_first_event_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:
-    record = dialect_detection._as_record(CREATED)
+    record = Record(Sender.SERVER, 0, CREATED)
     assert VLLM.greets(record)
     assert greetings.greeted(record) == ("vllm",)

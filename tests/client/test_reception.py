@@ -239,7 +239,7 @@ def test_the_greeting_of_another_dialect_cuts_the_connection(session: Session) -
 
     async def talk() -> None:
         session.begin()
-        session.line.says(greeting)
+        session.line.says(str(greeting))
         assert session.line.aborted
         await session.reception.end()
 

@@ -80,7 +80,7 @@ def test_the_grammar_of_a_dialect_with_items() -> None:
         ((grammar.ends[0],), False),
         (("error",), False),
     ):
-        frames = (created, *said, *(events[each] for each in answers))
+        frames = (created, *map(str, said), *(events[each] for each in answers))
         assert grammar.is_pending(map(Send, said), records(dialect, frames)) is pending
 
 

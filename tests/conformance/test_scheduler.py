@@ -564,7 +564,7 @@ def losing(*numbers: int) -> type[ServerWrapper]:
     due = itertools.count(1)
 
     class Loses(ServerWrapper):
-        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[str | bytes]:
             lost = next(due) in numbers
             return () if lost else self._server.final(text, usage, item)
 

@@ -229,7 +229,7 @@ def test_a_failure_that_does_not_repeat_is_flaky(loop: Loop) -> None:
 
     @fault("once", "loses one final of a fresh session")
     class Once(ServerWrapper):
-        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[str | bytes]:
             frames = self._server.final(text, usage, item)
             seconds = usage.seconds or 0.0
             if abs(seconds - SPOKEN.first.duration) > 0.01:

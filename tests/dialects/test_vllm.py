@@ -57,6 +57,7 @@ from pytest_realtime_asr.trace.records import (
     Span,
     Trace,
     Vantage,
+    content,
 )
 from pytest_realtime_asr.trace.records import read as read_trace
 from pytest_realtime_asr.trace.timeline import (
@@ -174,7 +175,7 @@ def parsed(frame: str | bytes, sender: Sender = SERVER) -> Message:
         (CLIENT, '{"type":5}', Unknown(None)),
     ],
 )
-def test_parse(sender: Sender, frame: str, message: Message) -> None:
+def test_parse(sender: Sender, frame: str | bytes, message: Message) -> None:
     assert parsed(frame, sender) == message
 
 
@@ -222,7 +223,7 @@ def test_json_that_is_no_event_is_malformed(frame: str | bytes, reason: str) -> 
     ],
 )
 @pytest.mark.parametrize("sender", Sender)
-def test_what_is_no_json_is_malformed(frame: str, sender: Sender) -> None:
+def test_what_is_no_json_is_malformed(frame: str | bytes, sender: Sender) -> None:
     message = parsed(frame, sender)
     assert isinstance(message, Malformed)
     assert not message.json
@@ -325,26 +326,26 @@ def test_configure_takes_fields_of_ones_own() -> None:
         "model": "m",
         "language": "ä",
     }
-    assert VLLM.parse(Record(CLIENT, 0, frame)) == SessionUpdate("m")
+    assert VLLM.parse(Record(CLIENT, 0, *content(frame))) == SessionUpdate("m")
 
 
 def test_both_halves_understand_each_other_in_a_whole_session() -> None:
     server = VLLM.server(["m"])
     records: list[Record] = []
 
-    def told(frames: Iterable[str]) -> None:
+    def told(frames: Iterable[str | bytes]) -> None:
         for frame in frames:
             assert isinstance(parsed(frame), SessionCreated | Delta | Done), (
-                f"the client does not understand {frame}"
+                f"the client does not understand {frame!r}"
             )
-            records.append(Record(SERVER, len(records) * MS, frame))
+            records.append(Record(SERVER, len(records) * MS, *content(frame)))
 
-    def says(frames: Iterable[str]) -> Reaction:
+    def says(frames: Iterable[str | bytes]) -> Reaction:
         reaction = Reaction()
         for frame in frames:
-            records.append(Record(CLIENT, len(records) * MS, frame))
+            records.append(Record(CLIENT, len(records) * MS, *content(frame)))
             reaction = server.hear(frame)
-            assert reaction.replies == (), f"the server refuses {frame}"
+            assert reaction.replies == (), f"the server refuses {frame!r}"
         return reaction
 
     told(server.open("sess-1", CREATED_AT))
@@ -433,7 +434,7 @@ def test_the_server_refuses_each_misuse_and_lives_on(misuse: str) -> None:
     assert broken_by(held) == []
 
 
-def heard(*frames: str) -> list[Reaction]:
+def heard(*frames: str | bytes) -> list[Reaction]:
     server = VLLM.server(["m"])
     return [server.hear(frame) for frame in frames]
 

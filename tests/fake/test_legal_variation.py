@@ -72,7 +72,7 @@ class Talk:
         self.frames: list[Frame] = []
         self.items = 0
 
-    def take(self, frames: Iterable[str]) -> list[Frame]:
+    def take(self, frames: Iterable[str | bytes]) -> list[Frame]:
         new = [msgspec.json.decode(frame) for frame in frames]
         self.frames += new
         return new
@@ -329,10 +329,10 @@ class Items:
             words = len(TEXTS[0].split())
             self.take(self.varied.final(TEXTS[0], Usage(20, words, None, 1.0), item))
 
-    def take(self, frames: Iterable[str]) -> None:
+    def take(self, frames: Iterable[str | bytes]) -> None:
         self.frames += [msgspec.json.decode(frame) for frame in frames]
 
-    def hear(self, *frames: str) -> None:
+    def hear(self, *frames: str | bytes) -> None:
         for frame in frames:
             self.take(self.varied.hear(frame).replies)
 

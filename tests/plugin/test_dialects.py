@@ -498,7 +498,7 @@ PARROT = '''
 import json
 from dataclasses import dataclass
 
-from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.dialects import Reaction, Traits
 from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.requirements.requirement import (
     Level,
@@ -575,7 +575,7 @@ class Reader:
 
 
 class Caller:
-    rate, binary, tail = 16_000, True, 0.0
+    rate, binary, tail, query, headers = 16_000, True, 0.0, "", {}
 
     def configure(self):
         return ()
@@ -622,7 +622,7 @@ class Server:
 
 
 class Parrot:
-    name, rate, path = "parrot", 16_000, "/parrot"
+    name, rate, path, traits = "parrot", 16_000, "/parrot", Traits()
     profiles, misuses, exercises, table, start = {}, (), (), TABLE, "fresh"
     requirements = tuple(
         Requirement(
@@ -647,9 +647,6 @@ class Parrot:
     def reader(self):
         return Reader()
 
-    def query(self, model):
-        return ""
-
     def headers(self, key):
         return {"X-Parrot": key} if key else {}
 
@@ -659,7 +656,10 @@ class Parrot:
     def caller(self, model, options):
         return Caller()
 
-    def server(self, models, *, limit=3600.0):
+    def refusal(self, request, models):
+        return None
+
+    def server(self, models, *, limit=3600.0, request=None):
         return Server()
 
     def profiled(self, words):

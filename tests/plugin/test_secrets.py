@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.dialects import Reaction, Request, Server
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
@@ -52,7 +52,7 @@ ESCAPED = re.compile(r"\\u00([0-9a-fA-F]{2})")
 KEPT = {"type", "object", "role", "status", "format", "turn_detection"}
 
 
-def planted(frame: str) -> str:
+def planted(frame: str | bytes) -> str:
     """Return a frame with all spellings of the key after each free text in it."""
 
     def plant(value: Any, name: str = "") -> Any:
@@ -71,7 +71,7 @@ def planted(frame: str) -> str:
 class _Planting(ServerWrapper):
     """Sends the key in each field, in a type, split over frames, and in the close."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[str | bytes]:
         yield from map(planted, self._server.open(session, created))
         yield json.dumps({"type": MARK}).replace(MARK, f"x {EVERY} {EVIL}")
         for part in (KEY[:9], KEY[9:20], KEY[20:]):
@@ -83,16 +83,16 @@ class _Planting(ServerWrapper):
         reaction = self._server.hear(frame)
         return replace(reaction, replies=list(map(planted, reaction.replies)))
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str | bytes]:
         return map(planted, self._server.partial(added, item))
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str | bytes]:
         return map(planted, self._server.final(text, usage, item))
 
 
 class _Fake(Fake):
-    def _server_side(self) -> tuple[Server, Callable[[], float]]:
-        server, delay = super()._server_side()
+    def _server_side(self, request: Request) -> tuple[Server, Callable[[], float]]:
+        server, delay = super()._server_side(request)
         return _Planting(server, self._state), delay
 
 

@@ -19,7 +19,7 @@ from pytest_realtime_asr.dialects import Dialect, Server
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided
 from pytest_realtime_asr.requirements.scenario_steps import Send
-from pytest_realtime_asr.trace.records import Ending, Record, Sender, Span
+from pytest_realtime_asr.trace.records import Ending, Record, Sender, Span, content
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.sessions import CREATED_AT, FIRST, MS, SECOND, trace_of
 
@@ -29,15 +29,15 @@ SESSIONS = 2  # in each role
 Said = tuple[str | bytes, bool]  # a frame of the client, and whether by hand
 
 
-def nothing(server: Server, record: Record) -> Iterable[str]:
+def nothing(server: Server, record: Record) -> Iterable[str | bytes]:
     return ()
 
 
-def errors(server: Server, record: Record) -> Iterable[str]:
+def errors(server: Server, record: Record) -> Iterable[str | bytes]:
     return server.hear(UNKNOWN).replies
 
 
-def lawful(server: Server, record: Record) -> Iterable[str]:
+def lawful(server: Server, record: Record) -> Iterable[str | bytes]:
     """Yield the replies of a correct server whose texts are all empty."""
     reaction = server.hear(record.text or record.data or "")
     yield from reaction.replies
@@ -45,7 +45,7 @@ def lawful(server: Server, record: Record) -> Iterable[str]:
         yield from server.final("", Usage(1, 0, 1, 1.0), 0)
 
 
-def set_up(server: Server, record: Record) -> Iterable[str]:
+def set_up(server: Server, record: Record) -> Iterable[str | bytes]:
     """Return the replies of a server that answers only set-ups."""
     frame = record.text or ""
     return server.hear(frame).replies if "update" in frame else ()
@@ -87,7 +87,7 @@ class Kind:
     may be satisfied nevertheless.
     """
 
-    answers: Callable[[Server, Record], Iterable[str]]
+    answers: Callable[[Server, Record], Iterable[str | bytes]]
     says: str
     how: Ending
     code: int | None = None
@@ -98,7 +98,7 @@ class Kind:
 
 
 def kind(
-    answers: Callable[[Server, Record], Iterable[str]],
+    answers: Callable[[Server, Record], Iterable[str | bytes]],
     says: str,
     how: Ending,
     *earned: set[str],
@@ -161,7 +161,7 @@ def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
     if says == "nothing":
         return
     for frame in caller.configure():
-        yield Record(Sender.CLIENT, 0, frame, woke=0)
+        yield Record(Sender.CLIENT, 0, *content(frame), woke=0)
     if says == "set-up":
         return
     for raw in by_hand(dialect, role):
@@ -170,22 +170,24 @@ def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
         else:
             yield Record(Sender.CLIENT, 0, raw, woke=0, raw=True)
     for frame in caller.begin():
-        yield Record(Sender.CLIENT, 0, frame, woke=0)
+        yield Record(Sender.CLIENT, 0, *content(frame), woke=0)
     span = Span("clip", 0, caller.rate // 10)
     yield Record(Sender.CLIENT, 0, sound, woke=0, due=0, span=span)
     for frame in caller.finish():
-        yield Record(Sender.CLIENT, 0, frame, woke=0)
+        yield Record(Sender.CLIENT, 0, *content(frame), woke=0)
 
 
 def session(dialect: Dialect, kind: Kind, role: str, number: int) -> Part:
     """Return a session with a server of this kind."""
     server = dialect.server(["m"])
     opening = tuple(server.open(f"sess-{role}-{number}", CREATED_AT))
-    frames = [Record(Sender.SERVER, 0, text) for text in opening if kind.greets]
+    frames = [
+        Record(Sender.SERVER, 0, *content(text)) for text in opening if kind.greets
+    ]
     for record in ours(dialect, role, kind.says):
         frames.append(record)
         replies = kind.answers(server, record)
-        frames += [Record(Sender.SERVER, 0, text) for text in replies]
+        frames += [Record(Sender.SERVER, 0, *content(text)) for text in replies]
     records = []
     for place, record in enumerate(frames, 2):
         woke = None if record.woke is None else place * MS

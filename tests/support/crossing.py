@@ -94,7 +94,7 @@ class Simulation:
 
     def run(self, dialect: Dialect) -> SimulatedSession:
         """Return the session, as it is recorded in this dialect."""
-        self._send(SERVER, self.machine.open("sess-1", CREATED_AT))
+        self._send(SERVER, map(str, self.machine.open("sess-1", CREATED_AT)))
         self._later(self._pause(), "client", "")
         while self._queue:
             self.now, _, who, what = heapq.heappop(self._queue)
@@ -149,7 +149,7 @@ class Simulation:
     def _on_server_receives(self, frame: str) -> None:
         self._records[SERVER].append(Record(CLIENT, self.now, frame))
         reaction = self.machine.hear(frame)
-        self._send(SERVER, reaction.replies)
+        self._send(SERVER, map(str, reaction.replies))
         number = len(self._utterances) - 1
         if reaction.drop:
             self._utterances[number].over = True
@@ -160,7 +160,7 @@ class Simulation:
             for _ in range(self._random.randint(0, 5)):
                 self._later(2 * self._pause(), "partial", str(number))
             if self.hasty:
-                self._send(SERVER, self.machine.final("", USAGE, number))
+                self._send(SERVER, map(str, self.machine.final("", USAGE, number)))
         if reaction.audio:
             if number >= 0 and not self._utterances[number].finishing:
                 self._utterances[number].fed = True
@@ -176,7 +176,7 @@ class Simulation:
         utterance = self._utterances[int(number)]
         if utterance.fed and not utterance.over:
             utterance.text += PIECE
-            self._send(SERVER, self.machine.partial(PIECE, int(number)))
+            self._send(SERVER, map(str, self.machine.partial(PIECE, int(number))))
 
     def _on_final(self, number: str) -> None:
         utterance = self._utterances[int(number)]
@@ -184,4 +184,4 @@ class Simulation:
         utterance.over = True
         text = utterance.text
         usage = replace(USAGE, completion=1 + len(text.split()))
-        self._send(SERVER, self.machine.final(text, usage, int(number)))
+        self._send(SERVER, map(str, self.machine.final(text, usage, int(number))))

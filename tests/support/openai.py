@@ -14,7 +14,14 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.openai.events import TABLE
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
-from pytest_realtime_asr.trace.records import TAIL, Record, Sender, Span, Vantage
+from pytest_realtime_asr.trace.records import (
+    TAIL,
+    Record,
+    Sender,
+    Span,
+    Vantage,
+    content,
+)
 from pytest_realtime_asr.trace.timeline import Commit as Committing
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline, Usage
 from tests.support.sessions import CLIENT, CREATED_AT, MS, SERVER, trace_of
@@ -71,11 +78,11 @@ class Talk:
         self.said: list[dict[str, Any]] = []
         self.tell(self.server.open("sess-abcdefghijkl", CREATED_AT))
 
-    def tell(self, frames: Iterable[str]) -> list[dict[str, Any]]:
+    def tell(self, frames: Iterable[str | bytes]) -> list[dict[str, Any]]:
         """Events that the server says, each of which the dialect knows."""
         told = []
         for each in frames:
-            message = self.dialect.parse(Record(SERVER, 0, each))
+            message = self.dialect.parse(Record(SERVER, 0, *content(each)))
             assert not isinstance(message, Unknown | Malformed), each
             told.append(json.loads(each))
         self.said += told

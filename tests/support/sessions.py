@@ -23,6 +23,7 @@ from pytest_realtime_asr.trace.records import (
     Span,
     Trace,
     Vantage,
+    content,
 )
 from pytest_realtime_asr.trace.timeline import Usage
 
@@ -129,9 +130,9 @@ def hold(*frames: Frame, faults: Sequence[str] = (), **changes: Any) -> Trace:
     server = Faults(faults).wrap(VLLM.server(["m"]))
     records: list[Record] = []
 
-    def told(texts: Iterable[str]) -> None:
+    def told(texts: Iterable[str | bytes]) -> None:
         for text in texts:
-            records.append(Record(SERVER, (len(records) + 2) * MS, text))
+            records.append(Record(SERVER, (len(records) + 2) * MS, *content(text)))
 
     told(server.open("sess-1", CREATED_AT))
     for frame in frames:

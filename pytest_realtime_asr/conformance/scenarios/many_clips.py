@@ -113,7 +113,7 @@ async def _fast(run: ScenarioRun) -> None:
 
 
 def _spoken(clips: Sequence[Utterance], beside: float = 0.0) -> float:
-    """Return the length in s of the speech of clips, each with ``beside`` s of silence.
+    """Return the length in s of the speech of clips, with ``beside`` s for each.
 
     If a clip has no word times, its whole length counts, since its audio would have to
     be decoded to find the speech.

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from pytest_realtime_asr.conformance.scenario import exclusive
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.dialects import audio_frame
 from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.trace.records import Frame
 
 CROWD = 8  # sessions
 FLOODS = ("huge-json", "big-audio", "oversized", "flood")  # scenarios with megabytes
@@ -76,11 +78,9 @@ async def _big_audio(run: ScenarioRun) -> None:
         await live.close()
 
 
-async def _audio_frame(run: ScenarioRun, size: int) -> str:
+async def _audio_frame(run: ScenarioRun, size: int) -> Frame:
     """Return a frame with ``size`` MiB of silent audio."""
-    return await asyncio.to_thread(
-        lambda: run.caller.append(bytes(size * _MIB)).decode()
-    )
+    return await asyncio.to_thread(audio_frame, run.caller, bytes(size * _MIB))
 
 
 async def _oversized(run: ScenarioRun) -> None:

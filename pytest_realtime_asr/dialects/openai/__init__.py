@@ -8,9 +8,16 @@ The module `events` describes the protocol. A dialect is named ``openai`` or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
 
-from pytest_realtime_asr.dialects import Dialect, Operations
+from pytest_realtime_asr.dialects import (
+    NO_REQUEST,
+    Dialect,
+    HttpRefusal,
+    Operations,
+    Reaction,
+    Request,
+    Traits,
+)
 from pytest_realtime_asr.dialects.openai.client import Caller
 from pytest_realtime_asr.dialects.openai.events import (
     SHAPES,
@@ -65,7 +72,9 @@ class _OpenAI:
             for each in PROFILES.values()
             if each.beta == profile.beta
         }
-        self.operations = _OPERATIONS.get(profile.name, Operations())
+        self.traits = Traits(
+            operations=_OPERATIONS.get(profile.name, Operations()), most=profile.most
+        )
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:
@@ -85,9 +94,6 @@ class _OpenAI:
     def reader(self) -> Reader:
         return Reader(self.rate)
 
-    def query(self, model: str) -> str:
-        return self._profile.query.replace("{model}", quote(model, safe=""))
-
     def headers(self, key: str) -> Mapping[str, str]:
         headers = {"OpenAI-Beta": "realtime=v1"} if self._profile.beta else {}
         if key:
@@ -106,7 +112,18 @@ class _OpenAI:
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         return Caller(self._profile, model, options)
 
-    def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
+    def refusal(
+        self, request: Request, models: Sequence[str]
+    ) -> HttpRefusal | Reaction | None:
+        return None
+
+    def server(
+        self,
+        models: Sequence[str],
+        *,
+        limit: float = 3600.0,
+        request: Request = NO_REQUEST,
+    ) -> Server:
         return Server(models, self._profile, limit)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import count
+from urllib.parse import quote
 
 import msgspec
 
@@ -20,11 +21,13 @@ class Caller:
     """
 
     binary = False
+    headers: Mapping[str, str] = {}
 
     def __init__(
         self, profile: Profile, model: str, options: Mapping[str, object]
     ) -> None:
         self._profile = profile
+        self.query = profile.query.replace("{model}", quote(model, safe=""))
         self._session = session_setup.written(model, options, profile)
         it = session_setup.audio_format(options.get("format"), profile)
         self.rate = session_setup.rate(it, profile.rates[0])

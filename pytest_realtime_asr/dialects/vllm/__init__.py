@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.dialects import Caller, Dialect, Operations
+from pytest_realtime_asr.dialects import (
+    NO_REQUEST,
+    Caller,
+    Dialect,
+    HttpRefusal,
+    Operations,
+    Reaction,
+    Request,
+    Traits,
+)
 from pytest_realtime_asr.dialects.vllm.events import (
     RATE,
     SHAPES,
@@ -39,13 +48,15 @@ class _VLLM:
     table = TABLE
     start = START
     reference = REFERENCE
-    operations = Operations(
-        version="0.33.0",
-        gauge="vllm:websocket_connections_active",
-        counter="vllm:websocket_connections_total",
-        running="vllm:num_requests_running",
-        waiting="vllm:num_requests_waiting",
-        kv_cache="vllm:kv_cache_usage_perc",
+    traits = Traits(
+        operations=Operations(
+            version="0.33.0",
+            gauge="vllm:websocket_connections_active",
+            counter="vllm:websocket_connections_total",
+            running="vllm:num_requests_running",
+            waiting="vllm:num_requests_waiting",
+            kv_cache="vllm:kv_cache_usage_perc",
+        )
     )
 
     def parse(self, record: Record) -> Message:
@@ -53,9 +64,6 @@ class _VLLM:
 
     def reader(self) -> Reader:
         return Reader()
-
-    def query(self, model: str) -> str:
-        return ""
 
     def headers(self, key: str) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {key}"} if key else {}
@@ -66,7 +74,18 @@ class _VLLM:
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         return _Caller(model, options)
 
-    def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
+    def refusal(
+        self, request: Request, models: Sequence[str]
+    ) -> HttpRefusal | Reaction | None:
+        return None
+
+    def server(
+        self,
+        models: Sequence[str],
+        *,
+        limit: float = 3600.0,
+        request: Request = NO_REQUEST,
+    ) -> Server:
         return Server(models)
 
     def profiled(self, words: Sequence[str]) -> Dialect:
@@ -77,6 +96,8 @@ class _Caller:
     rate = RATE
     binary = False
     tail = 0.0
+    query = ""
+    headers: Mapping[str, str] = {}
 
     def __init__(self, model: str, options: Mapping[str, object]) -> None:
         if "type" in options:

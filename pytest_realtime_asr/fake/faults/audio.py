@@ -13,6 +13,7 @@ from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import UtteranceTracker, WordChanger, Wrap
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 # The peak of a bundled clip is 0.63 of full scale, so 0.32 at half gain.
@@ -66,7 +67,7 @@ class _WithholdsFinal(UtteranceTracker):
         super().__init__(server, state)
         self._condition = condition
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return () if self._condition(self) else super().final(text, usage, item)
 
 
@@ -162,7 +163,7 @@ def _long(utterance: UtteranceTracker) -> bool:
 class DiesOfEmpty(UtteranceTracker):
     """Ends the server process at the end of an utterance without audio."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if reaction.finish and _empty(self):
             return Reaction(die=True)
@@ -173,7 +174,7 @@ class DiesOfEmpty(UtteranceTracker):
 class FloodDies(UtteranceTracker):
     """Ends the server process when the audio of an utterance exceeds 8 MiB."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         hearing = 0 if self.audio.complete else self.audio.size
         if self.early_audio.size + hearing > _FLOOD:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.fake.frame_edits import event, is_error
 from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.trace.records import Frame
 
 UNKNOWN_EVENT = '{"type":"no.such.event"}'  # every dialect refuses it
 LONGEST_CONTROL = 1000  # characters; longer frames carry audio
 BIG_FRAME = 4 * 2**20  # bytes
 
 
-def sets_up(frame: str | bytes, state: ServerState) -> bool:
+def sets_up(frame: Frame, state: ServerState) -> bool:
     """Return whether a frame has the type of a frame that sets a session up."""
     known = [event(each).get("type") for each in state.correct.set_up_frames()]
     return event(frame).get("type") in known
 
 
-def is_control(frame: str | bytes) -> bool:
+def is_control(frame: Frame) -> bool:
     """Return whether a frame is too short to carry audio."""
     return len(frame) <= LONGEST_CONTROL
 

@@ -9,6 +9,7 @@ from pytest_realtime_asr.dialects import Server
 from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 
@@ -18,7 +19,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 class UsageInMilliseconds(ServerWrapper):
     """Reports 1000 times the seconds of audio; the counts of tokens are right."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         seconds = None if usage.seconds is None else usage.seconds * 1000
         return self._server.final(text, replace(usage, seconds=seconds), item)
 
@@ -27,7 +28,7 @@ class UsageInMilliseconds(ServerWrapper):
 class OneToken(ServerWrapper):
     """Counts 1 completion token, whatever the length of the text."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return self._server.final(text, replace(usage, completion=1), item)
 
 
@@ -39,7 +40,7 @@ class UsageSoFar(ServerWrapper):
         super().__init__(server, state)
         self._so_far = Usage(0, 0, seconds=0.0)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         before = self._so_far
         self._so_far = Usage(
             (before.prompt or 0) + (usage.prompt or 0),

@@ -26,6 +26,7 @@ from pytest_realtime_asr.fake.frame_edits import (
 )
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, UtteranceTracker
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 TRACEBACK = """Traceback (most recent call last):
@@ -46,7 +47,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Tolerant(ServerWrapper):
     """Sends no errors."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         replies = [reply for reply in reaction.replies if not is_error(reply)]
         return replace(reaction, replies=replies)
@@ -56,7 +57,7 @@ class Tolerant(ServerWrapper):
 class AcceptsAnyModel(ServerWrapper):
     """Reads every model name as the name of its own model."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         named = event(frame).get("model")
         if isinstance(frame, str) and isinstance(named, str):
             frame = edited(frame, self._name_own)
@@ -72,7 +73,7 @@ class OneUpdate(ServerWrapper):
 
     _done = False
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if not sets_up(frame, self._state):
             return self._server.hear(frame)
         if self._done:
@@ -87,7 +88,7 @@ class OneUpdate(ServerWrapper):
 class StrictFields(ServerWrapper):
     """Refuses a session update with fields that are not in the protocol."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         frames = self._state.correct.set_up_frames()
         known = {name for each in frames for name in event(each)}
         if sets_up(frame, self._state) and set(event(frame)) - known:
@@ -101,7 +102,7 @@ class NoEarlyAudio(ServerWrapper):
 
     _done = False
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         self._done |= sets_up(frame, self._state)
         if not self._done and self._state.correct.audio(frame):
             return self._server.hear(UNKNOWN_EVENT)
@@ -112,7 +113,7 @@ class NoEarlyAudio(ServerWrapper):
 class AnswersStray(UtteranceTracker):
     """Sends an error if the client starts or ends an utterance at a wrong time."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         correct = self._state.correct
         if (
@@ -138,11 +139,11 @@ class StartsAnyway(ServerWrapper):
         for frame in state.correct.set_up_frames():
             server.hear(frame)
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         replies = self._correct.hear(frame).replies
         return replace(self._server.hear(frame), replies=replies)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         tuple(self._correct.final(text, usage, item))
         return self._server.final(text, usage, item)
 
@@ -159,11 +160,11 @@ class ForgetsModel(ServerWrapper):
         super().__init__(server, state)
         self._correct = state.correct.new()
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         refusals = tuple(self._correct.hear(frame).replies)
         return Reaction(refusals) if refusals else self._server.hear(frame)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self._correct = self._state.correct.new()
         return self._server.final(text, usage, item)
 
@@ -174,7 +175,7 @@ class RefusedAudioEnds(UtteranceTracker):
 
     _lost = False
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if reaction.begin:
             self._lost = False
@@ -184,11 +185,11 @@ class RefusedAudioEnds(UtteranceTracker):
             tuple(self._server.final("", Usage(), self.number - 1))
         return replace(reaction, replies=replies)
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return () if self._lost else self._server.partial(added, item)
 
 
-def _is_append(frame: str | bytes) -> bool:
+def _is_append(frame: Frame) -> bool:
     return str(event(frame).get("type")).endswith("append")
 
 
@@ -199,7 +200,7 @@ def _is_append(frame: str | bytes) -> bool:
 class SilentClose(ServerWrapper):
     """Closes with 1011 on a binary frame, without an error event."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if isinstance(frame, bytes):
             return Reaction(close=1011)
         return self._server.hear(frame)
@@ -209,7 +210,7 @@ class SilentClose(ServerWrapper):
 class ClosesOnError(ServerWrapper):
     """Closes with 1011 after an error event."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         replies = tuple(reaction.replies)
         close = 1011 if any(map(is_error, replies)) else reaction.close
@@ -220,7 +221,7 @@ class ClosesOnError(ServerWrapper):
 class BigFrameDies(ServerWrapper):
     """Ends the server process at a text frame over 4 MiB."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if isinstance(frame, str) and len(frame.encode(errors="replace")) > BIG_FRAME:
             return Reaction(die=True)
         return self._server.hear(frame)
@@ -230,7 +231,7 @@ class BigFrameDies(ServerWrapper):
 class RefusesBig(ServerWrapper):
     """Refuses long frames that a server should accept."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         return self._server.hear(UNKNOWN_EVENT if len(frame) > BIG_FRAME else frame)
 
 
@@ -238,7 +239,7 @@ class RefusesBig(ServerWrapper):
 class OddAudioCloses(ServerWrapper):
     """Closes with 1011 after it has sent an error for a frame of audio."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         replies = tuple(reaction.replies)
         refused = any(map(is_error, replies)) and "audio" in event(frame)
@@ -251,7 +252,7 @@ class OddAudioCloses(ServerWrapper):
 class DeepDies(ServerWrapper):
     """Closes with 1011 on JSON that is nested over 1000 levels deep."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if isinstance(frame, str) and _depth(frame) > _DEEP:
             return Reaction(close=1011)
         return self._server.hear(frame)
@@ -275,7 +276,7 @@ def _depth(text: str) -> int:
 class SurrogateDies(ServerWrapper):
     """Closes with 1011 on JSON with an escaped unpaired surrogate."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if isinstance(frame, str) and _has_surrogate(frame):
             return Reaction(close=1011)
         return self._server.hear(frame)
@@ -298,11 +299,11 @@ def _has_surrogate(text: str) -> bool:
 class _ErrorChanger(ServerWrapper):
     """Replaces fields of each error."""
 
-    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+    def fields(self, frame: Frame) -> Mapping[str, object]:
         """Return the new ``message`` or ``code`` of an error that answers a frame."""
         raise NotImplementedError
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         fields = self.fields(frame)
         replies = [error_edited(reply, **fields) for reply in reaction.replies]
@@ -313,7 +314,7 @@ class _ErrorChanger(ServerWrapper):
 class StackTrace(_ErrorChanger):
     """Sends a Python traceback as the message of each error."""
 
-    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+    def fields(self, frame: Frame) -> Mapping[str, object]:
         return {"message": TRACEBACK}
 
 
@@ -321,7 +322,7 @@ class StackTrace(_ErrorChanger):
 class Codeless(_ErrorChanger):
     """Sends null as the code of each error."""
 
-    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+    def fields(self, frame: Frame) -> Mapping[str, object]:
         return {"code": None}
 
 
@@ -329,7 +330,7 @@ class Codeless(_ErrorChanger):
 class WrongCodes(_ErrorChanger):
     """Sends ``server_error`` as the code of each error."""
 
-    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+    def fields(self, frame: Frame) -> Mapping[str, object]:
         return {"code": "server_error"}
 
 
@@ -337,7 +338,7 @@ class WrongCodes(_ErrorChanger):
 class Echoes(_ErrorChanger):
     """Sends the start of the refused frame in the message of each error."""
 
-    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+    def fields(self, frame: Frame) -> Mapping[str, object]:
         return {"message": f"cannot use {frame[:LONGEST_CONTROL]!r}"}
 
 
@@ -345,5 +346,5 @@ class Echoes(_ErrorChanger):
 class ShowsKey(_ErrorChanger):
     """Sends the client's key in the message of each error."""
 
-    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+    def fields(self, frame: Frame) -> Mapping[str, object]:
         return {"message": f"not allowed with the key {self._state.key}"}

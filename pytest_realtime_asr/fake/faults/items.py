@@ -23,6 +23,7 @@ from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.frame_edits import Event, encoded, event, is_error
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import EventChanger, ServerWrapper, Wrap
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 _NOISE = 3000  # of 32768
@@ -219,14 +220,14 @@ class MixesItems(ServerWrapper):
         self._open: set[int] = set()
         self._waiting: tuple[str, Usage, int] | None = None
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         if reaction.begin:
             self._open.add(self._begun)
             self._begun += 1
         return reaction
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self._open.discard(item)
         if self._waiting is not None:
             (other, its_usage, its_item), self._waiting = self._waiting, None
@@ -281,7 +282,7 @@ def _unset(content: Event) -> None:
 class ForgetsRest(ServerWrapper):
     """Answers an update with null for each setting that the update does not name."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         asked = event(frame).get("session")
         reaction = self._server.hear(frame)
         if not isinstance(asked, dict):
@@ -305,7 +306,7 @@ class ShowsRefused(EventChanger):
 
     _refused: Event | None = None
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         asked = event(frame).get("session")
         if isinstance(asked, dict) and any(map(is_error, reaction.replies)):
@@ -331,7 +332,7 @@ class ConfirmsRefused(EventChanger):
 
     _shown: Event | None = None
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         asked = event(frame)
         refused = any(map(is_error, reaction.replies))
@@ -379,7 +380,7 @@ fault("paramless", "does not say which field an error is about", needs=Needs.ITE
 class AcknowledgesEmpty(ServerWrapper):
     """Acknowledges a commit that it should refuse, and sends no final for it."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         replies = tuple(reaction.replies)
         correct = self._state.correct
@@ -389,8 +390,8 @@ class AcknowledgesEmpty(ServerWrapper):
         return replace(reaction, replies=self._replies(acknowledged, final))
 
     def _replies(
-        self, acknowledged: Iterable[str], final: Iterable[str]
-    ) -> Iterable[str]:
+        self, acknowledged: Iterable[Frame], final: Iterable[Frame]
+    ) -> Iterable[Frame]:
         return acknowledged
 
 
@@ -399,8 +400,8 @@ class BabblesOfEmpty(AcknowledgesEmpty):
     """Acknowledges a commit that it should refuse, and sends a final with words."""
 
     def _replies(
-        self, acknowledged: Iterable[str], final: Iterable[str]
-    ) -> Iterable[str]:
+        self, acknowledged: Iterable[Frame], final: Iterable[Frame]
+    ) -> Iterable[Frame]:
         return (*acknowledged, *final)
 
 
@@ -408,7 +409,7 @@ class BabblesOfEmpty(AcknowledgesEmpty):
 class KeepsCleared(ServerWrapper):
     """Answers a clear but keeps the audio."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if is_control(frame):
             correct = self._state.correct.in_utterance(frame)
             if correct.drop:
@@ -420,7 +421,7 @@ class KeepsCleared(ServerWrapper):
 class SilentClear(ServerWrapper):
     """Drops the audio at a clear, without a reply."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         if is_control(frame) and self._state.correct.in_utterance(frame).drop:
             return replace(reaction, replies=())
@@ -431,7 +432,7 @@ class SilentClear(ServerWrapper):
 class StrictClear(ServerWrapper):
     """Sends an error for a clear when no utterance is open."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         clears = is_control(frame) and self._state.correct.in_utterance(frame).drop
         if clears and not reaction.drop:
@@ -493,7 +494,7 @@ class HearsThings(ServerWrapper):
         self._left = round(_NOISY * server.rate)  # samples
         self._noise = random.Random(1)
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         content = event(frame) if self._left > 0 else {}
         audio = content.get("audio")
         if not isinstance(audio, str):

@@ -19,6 +19,7 @@ from pytest_realtime_asr.fake.server_wrappers import (
     WordChanger,
     Wrap,
 )
+from pytest_realtime_asr.trace.records import Frame
 
 EDGES = (200, 400, 800)  # ms
 FRAMES = (20, 40, 80)  # ms
@@ -30,7 +31,7 @@ _SAMPLE = 2  # bytes
 class _AudioLoser(UtteranceTracker):
     """Changes the audio of each utterance before the recogniser gets the audio."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if not reaction.audio:
             return reaction
@@ -42,7 +43,7 @@ class _AudioLoser(UtteranceTracker):
 
 
 class _LosesSpan(_AudioLoser):
-    """Replaces each utterance's audio from ``start`` to ``stop`` s by silence."""
+    """Replaces each utterance's audio from ``start`` to ``stop`` seconds by silence."""
 
     def __init__(
         self, server: Server, state: ServerState, start: float, stop: float
@@ -63,7 +64,7 @@ class _LosesSpan(_AudioLoser):
 
 
 class _LosesLast(_AudioLoser):
-    """Keeps back the last ``seconds`` s of audio, and drops them at the end."""
+    """Keeps back the last ``seconds`` seconds of audio, and drops them at the end."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -81,7 +82,10 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Keeps only whole blocks of ``seconds`` s of each chunk, and drops the rest."""
+    """Cuts each chunk into blocks of equal length, and drops an incomplete last one.
+
+    A block lasts ``seconds`` seconds.
+    """
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -100,14 +104,14 @@ def losing_span(span: tuple[float, float]) -> Wrap:
 
 
 def losing_last(seconds: float) -> Wrap:
-    """Return a wrapper that loses the last ``seconds`` s of each utterance."""
+    """Return a wrapper that loses the last ``seconds`` seconds of each utterance."""
     return lambda server, state: _LosesLast(server, state, seconds)
 
 
 def losing_rest(seconds: float) -> Wrap:
     """Return a wrapper that keeps only whole blocks of each chunk, and drops the rest.
 
-    A block lasts ``seconds`` s.
+    A block lasts ``seconds`` seconds.
     """
     return lambda server, state: _LosesRest(server, state, seconds)
 

@@ -8,6 +8,7 @@ from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.registry import Hooks, fault
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
+from pytest_realtime_asr.trace.records import Frame
 
 LEAK = 2**20  # bytes that `memory-grows` keeps of each session
 HELD = 2**20  # bytes that `idle-holds-memory` takes for each second without a frame
@@ -56,7 +57,7 @@ class _FrameClock(ServerWrapper):
         self._frames = frames
         self._note()
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         self._note()
         return self._server.hear(frame)
 

@@ -11,6 +11,7 @@ from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.registry import fault
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, Wrap
+from pytest_realtime_asr.trace.records import Frame
 
 
 class _MisreadsRate(ServerWrapper):
@@ -20,7 +21,7 @@ class _MisreadsRate(ServerWrapper):
         super().__init__(server, state)
         self._resampler = Resampler(round(self.rate * share), self.rate)
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         if not reaction.audio:
             return reaction
@@ -45,7 +46,7 @@ for _name, _share in (("fast", 24 / 16), ("slow", 16 / 24)):
 class SwapsBytes(ServerWrapper):
     """Swaps the two bytes of each sample."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         if not reaction.audio:
             return reaction

@@ -107,7 +107,7 @@ class SlowReaderStalls(Hooks):
     def sender(self, send: Send) -> Send:
         turn = self._turn = self._turn or asyncio.Lock()
 
-        async def in_turn(frame: str) -> None:
+        async def in_turn(frame: str | bytes) -> None:
             async with turn:
                 await send(frame)
 

@@ -6,7 +6,7 @@ response::
 
     @fault("no-final", "never sends a final")
     class NoFinal(ServerWrapper):
-        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
             return ()
 
 The fake server calls the hooks and contains no code for a single fault.
@@ -22,12 +22,13 @@ from typing import Any, TypeVar, overload
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Dialect, Reaction, Server, operations
+from pytest_realtime_asr.dialects import Dialect, Reaction, Server
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
+from pytest_realtime_asr.trace.records import Frame
 
-Send = Callable[[str], Awaitable[None]]
+Send = Callable[[Frame], Awaitable[None]]
 
 
 class Hooks:
@@ -224,14 +225,14 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
 
     Return ``None`` if nothing is lacking. A dialect has a thing if the check of one of
     its requirements is proven with a fault that needs this thing. For a gauge, the
-    `operations` of the dialect say whether it has one. A capacity is never lacking,
-    since it is an option of every fake server.
+    traits of the dialect say whether it has one. A capacity is never lacking, since it
+    is an option of every fake server.
     """
     needs = FAULTS[name].needs
     if needs is None or needs is Needs.CAPACITY:
         return None
     if needs is Needs.GAUGE:
-        return None if operations(dialect).gauge else needs
+        return None if dialect.traits.operations.gauge else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
     return None if needs in having else needs

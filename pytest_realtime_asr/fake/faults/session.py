@@ -17,6 +17,7 @@ from pytest_realtime_asr.fake.server_wrappers import (
     UtteranceTracker,
     WordChanger,
 )
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 _ANSWERS = {"error", "session.updated"}
@@ -34,10 +35,10 @@ _WAITS = 1.0  # s without a frame after which `waits-for-all` waits for a client
 class Mute(ServerWrapper):
     """Sends no event when a session opens, and none after a frame of the client."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return ()
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         return Reaction()
 
 
@@ -45,7 +46,7 @@ class Mute(ServerWrapper):
 class NoGreeting(ServerWrapper):
     """Opens sessions without an event; later events come as usual."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return ()
 
 
@@ -53,7 +54,7 @@ class NoGreeting(ServerWrapper):
 class RefusesSetUp(ServerWrapper):
     """Answers each session update by an error, and does not apply it."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         if sets_up(frame, self._state):
             return self._server.hear(UNKNOWN_EVENT)
         return self._server.hear(frame)
@@ -66,9 +67,9 @@ class LateSetUpError(ServerWrapper):
     The client can mistake this error for the answer to the next frame.
     """
 
-    _late: tuple[str, ...] = ()
+    _late: tuple[Frame, ...] = ()
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         late, self._late = self._late, ()
         if sets_up(frame, self._state):
             correct = self._state.correct.new()  # other faults may send no error
@@ -81,7 +82,7 @@ class LateSetUpError(ServerWrapper):
 class HalfGreeting(ServerWrapper):
     """Leaves out the last field of the event that opens a session."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         for frame in self._server.open(session, created):
             yield edited(frame, _without_last_field)
 
@@ -94,7 +95,7 @@ def _without_last_field(content: Event) -> None:
 class StrangeGreeting(ServerWrapper):
     """Opens sessions with an event of another type and with other fields."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         tuple(self._server.open(session, created))
         return (f'{{"type":"session.ready","session":{{"id":"{session}"}}}}',)
 
@@ -107,7 +108,7 @@ class _Cold(Hooks):
             return send
         greeted = False
 
-        async def late(frame: str) -> None:
+        async def late(frame: Frame) -> None:
             nonlocal greeted
             if self.is_late(frame, greeted=greeted):
                 await asyncio.sleep(COLD)
@@ -116,7 +117,7 @@ class _Cold(Hooks):
 
         return late
 
-    def is_late(self, frame: str, *, greeted: bool) -> bool:
+    def is_late(self, frame: Frame, *, greeted: bool) -> bool:
         """Return whether to delay a frame; ``greeted`` is false for the first frame."""
         raise NotImplementedError
 
@@ -125,7 +126,7 @@ class _Cold(Hooks):
 class ColdGreeting(_Cold):
     """Sends the first event of its first session ``COLD`` seconds late."""
 
-    def is_late(self, frame: str, *, greeted: bool) -> bool:
+    def is_late(self, frame: Frame, *, greeted: bool) -> bool:
         return not greeted
 
 
@@ -133,7 +134,7 @@ class ColdGreeting(_Cold):
 class ColdFinal(_Cold):
     """Sends each final of its first session ``COLD`` seconds late."""
 
-    def is_late(self, frame: str, *, greeted: bool) -> bool:
+    def is_late(self, frame: Frame, *, greeted: bool) -> bool:
         return "usage" in event(frame)
 
 
@@ -141,7 +142,7 @@ class ColdFinal(_Cold):
 class Nameless(ServerWrapper):
     """Opens the session without an id."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._server.open("", created)
 
 
@@ -149,7 +150,7 @@ class Nameless(ServerWrapper):
 class CreatedTwice(ServerWrapper):
     """Sends two events that open a session, instead of one."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         yield from self._server.open(session, created)
         yield from self._server.open(session, created)
 
@@ -158,7 +159,7 @@ class CreatedTwice(ServerWrapper):
 class SameId(ServerWrapper):
     """Opens every session with the id ``sess-1``."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._server.open("sess-1", created)
 
 
@@ -166,7 +167,7 @@ class SameId(ServerWrapper):
 class OldClock(ServerWrapper):
     """Opens every session with 0 as its creation time in unix seconds."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._server.open(session, 0)
 
 
@@ -178,7 +179,7 @@ class OldClock(ServerWrapper):
 class ExpiresInMilliseconds(ServerWrapper):
     """Multiplies ``expires_at`` in the event that opens a session by 1000."""
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[Frame]:
         for frame in self._server.open(session, created):
             yield edited(frame, _expiring_in_ms)
 
@@ -197,7 +198,7 @@ def _expiring_in_ms(content: Event) -> None:
 class Acknowledges(ServerWrapper):
     """Sends ``session.updated`` after each accepted update, as newer servers do."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         replies = tuple(reaction.replies)
         kinds = {event(reply).get("type") for reply in replies}
@@ -218,7 +219,7 @@ class _AtFifthChunk(ServerWrapper):
         """Return the changed reaction to the fifth frame of audio."""
         raise NotImplementedError
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         self._frames += bool(reaction.audio)
         if reaction.audio and self._frames == 5:
@@ -262,7 +263,7 @@ class Dies(_AtFifthChunk):
 class FailsFiftiethSession(ServerWrapper):
     """Closes its 50th session with 1011 at the end of the audio."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         fails = reaction.finish and self.session == _FAILING
         return replace(reaction, close=1011) if fails else reaction
@@ -274,10 +275,10 @@ class FailsFiftiethSession(ServerWrapper):
 class _SilentSometimes(ServerWrapper):
     """Sends neither partials nor finals while `is_silent` returns true."""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return () if self.is_silent() else self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return () if self.is_silent() else self._server.final(text, usage, item)
 
     def is_silent(self) -> bool:
@@ -320,7 +321,7 @@ class WaitsForAll(_SilentSometimes, UtteranceTracker):
     That client is silent from 1 s after its last audio until its next audio.
     """
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if self.is_hearing:
             self._state.last_audio[self.session] = time.monotonic()
@@ -355,7 +356,7 @@ class CrossTalk(UtteranceTracker):
         self._own = texts[self.session] = []
         self._sent = ""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         self._own.append(added)
         if self._other is None:
             return self._server.partial(added, item)
@@ -363,7 +364,7 @@ class CrossTalk(UtteranceTracker):
         self._sent += new
         return self._server.partial(new, item) if new else ()
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self._state.open_texts.pop(self.session, None)
         if self._other is None:
             return super().final(text, usage, item)
@@ -395,7 +396,7 @@ class SharesSetUp(WordChanger):
     German word in place of each word, as if the language of the other session applied.
     """
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         set_ups = self._state.set_ups
         if (other := self._other()) is not None:
             self._server.hear(other)

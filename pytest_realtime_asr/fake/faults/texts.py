@@ -18,6 +18,7 @@ from pytest_realtime_asr.fake.server_wrappers import (
     UtteranceTracker,
     WordChanger,
 )
+from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
 KEPT = 25.0  # s at the end of an utterance that `forgets-old` keeps
@@ -39,13 +40,13 @@ class LostDelta(ServerWrapper):
 
     _lost = False
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         if self._lost:
             return self._server.partial(added, item)
         self._lost = True
         return ()
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self._lost = False
         return self._server.final(text, usage, item)
 
@@ -54,7 +55,7 @@ class LostDelta(ServerWrapper):
 class LateDelta(ServerWrapper):
     """Appends a word to a text that was already final."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         yield from self._server.final(text, usage, item)
         yield from self._server.partial(" again", item)
 
@@ -63,7 +64,7 @@ class LateDelta(ServerWrapper):
 class TwoFinals(ServerWrapper):
     """Sends the frames of each final a second time."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = tuple(self._server.final(text, usage, item))
         return frames + frames
 
@@ -72,7 +73,7 @@ class TwoFinals(ServerWrapper):
 class NoFinal(ServerWrapper):
     """Sends partials only."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return ()
 
 
@@ -83,7 +84,7 @@ class LosesOneInTen(ServerWrapper):
     The first utterances of the server all get their finals.
     """
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self._state.finals += 1
         number = self._state.finals
         lost = number > _KEPT_FINALS and random.Random(_SEED + number).random() < _LOSS
@@ -94,10 +95,10 @@ class LosesOneInTen(ServerWrapper):
 class AllAtEnd(ServerWrapper):
     """Sends the whole text as one partial just before the final."""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return ()
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         partial = self._server.partial(text, item) if text else ()
         return [*partial, *self._server.final(text, usage, item)]
 
@@ -106,7 +107,7 @@ class AllAtEnd(ServerWrapper):
 class EarlyText(WordChanger):
     """Sends a word at the start of each utterance."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if not reaction.begin:
             return reaction
@@ -118,7 +119,7 @@ class EarlyText(WordChanger):
 class DotFirst(WordChanger):
     """Sends a dot as a word at the first audio of each utterance."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if self.sent or not (reaction.audio and self.is_open):
             return reaction
@@ -130,17 +131,17 @@ class DotFirst(WordChanger):
 class FinalFirst(UtteranceTracker):
     """Sends the final at the first audio, then nothing more of the utterance."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if not (reaction.audio and self.is_open):
             return reaction
         final = super().final("so", Usage(1, 1, seconds=0.1), self.number - 1)
         return replace(reaction, replies=[*reaction.replies, *final])
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         return self._server.partial(added, item) if self.is_open else ()
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         return super().final(text, usage, item) if self.is_open else ()
 
 
@@ -148,11 +149,11 @@ class FinalFirst(UtteranceTracker):
 class Flood(ServerWrapper):
     """Answers each frame of audio with 20,000 partials."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         return replace(reaction, replies=self._flood()) if reaction.audio else reaction
 
-    def _flood(self) -> Iterator[str]:
+    def _flood(self) -> Iterator[Frame]:
         for _ in range(_FLOOD):
             yield from self._server.partial("and ", 0)
 
@@ -164,7 +165,7 @@ class Flood(ServerWrapper):
 class NoJson(ServerWrapper):
     """Sends a frame that is not JSON before each partial."""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         yield "this is {no JSON"
         yield from self._server.partial(added, item)
 
@@ -173,7 +174,7 @@ class NoJson(ServerWrapper):
 class Novelty(ServerWrapper):
     """Sends an event of an unknown type, ``session.novelty``, before each partial."""
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         yield '{"type":"session.novelty"}'
         yield from self._server.partial(added, item)
 
@@ -185,7 +186,7 @@ class Novelty(ServerWrapper):
 class BadUsage(ServerWrapper):
     """Counts -1 prompt tokens and -1 s of audio."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         wrong = replace(usage, prompt=-1, seconds=-1.0)
         return self._server.final(text, wrong, item)
 
@@ -194,7 +195,7 @@ class BadUsage(ServerWrapper):
 class NoUsage(ServerWrapper):
     """Leaves the field ``usage`` out of each final."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = self._server.final(text, usage, item)
         return [edited(frame, _without_usage) for frame in frames]
 
@@ -207,7 +208,7 @@ def _without_usage(content: Event) -> None:
 class HalfUsage(ServerWrapper):
     """Leaves the first field of the usage out of each final."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = self._server.final(text, usage, item)
         return [edited(frame, _with_half_usage) for frame in frames]
 
@@ -221,12 +222,12 @@ def _with_half_usage(content: Event) -> None:
 class NanUsage(ServerWrapper):
     """Writes NaN, which JSON does not have, in place of the last count of the usage."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = self._server.final(text, usage, item)
         return [_with_nan(frame) for frame in frames]
 
 
-def _with_nan(frame: str) -> str:
+def _with_nan(frame: Frame) -> Frame:
     content = event(frame)
     counted = content.get("usage")
     if not counted:
@@ -240,7 +241,7 @@ def _with_nan(frame: str) -> str:
 class FreeTokens(ServerWrapper):
     """Counts 0 completion tokens and 0 s of audio."""
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         free = replace(usage, completion=0, seconds=0.0)
         return self._server.final(text, free, item)
 
@@ -373,13 +374,13 @@ class Echo(ServerWrapper):
     _before = ""
     _repeated = False
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
         if self._before and not self._repeated:
             self._repeated = True
             added = f"{self._before} {added}"
         return self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         whole = f"{self._before} {text}" if self._repeated else text
         self._before, self._repeated = text, False
         return self._server.final(whole, usage, item)
@@ -419,7 +420,7 @@ class StaleFinal(UtteranceTracker):
 
     _end: str | bytes | None = None
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if reaction.begin and self._end is not None:
             end, self._end = self._end, None
@@ -430,7 +431,7 @@ class StaleFinal(UtteranceTracker):
             self._end = frame
         return reaction
 
-    def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
+    def _keeps(self, reaction: Reaction, frame: Frame) -> bool:
         return (
             is_control(frame)
             and was_ignored(reaction)
@@ -442,7 +443,7 @@ class StaleFinal(UtteranceTracker):
 class RefusedFinalKept(StaleFinal):
     """Ends an utterance at its start after a stray or refused final commit."""
 
-    def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
+    def _keeps(self, reaction: Reaction, frame: Frame) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)
 
 
@@ -452,7 +453,7 @@ class LateAudioKept(UtteranceTracker):
 
     _kept = b""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if self.is_open and self.audio.complete and was_ignored(reaction):
             self._kept += self._state.correct.audio(frame)
@@ -466,7 +467,7 @@ class LateAudioKept(UtteranceTracker):
 class RestartsOnBegin(UtteranceTracker):
     """Drops the audio of an open utterance when the client starts it again."""
 
-    def hear(self, frame: str | bytes) -> Reaction:
+    def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
         if (
             self.is_hearing

@@ -64,7 +64,7 @@ def text_during_audio(role: str) -> Check:
 
 
 def no_stall(role: str, *, at_most: float) -> Check:
-    """Return a check that text never pauses for over ``at_most`` s during speech."""
+    """Return a check that text never pauses longer than ``at_most`` s in speech."""
 
     def check(part: Part) -> Outcome:
         timeline = part.timeline.item(0)
@@ -188,7 +188,7 @@ def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:
     """Return why the times of a session cannot be used, or ``None`` if they can.
 
     The times cannot be used if the audio was sent too fast, or if the client was over
-    ``at_most`` s late.
+    ``at_most`` seconds late.
     """
     if (pace_deviation(timeline) or 0.0) < -_TOO_FAST:
         return "the audio was sent faster than it is spoken"

@@ -14,6 +14,10 @@ from pytest_realtime_asr.requirements.shared.lost_words import LOST_WORDS
 from pytest_realtime_asr.requirements.shared.quiet_noise import QUIET_NOISE
 from pytest_realtime_asr.requirements.shared.refusals import IGNORED, misuses, refused
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
+from pytest_realtime_asr.requirements.shared.selection import (
+    misuses_for,
+    requirements,
+)
 from pytest_realtime_asr.requirements.shared.set_ups import (
     BESIDE,
     SET_UPS,
@@ -62,7 +66,9 @@ __all__ = [
     "binding_clients",
     "bug",
     "misuses",
+    "misuses_for",
     "refused",
+    "requirements",
     "restated",
     "stated",
 ]

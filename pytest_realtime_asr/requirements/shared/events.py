@@ -17,7 +17,7 @@ from pytest_realtime_asr.trace.records import Sender
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
-def _protocol_check(evidence: Evidence) -> Outcome:
+def protocol_check(evidence: Evidence) -> Outcome:
     """Raise an error: each dialect must give a check of its own events instead."""
     raise NotImplementedError("the dialect has to state this requirement with a check")
 
@@ -28,7 +28,7 @@ EVENTS: tuple[Requirement, ...] = (
         "session.created comes first and has an id",
         MUST,
         "",
-        _protocol_check,
+        protocol_check,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("nameless",)),
@@ -56,7 +56,7 @@ EVENTS: tuple[Requirement, ...] = (
         "events come in the documented order",
         MUST,
         "",
-        _protocol_check,
+        protocol_check,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("created-twice",)),
@@ -76,7 +76,7 @@ EVENTS: tuple[Requirement, ...] = (
         "each event type that starts with a prefix of the protocol is a documented one",
         SHOULD,
         "",
-        _protocol_check,
+        protocol_check,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("novelty",)),
@@ -86,7 +86,7 @@ EVENTS: tuple[Requirement, ...] = (
         "the joined deltas equal the final text",
         MUST,
         "",
-        _protocol_check,
+        protocol_check,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("lost-delta",)),
@@ -96,7 +96,7 @@ EVENTS: tuple[Requirement, ...] = (
         "usage is valid and its parts add up to its total",
         MUST,
         "",
-        _protocol_check,
+        protocol_check,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("bad-usage",)),
@@ -106,7 +106,7 @@ EVENTS: tuple[Requirement, ...] = (
         "usage counts tokens of a text and of its audio",
         SHOULD,
         "",
-        _protocol_check,
+        protocol_check,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("free-tokens",)),

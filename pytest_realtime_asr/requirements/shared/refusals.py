@@ -97,6 +97,11 @@ _FRAMES: tuple[Misuse, ...] = (
         ),
     ),
     Misuse(
+        "lone-surrogates",
+        "an escaped unpaired surrogate in the type of an event",
+        ('{"type":"no.\\ud800.event"}',),
+    ),
+    Misuse(
         "no-type",
         "events without a type, and with a type that is not a string",
         ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),

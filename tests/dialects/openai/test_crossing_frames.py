@@ -63,16 +63,16 @@ class Failing:
     def rate(self) -> int:
         return self._server.rate
 
-    def open(self, session: str, created: int) -> Iterable[str]:
+    def open(self, session: str, created: int) -> Iterable[str | bytes]:
         return self._server.open(session, created)
 
     def hear(self, frame: str | bytes) -> Reaction:
         return self._server.hear(frame)
 
-    def partial(self, added: str, item: int) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str | bytes]:
         return self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str | bytes]:
         for frame in self._server.final(text, usage, item):
             event = json.loads(frame)
             if event["type"] == OVER[0] and not self._random.randrange(self._odds):
@@ -107,14 +107,14 @@ def conversation(
         for turns in (VAD if detects else None, None)
     )
     loud, quiet = (caller.append(pcm).decode() for pcm in (LOUD, QUIET))
-    plan = [*caller.configure()]
+    plan = [*map(str, caller.configure())]
     for _ in range(random.randint(1, 4)):
         plan += [loud] * random.randint(2, 4)
         if random.random() < 0.2:
             plan += [clear(), loud, loud]
         if random.random() < 0.2:
-            plan += caller.configure()
-        plan += [quiet] if detects else caller.finish()
+            plan += map(str, caller.configure())
+        plan += [quiet] if detects else map(str, caller.finish())
         plan += [WAIT] if waits else []
     if not strange:
         return plan
@@ -132,7 +132,7 @@ def conversation(
     )
     for number in range(random.randint(0, 8)):
         place = random.randrange(len(plan) + 1)
-        plan.insert(place, _named(random.choice(said), f"strange_{number}"))
+        plan.insert(place, _named(str(random.choice(said)), f"strange_{number}"))
     return plan
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.openai.profile import PROFILES, changed, changes
-from pytest_realtime_asr.trace.records import Record
+from pytest_realtime_asr.trace.records import Record, content
 from tests.support.sessions import CREATED_AT, SERVER
 
 
@@ -22,7 +22,7 @@ def test_each_profile_is_a_dialect(name: str) -> None:
     assert name in dialect.profiles
     server = dialect.server(["m"])
     (greeting,) = server.open("sess-1", CREATED_AT)
-    record = Record(SERVER, 0, greeting)
+    record = Record(SERVER, 0, *content(greeting))
     assert dialect.greets(record)
     assert dialect.parse(record).move == profile.greeting
     for said in dialect.caller("m", {}).configure():
@@ -51,7 +51,7 @@ def test_how_a_profile_is_asked(
     name: str, query: str, headers: Mapping[str, str]
 ) -> None:
     dialect = dialects.load(name)
-    assert dialect.query("a/b") == query
+    assert dialect.caller("a/b", {}).query == query
     assert dialect.headers("k") == headers
 
 

@@ -33,7 +33,7 @@ class Talk:
         self.closed: int | None = None
         self.take(self.server.open("sess-1", 1_800_000_000))
 
-    def take(self, frames: Iterable[str]) -> None:
+    def take(self, frames: Iterable[str | bytes]) -> None:
         self.events += map(json.loads, frames)
 
     def hear(self, kind: str, **content: object) -> Talk:

@@ -22,7 +22,7 @@ def own_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "FAULTS", dict(FAULTS))
 
 
-def opening(*names: str) -> list[str]:
+def opening(*names: str) -> list[str | bytes]:
     return list(Faults(names).wrap(VLLM.server(["m"])).open("sess-1", 1))
 
 
@@ -58,7 +58,7 @@ def test_a_fault_that_needs_the_dialect_gets_it_from_the_state() -> None:
 def test_a_dialect_may_declare_faults_of_its_own() -> None:
     @fault("greets-oddly", "greets its client with a word")
     class GreetsOddly(ServerWrapper):
-        def open(self, session: str, created: int) -> Iterable[str]:
+        def open(self, session: str, created: int) -> Iterable[str | bytes]:
             return ("hello",)
 
     @fault("small-messages", "takes messages of 1 KiB")

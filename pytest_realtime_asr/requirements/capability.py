@@ -1,0 +1,27 @@
+"""Capabilities: what a protocol can do, and what a shared requirement needs of it."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Capability(enum.Enum):
+    """A property that only some protocols have.
+
+    The value completes the sentence "a protocol in which ...".
+    """
+
+    GREETING = "the server sends an event as soon as the connection is open"
+    SESSION_IDS = "the server gives each session an id"
+    SET_UP = "the client sends frames that set the session up"
+    SEVERAL_UTTERANCES = "a session can have several utterances, one after the other"
+    EMPTY_UTTERANCES = "the client can end an utterance without audio"
+    TYPED_EVENTS = "each text frame of the client is a JSON object with a type"
+    TEXT_AUDIO = "the client sends audio in text frames"
+    REFUSALS = "the server answers an invalid frame by an error, and goes on"
+    PARTIALS = "the server sends text while the client is still sending audio"
+    USAGE = "the final of an utterance states its usage"
+
+
+EVERY = frozenset(Capability)
+"""All capabilities."""

@@ -1,0 +1,129 @@
+"""The shared requirements and invalid frames that fit a protocol, by its capabilities.
+
+A dialect takes all of them with one call, and gives its own clause, check, level or
+proof for those that depend on its protocol::
+
+    REQUIREMENTS = shared.requirements(
+        CAPABILITIES,
+        shared.stated("order", CLAUSE, each(order(TABLE, start=START))),
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pytest_realtime_asr.requirements.capability import Capability
+from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.requirements.scenario_steps import Misuse
+from pytest_realtime_asr.requirements.shared.events import protocol_check
+from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
+from pytest_realtime_asr.requirements.shared.refusals import misuses
+from pytest_realtime_asr.requirements.shared.stating import SHARED
+
+_EVENTS = frozenset({Capability.TYPED_EVENTS, Capability.REFUSALS})
+
+NEEDS: Mapping[str, frozenset[Capability]] = {
+    "first-event": frozenset({Capability.GREETING}),
+    "unique-ids": frozenset({Capability.SESSION_IDS}),
+    "crowd-has-unique-ids": frozenset({Capability.SESSION_IDS}),
+    "update-again": frozenset({Capability.SET_UP}),
+    "fragments-joined": frozenset({Capability.SET_UP}),
+    "set-ups-kept-apart": frozenset({Capability.SET_UP}),
+    "errors-have-codes": _EVENTS,
+    "deep-json-outlived": _EVENTS,
+    "huge-json-outlived": _EVENTS,
+    "duplicate-keys-refused": _EVENTS,
+    "not-a-number-outlived": _EVENTS,
+    "lone-surrogates-outlived": _EVENTS,
+    "unknown-event-amid-speech": _EVENTS,
+    "slow-reader-harms-nobody": _EVENTS,
+    "binary-answered": frozenset({Capability.TEXT_AUDIO}),
+    "text-while-speaking": frozenset({Capability.PARTIALS}),
+    "no-stall": frozenset({Capability.PARTIALS}),
+    "keeps-up": frozenset({Capability.PARTIALS}),
+    "no-early-text": frozenset({Capability.PARTIALS}),
+    "deltas-add-up": frozenset({Capability.PARTIALS}),
+    "usage-adds-up": frozenset({Capability.USAGE}),
+    "usage-counts": frozenset({Capability.USAGE}),
+    "usage-matches": frozenset({Capability.USAGE}),
+    "usage-of-each": frozenset({Capability.USAGE, Capability.SEVERAL_UTTERANCES}),
+    "empty-utterance-finishes": frozenset({Capability.EMPTY_UTTERANCES}),
+    "empty-utterance-is-wordless": frozenset({Capability.EMPTY_UTTERANCES}),
+    "empty-reset-outlived": frozenset({Capability.EMPTY_UTTERANCES}),
+    "utterances-finish": frozenset({Capability.SEVERAL_UTTERANCES}),
+    "utterances-kept-apart": frozenset({Capability.SEVERAL_UTTERANCES}),
+    "head-present": frozenset({Capability.SEVERAL_UTTERANCES}),
+    "tail-present": frozenset({Capability.SEVERAL_UTTERANCES}),
+    "same-text-again": frozenset({Capability.SEVERAL_UTTERANCES}),
+    "no-leftover-punctuation": frozenset({Capability.SEVERAL_UTTERANCES}),
+}
+"""The capabilities that a protocol needs for a shared requirement, by its id.
+
+A requirement that is not listed fits every protocol.
+"""
+
+
+# The scenarios of invalid frames, and the capabilities that a protocol needs for them.
+_SCENARIOS: Mapping[str, frozenset[Capability]] = {
+    "no-object": _EVENTS,
+    "unknown-event": _EVENTS,
+    "binary": frozenset({Capability.TEXT_AUDIO}),
+}
+_APPEND_WRONG_TYPE = "append-wrong-type"  # its frames depend on the protocol
+
+
+def requirements(
+    capabilities: frozenset[Capability], *changed: Requirement
+) -> tuple[Requirement, ...]:
+    """Return the shared requirements that fit a protocol with these capabilities.
+
+    A changed requirement replaces the shared one of its id. A shared requirement
+    without a check of its own, such as the order of events, is left out if it is not
+    among the changed ones. Raises ValueError if a changed requirement is not shared, or
+    needs a capability that the protocol lacks.
+    """
+    own = {each.id: each for each in changed}
+    for id in own:
+        if id not in SHARED:
+            raise ValueError(f"{id!r} is not a shared requirement")
+        if lacking := NEEDS.get(id, frozenset()) - capabilities:
+            raise ValueError(
+                f"the requirement {id!r} needs a protocol in which "
+                f"{next(iter(lacking)).value}"
+            )
+    chosen = (
+        own.get(id) or _fitting(shared, capabilities)
+        for id, shared in SHARED.items()
+        if NEEDS.get(id, frozenset()) <= capabilities
+    )
+    complete = (each for each in chosen if each.check is not protocol_check)
+    return (FIRST_UTTERANCE, *complete)
+
+
+def _fitting(
+    requirement: Requirement, capabilities: frozenset[Capability]
+) -> Requirement:
+    """Return a requirement without the scenarios that do not fit the protocol."""
+    fitting = (
+        each
+        for each in requirement.scenarios
+        if _SCENARIOS.get(each, frozenset()) <= capabilities
+        and each != _APPEND_WRONG_TYPE
+    )
+    return replace(requirement, scenarios=tuple(fitting))
+
+
+def misuses_for(capabilities: frozenset[Capability]) -> tuple[Misuse, ...]:
+    """Return the invalid frames that fit a protocol with these capabilities."""
+    names: list[str] = []
+    if capabilities >= _EVENTS:
+        names += [
+            *("bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"),
+            *("lone-surrogates", "no-type"),
+            *("unknown-event", "unknown-event-amid-speech"),
+        ]
+    if Capability.TEXT_AUDIO in capabilities:
+        names.append("binary")
+    return misuses(*names)
