@@ -77,7 +77,7 @@ class _Collected:
     aborted: str = ""
 
     def add(self, row: Row) -> None:
-        """Add a session; one that this machine could not open has failed as well."""
+        """Add a session. A session that this machine could not open counts as failed."""
         self.rows.append(row)
         if row.lost is not Loss.CANCELLED or row.unopened:
             self.ended += 1
