@@ -143,6 +143,11 @@ async def acknowledges(place: Place) -> bool:
 # Partials and finals
 
 
+async def sends_text_first(place: Place) -> bool:
+    talk = await (await place.open(configured=False)).rest()
+    return talk.deltas == ["so"]
+
+
 async def sends_text_early(place: Place) -> bool:
     talk = await place.raw(COMMIT)
     early = bool(talk.deltas)
@@ -640,6 +645,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "old-clock": is_of_1970,
     "acknowledges": acknowledges,
     "early-text": sends_text_early,
+    "speaks-first": sends_text_first,
     "dot-first": sends_a_dot,
     "final-first": sends_its_final_first,
     "tokens-shown": sends("language English<asr_text>a b", of="a b"),
