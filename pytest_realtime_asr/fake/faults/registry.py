@@ -108,7 +108,8 @@ class Hooks:
     def idle_timeout(self, seconds: float | None) -> float | None:
         """Return the seconds without a frame after which the server closes with 1011.
 
-        ``None`` means that the server never closes for this reason.
+        A keepalive frame does not count as a frame. ``None`` means that the server
+        never closes for this reason.
         """
         return seconds
 
@@ -152,6 +153,8 @@ class Needs(enum.Enum):
     """
 
     ITEMS = "items"
+    LIKE_OPENAI = "events like those of OpenAI's protocol"
+    SEGMENTS = "segments"
     TURNS = "turns that the server detects"
     EXPIRY = "time at which a session expires"
     RATES = "sample rate that the client sets"
