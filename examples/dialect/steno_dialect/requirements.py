@@ -30,6 +30,7 @@ CAPABILITIES = frozenset(
         Capability.TYPED_EVENTS,
         Capability.REFUSALS,
         Capability.PARTIALS,
+        Capability.SETTLED,
     }
 )
 _CLAUSE = "Steno 1.0, section "
