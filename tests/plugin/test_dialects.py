@@ -21,7 +21,7 @@ FOUND = "vllm (auto: the first event was session.created)"
 AUTO = "-orealtime_dialect=auto"
 NAME_IT = (
     "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini file, "
-    "REALTIME_DIALECT); choose from openai, openai-beta, vllm"
+    f"REALTIME_DIALECT); choose from {', '.join(dialects.installed())}"
 )
 SPEAK = """
 def test_first(realtime, corpus):
@@ -440,7 +440,7 @@ def test_turns(realtime, corpus):
     take = realtime.transcribe(corpus["turn-right"])
     assert take.timeline.endpoints
 """
-KINDS = [pytest.param("vllm", False, id="vllm")]
+KINDS = [pytest.param(name, False, id=name) for name in ("vllm", "sglang-omni")]
 KINDS += [pytest.param(name, True, id=name) for name in ("openai", "openai-beta")]
 PROFILES = {"sglang": "openai", "azure": "openai", "localai": "openai"}
 PROFILES |= {"speaches": "openai-beta", "riva": "openai-beta"}
