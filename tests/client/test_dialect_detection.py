@@ -23,7 +23,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
-from tests.client.test_greetings import SGLANG_OMNI
+from tests.client.test_greetings import MISTRAL
 from tests.support.servers import (
     CREATED,
     VLLM,
@@ -77,6 +77,7 @@ def test_each_way_once() -> None:
         ("vllm", "session.created"),
         ("openai", "session.created"),
         ("openai-beta", "transcription_session.created"),
+        ("sglang-omni", "session.created"),
     ],
 )
 def test_every_dialect_is_found_by_one_session(
@@ -112,7 +113,7 @@ def test_silence_is_asked_once() -> None:
         "0.2 s; --realtime-wait=SECONDS waits longer "
     )
     assert NAME_IT in lost
-    assert lost.endswith("choose from openai, openai-beta, vllm")
+    assert lost.endswith(f"choose from {', '.join(dialects.installed())}")
     assert len(opened) == 1
 
 
@@ -184,6 +185,7 @@ FAMILY = {
     "openai-beta": "openai-beta",
     "openai-beta:riva": "openai-beta:riva",
     "openai-beta:speaches": "openai-beta:speaches",
+    "sglang-omni": "sglang-omni",
 }
 
 
@@ -252,14 +254,12 @@ def test_sglang_is_found_by_the_fields_of_its_session() -> None:
 
 
 def test_an_unknown_server_is_described() -> None:
-    with serving(saying(json.dumps(SGLANG_OMNI))) as url:
+    with serving(saying(json.dumps(MISTRAL))) as url:
         lost = found(url).lost
-    assert """the first event was '{"type": "session.created", "event_id": """ in lost
-    assert ", which no installed dialect sends first; SGLang-Omni sends" in lost
-    assert (
-        "; SGLang-Omni sends such an event, but no installed dialect supports " in lost
-    )
-    assert "; the nearest is openai-beta:speaches, but `" in lost
+    assert """the first event was '{"type": "session.created", "session": """ in lost
+    assert ", which no installed dialect sends first; Mistral sends" in lost
+    assert "; Mistral sends such an event, but no installed dialect supports " in lost
+    assert "; the nearest is sglang-omni, but `" in lost
     assert " more; name the dialect with --realtime-dialect=NAME" in lost
     with faking("half-greeting", key="hush-hush") as (url, _):
         lost = found(url).lost

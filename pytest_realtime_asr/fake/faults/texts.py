@@ -456,6 +456,27 @@ class RefusedFinalKept(StaleFinal):
         return is_control(frame) and self._state.correct.finishes(frame)
 
 
+@fault("refused-final-mutes", "sends no words after a stray or refused final commit")
+class RefusedFinalMutes(WordChanger):
+    """Sends no words of an utterance if a stray final commit came before it."""
+
+    _stray = False
+    _mute = False
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = super().hear(frame)
+        if not self.is_open and is_control(frame):
+            self._stray |= self._state.correct.finishes(frame)
+        return reaction
+
+    def reset(self) -> None:
+        super().reset()
+        self._mute, self._stray = self._stray, False
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return () if self._mute else (word,)
+
+
 @fault("late-audio-kept", "adds late audio to the next utterance")
 class LateAudioKept(UtteranceTracker):
     """Adds audio that came after the end of an utterance to the next utterance."""
