@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import re
+import secrets
 import socket
 import ssl
 import struct
@@ -353,8 +354,11 @@ class Wire:
     async def ping(self) -> None:
         """Send a ping and wait for its pong. Raises `Closed`."""
         with self._translated():
+            # Without data, websockets draws from the module `random`. Hypothesis warns
+            # if the state of this module changes while it draws in another thread.
+            pong = await self._connection.ping(secrets.token_bytes(8))
             # The future is kept: a pong may arrive after a cancellation.
-            await asyncio.shield(await self._connection.ping())
+            await asyncio.shield(pong)
 
     def listen(self, on_text: Callable[[str], None] | None) -> None:
         """Call ``on_text`` with text messages as they arrive; `receive` gets the rest.
