@@ -435,7 +435,7 @@ _REFUSALS: tuple[Requirement, ...] = (
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         "stray-final",
-        "refused-final-loses",
+        "refused-final-mutes",
         beside=("alone",),
     ),
     _played(
@@ -444,7 +444,7 @@ _REFUSALS: tuple[Requirement, ...] = (
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         "second-final",
-        "refused-final-loses",
+        "refused-final-mutes",
         beside=("alone",),
     ),
     _played(
