@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import permutations
 
@@ -131,6 +132,41 @@ def test_a_long_first_word_is_cut() -> None:
     most = dialect_detection.SHOWN
     with serving(saying("x" * (most + 1))) as url:
         assert f" ... {'x' * (most // 3)}', which no" in found(url).lost
+
+
+def by_paths(statuses: Mapping[str, int], *, then: Talk = quiet) -> str:
+    """Return why nothing was found at a server that refuses paths by these statuses."""
+
+    def answer(request: Request) -> Response | None:
+        status = statuses.get(request.path)
+        return None if status is None else plain(status)
+
+    with serving(then, answer=answer) as url:
+        ways = [Access(target.parse(url, path=path)) for path in ("/a", "/b", "/c")]
+        return asyncio.run(find(ways, Redactor([]))).lost
+
+
+def test_a_refused_path_does_not_matter_if_a_session_opened_on_another() -> None:
+    lost = by_paths({"/a": 403, "/b": 404}, then=saying("hello"))
+    assert "/c: the first event was 'hello'" in lost
+    assert "HTTP" not in lost
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ({"/a": 404, "/b": 401, "/c": 403}, ["/b"]),
+        ({"/a": 404, "/b": 403, "/c": 500}, ["/c"]),
+        ({"/a": 404, "/b": 403, "/c": 404}, ["/b"]),
+        ({"/a": 404, "/b": 404, "/c": 404}, ["/a", "/b", "/c"]),
+        ({"/a": 403, "/b": 403, "/c": 404}, ["/a", "/b"]),
+    ],
+)
+def test_the_most_telling_refusals_are_named(
+    statuses: Mapping[str, int], told: list[str]
+) -> None:
+    lost = by_paths(statuses)
+    assert [path for path in statuses if f"{path}: HTTP " in lost] == told
 
 
 def test_a_server_that_refuses_every_session() -> None:

@@ -29,7 +29,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.requirements.shared import HARM, bug
 from pytest_realtime_asr.trace.records import Sender
 
-CAPABILITIES = EVERY - {Capability.USAGE}
+CAPABILITIES = EVERY - {Capability.USAGE, Capability.WORD_TIMES}
 _READ = "read 2026-11-30"
 _RELEASE = "SGLang-Omni 0.1.9"
 _OWN = ("session.", "transcription.", "input_audio_buffer.", "error")

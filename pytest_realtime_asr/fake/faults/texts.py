@@ -103,6 +103,15 @@ class AllAtEnd(ServerWrapper):
         return [*partial, *self._server.final(text, usage, item)]
 
 
+@fault("speaks-first", "sends text as soon as a session opens")
+class SpeaksFirst(ServerWrapper):
+    """Sends a partial of an utterance that no client has begun."""
+
+    def open(self, session: str, created: int) -> Iterable[Frame]:
+        opening = self._server.open(session, created)
+        return [*opening, *self._state.correct.partial("so")]
+
+
 @fault("early-text", "sends text before any audio has come")
 class EarlyText(WordChanger):
     """Sends a word at the start of each utterance."""
