@@ -52,6 +52,7 @@ from pytest_realtime_asr.requirements.checks.refusals import (
     sent_after_hand,
     set_up_accepted,
     silent,
+    utterances_answered,
 )
 from pytest_realtime_asr.requirements.checks.texts import (
     has_both_clips,
@@ -134,6 +135,7 @@ __all__ = [
     "usable",
     "usage_matches",
     "usage_of_each",
+    "utterances_answered",
     "well_formed",
     "whole_characters",
     "why",
