@@ -7,11 +7,11 @@ the door" instead of "open the front door".
 A recogniser may also make such an error by itself. So the clips that were sent alone
 are searched too, and must have no such error. One doubled word in the long texts is a
 violation only if no clip that was sent alone has any error; otherwise it needs two.
-If the place of an error does not depend on the length of the text, two or more doubled
-words in 40 clips within long texts, and none in 100 clips alone, have a probability of
-at most 3.5 %, whatever the rate of such errors is. With none of any kind in 100 clips,
-a rate of 0.1 % or less per clip is usual, and one doubled word in 40 clips then has a
-probability of 4 %.
+Suppose that errors are equally likely in each clip, for 40 clips within long texts and
+100 clips alone. Whatever the rate of doubled words is, the probability of two or more
+in the long texts and none in the others is at most 3 %. If at most one error in ten is
+a doubled word, the probability of one or more in the long texts, and of no error at all
+in the others, is at most 1.5 %.
 """
 
 from __future__ import annotations

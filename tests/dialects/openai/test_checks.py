@@ -91,6 +91,7 @@ def updated(**session: object) -> Event:
 
 
 UPDATE = said("session.update", session={"type": "transcription"})
+INCLUDING = said("session.update", session={"include": ["y"]})
 COMMIT, CLEAR = said(f"{BUFFER}.commit"), said(f"{BUFFER}.clear")
 CREATED = said("session.created", session={"id": "sess-1", "type": "transcription"})
 
@@ -238,6 +239,8 @@ YES, NO, UNKNOWN = Satisfied, Violated, Undecided
         ("update-shows-what-holds", HELD, {}, YES),
         ("update-shows-what-holds", (UPDATE, updated(type="realtime")), {}, NO),
         ("update-shows-what-holds", (UPDATE, error(), updated(type="x")), {}, UNKNOWN),
+        ("update-shows-what-holds", (INCLUDING, updated(include=["x"])), {}, NO),
+        ("update-shows-what-holds", (INCLUDING, updated(include=None)), {}, YES),
         ("session-type", (said("session.created", session={"id": "a"}),), {}, NO),
         ("expires-later", (CREATED,), {}, UNKNOWN),
         ("expires-within-a-day", (CREATED,), {}, UNKNOWN),
