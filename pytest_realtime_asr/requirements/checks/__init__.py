@@ -8,7 +8,13 @@ from pytest_realtime_asr.requirements.checks.characters import (
     paired_directions,
     whole_characters,
 )
-from pytest_realtime_asr.requirements.checks.combinators import absent, both, why
+from pytest_realtime_asr.requirements.checks.combinators import (
+    absent,
+    any_session,
+    both,
+    per_session,
+    why,
+)
 from pytest_realtime_asr.requirements.checks.connection import (
     close_answered,
     explained_close,
@@ -54,6 +60,7 @@ from pytest_realtime_asr.requirements.checks.refusals import (
     silent,
     utterances_answered,
 )
+from pytest_realtime_asr.requirements.checks.settled_text import settled_text_stays
 from pytest_realtime_asr.requirements.checks.texts import (
     has_both_clips,
     has_clip,
@@ -83,6 +90,7 @@ __all__ = [
     "absent",
     "answers",
     "answers_by_hand",
+    "any_session",
     "both",
     "close_answered",
     "confirmed_alone",
@@ -115,6 +123,7 @@ __all__ = [
     "no_stall",
     "no_vocabulary_tokens",
     "paired_directions",
+    "per_session",
     "plain_http_refused",
     "pongs",
     "random_sessions_pass",
@@ -125,6 +134,7 @@ __all__ = [
     "same_text",
     "sent_after_hand",
     "set_up_accepted",
+    "settled_text_stays",
     "silent",
     "solo_transcripts",
     "speech_has_text",

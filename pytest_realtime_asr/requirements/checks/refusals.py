@@ -14,7 +14,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     first_at,
     first_unsatisfied,
     per_session,
-    server_sent_text,
+    server_sent,
     why,
     worst,
 )
@@ -196,7 +196,7 @@ def utterances_answered(role: str, what: str, *, finals: int) -> Check:
         if end.how is Ending.CANCELLED:
             return Undecided(why(part))
         if end.how is Ending.CLOSED_BY_PEER and end.code not in (1006, 1011):
-            if server_sent_text(part):
+            if server_sent(part):
                 return Satisfied()
             return Undecided(f"there may be another reason why {why(part)}")
         by_end = end.how not in ENDED_BY_CLIENT

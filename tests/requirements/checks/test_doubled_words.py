@@ -41,7 +41,9 @@ def test_doubled_words_are_found(text: str, number: int) -> None:
 
 def at(name: str) -> Change:
     """Return a change that doubles a word of one clip."""
-    return lambda text: text.replace("a black", "a a") if text.startswith(name) else text
+    return lambda text: (
+        text.replace("a black", "a a") if text.startswith(name) else text
+    )
 
 
 def wrong(text: str) -> str:
