@@ -152,10 +152,11 @@ class _Ignores(UtteranceTracker):
     needs=Needs.STARTS,
 )
 class UnbegunIgnored(_Ignores):
-    """Sends no error for a final commit while no utterance is open."""
+    """Sends no error for a final commit of audio while no utterance is open."""
 
     def ignores(self, frame: Frame) -> bool:
-        return not self.is_open and self._state.correct.finishes(frame)
+        waits = not self.is_open and self.early_audio.size > 0
+        return waits and self._state.correct.finishes(frame)
 
 
 @fault(

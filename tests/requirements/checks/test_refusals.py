@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -208,7 +209,7 @@ def test_unheard(evidence: Part, found: Found) -> None:
 SECOND = (*SPEAK, Hand(BEGIN), Hand(APPEND), Hand(FINISH))
 
 
-def answered(*frames: Frame, **changes: object) -> Part:
+def answered(*frames: Frame, **changes: Any) -> Part:
     """A session with a second utterance that begins too early."""
     return part("it", CREATED, UPDATE, *SECOND, *frames, **changes)
 
