@@ -516,7 +516,9 @@ def test_what_holds_for_all_is_taken_by_each() -> None:
         ),
     ):
         found = {
-            each.id: replace(each, proof=every[each.id].proof)
+            each.id: replace(
+                each, proof=every[each.id].proof, clause=every[each.id].clause
+            )
             for each in dialects.load(name).requirements
             if each.id in every
         }
