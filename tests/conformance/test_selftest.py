@@ -54,6 +54,7 @@ OTHERWISE = {
         "empty-commit-code",
         "same-text-16000hz",
         "same-text-48000hz",
+        "audio-limit-answered",
     ),
 }
 
