@@ -339,6 +339,23 @@ class Wire:
         with self._translated():
             await self._connection.send(frame, text=False)
 
+    async def send_together(self, frames: Iterable[str | bytes]) -> None:
+        """Send several frames in one write to the socket. Raises `Closed`.
+
+        ``bytes`` are a binary frame. The server can then read all frames before it
+        sends anything.
+        """
+        connection = self._connection
+        protocol = connection.protocol
+        with self._translated():
+            async with connection.send_context():
+                for frame in frames:
+                    if isinstance(frame, bytes):
+                        protocol.send_binary(frame)
+                    else:
+                        protocol.send_text(frame.encode())
+                connection.transport.write(b"".join(protocol.data_to_send()))
+
     async def send_fragments(self, parts: Iterable[str] | Iterable[bytes]) -> None:
         """Send one message in fragments, and an empty last fragment.
 
