@@ -77,7 +77,7 @@ class _Collected:
     aborted: str = ""
 
     def add(self, row: Row) -> None:
-        """Add a session; one that this machine could not open has failed as well."""
+        """Add a session. It counts as failed if this machine could not open it."""
         self.rows.append(row)
         if row.lost is not Loss.CANCELLED or row.unopened:
             self.ended += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
@@ -12,6 +13,7 @@ from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario, exclusive
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.requirement import Harm
 
 IDLE = 12.0  # s without a frame
@@ -49,9 +51,12 @@ async def _cut(run: ScenarioRun) -> None:
     await run.transcribe(fresh, run.clips.first)
 
 
-async def _half_sent(run: ScenarioRun, role: str) -> Live:
-    """Open a session, send half an utterance, and return the session."""
-    live = await run.open(role)
+async def _half_sent(run: ScenarioRun, role: str, **changes: Any) -> Live:
+    """Open a session, send half an utterance, and return the session.
+
+    ``changes`` are changes to the plan.
+    """
+    live = await run.open(role, **changes)
     clip = run.clips.first
     await live.begin()
     await live.stream(clips.halves(clip)[0].resample(run.caller.rate), clip.id)
@@ -99,7 +104,7 @@ async def _reset(run: ScenarioRun) -> None:
 
 async def _half_open(run: ScenarioRun) -> None:
     async with run.with_bystander():
-        live = await _half_sent(run, "half-open")
+        live = await _half_sent(run, "half-open", keepalive=False)
         live.deafen()
         await run.wait(VANISHED)
         await run.fresh_session()
@@ -144,7 +149,12 @@ SCENARIOS = (
         _idle,
         concurrency=Concurrency.LONG_RUNNING,
     ),
-    Scenario("fragments", "a message in three fragments", _fragments),
+    Scenario(
+        "fragments",
+        "a message in three fragments",
+        _fragments,
+        fits=frozenset({Capability.SET_UP}),
+    ),
     Scenario("close", "a session that the client closes normally", _close, times=0),
     Scenario(
         "cut",

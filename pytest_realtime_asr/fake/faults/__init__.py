@@ -17,8 +17,11 @@ from pytest_realtime_asr.fake.faults import (
     memory,
     misreading,
     network,
+    segments,
     session,
+    settled_text,
     texts,
+    word_times,
 )
 from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults, lacking
 
@@ -40,6 +43,9 @@ __all__ = [
     "memory",
     "misreading",
     "network",
+    "segments",
     "session",
+    "settled_text",
     "texts",
+    "word_times",
 ]

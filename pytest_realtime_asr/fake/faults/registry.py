@@ -10,23 +10,32 @@ response::
             return ()
 
 The fake server calls the hooks and contains no code for a single fault.
+
+Another package declares its faults in a module of its own, which it names as an entry
+point of the group ``pytest_realtime_asr.faults``.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any, TypeVar, overload
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Dialect, Reaction, Server
+from pytest_realtime_asr.dialects import Dialect, Reaction, Server, can
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.trace.records import Frame
+from pytest_realtime_asr.trace.timeline import WordTime
+
+GROUP = "pytest_realtime_asr.faults"  # the entry points of other packages' modules
 
 Send = Callable[[Frame], Awaitable[None]]
 
@@ -101,7 +110,8 @@ class Hooks:
     def idle_timeout(self, seconds: float | None) -> float | None:
         """Return the seconds without a frame after which the server closes with 1011.
 
-        ``None`` means that the server never closes for this reason.
+        A keepalive frame does not count as a frame. ``None`` means that the server
+        never closes for this reason.
         """
         return seconds
 
@@ -113,6 +123,10 @@ class Hooks:
         return drain
 
     # Text
+
+    def word_time(self, word: WordTime) -> WordTime:
+        """Return a recognised word with the times that the server states for it."""
+        return word
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         """Return whether a final keeps a word.
@@ -145,12 +159,16 @@ class Needs(enum.Enum):
     """
 
     ITEMS = "items"
+    LIKE_OPENAI = "events like those of OpenAI's protocol"
+    SEGMENTS = "segments"
     TURNS = "turns that the server detects"
     EXPIRY = "time at which a session expires"
     RATES = "sample rate that the client sets"
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    SETTLED_TEXT = "segments that the server settles"
+    WORD_TIMES = "times of words"
     CAPACITY = "capacity"
 
 
@@ -220,21 +238,47 @@ def fault(
     return declare
 
 
+def known() -> Mapping[str, Fault]:
+    """Return the faults of this package and of all installed packages, by name.
+
+    Raises LookupError if a module of an installed package cannot be imported.
+    """
+    _import_installed()
+    return FAULTS
+
+
+@cache
+def _import_installed() -> None:
+    """Import the modules in which installed packages declare their faults."""
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except (ImportError, AttributeError, ValueError) as error:
+            raise LookupError(
+                f"the faults of the entry point {point.name} in the group {GROUP} "
+                f"cannot be imported from {point.value}: {error}"
+            ) from error
+
+
 def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return the thing that a fault needs, if the servers of a dialect lack it.
 
     Return ``None`` if nothing is lacking. A dialect has a thing if the check of one of
-    its requirements is proven with a fault that needs this thing. For a gauge, the
-    traits of the dialect say whether it has one. A capacity is never lacking, since it
+    its requirements is proven with a fault that needs this thing. Whether a dialect has
+    a gauge or word times is stated by its traits. A capacity is never lacking, since it
     is an option of every fake server.
     """
-    needs = FAULTS[name].needs
+    faults = known()
+    needs = faults[name].needs
     if needs is None or needs is Needs.CAPACITY:
         return None
     if needs is Needs.GAUGE:
         return None if dialect.traits.operations.gauge else needs
+    if needs is Needs.WORD_TIMES:
+        return None if can(dialect, Capability.WORD_TIMES) else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
-    having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
+    named = {fault for proof in proofs for fault in proof.faults}
+    having = {faults[fault].needs for fault in named if fault in faults}
     return None if needs in having else needs
 
 
@@ -248,10 +292,11 @@ class Faults(Hooks):
         super().__init__(state or ServerState())
         self._hooks: list[Hooks] = []
         for name in names:
-            if name not in FAULTS:
-                known = ", ".join(FAULTS)
-                raise LookupError(f"unknown fault {name!r}; choose from {known}")
-            self._hooks.append(FAULTS[name].hooks(self._state))
+            faults = known()
+            if name not in faults:
+                choice = ", ".join(faults)
+                raise LookupError(f"unknown fault {name!r}; choose from {choice}")
+            self._hooks.append(faults[name].hooks(self._state))
 
     def wrap(self, server: Server) -> Server:
         for each in self._hooks:
@@ -328,6 +373,11 @@ class Faults(Hooks):
         for each in self._hooks:
             drain = each.drain(drain)
         return drain
+
+    def word_time(self, word: WordTime) -> WordTime:
+        for each in self._hooks:
+            word = each.word_time(word)
+        return word
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         for each in self._hooks:

@@ -8,7 +8,13 @@ from pytest_realtime_asr.requirements.checks.characters import (
     paired_directions,
     whole_characters,
 )
-from pytest_realtime_asr.requirements.checks.combinators import absent, both, why
+from pytest_realtime_asr.requirements.checks.combinators import (
+    absent,
+    any_session,
+    both,
+    per_session,
+    why,
+)
 from pytest_realtime_asr.requirements.checks.connection import (
     close_answered,
     explained_close,
@@ -53,6 +59,7 @@ from pytest_realtime_asr.requirements.checks.refusals import (
     set_up_accepted,
     silent,
 )
+from pytest_realtime_asr.requirements.checks.settled_text import settled_text_stays
 from pytest_realtime_asr.requirements.checks.texts import (
     has_both_clips,
     has_clip,
@@ -82,6 +89,7 @@ __all__ = [
     "absent",
     "answers",
     "answers_by_hand",
+    "any_session",
     "both",
     "close_answered",
     "confirmed_alone",
@@ -114,6 +122,7 @@ __all__ = [
     "no_stall",
     "no_vocabulary_tokens",
     "paired_directions",
+    "per_session",
     "plain_http_refused",
     "pongs",
     "random_sessions_pass",
@@ -124,6 +133,7 @@ __all__ = [
     "same_text",
     "sent_after_hand",
     "set_up_accepted",
+    "settled_text_stays",
     "silent",
     "solo_transcripts",
     "speech_has_text",

@@ -1,0 +1,133 @@
+"""The text of an utterance whose results come in segments, for readers of dialects.
+
+The server replaces the text of the open segment until it settles this segment. The next
+result then opens a new segment. The text of the utterance is the text of all segments,
+separated by one space each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_realtime_asr.trace.timeline import (
+    Partial,
+    Settled,
+    WordTime,
+    common_prefix,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    text: str = ""
+    words: tuple[WordTime, ...] = ()
+
+
+class Segments:
+    """Makes the events of one utterance from the results for its segments.
+
+    The cost of `show` and `settle` is linear in the length of one segment.
+    """
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, item: int, *, offset: float = 0.0) -> None:
+        """Begin the utterance with the number ``item``, without any text.
+
+        ``offset`` is the time, in seconds, at which the audio of the utterance starts,
+        on the server's clock of the audio. It is subtracted from the times of words.
+        """
+        self._item = item
+        self._offset = offset
+        self._settled: list[_Segment] = []
+        self._length = 0  # characters of the settled text
+        self._open = _Segment()
+
+    @property
+    def count(self) -> int:
+        """The number of settled segments, including segments without text."""
+        return len(self._settled)
+
+    @property
+    def text(self) -> str:
+        """The text of all segments, including the open segment."""
+        return _joined([*self._settled, self._open])
+
+    @property
+    def words(self) -> tuple[WordTime, ...]:
+        """The words of all segments; times in s from the start of the utterance."""
+        segments = [*self._settled, self._open]
+        return tuple(word for segment in segments for word in segment.words)
+
+    def show(
+        self, text: str, at: int, *, words: Iterable[WordTime] = ()
+    ) -> Sequence[Partial]:
+        """Replace the text of the open segment at the time ``at`` (ns).
+
+        ``words`` has the times of the segment's words on the server's clock of the
+        audio. Return the partial, or nothing if the text does not change.
+        """
+        before = self._piece(self._open.text)
+        self._open = self._segment(text, words)
+        return self._partial(at, self._length, before, self._piece(self._open.text))
+
+    def settle(
+        self, text: str, at: int, *, words: Iterable[WordTime] = ()
+    ) -> Sequence[Partial | Settled]:
+        """Replace the text of the open segment at ``at`` (ns), and settle the segment.
+
+        ``words`` is as in `show`. Return the partial if the text changes, and the
+        statement that the text is settled if the segment has text.
+        """
+        partials = self.show(text, at, words=words)
+        self._length += len(self._piece(self._open.text))
+        self._settled.append(self._open)
+        settled = bool(self._open.text)
+        self._open = _Segment()
+        if not settled:
+            return partials
+        return (*partials, Settled(self._item, at, self._length))
+
+    def revise(
+        self, index: int, text: str, at: int, *, words: Iterable[WordTime] = ()
+    ) -> Sequence[Partial | Settled]:
+        """Replace the text of a settled segment, numbered from 0, at ``at`` (ns).
+
+        This is for servers that break their own promise. ``words`` is as in `show`.
+        Return the partial if the text changes, and the statement that the text is
+        settled. Raises IndexError if no settled segment has this number.
+        """
+        before = self.text
+        self._settled[index] = self._segment(text, words)
+        self._length = len(_joined(self._settled))
+        partials = self._partial(at, 0, before, self.text)
+        return (*partials, Settled(self._item, at, self._length))
+
+    def _segment(self, text: str, words: Iterable[WordTime]) -> _Segment:
+        offset = self._offset
+        return _Segment(
+            text.strip(),
+            tuple(
+                replace(word, start=word.start - offset, end=word.end - offset)
+                for word in words
+            ),
+        )
+
+    def _piece(self, text: str) -> str:
+        """Return the text of the open segment with the space before it, if any."""
+        return f" {text}" if text and self._length else text
+
+    def _partial(
+        self, at: int, start: int, before: str, after: str
+    ) -> Sequence[Partial]:
+        """Return the partial that replaces the text from ``start`` on."""
+        if before == after:
+            return ()
+        same = common_prefix(before, after)
+        return (Partial(self._item, at, start + same, after[same:]),)
+
+
+def _joined(segments: Iterable[_Segment]) -> str:
+    return " ".join(segment.text for segment in segments if segment.text)
