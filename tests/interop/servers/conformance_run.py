@@ -17,7 +17,8 @@ SETTINGS = """
 asyncio_default_fixture_loop_scope = function
 realtime_warmup = 0
 realtime_pace = 4
-realtime_timeout = 5s
+realtime_timeout = 15s
+realtime_keep_going = true
 """
 
 

@@ -171,5 +171,4 @@ def application(
     server = release.load("basic_server", (PACKAGE,))
     assert server is not None
     app: Starlette = server.app
-    add_pages(app, {}, owner=PACKAGE)
     return app
