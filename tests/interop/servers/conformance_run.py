@@ -18,7 +18,6 @@ asyncio_default_fixture_loop_scope = function
 realtime_warmup = 0
 realtime_pace = 4
 realtime_timeout = 15s
-realtime_keep_going = true
 """
 
 
