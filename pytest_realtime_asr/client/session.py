@@ -33,7 +33,8 @@ from pytest_realtime_asr.client.transport import (
     connect,
 )
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.dialects import audio_frame
+from pytest_realtime_asr.dialects import audio_frame, can
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
@@ -211,8 +212,19 @@ class Live:
     # The steps of `transcribe`, for sessions that leave some of them out
 
     async def begin(self) -> int:
-        """Start an utterance and return its number. Raises `Lost`."""
+        """Start an utterance and return its number.
+
+        Raises `Lost`, also for a second utterance if a session of the protocol has only
+        one.
+        """
         item = self.items
+        several = can(self.plan.dialect, Capability.SEVERAL_UTTERANCES)
+        if item and not several:
+            raise self._loss(
+                Loss.CLOSED,
+                f"a session of the dialect {self.plan.dialect.name} has only one "
+                "utterance; open another session for the next one",
+            )
         self._due = None
         for frame in self._caller.begin():
             await self._send(frame)

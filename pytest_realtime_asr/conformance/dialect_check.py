@@ -19,7 +19,7 @@ from pytest_realtime_asr.conformance.example_session import (
     play,
 )
 from pytest_realtime_asr.conformance.selftest import missing_faults
-from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can
+from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can, load
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.requirements.reference import Documented
@@ -140,12 +140,14 @@ def _events(dialect: Dialect) -> Iterator[str]:
     """Yield a problem for each struct of an event that is in no state of the table.
 
     Only a dialect with a `Reference` names its structs. A move may be longer than the
-    type of its event.
+    type of its event. A profile may leave out events of its dialect.
     """
     if not isinstance(dialect, Documented):
         return
+    name, profile, _ = dialect.name.partition(":")
     for sender, kinds in dialect.reference.kinds.items():
         known = _known(dialect, sender)
+        known |= _known(load(name), sender) if profile else set()
         for kind in kinds:
             tag = str(kind.__struct_config__.tag)
             if not any(move == tag or move.startswith(f"{tag} ") for move in known):

@@ -94,6 +94,8 @@ def test_the_server_closes_after_the_final(loop: Loop) -> None:
     async def wait(live: Live) -> Live:
         await live.open()
         await live.speak(CLIP)
+        with pytest.raises(Lost, match="packed has only one utterance; open another"):
+            await live.speak(CLIP)
         with pytest.raises(Lost, match="the server closed with code 1000"):
             await live.expect("more")
         await live.close()

@@ -124,7 +124,7 @@ _FIELDS = {
     (_SEGMENT, "segment_id"): (
         "segments-are-committed segments-settled-once segment-ids-count-up"
     ),
-    (_SEGMENT, "is_final"): "segments-settled-once segments-end",
+    (_SEGMENT, "is_final"): ("segments-settled-once segments-end settled-text-stays"),
     (_SEGMENT, "audio_start_ms"): "segment-times-in-order",
     (_SEGMENT, "audio_end_ms"): "segment-times-in-order segment-times-inside-audio",
     _TEXT: (

@@ -91,7 +91,8 @@ def requirements(
 
     A changed requirement replaces the shared one of its id. A shared requirement
     without a check of its own, such as the order of events, is left out if it is not
-    among the changed ones. Raises ValueError if a changed requirement is not shared, or
+    among the changed ones. ``set-ups-kept-apart`` needs an exercise of the dialect with
+    the name `TWO_SET_UPS`. Raises ValueError if a changed requirement is not shared, or
     needs a capability that the protocol lacks.
     """
     own = {each.id: each for each in changed}
