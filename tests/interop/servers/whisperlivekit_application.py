@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from bench import add_pages
 from release import Release
 from speech import is_speech
 from starlette.applications import Starlette
