@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
+from bench import MODEL
 
 from pytest_realtime_asr.fake.recognisers.recogniser import (
     Listener,
@@ -27,7 +28,6 @@ from pytest_realtime_asr.fake.recognisers.recogniser import (
 
 Floats = npt.NDArray[np.float32]
 
-NAME = "stub"  # of the model
 FRAME = 1280  # samples
 PROMPT = (1,) * 39  # the tokens with which Voxtral begins
 
@@ -108,7 +108,7 @@ class Engine:
 
     def is_base_model(self, name: str) -> bool:
         """Whether this is the name of the model."""
-        return name == NAME
+        return bool(name == MODEL)
 
     async def render_cmpl_async(self, prompts: Sequence[Floats]) -> Sequence[Floats]:
         """The prompts as they are."""
