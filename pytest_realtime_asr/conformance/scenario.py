@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Harm
 
@@ -58,7 +59,8 @@ class Scenario:
     seconds of other audio, and ``of_clips(clips)`` s of audio that depends on the
     clips. If the scenario may need a retry, the numbers include this retry. A
     CONFIRMATION scenario runs only if ``is_needed`` returns true for the evidence of
-    the scenarios before it.
+    the scenarios before it. Only a protocol with the capabilities ``fits`` can play the
+    scenario.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Scenario:
     seconds: float = 0.0
     of_clips: Callable[[Clips], float] = lambda clips: 0.0
     is_needed: Callable[[Evidence], bool] = lambda evidence: True
+    fits: frozenset[Capability] = frozenset()
 
     def audio(self, clips: Clips) -> float:
         """Return the largest length in s of the audio that the scenario sends."""
@@ -88,10 +91,13 @@ def exclusive(
     streams: int = 2,
     times: float = 5,
     seconds: float = 0.0,
+    fits: frozenset[Capability] = frozenset(),
 ) -> Scenario:
     """Return an exclusive scenario.
 
     Its default cost includes a bystander session and a fresh session.
     """
     kind = Concurrency.EXCLUSIVE
-    return Scenario(name, about, act, harm, kind, sessions, streams, times, seconds)
+    return Scenario(
+        name, about, act, harm, kind, sessions, streams, times, seconds, fits=fits
+    )

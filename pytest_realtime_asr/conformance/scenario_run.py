@@ -19,6 +19,7 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.session_limit import RateLimited, opened
 from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Gauges, Part
 
 FUZZ = 8  # random sessions by default; all 8 take about 4 s
@@ -57,15 +58,30 @@ class RunConfig:
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session, its role, and its sent utterances by the numbers of their items."""
+    """A session, its role, and its sent utterances by the numbers of their items.
+
+    ``successor`` is the session that was opened for the next utterance, ``None`` if
+    this session was enough.
+    """
 
     role: str
     live: Live
     spoken: dict[int, Utterance] = field(default_factory=dict)
+    successor: _RoleSession | None = None
+
+    @property
+    def is_used(self) -> bool:
+        """Return whether an utterance was sent in the session, or its end."""
+        return bool(self.spoken) or self.live.items > 0
 
 
 class ScenarioRun:
-    """One run of a scenario, with the sessions that the scenario has opened."""
+    """One run of a scenario, with the sessions that the scenario has opened.
+
+    In a protocol with one utterance in each session, `transcribe` and `next` open a
+    further session in the same role for each further utterance. Every method that takes
+    a session then applies to the last of these sessions.
+    """
 
     def __init__(self, config: RunConfig, name: str) -> None:
         self.config = config
@@ -87,6 +103,13 @@ class ScenarioRun:
         refused as well; the refused session is no evidence.
         """
         plan = replace(self.config.plan, **changes)
+        session = await self._opened(role, plan)
+        if configure:
+            await session.live.configure()
+        return session.live
+
+    async def _opened(self, role: str, plan: Plan) -> _RoleSession:
+        """Return a new session; see `open`."""
         tried: list[_RoleSession] = []
 
         def new() -> Live:
@@ -101,24 +124,41 @@ class ScenarioRun:
         except Lost:
             self._sessions.append(tried[-1])
             raise
-        session = tried[-1]
-        self._sessions.append(session)
-        if configure:
-            await session.live.configure()
-        return session.live
+        self._sessions.append(tried[-1])
+        return tried[-1]
+
+    async def next(self, live: Live) -> Live:
+        """Return the session for the next utterance after those sent in ``live``.
+
+        This is ``live`` itself, unless the protocol has one utterance in each session
+        and ``live`` has had its utterance. Then ``live`` is closed, and a new session
+        opens in the same role with the same plan. Raises the errors of `open`.
+        """
+        session = self._of(live)
+        several = dialects.can(self.dialect, Capability.SEVERAL_UTTERANCES)
+        if several or not session.is_used:
+            return session.live
+        await session.live.close()
+        session.successor = await self._opened(session.role, session.live.plan)
+        await session.successor.live.configure()
+        return session.successor.live
 
     async def transcribe(self, live: Live, utterance: Utterance) -> str:
         """Send an utterance at the session's pace; return the text of its final.
 
-        Raises `Lost`.
+        The utterance is sent in the session that `next` returns. Raises `Lost`.
         """
+        live = await self.next(live)
         item = live.items
         self._of(live).spoken[item] = utterance
         await live.speak(utterance)
         return live.timeline.item(item).text
 
     async def begin(self, live: Live, utterance: Utterance) -> int:
-        """Begin an utterance without sending audio; return the number of its item."""
+        """Begin an utterance without sending audio; return the number of its item.
+
+        If ``live`` may have had an utterance before, call `next` first.
+        """
         item = await live.begin()
         self.assign(live, item, utterance)
         return item
@@ -238,7 +278,11 @@ class ScenarioRun:
         )
 
     def _of(self, live: Live) -> _RoleSession:
-        return next(session for session in self._sessions if session.live is live)
+        """Return the session of ``live``, or the last one that has replaced it."""
+        found = next(session for session in self._sessions if session.live is live)
+        while found.successor is not None:
+            found = found.successor
+        return found
 
 
 async def read_gauges(config: RunConfig, *, after: str) -> Gauges:

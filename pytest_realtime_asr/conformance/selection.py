@@ -21,6 +21,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Requirement,
     Undecided,
 )
+from pytest_realtime_asr.requirements.shared.events import protocol_check
 from pytest_realtime_asr.trace.records import Sender
 
 STREAMS_HERE, STREAMS_ELSEWHERE = 16, 2
@@ -107,19 +108,41 @@ def judged(
 def checked_scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
     """Return the scenarios of a dialect.
 
-    Raises LookupError if a requirement of the dialect needs a scenario that is missing.
+    Raises LookupError if a requirement of the dialect has no check, or needs a scenario
+    that is missing or that does not fit the protocol.
     """
     known = scenarios(dialect)
     for each in dialect.requirements:
-        missing = [name for name in each.scenarios if name not in known]
-        if missing:
+        if reason := _unfit(each, dialect, known):
             raise LookupError(
-                f"the requirement {each.id} of the dialect {dialect.name} needs the "
-                f"scenario {missing[0]}, which the dialect does not have; add a misuse "
-                "or an exercise of this name to the dialect, or leave the requirement "
-                "out"
+                f"the requirement {each.id} of the dialect {dialect.name} {reason}, or "
+                "leave the requirement out"
             )
     return known
+
+
+def _unfit(
+    requirement: Requirement, dialect: Dialect, known: Mapping[str, Scenario]
+) -> str | None:
+    """Return why a dialect cannot be judged by a requirement, and what to change."""
+    if requirement.check is protocol_check:
+        return (
+            "has no check; state it with a check of the dialect's events: "
+            f'shared.stated("{requirement.id}", CLAUSE, CHECK)'
+        )
+    for name in requirement.scenarios:
+        if name not in known:
+            return (
+                f"needs the scenario {name}, which the dialect does not have; add a "
+                "misuse or an exercise of this name to the dialect"
+            )
+        for lacking in known[name].fits - dialect.traits.capabilities:
+            return (
+                f"needs the scenario {name}, which only fits a protocol in which "
+                f"{lacking.value}; add Capability.{lacking.name} to the traits of the "
+                "dialect if this is true"
+            )
+    return None
 
 
 def bounds(config: SuiteConfig, *, here: bool) -> Bounds:

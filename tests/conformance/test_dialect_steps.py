@@ -34,6 +34,9 @@ class Run:
     async def settle(self) -> None:
         self.done.append("settled")
 
+    async def next(self, live: Any) -> Any:
+        return live
+
     async def transcribe(self, live: Any, utterance: str) -> None:
         self.done.append((live.role, utterance))
 

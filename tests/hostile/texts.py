@@ -63,7 +63,7 @@ def violated(text: str) -> str:
     """Return the message of a rule that such a text breaks."""
     silent = Utterance("silence", "", silence(1.0))
     session = part("silence", created(), delta(text), done(text), spoken={0: silent})
-    outcome = wordless("silence", 0)(Evidence((session,)))
+    outcome = wordless("silence")(Evidence((session,)))
     assert isinstance(outcome, Violated)
     return outcome.message
 

@@ -12,6 +12,7 @@ from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario, exclusive
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.requirement import Harm
 
 IDLE = 12.0  # s without a frame
@@ -144,7 +145,12 @@ SCENARIOS = (
         _idle,
         concurrency=Concurrency.LONG_RUNNING,
     ),
-    Scenario("fragments", "a message in three fragments", _fragments),
+    Scenario(
+        "fragments",
+        "a message in three fragments",
+        _fragments,
+        fits=frozenset({Capability.SET_UP}),
+    ),
     Scenario("close", "a session that the client closes normally", _close, times=0),
     Scenario(
         "cut",

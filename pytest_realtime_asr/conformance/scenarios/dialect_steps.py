@@ -97,8 +97,10 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
                     if answer:
                         await _wait_for(run, live, answer, before + 1)
             case Speak(clip=clip, until=Until.FINAL):
+                live = await run.next(live)
                 await run.transcribe(live, _utterance(run, clip))
             case Speak(clip=clip, until=until):
+                live = await run.next(live)
                 utterance = _utterance(run, clip)
                 audio = await run.audio(utterance, live)
                 item = await live.begin()

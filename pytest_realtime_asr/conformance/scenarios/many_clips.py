@@ -61,6 +61,7 @@ async def _plain(run: ScenarioRun, live: Live, utterance: Utterance) -> None:
 
 async def _in_bursts(run: ScenarioRun, live: Live, utterance: Utterance) -> None:
     """Send the audio of an utterance late, several chunks at once."""
+    live = await run.next(live)
     audio = await run.audio(utterance, live)
     item = await run.begin(live, utterance)
     for number in range(math.ceil(audio.seconds / _BURST)):

@@ -159,12 +159,9 @@ def by_hand(part: Part) -> bool:
     return any(record.raw for record in part.trace.records)
 
 
-def server_sent_text(part: Part) -> bool:
-    """Return whether the server sent a text frame."""
-    return any(
-        record.sender is Sender.SERVER and record.text is not None
-        for record in part.trace.records
-    )
+def server_sent(part: Part) -> bool:
+    """Return whether the server sent a frame."""
+    return any(record.sender is Sender.SERVER for record in part.trace.records)
 
 
 def opened(evidence: Evidence) -> bool:

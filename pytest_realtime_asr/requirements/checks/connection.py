@@ -12,7 +12,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     first_unsatisfied,
     opened,
     per_session,
-    server_sent_text,
+    server_sent,
     why,
 )
 from pytest_realtime_asr.requirements.checks.finals import finishes
@@ -183,7 +183,7 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
         # if the server had sent anything before.
         caused = by_hand(part) or end.code == 1009
         closed = end.how is Ending.CLOSED_BY_PEER and end.code in codes
-        if closed and caused and server_sent_text(part):
+        if closed and caused and server_sent(part):
             return Satisfied()
         if closed:
             return Undecided(f"there may be another reason why {why(part)}")

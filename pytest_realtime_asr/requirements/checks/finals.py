@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.checks.combinators import (
     ENDED_BY_CLIENT,
     absent,
+    any_session,
     by_hand,
     first_at,
     last,
@@ -23,9 +27,9 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.trace.records import Ending
 
 
-def finals(part: Part, *, first: int = 0) -> Outcome:
-    """Check that each utterance of a session, from number ``first`` on, has a final."""
-    spoken = [(i, clip.id) for i, clip in part.spoken.items() if i >= first]
+def finals(part: Part, *, without: Collection[int] = ()) -> Outcome:
+    """Check that each utterance of a session, except ``without``, has a final."""
+    spoken = [(i, clip.id) for i, clip in part.spoken.items() if i not in without]
     if not spoken:
         return _loss(part, "no utterance could be started")
     return worst(
@@ -62,18 +66,45 @@ def finishes(*roles: str) -> Check:
 
 
 def answers(role: str) -> Check:
-    """Return a check that the first utterance gets a final or an error.
+    """Return a check that an utterance without speech gets a final or an error.
 
-    Each later utterance must get its final.
+    Each other utterance must get its final. In a protocol with one utterance in each
+    session, the other utterance has a session of its own in the same role.
     """
 
-    def check(part: Part) -> Outcome:
-        refused = part.text(0) is None and part.timeline.item(0).refusals
-        if refused and len(part.spoken) < 2 and part.trace.end.how in ENDED_BY_CLIENT:
-            return Undecided("the first utterance was refused, and no other was sent")
-        return finals(part, first=1 if refused else 0)
+    def check_all(evidence: Evidence) -> Outcome:
+        followed = any(
+            clip.text for part in evidence.role(role) for clip in _first(part)
+        )
 
-    return per_session(check, role)
+        def check(part: Part) -> Outcome | None:
+            refused = _refused(part)
+            ended = followed or part.trace.end.how in ENDED_BY_CLIENT
+            if refused and len(refused) == len(part.spoken) and ended:
+                return None
+            return finals(part, without=refused)
+
+        nothing = "the first utterance was refused, and no other was sent"
+        return any_session(check, role, nothing=nothing)(evidence)
+
+    return check_all
+
+
+def _first(part: Part) -> Iterator[Utterance]:
+    """Yield the first utterance of a session, if there is one."""
+    if 0 in part.spoken:
+        yield part.spoken[0]
+
+
+def _refused(part: Part) -> list[int]:
+    """Return the utterances without speech that got an error instead of a final."""
+    return [
+        item
+        for item, clip in part.spoken.items()
+        if not clip.text
+        and part.text(item) is None
+        and part.timeline.item(item).refusals
+    ]
 
 
 def survives(role: str) -> Check:

@@ -383,16 +383,20 @@ def speech_has_text(role: str) -> Check:
     return check
 
 
-def wordless(role: str, item: int) -> Check:
-    """Return a check that an utterance without speech has no text."""
+def wordless(role: str) -> Check:
+    """Return a check that no utterance without speech has a text."""
 
     def check(part: Part) -> Outcome | None:
-        text = part.text(item)
-        if text is not None and text.strip():
-            return Violated(
-                f"the text {text!r} came for an utterance without speech", ()
-            )
-        return None if text is None else Satisfied()
+        outcome: Outcome | None = None
+        for item, utterance in part.spoken.items():
+            text = None if utterance.text else part.text(item)
+            if text is not None and text.strip():
+                return Violated(
+                    f"the text {text!r} came for an utterance without speech", ()
+                )
+            if text is not None:
+                outcome = Satisfied()
+        return outcome
 
     return any_session(check, role, nothing="no final came")
 

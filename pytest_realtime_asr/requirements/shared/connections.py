@@ -124,7 +124,7 @@ HANDSHAKES: tuple[Requirement, ...] = (
         "wrong-key-refused",
         "a wrong key is refused",
         MUST,
-        "",
+        "RFC 9110, section 15.5.2: 401 for a request without valid credentials",
         checks.handshake_refused(
             "wrong-key", (401, 403), without="no key was given to the client"
         ),
@@ -165,7 +165,7 @@ MANY: tuple[Requirement, ...] = (
         "crowd-has-unique-ids",
         "eight concurrent sessions have eight ids",
         MUST,
-        "",
+        HARM + ": two sessions with one id cannot be told apart",
         checks.unique_ids("crowd"),
         scenarios=("crowd",),
         proof=Proof(("same-id",)),

@@ -12,7 +12,7 @@ QUIET_NOISE: tuple[Requirement, ...] = (
         "noise that is as quiet as an empty room gets no text",
         Level.SHOULD,
         bug("WhisperLiveKit#131", "OpenWhispr/openwhispr#462", read="read 2026-11-29"),
-        checks.wordless("quiet-noise", 0),
+        checks.wordless("quiet-noise"),
         scenarios=("quiet-noise",),
         proof=Proof(("babbles-in-noise",)),
     ),
