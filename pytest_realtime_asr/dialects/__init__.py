@@ -14,14 +14,14 @@ from typing import Protocol, Self
 from urllib.parse import parse_qs
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.capability import EVERY, Capability
+from pytest_realtime_asr.requirements.capability import PLAIN, Capability
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
 from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
 from pytest_realtime_asr.trace.records import Frame, Record, Trace
-from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage
+from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage, WordTime
 
 GROUP = "pytest_realtime_asr.dialects"
 
@@ -182,6 +182,22 @@ class Server(Protocol):
         """Return what the server does when the session reaches its maximum duration."""
 
 
+class TimedServer(Server, Protocol):
+    """The server's side of a session in a protocol with `Capability.WORD_TIMES`.
+
+    ``words`` has each word of the utterance's text so far with its times, including the
+    words that the call adds. It is empty if the times are not known.
+    """
+
+    def partial(
+        self, added: str, item: int, *, words: Sequence[WordTime] = ()
+    ) -> Iterable[Frame]: ...
+
+    def final(
+        self, text: str, usage: Usage, item: int, *, words: Sequence[WordTime] = ()
+    ) -> Iterable[Frame]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Operations:
     """What the servers of a dialect show to their operators, over plain HTTP.
@@ -218,7 +234,7 @@ class Traits:
     server must accept, in seconds; 0 means any length.
     """
 
-    capabilities: frozenset[Capability] = EVERY
+    capabilities: frozenset[Capability] = PLAIN
     operations: Operations = Operations()
     keepalive: Keepalive | None = None
     most: float = 0.0

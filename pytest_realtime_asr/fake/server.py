@@ -13,12 +13,14 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
 
 from websockets.asyncio.server import Server as ListeningServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from pytest_realtime_asr.dialects import Reaction, Request, Server
+from pytest_realtime_asr.dialects import Reaction, Request, Server, TimedServer, can
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
@@ -27,9 +29,12 @@ from pytest_realtime_asr.fake.legal_variation import VariedServer
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.session import FakeSession
+from pytest_realtime_asr.fake.word_times import WordTimes
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.recorder import Recorder
 from pytest_realtime_asr.trace.records import Ending, Trace, Vantage
+from pytest_realtime_asr.trace.timeline import WordTime
 
 HOST = "127.0.0.1"
 KEPT = 1000  # the number of latest sessions whose traces are kept
@@ -102,18 +107,19 @@ class Fake:
         recorder.open()
         number = state.open_session()
         request = _request(connection)
-        server, word_delay = self._server_side(request)
+        side = self._server_side(request)
         refusal = config.dialect.refusal(request, config.models)
         session = FakeSession(
             config,
             self._recogniser,
-            server,
+            side.server,
             connection,
             recorder,
             self._faults,
             state.workload,
-            word_delay,
+            side.word_delay,
             number,
+            add_word=side.add_word,
             refusal=refusal if isinstance(refusal, Reaction) else None,
         )
         self._sessions.add(session)
@@ -134,19 +140,41 @@ class Fake:
             state.close_session(number)
             await session.close()
 
-    def _server_side(self, request: Request) -> tuple[Server, Callable[[], float]]:
-        """Return the server's side of a new session, and a function for its delays.
-
-        The function returns the delay of the next word in seconds.
-        """
+    def _server_side(self, request: Request) -> ServerSide:
         config = self._config
-        correct = config.dialect.server(
+        server = config.dialect.server(
             config.models, limit=config.limit, request=request
         )
+        add_word = _ignore
+        if can(config.dialect, Capability.WORD_TIMES):
+            timed = WordTimes(cast("TimedServer", server))
+            server, add_word = timed, timed.add
         if config.variety is None:
-            return self._faults.wrap(correct), lambda: config.word_delay
-        varied = VariedServer(correct, self._state, config.variety)
-        return self._faults.wrap(varied), lambda: varied.delay(config.word_delay)
+            wrapped = self._faults.wrap(server)
+            return ServerSide(wrapped, add_word, lambda: config.word_delay)
+        varied = VariedServer(server, self._state, config.variety)
+        return ServerSide(
+            self._faults.wrap(varied),
+            add_word,
+            lambda: varied.delay(config.word_delay),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSide:
+    """The server's side of a session, with two functions for its utterances.
+
+    ``add_word`` takes the times of each recognised word. ``word_delay`` returns the
+    delay of the next word in seconds.
+    """
+
+    server: Server
+    add_word: Callable[[WordTime, int], None]
+    word_delay: Callable[[], float]
+
+
+def _ignore(word: WordTime, item: int) -> None:
+    """Take the times of a word, for a protocol that has no word times."""
 
 
 def _request(connection: ServerConnection) -> Request:

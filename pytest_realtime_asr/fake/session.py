@@ -21,6 +21,7 @@ from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
 from pytest_realtime_asr.trace.recorder import Recorder
 from pytest_realtime_asr.trace.records import Frame, Sender, Span
+from pytest_realtime_asr.trace.timeline import WordTime
 
 _DIED = 70  # the exit code of a server that crashes by a fault or beyond its capacity
 
@@ -45,6 +46,7 @@ class FakeSession:
         word_delay: Callable[[], float],
         number: int,
         *,
+        add_word: Callable[[WordTime, int], None],
         refusal: Reaction | None = None,
     ) -> None:
         self._limit = config.limit
@@ -66,6 +68,7 @@ class FakeSession:
             recogniser=recogniser,
             faults=faults,
             workload=workload,
+            add_word=add_word,
             now=recorder.now,
             send=self._send,
             fail=self._fail,

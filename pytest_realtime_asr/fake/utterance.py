@@ -24,7 +24,7 @@ from pytest_realtime_asr.fake.recognisers.recogniser import (
     Recogniser,
 )
 from pytest_realtime_asr.trace.records import Frame
-from pytest_realtime_asr.trace.timeline import Usage
+from pytest_realtime_asr.trace.timeline import Usage, WordTime
 
 _TOKENS_PER_SECOND = 12.5  # of audio, as a prompt
 
@@ -34,10 +34,11 @@ class Speaking:
     """The parts of a session that its utterances use.
 
     ``session`` is the number of the session among the sessions of the fake server.
-    ``server`` is the dialect's server side. ``now`` returns the time of the session in
-    ns. ``send`` sends frames. ``fail`` closes the session after a failure of the
-    recogniser. ``word_delay`` returns the delay of the next word in seconds.
-    ``final_delay`` is the delay of each final in seconds.
+    ``server`` is the dialect's server side. ``add_word`` takes the times of each
+    recognised word and the number of the utterance, before the word is sent. ``now``
+    returns the time of the session in ns. ``send`` sends frames. ``fail`` closes the
+    session after a failure of the recogniser. ``word_delay`` returns the delay of the
+    next word in seconds. ``final_delay`` is the delay of each final in seconds.
     """
 
     session: int
@@ -45,6 +46,7 @@ class Speaking:
     recogniser: Recogniser
     faults: Faults
     workload: Workload
+    add_word: Callable[[WordTime, int], None]
     now: Callable[[], int]
     send: Callable[[Iterable[Frame]], Awaitable[None]]
     fail: Callable[[BaseException], Awaitable[None]]
@@ -149,6 +151,7 @@ class FakeUtterance:
             await self._until(self._arrival(sample) + self._delay(seconds))
             if not speaking.workload.keeps_word(self._place):
                 continue
+            speaking.add_word(self._timed(word), self._item)
             unsent += f" {word.text}" if words else word.text
             words.append(word)
             if len(words) % self._place.words_per_partial == 0:
@@ -174,6 +177,10 @@ class FakeUtterance:
     def _sample(self, word: RecognisedWord) -> int:
         """Return the sample of the client's audio at which a word ends."""
         return word.end * self._rate // self._speaking.recogniser.rate
+
+    def _timed(self, word: RecognisedWord) -> WordTime:
+        rate = self._speaking.recogniser.rate
+        return WordTime(word.text, word.start / rate, word.end / rate)
 
     def _arrival(self, sample: int) -> int:
         index = bisect_left(self._arrivals, (sample, 0))

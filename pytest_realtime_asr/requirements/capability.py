@@ -21,7 +21,12 @@ class Capability(enum.Enum):
     REFUSALS = "the server answers an invalid frame by an error, and goes on"
     PARTIALS = "the server sends text while the client is still sending audio"
     USAGE = "the final of an utterance states its usage"
+    SETTLED = "the server says which part of a text will not change any more"
+    WORD_TIMES = "the final of an utterance states the times of its words"
 
 
 EVERY = frozenset(Capability)
 """All capabilities."""
+
+PLAIN = EVERY - {Capability.SETTLED, Capability.WORD_TIMES}
+"""The capabilities of a protocol that sends text, and no other results."""

@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -17,9 +17,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects import Reaction, Request, Server
+from pytest_realtime_asr.dialects import Reaction, Request
 from pytest_realtime_asr.fake.config import FakeConfig
-from pytest_realtime_asr.fake.server import Fake
+from pytest_realtime_asr.fake.server import Fake, ServerSide
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.text.secret_spellings import PART
 from pytest_realtime_asr.trace.timeline import Usage
@@ -91,9 +91,9 @@ class _Planting(ServerWrapper):
 
 
 class _Fake(Fake):
-    def _server_side(self, request: Request) -> tuple[Server, Callable[[], float]]:
-        server, delay = super()._server_side(request)
-        return _Planting(server, self._state), delay
+    def _server_side(self, request: Request) -> ServerSide:
+        side = super()._server_side(request)
+        return replace(side, server=_Planting(side.server, self._state))
 
 
 TESTS = """

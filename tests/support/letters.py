@@ -63,7 +63,9 @@ class Hearing:
             height, pending = int(pending[0]), pending[WORD:]
             if height:
                 number = height - 20_000 if height >= 20_000 else height * 2 - 20_000
-                words.append(RecognisedWord(LETTERS[number // 10], self._end))
+                words.append(
+                    RecognisedWord(LETTERS[number // 10], self._end - WORD, self._end)
+                )
         self._pending = pending
         return words
 

@@ -232,7 +232,8 @@ class _Decoding:
 
     def _settle(self, word: TimedWord) -> RecognisedWord:
         self._returned = word.end
-        return RecognisedWord(word.text, self._dropped + word.end * _FRAME)
+        start = self._dropped + word.start * _FRAME
+        return RecognisedWord(word.text, start, self._dropped + word.end * _FRAME)
 
 
 _FILLER = re.compile(r"[<\[]|\+\+")  # <s>, </s>, <sil>, [NOISE], ++SMACK++

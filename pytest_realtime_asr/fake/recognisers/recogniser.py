@@ -9,9 +9,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class RecognisedWord:
-    """A recognised word, and the sample of the audio at which the word ends."""
+    """A recognised word, with its ``start`` and (exclusive) ``end`` in samples."""
 
     text: str
+    start: int
     end: int
 
 

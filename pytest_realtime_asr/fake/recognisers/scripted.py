@@ -21,7 +21,7 @@ import math
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -265,7 +265,10 @@ class Hearing:
         return self._drain(self._total)
 
     def _drain(self, limit: int) -> list[RecognisedWord]:
-        out = [RecognisedWord(word.text, min(word.end, limit)) for word in self._out]
+        out = [
+            RecognisedWord(word.text, min(word.start, limit), min(word.end, limit))
+            for word in self._out
+        ]
         self._out = []
         return out
 
@@ -407,7 +410,7 @@ class Hearing:
                 break
             for one in self._alive:
                 one.passed()
-            self._add_word(word.text, word.end)
+            self._add_word(word)
         behind = all(one.row(self._at) >= one.clip.rows.stop for one in self._alive)
         if self._alive and behind:
             self._settle(self._now())
@@ -426,13 +429,15 @@ class Hearing:
         heard = min(self._at * HOP + WINDOW // 2 - unlike * HOP, self._total)
         while (word := one.word) is not None and word.middle <= heard:
             one.passed()
-            self._add_word(word.text, min(word.end, now))
+            self._add_word(replace(word, end=min(word.end, now)))
         self._alive = []
         self._explained = heard + HOP
 
-    def _add_word(self, text: str, end: int) -> None:
-        self._ended = max(self._ended, end)
-        self._out.append(RecognisedWord(text, self._ended))
+    def _add_word(self, word: TimedWord) -> None:
+        start = max(self._ended, word.start)
+        self._ended = max(self._ended, word.end)
+        start = min(start, self._ended)
+        self._out.append(RecognisedWord(word.text, start, self._ended))
 
     # Unknown sound
 
@@ -454,7 +459,8 @@ class Hearing:
 
     def _end_burst(self) -> None:
         if self._burst.looks >= _BURST_LEAST:
-            self._add_word(self._burst.word(), min(self._burst.end, self._total))
+            begin, end = self._burst.begin * HOP, min(self._burst.end, self._total)
+            self._add_word(TimedWord(self._burst.word(), begin, end))
         self._burst = _Burst()
 
 

@@ -42,11 +42,11 @@ class _Counting:
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
         self._all.heard.append(pcm)
         self._audio += pcm
-        return [RecognisedWord(self._audio.decode(), len(self._audio))]
+        return [RecognisedWord(self._audio.decode(), 0, len(self._audio))]
 
     async def finish(self) -> Sequence[RecognisedWord]:
         self._all.heard.append(b".")
-        return [RecognisedWord(f"{self._audio.decode()}.", len(self._audio))]
+        return [RecognisedWord(f"{self._audio.decode()}.", 0, len(self._audio))]
 
     async def close(self) -> None:
         self._all.closed += 1

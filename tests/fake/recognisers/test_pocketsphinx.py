@@ -122,6 +122,7 @@ def test_words_come_while_the_audio_comes_and_end_where_they_are_spoken() -> Non
         words += await listener.finish()
         assert text(words) == line["text"]
         for word, spoken in zip(words, line["words"], strict=True):
+            assert word.start / 16_000 == pytest.approx(spoken["start"], abs=0.15)
             assert word.end / 16_000 == pytest.approx(spoken["end"], abs=0.15)
 
     with_recogniser(test)

@@ -99,13 +99,14 @@ def check(
     offset: float,
     chunk: int,
 ) -> None:
-    """Check the words, each within 20 ms after its true end."""
+    """Check the words, each within 20 ms of its true start and end."""
     stream = np.concatenate([still(offset), copied])
     words = timed(script, stream, chunk=chunk)
     assert [word.text for word, _ in words] == utterance.text.split()
     for (word, heard), true in zip(words, utterance.words, strict=True):
         end = (offset + true.end) * RATE
         assert abs(word.end - end) < 0.02 * RATE
+        assert abs(word.start - (offset + true.start) * RATE) < 0.02 * RATE
         assert heard is None or heard >= end
         assert word.end <= len(stream)
 
@@ -328,7 +329,7 @@ def test_unknown_sound_gives_a_word_for_each_burst(
     words = spoken(script, stream)
     assert len(words) == count
     assert all(word.text.isascii() and word.text.isalpha() for word in words)
-    assert all(0 < word.end <= len(stream) for word in words)
+    assert all(0 <= word.start < word.end <= len(stream) for word in words)
     assert spoken(script, stream, chunk=333) == words
 
 
