@@ -1,0 +1,93 @@
+"""The invalid messages and the scenarios that only vosk-server's protocol has."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.dialects.vosk.profile import Profile
+from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.scenario_steps import (
+    Exercise,
+    Misuse,
+    Speak,
+    Wait,
+)
+
+AFTER_END = "after-end"
+OTHER_RATE = "other-rate"
+NO_WORDS = "no-words"
+UNKNOWN_TEXTS = ("unknown-text", "unknown-message", "eof-without-space", "bad-config")
+ODD_BYTES = "odd-bytes"
+
+
+def misuses(profile: Profile) -> tuple[Misuse, ...]:
+    """Return the invalid messages, each sent in the middle of an utterance."""
+    found = [
+        Misuse("unknown-text", "a text that is not JSON", ("hello",), speaking=True),
+        Misuse(
+            "unknown-message",
+            "a JSON object that is no message",
+            ('{"no":"message"}',),
+            speaking=True,
+        ),
+        Misuse(
+            "eof-without-space",
+            "the end of the audio, written without spaces",
+            ('{"eof":1}',),
+            speaking=True,
+        ),
+        Misuse(
+            ODD_BYTES,
+            "audio without a sample, and with half a sample",
+            (b"", b"\0"),
+            speaking=True,
+        ),
+    ]
+    if profile.config:
+        found.append(
+            Misuse(
+                "bad-config",
+                "a configuration that is not an object",
+                ('{"config":',),
+                speaking=True,
+            )
+        )
+    return tuple(found)
+
+
+def exercises(profile: Profile) -> tuple[Exercise, ...]:
+    """Return the scenarios that only this protocol has."""
+    found = []
+    if not profile.reset:
+        found.append(
+            Exercise(
+                AFTER_END,
+                "an utterance, after which the client waits for the close",
+                (Speak(), Wait.SETTLED),
+            )
+        )
+    if profile.config:
+        found += [
+            Exercise(
+                OTHER_RATE,
+                "an utterance at half or double the sample rate of the profile",
+                (Speak(),),
+                options={"sample_rate": other_rate(profile)},
+            ),
+            Exercise(
+                NO_WORDS,
+                "an utterance in a session that asks for no words",
+                (Speak(),),
+                options={"words": False},
+            ),
+            Exercise(
+                shared.TWO_SET_UPS,
+                "an utterance while a second session has another sample rate",
+                (Speak(),),
+                beside={"sample_rate": other_rate(profile)},
+            ),
+        ]
+    return tuple(found)
+
+
+def other_rate(profile: Profile) -> int:
+    """Return a sample rate in Hz that is not the one of the profile."""
+    return 8_000 if profile.rate >= 16_000 else 2 * profile.rate
