@@ -16,6 +16,7 @@ from pytest_realtime_asr.dialects.vosk.scenario_steps import (
     NO_WORDS,
     ODD_BYTES,
     OTHER_RATE,
+    SEGMENTS,
     UNKNOWN_TEXTS,
 )
 from pytest_realtime_asr.requirements import checks, shared
@@ -137,9 +138,9 @@ _ANSWERS: tuple[Requirement, ...] = (
         "the text after a result does not repeat this result",
         SHOULD,
         _clause(SUBTITLES, "each result becomes a new subtitle"),
-        own.not_repeated("pause"),
-        scenarios=("pause",),
-        proof=Proof(("repeats-segments",), pace=1.0),
+        own.not_repeated(SEGMENTS),
+        scenarios=(SEGMENTS,),
+        proof=Proof(("repeats-segments",)),
     ),
 )
 
@@ -230,7 +231,7 @@ _CONFIGURED: tuple[Requirement, ...] = (
         _clause(SERVER, "the recogniser is made with sample_rate"),
         checks.both(checks.finishes(OTHER_RATE), checks.has_clip(OTHER_RATE)),
         scenarios=("alone", OTHER_RATE),
-        proof=Proof(("fixed-rate",)),
+        proof=Proof(("one-rate",)),
     ),
     Requirement(
         "words-when-asked",

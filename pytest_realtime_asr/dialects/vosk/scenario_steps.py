@@ -5,13 +5,16 @@ from __future__ import annotations
 from pytest_realtime_asr.dialects.vosk.profile import Profile
 from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.scenario_steps import (
+    Clip,
     Exercise,
     Misuse,
     Speak,
+    Until,
     Wait,
 )
 
 AFTER_END = "after-end"
+SEGMENTS = "two-segments"
 OTHER_RATE = "other-rate"
 NO_WORDS = "no-words"
 UNKNOWN_TEXTS = ("unknown-text", "unknown-message", "eof-without-space", "bad-config")
@@ -55,7 +58,18 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
 
 def exercises(profile: Profile) -> tuple[Exercise, ...]:
     """Return the scenarios that only this protocol has."""
-    found = []
+    found = [
+        Exercise(
+            SEGMENTS,
+            "an utterance of two clips with silence between them",
+            (
+                Speak(Clip.FIRST, Until.AUDIO),
+                Speak(Clip.SILENCE, Until.AUDIO),
+                Speak(Clip.SECOND, Until.FINISH),
+                Wait.FINALS,
+            ),
+        )
+    ]
     if not profile.reset:
         found.append(
             Exercise(
@@ -80,8 +94,8 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
             ),
             Exercise(
                 shared.TWO_SET_UPS,
-                "an utterance while a second session has another sample rate",
-                (Speak(),),
+                "two utterances while a second session has another sample rate",
+                (Speak(), Speak()),
                 beside={"sample_rate": other_rate(profile)},
             ),
         ]

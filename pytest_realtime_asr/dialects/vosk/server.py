@@ -28,14 +28,15 @@ from pytest_realtime_asr.trace.timeline import Usage, WordTime
 _ENDPOINT = 0.75  # s of silence that end a segment
 _LOUD = 300.0  # RMS of speech; full scale is 32768
 _RATES = (1_000, 192_000)  # Hz: the lowest and the highest rate
+_REFUSED = Reaction(close=1007, reason="the text is no message of the protocol")
 
 
 class Server:
     """The server's side of a session, which answers each message once and in order.
 
     The answer to audio has the text that is known when the audio arrives, so a word is
-    sent with the first answer after its delay. The server closes with code 1011 after a
-    text that it does not know, as vosk-server does.
+    sent with the first answer after its delay. The server closes with code 1007 after a
+    text that it does not know; vosk-server closes with code 1011.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -70,7 +71,7 @@ class Server:
                 begin = self._begin()
                 self._finish()
                 return Reaction(begin=begin, finish=True)
-        return Reaction(close=1011, reason="internal error")
+        return _REFUSED
 
     def expire(self) -> Reaction:
         return Reaction(close=1001)
@@ -98,7 +99,7 @@ class Server:
             return Reaction()  # the recogniser exists already
         if (rate := settings.sample_rate) is not None:
             if not (math.isfinite(rate) and _RATES[0] <= rate <= _RATES[1]):
-                return Reaction(close=1011, reason="internal error")
+                return _REFUSED
             self.rate = round(rate)
         if settings.words is not None:
             self._shows_words = bool(settings.words)

@@ -151,6 +151,7 @@ class Needs(enum.Enum):
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    ANSWERS = "answer to each message"
     CAPACITY = "capacity"
 
 
