@@ -101,7 +101,8 @@ class Hooks:
     def idle_timeout(self, seconds: float | None) -> float | None:
         """Return the seconds without a frame after which the server closes with 1011.
 
-        ``None`` means that the server never closes for this reason.
+        A keepalive frame does not count as a frame. ``None`` means that the server
+        never closes for this reason.
         """
         return seconds
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pytest_realtime_asr.requirements.capability import Capability
-from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.requirements.requirement import Proof, Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 from pytest_realtime_asr.requirements.shared.events import protocol_check
 from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
@@ -73,6 +73,12 @@ _SCENARIOS: Mapping[str, frozenset[Capability]] = {
 }
 _APPEND_WRONG_TYPE = "append-wrong-type"  # its frames depend on the protocol
 
+# The proofs for protocols in which no scenario of the requirement causes an error.
+_WITHOUT_ERRORS: Mapping[str, Proof] = {
+    "no-stack-trace": Proof(("crash-page",)),
+    "no-secret": Proof(("shows-key-in-texts",)),
+}
+
 
 def requirements(
     capabilities: frozenset[Capability], *changed: Requirement
@@ -105,14 +111,21 @@ def requirements(
 def _fitting(
     requirement: Requirement, capabilities: frozenset[Capability]
 ) -> Requirement:
-    """Return a requirement without the scenarios that do not fit the protocol."""
+    """Return a requirement without the scenarios that do not fit the protocol.
+
+    If the left-out scenarios cause the errors that prove the requirement, the proof
+    changes as well.
+    """
     fitting = (
         each
         for each in requirement.scenarios
         if _SCENARIOS.get(each, frozenset()) <= capabilities
         and each != _APPEND_WRONG_TYPE
     )
-    return replace(requirement, scenarios=tuple(fitting))
+    proof = requirement.proof
+    if not capabilities >= _EVENTS:
+        proof = _WITHOUT_ERRORS.get(requirement.id, proof)
+    return replace(requirement, scenarios=tuple(fitting), proof=proof)
 
 
 def misuses_for(capabilities: frozenset[Capability]) -> tuple[Misuse, ...]:

@@ -47,6 +47,7 @@ from tests.support.letters import (
 # Refusals
 
 UNKNOWN: Frame = {"type": "no.such"}
+KEY = "the-key"
 DEEP = f'{{"type":"no.such","a":{"[" * 2000}{"]" * 2000}}}'
 
 
@@ -68,6 +69,12 @@ async def shows_a_traceback(place: Place) -> bool:
 
 async def gives_no_code(place: Place) -> bool:
     return (await place.raw(UNKNOWN)).codes == [None]
+
+
+async def ends_with_the_key(place: Place) -> bool:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    talk = await place.open(additional_headers=headers)
+    return await talk.utter("a b") == f"a b {KEY}"
 
 
 async def has_one_code(place: Place) -> bool:
@@ -621,6 +628,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "closes-on-error": closes_on_error,
     "stack-trace": shows_a_traceback,
     "codeless": gives_no_code,
+    "shows-key-in-texts": ends_with_the_key,
     "wrong-codes": has_one_code,
     "accepts-any-model": takes_any_model,
     "starts-anyway": does_what_it_refused,
@@ -718,7 +726,10 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "cold-greeting": greets_late,
     "cold-final": ends_late,
 }
-GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
+GIVEN: dict[str, dict[str, Any]] = {
+    "any-key": {"key": "a key of a server"},
+    "shows-key-in-texts": {"key": KEY},
+}
 
 
 @pytest.mark.slow
