@@ -7,6 +7,7 @@ import re
 import pytest
 
 import pytest_realtime_asr
+from pytest_realtime_asr import dialect_api, fault_api
 from pytest_realtime_asr.plugin.options import MARKERS
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.verdicts.verdict import Verdict
@@ -22,8 +23,9 @@ def listed(part: str) -> list[str]:
 
 
 def test_the_public_names_are_listed() -> None:
-    (block,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
-    assert block.split() == pytest_realtime_asr.__all__
+    blocks = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    modules = (pytest_realtime_asr, dialect_api, fault_api)
+    assert [block.split() for block in blocks] == [each.__all__ for each in modules]
 
 
 def test_the_markers_are_listed() -> None:

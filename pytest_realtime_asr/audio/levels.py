@@ -1,4 +1,4 @@
-"""The levels of a file's samples before they are mixed and clipped to PCM16."""
+"""Levels: the loudness of audio over time, and of a file's samples before mixing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_FULL_SCALE = 2**15
 _CANCELLED = 0.1  # of the power that the average of independent channels has
+
+
+def envelope(
+    samples: npt.NDArray[np.int16], rate: int, *, step: float, quietest: float
+) -> bytes:
+    """Return the loudness of PCM16 samples, one byte for each ``step`` seconds.
+
+    A byte is the root mean square of its samples in whole dB above ``quietest`` dB of
+    full scale; 0 stands for ``quietest`` or less. The last step may be shorter.
+    """
+    size = max(1, round(step * rate))
+    starts = np.arange(0, len(samples), size)
+    if not len(starts):
+        return b""
+    energy = np.add.reduceat(np.square(samples.astype(np.float64)), starts)
+    lengths = np.minimum(starts + size, len(samples)) - starts
+    power = energy / lengths / _FULL_SCALE**2
+    level = 10 * np.log10(np.maximum(power, 10 ** (quietest / 10))) - quietest
+    return np.rint(level).astype(np.uint8).tobytes()
 
 
 class Levels:

@@ -23,7 +23,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.capacity import Capacity, CapacityMode
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS, lacking
-from pytest_realtime_asr.fake.faults.registry import Needs
+from pytest_realtime_asr.fake.faults.registry import Needs, known
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.cached import CachedRecogniser
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
@@ -107,7 +107,8 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_fault,
         metavar="NAME",
-        help=f"a fault of the server (repeatable): {', '.join(FAULTS)}",
+        help=f"a fault of the server (repeatable): {', '.join(FAULTS)}, or a fault of "
+        "an installed package",
     )
     add(
         "--capacity",
@@ -201,8 +202,12 @@ def _positive_seconds(text: str) -> float:
 
 
 def _fault(text: str) -> str:
-    if text not in FAULTS:
-        near = difflib.get_close_matches(text, FAULTS, n=3, cutoff=0.0)
+    try:
+        faults = known()
+    except LookupError as error:
+        raise argparse.ArgumentTypeError(str(error.args[0])) from error
+    if text not in faults:
+        near = difflib.get_close_matches(text, faults, n=3, cutoff=0.0)
         raise argparse.ArgumentTypeError(
             f"there is no fault {text!r}; the closest names are {', '.join(near)}"
         )
@@ -312,7 +317,7 @@ def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> Non
             "omit the mode"
         )
     for name in options.fault:
-        if FAULTS[name].needs is Needs.CAPACITY and options.capacity is None:
+        if known()[name].needs is Needs.CAPACITY and options.capacity is None:
             raise ValueError(
                 f"--fault {name}: has no effect without --capacity; add --capacity N, "
                 "or omit the fault"

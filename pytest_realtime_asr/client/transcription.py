@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pytest_realtime_asr import metrics
 from pytest_realtime_asr.audio import Audio, AudioError
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.client.spoken_audio import described
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.metrics import Measures
@@ -137,7 +138,9 @@ class Transcription:
 
     def dumps(self) -> bytes | None:
         """Return the trace as JSON Lines; ``None`` if it was dropped."""
-        return self.trace.dumps() if self.kept is None else self.written
+        if self.kept is not None:
+            return self.written
+        return replace(self.trace, spoken=(described(self.utterance),)).dumps()
 
     @property
     def hypothesis(self) -> str | None:

@@ -9,6 +9,7 @@ audio), which is thirty times smaller than the bytes of the audio.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ import msgspec
 
 from pytest_realtime_asr.text.privacy import without_bytes, without_texts
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
+from pytest_realtime_asr.trace.spoken import Spoken
 
 FORMAT = 1
 NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
@@ -154,7 +156,8 @@ NO_LAG = Lag()
 class Trace:
     """All frames of one session, in the order in which the recorder saw them.
 
-    ``rate`` is the sample rate of the audio in Hz. ``opened`` is the time at which the
+    ``rate`` is the sample rate of the audio in Hz. ``spoken`` describes the assets of
+    the audio, as far as they are known. ``opened`` is the time at which the
     connection opened, ``None`` if it never did. ``version`` is the version that the
     server reports, "" if it reports none. The frames are unchanged and may contain
     secrets, so only the result of `redacted` may be written or shown. ``redactor``
@@ -173,6 +176,7 @@ class Trace:
     lag: Lag = NO_LAG
     pings: tuple[Ping, ...] = ()
     version: str = ""
+    spoken: tuple[Spoken, ...] = ()
     redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
     port: int | None = field(default=None, repr=False, compare=False)
 
@@ -203,6 +207,9 @@ class Trace:
                 if redactor.private:
                     data = without_bytes(record.data)
                 records[index] = replace(record, data=data)
+        spoken = self.spoken
+        if redactor.private:
+            spoken = tuple(each.without_texts for each in spoken)
         reason = redactor.clean(self.end.reason)
         if self.end.how is Ending.CLOSED_BY_PEER:
             reason = redactor.message(reason)
@@ -211,6 +218,7 @@ class Trace:
             records=tuple(records),
             target=redactor.clean(self.target),
             version=redactor.clean(self.version),
+            spoken=spoken,
             end=replace(self.end, reason=reason),
             redactor=WRITTEN,
         )
@@ -242,6 +250,8 @@ class Trace:
             lag["load"] = trace.lag.load
         if trace.pings:
             tail["pings"] = trace.pings
+        if trace.spoken:
+            tail["spoken"] = [_sparse(each) for each in trace.spoken]
         lines = [head, *map(_sparse, trace.records), tail]
         return msgspec.json.Encoder().encode_lines(lines)
 
@@ -268,17 +278,25 @@ class _Tail(msgspec.Struct):
     end: End
     lag: Lag
     pings: tuple[Ping, ...] = ()
+    spoken: tuple[Spoken, ...] = ()
 
 
-def _sparse(record: Record) -> dict[str, object]:
-    """Return the fields of a record that are neither ``None`` nor false."""
-    fields = msgspec.to_builtins(record)
+def _sparse(value: Record | Spoken) -> dict[str, object]:
+    """Return the fields that are neither ``None``, false nor empty."""
+    fields = msgspec.to_builtins(value)
     # Compared by identity: a time of 0 equals False, but must be kept.
     return {
-        name: value
-        for name, value in fields.items()
-        if value is not None and value is not False
+        name: each
+        for name, each in fields.items()
+        if each is not None and each is not False and each not in _EMPTY.get(name, ())
     }
+
+
+# The fields of a description that are left out if they are empty. A text frame may be
+# empty, so its text is kept.
+_EMPTY: Mapping[str, tuple[object, ...]] = {
+    name: ("", [], ()) for name in ("digest", "language", "words", "envelope")
+}
 
 
 def loads(lines: bytes) -> Trace:
@@ -309,6 +327,7 @@ def loads(lines: bytes) -> Trace:
         end=tail.end,
         lag=tail.lag,
         pings=tail.pings,
+        spoken=tail.spoken,
         version=head.version,
         redactor=WRITTEN,
     )

@@ -17,6 +17,7 @@ from typing import overload
 
 from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.records import NO_LAG, End, Lag, Ping
+from pytest_realtime_asr.trace.word_times import WordTime as WordTime
 
 _LONGEST = 500  # characters of an error that are shown
 
@@ -72,18 +73,6 @@ class Settled:
     item: int
     at: int
     length: int
-
-
-@dataclass(frozen=True, slots=True)
-class WordTime:
-    """A recognised word, with the times at which it starts and ends in the audio.
-
-    The times are in seconds from the start of the item's audio.
-    """
-
-    text: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,18 @@ response::
             return ()
 
 The fake server calls the hooks and contains no code for a single fault.
+
+Another package declares its faults in a module of its own, which it names as an entry
+point of the group ``pytest_realtime_asr.faults``.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any, TypeVar, overload
 
 from websockets.asyncio.server import ServerConnection
@@ -27,6 +32,8 @@ from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
 from pytest_realtime_asr.trace.records import Frame
+
+GROUP = "pytest_realtime_asr.faults"  # the entry points of other packages' modules
 
 Send = Callable[[Frame], Awaitable[None]]
 
@@ -222,6 +229,28 @@ def fault(
     return declare
 
 
+def known() -> Mapping[str, Fault]:
+    """Return the faults of this package and of all installed packages, by name.
+
+    Raises LookupError if a module of an installed package cannot be imported.
+    """
+    _import_installed()
+    return FAULTS
+
+
+@cache
+def _import_installed() -> None:
+    """Import the modules in which installed packages declare their faults."""
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except (ImportError, AttributeError, ValueError) as error:
+            raise LookupError(
+                f"the faults of the entry point {point.name} in the group {GROUP} "
+                f"cannot be imported from {point.value}: {error}"
+            ) from error
+
+
 def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return the thing that a fault needs, if the servers of a dialect lack it.
 
@@ -230,13 +259,15 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     traits of the dialect say whether it has one. A capacity is never lacking, since it
     is an option of every fake server.
     """
-    needs = FAULTS[name].needs
+    faults = known()
+    needs = faults[name].needs
     if needs is None or needs is Needs.CAPACITY:
         return None
     if needs is Needs.GAUGE:
         return None if dialect.traits.operations.gauge else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
-    having = {FAULTS[fault].needs for proof in proofs for fault in proof.faults}
+    named = {fault for proof in proofs for fault in proof.faults}
+    having = {faults[fault].needs for fault in named if fault in faults}
     return None if needs in having else needs
 
 
@@ -250,10 +281,11 @@ class Faults(Hooks):
         super().__init__(state or ServerState())
         self._hooks: list[Hooks] = []
         for name in names:
-            if name not in FAULTS:
-                known = ", ".join(FAULTS)
-                raise LookupError(f"unknown fault {name!r}; choose from {known}")
-            self._hooks.append(FAULTS[name].hooks(self._state))
+            faults = known()
+            if name not in faults:
+                choice = ", ".join(faults)
+                raise LookupError(f"unknown fault {name!r}; choose from {choice}")
+            self._hooks.append(faults[name].hooks(self._state))
 
     def wrap(self, server: Server) -> Server:
         for each in self._hooks:

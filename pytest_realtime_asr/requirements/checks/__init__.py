@@ -8,7 +8,13 @@ from pytest_realtime_asr.requirements.checks.characters import (
     paired_directions,
     whole_characters,
 )
-from pytest_realtime_asr.requirements.checks.combinators import absent, both, why
+from pytest_realtime_asr.requirements.checks.combinators import (
+    absent,
+    any_session,
+    both,
+    per_session,
+    why,
+)
 from pytest_realtime_asr.requirements.checks.connection import (
     close_answered,
     explained_close,
@@ -82,6 +88,7 @@ __all__ = [
     "absent",
     "answers",
     "answers_by_hand",
+    "any_session",
     "both",
     "close_answered",
     "confirmed_alone",
@@ -114,6 +121,7 @@ __all__ = [
     "no_stall",
     "no_vocabulary_tokens",
     "paired_directions",
+    "per_session",
     "plain_http_refused",
     "pongs",
     "random_sessions_pass",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from tests.support.servers import VLLM
 
+Install = Callable[[str], None]
 COMMIT = msgspec.json.encode({"type": "input_audio_buffer.commit"}).decode()
 
 
@@ -70,3 +73,45 @@ def test_a_dialect_may_declare_faults_of_its_own() -> None:
     assert Faults(["small-messages"]).max_size(2**20) == 1024
     assert Faults(["small-messages", "any-size"]).max_size(2**20) is None
     assert Faults(["greets-oddly"]).max_size(2**20) == 2**20
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, own_faults: None) -> Iterator[Install]:
+    """Return a function that sets the module of an installed package with faults."""
+
+    def install(module: str) -> None:
+        points = [EntryPoint("their-faults", module, registry.GROUP)]
+        monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        registry._import_installed.cache_clear()
+
+    yield install
+    registry._import_installed.cache_clear()
+
+
+def test_the_faults_of_an_installed_package_are_known(
+    installed: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_faults.py").write_text(
+        "from pytest_realtime_asr.fake.faults.registry import Hooks, fault\n"
+        "fault('their-fault', 'is broken')(Hooks)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    installed("their_faults")
+    assert registry.known().keys() - FAULTS == {"their-fault"}
+    Faults(["their-fault", "mute"])
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("no_such_module", "No module named 'no_such_module'"),
+        ("json:NONE", "module 'json' has no attribute 'NONE'"),
+    ],
+)
+def test_a_package_whose_faults_cannot_be_imported(
+    installed: Install, module: str, why: str
+) -> None:
+    installed(module)
+    where = f"entry point their-faults in the group {registry.GROUP} cannot be imported"
+    with pytest.raises(LookupError, match=f"{where} from {module}: {why}"):
+        registry.known()
