@@ -12,8 +12,13 @@ from pytest_realtime_asr.report import metrics_page, protocol_pages, reference_p
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROTOCOLS = DOCS / "protocols"
-SECTIONS = ("vllm", "openai")  # of the page of requirements
-DIALECTS = ("vllm", "openai", "openai-beta")  # each has the page of its protocol
+SECTIONS = ("vllm", "openai", "vosk")  # of the page of requirements
+DIALECTS = (
+    "vllm",
+    "openai",
+    "openai-beta",
+    "vosk",
+)  # each has the page of its protocol
 
 
 def pages() -> dict[Path, str]:

@@ -14,14 +14,14 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import exchanges, frame_texts
 from pytest_realtime_asr.conformance.exchanges import MOST, Exchange, Pair
 from pytest_realtime_asr.report import protocol_links, protocol_pages
-from pytest_realtime_asr.requirements.reference import Reference
+from pytest_realtime_asr.requirements.reference import Reference, event_name
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.trace.records import Record, Sender
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
 PROTOCOLS = DOCS / "protocols"
-DIALECTS = ("vllm", "openai", "openai-beta")
+DIALECTS = ("vllm", "openai", "openai-beta", "vosk")
 KEPT: Mapping[str, Mapping[str, Pair]] = {
     name: exchanges.loads((PROTOCOLS / f"{name}.jsonl").read_text())
     for name in DIALECTS
@@ -63,7 +63,7 @@ def test_each_event_has_an_example_with_its_required_fields(name: str) -> None:
     dialect, found = dialects.load(name), reference(name)
     for sender, kinds in found.kinds.items():
         for kind in kinds:
-            example = found.examples[str(kind.__struct_config__.tag)]
+            example = found.examples[event_name(kind)]
             assert isinstance(dialect.parse(Record(sender, 0, example)), kind), example
             value = json.loads(example)
             for path, _, required in protocol_links.rows(kind):

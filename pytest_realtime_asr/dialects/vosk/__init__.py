@@ -21,6 +21,7 @@ from pytest_realtime_asr.dialects.vosk.profile import (
     profiled,
 )
 from pytest_realtime_asr.dialects.vosk.reader import Reader
+from pytest_realtime_asr.dialects.vosk.reference import REFERENCE
 from pytest_realtime_asr.dialects.vosk.requirements import capabilities, requirements
 from pytest_realtime_asr.dialects.vosk.scenario_steps import exercises, misuses
 from pytest_realtime_asr.dialects.vosk.server import Server
@@ -31,6 +32,7 @@ from pytest_realtime_asr.trace.records import Record
 class _Vosk:
     path = "/"
     start = START
+    reference = REFERENCE
     profiles: Mapping[str, str] = {
         each.name: changes(each) for each in PROFILES.values()
     }

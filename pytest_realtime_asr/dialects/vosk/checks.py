@@ -30,6 +30,7 @@ from pytest_realtime_asr.trace.records import Ending, Sender
 
 _SLACK = 0.1  # s by which a word may end after the audio that was sent
 _LEAST = 2  # words of a segment whose repetition is taken for no chance
+_NORMAL = 1000
 _ABNORMAL = 1006  # the code of a connection that ended without a close frame
 
 
@@ -40,13 +41,15 @@ class _Exchanged:
     ``asked`` is the number of messages that a server answers; audio after the end of
     the session does not count. ``replies`` are the indexes of the answers, in order.
     ``finishes`` are the places, from 1, of the messages that complete an utterance.
-    ``unknown`` are the indexes of texts that are no message of the protocol.
+    ``unknown`` are the indexes of texts that are no message of the protocol. ``late``
+    says that the client sent a message after the end of the session.
     """
 
     asked: int
     replies: tuple[int, ...]
     finishes: tuple[int, ...]
     unknown: tuple[int, ...]
+    late: bool
 
 
 def one_reply(recording: Recording) -> Outcome:
@@ -55,6 +58,8 @@ def one_reply(recording: Recording) -> Outcome:
     count = len(found.replies)
     if found.unknown:
         return Undecided("a text that is no message of the protocol was sent")
+    if found.late:
+        return Undecided("a message was sent after the end of the audio")
     if not found.asked and not count:
         return Undecided("no message was sent that is answered")
     if count > found.asked:
@@ -64,8 +69,11 @@ def one_reply(recording: Recording) -> Outcome:
         )
     if count == found.asked:
         return Satisfied()
+    end = recording.trace.end
     if checks.cut(recording):
         return Undecided("the client ended the session before all answers had come")
+    if end.how is Ending.CLOSED_BY_PEER and end.code != _NORMAL:
+        return Undecided(f"the server closed the session {end.coded}")
     return Violated(
         f"only {several(count, 'answer')} came for "
         f"{several(found.asked, 'message')}: {checks.ended(recording)}",
@@ -101,16 +109,13 @@ def result_at_end(recording: Recording) -> Outcome:
 
 
 def closes_after_end(recording: Recording) -> Outcome:
-    """Check that the server closes with code 1000 after it answered the end.
-
-    The client of the scenario waits before it closes.
-    """
+    """Check that the server closes with code 1000 after it answered the end."""
     eof = next(iter(checks.records(recording, Eof, Sender.CLIENT)), None)
     found = _exchanged(recording)
     if eof is None or len(found.replies) < found.asked:
         return Undecided("the end of the audio was not answered")
     end = recording.trace.end
-    if end.how is Ending.CLOSED_BY_PEER and end.code == 1000:
+    if end.how is Ending.CLOSED_BY_PEER and end.code == _NORMAL:
         return Satisfied()
     if end.how in (Ending.CLOSED_BY_US, Ending.CLOSED_BY_PEER):
         ended = "left the session open"
@@ -290,14 +295,18 @@ def _results(recording: Recording) -> Iterator[tuple[int, Result]]:
 
 def _exchanged(recording: Recording) -> _Exchanged:
     asked = 0
-    over = False
+    over = late = False
     replies, finishes, unknown = [], [], []
     for index, message in enumerate(recording.messages):
         sender = recording.trace.records[index].sender
         match message:
             case PartialResult() | Result():
                 replies.append(index)
-            case _ if over or sender is Sender.SERVER or isinstance(message, Config):
+            case _ if sender is Sender.SERVER:
+                continue
+            case _ if over:
+                late = True
+            case Config():
                 continue
             case Audio():
                 asked += 1
@@ -307,4 +316,4 @@ def _exchanged(recording: Recording) -> _Exchanged:
                 over = isinstance(message, Eof)
             case _:
                 unknown.append(index)
-    return _Exchanged(asked, tuple(replies), tuple(finishes), tuple(unknown))
+    return _Exchanged(asked, tuple(replies), tuple(finishes), tuple(unknown), late)

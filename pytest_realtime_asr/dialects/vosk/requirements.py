@@ -8,6 +8,8 @@ clients rely on the behaviour; and INFO for what a client can do without.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_realtime_asr.dialects.vosk import checks as own
 from pytest_realtime_asr.dialects.vosk.events import START, table
 from pytest_realtime_asr.dialects.vosk.profile import Profile
@@ -17,7 +19,7 @@ from pytest_realtime_asr.dialects.vosk.scenario_steps import (
     ODD_BYTES,
     OTHER_RATE,
     SEGMENTS,
-    UNKNOWN_TEXTS,
+    UNKNOWN_TEXT,
 )
 from pytest_realtime_asr.requirements import checks, shared
 from pytest_realtime_asr.requirements.capability import Capability
@@ -71,6 +73,14 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
                 _clause(SERVER, "the server sends only answers to messages"),
                 each(order(ordered, start=START)),
                 proof=Proof(("speaks-first",)),
+            ),
+            # The server sends no errors; what it says of a text is the close reason.
+            *(
+                replace(shared.SHARED[id], scenarios=scenarios)
+                for id, scenarios in (
+                    ("no-stack-trace", (UNKNOWN_TEXT, "plain-http")),
+                    ("no-secret", ("utterances", UNKNOWN_TEXT)),
+                )
             ),
         ),
         *_ANSWERS,
@@ -156,7 +166,6 @@ _CLOSES = Requirement(
 
 
 def _texts(profile: Profile) -> tuple[Requirement, ...]:
-    names = [each for each in UNKNOWN_TEXTS if profile.config or each != "bad-config"]
     return (
         *(
             Requirement(
@@ -169,7 +178,7 @@ def _texts(profile: Profile) -> tuple[Requirement, ...]:
                 proof=Proof(("ignores-texts",)),
             )
             for name, about in _UNKNOWN.items()
-            if name in names
+            if profile.config or name != "bad-config"
         ),
         Requirement(
             "odd-bytes-outlived",
@@ -184,7 +193,7 @@ def _texts(profile: Profile) -> tuple[Requirement, ...]:
 
 
 _UNKNOWN = {
-    "unknown-text": "a text that is not JSON",
+    UNKNOWN_TEXT: "a text that is not JSON",
     "unknown-message": "a JSON object that is no message",
     "eof-without-space": "the end of the audio, written without spaces,",
     "bad-config": "a configuration that is not JSON",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pytest_realtime_asr.dialects.vosk.events import PARTIAL
 from pytest_realtime_asr.dialects.vosk.profile import Profile
 from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.scenario_steps import (
     Clip,
     Exercise,
     Misuse,
+    Send,
     Speak,
     Until,
     Wait,
@@ -17,14 +19,14 @@ AFTER_END = "after-end"
 SEGMENTS = "two-segments"
 OTHER_RATE = "other-rate"
 NO_WORDS = "no-words"
-UNKNOWN_TEXTS = ("unknown-text", "unknown-message", "eof-without-space", "bad-config")
+UNKNOWN_TEXT = "unknown-text"
 ODD_BYTES = "odd-bytes"
 
 
 def misuses(profile: Profile) -> tuple[Misuse, ...]:
     """Return the invalid messages, each sent in the middle of an utterance."""
     found = [
-        Misuse("unknown-text", "a text that is not JSON", ("hello",), speaking=True),
+        Misuse(UNKNOWN_TEXT, "a text that is not JSON", ("hello",), speaking=True),
         Misuse(
             "unknown-message",
             "a JSON object that is no message",
@@ -74,8 +76,8 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
         found.append(
             Exercise(
                 AFTER_END,
-                "an utterance, after which the client waits for the close",
-                (Speak(), Wait.SETTLED),
+                "an utterance, and audio after its result if the session is open",
+                (Speak(), Wait.SETTLED, Send((b"",), answer=PARTIAL)),
             )
         )
     if profile.config:

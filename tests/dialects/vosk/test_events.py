@@ -31,7 +31,7 @@ from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.recording import Flawed, Message
 from pytest_realtime_asr.trace.records import Record, Sender, Span, content
 
-WORD = {"word": "turn", "start": 0.3, "end": 0.57, "conf": 0.9}
+WORD: dict[str, Any] = {"word": "turn", "start": 0.3, "end": 0.57, "conf": 0.9}
 
 
 def from_server(frame: str | bytes) -> Message:
