@@ -10,7 +10,8 @@ style, so that runs can be repeated. The style decides:
 
 In a dialect in which several utterances may be open, a session may also send the whole
 text just before its final, leave out the event that adds an item to the conversation,
-and send the final of an utterance after the final of a later utterance. A check that
+and, unless events are numbered, send the final of an utterance after the final of a
+later utterance. A check that
 reports any of these variations as a violation is too strict.
 
 Rarely, a word of the text is replaced by another word. Real servers compute sessions in
@@ -214,7 +215,8 @@ class VariedServer(ServerWrapper):
         frames += self._late.pop(item, [])
         # The final may wait for the final of a later utterance with complete audio.
         later = [number for number, other in self._open.items() if other.complete]
-        if self._reorders and later and self._chance(0.5):
+        numbered = any("event_index" in event(frame) for frame in frames)
+        if self._reorders and later and not numbered and self._chance(0.5):
             self._late.setdefault(self._frames.choice(later), []).extend(frames)
             return ()
         return frames

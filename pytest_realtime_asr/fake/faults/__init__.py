@@ -18,6 +18,7 @@ from pytest_realtime_asr.fake.faults import (
     memory,
     misreading,
     network,
+    segments,
     session,
     texts,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "memory",
     "misreading",
     "network",
+    "segments",
     "session",
     "texts",
 ]

@@ -153,6 +153,8 @@ class Needs(enum.Enum):
     """
 
     ITEMS = "items"
+    LIKE_OPENAI = "events like those of OpenAI's protocol"
+    SEGMENTS = "segments"
     TURNS = "turns that the server detects"
     EXPIRY = "time at which a session expires"
     RATES = "sample rate that the client sets"
