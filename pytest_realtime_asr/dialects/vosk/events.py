@@ -118,10 +118,7 @@ class Result(msgspec.Struct, frozen=True):
         return Alternative(self.text, None, self.result)
 
 
-Kind = type[Config | PartialResult | Result]
-
 START = "configuring"
-OWING = "finishing"  # the state in which the server has yet to send a final
 _ANSWERS = (PARTIAL, RESULT)
 
 
@@ -152,7 +149,11 @@ def table(*, several: bool) -> Table:
             AUDIO: ("resetting",),
             **ends,
         }
-        server["resetting"] = {move: ("resetting",) for move in _ANSWERS}
+        # The result may be the answer to the reset, or to audio before the reset.
+        server["resetting"] = {
+            PARTIAL: ("resetting",),
+            RESULT: ("resetting", "hearing"),
+        }
     return order
 
 
@@ -234,16 +235,10 @@ def _size(record: Record) -> int:
     return len(record.data or b"")
 
 
-def encode(message: PartialResult | Result | Config) -> str:
-    """Return a message as the text of a frame, without fields that are not set."""
-    fields = {
-        name: value
-        for name, value in msgspec.to_builtins(message).items()
-        if value != [] and not (name == "text" and message_has_alternatives(message))
-    }
+def encode(message: PartialResult | Result) -> str:
+    """Return a message of the server as the text of a frame."""
+    fields = msgspec.to_builtins(message)
+    if isinstance(message, Result):
+        kept = ("alternatives",) if message.alternatives else ("text", "result")
+        fields = {name: fields[name] for name in kept if name == "text" or fields[name]}
     return msgspec.json.encode(fields).decode()
-
-
-def message_has_alternatives(message: object) -> bool:
-    """Return whether a message is a result with alternatives."""
-    return isinstance(message, Result) and bool(message.alternatives)

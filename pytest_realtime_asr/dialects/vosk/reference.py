@@ -86,7 +86,7 @@ _FIELDS = {
         "same-words-in-long no-leftover-punctuation idle-outlived big-audio-outlived "
         "oversized-frame-closed oversized-frame-outlived flood-outlived "
         "close-amid-speech-outlived reset-outlived half-open-outlived "
-        "empty-reset-outlived abandoned-outlived settled-text-stays"
+        "empty-reset-outlived abandoned-outlived"
     ),
     _WORDS: "words-match-text words-when-asked",
     ("result", "result[].start"): "words-inside-audio",

@@ -74,6 +74,8 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
                 each(order(ordered, start=START)),
                 proof=Proof(("speaks-first",)),
             ),
+            shared.stated("no-early-text", proof=Proof(("speaks-first",))),
+            shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
             # The server sends no errors; what it says of a text is the close reason.
             *(
                 replace(shared.SHARED[id], scenarios=scenarios)

@@ -13,6 +13,7 @@ from pytest_realtime_asr.fake.server_wrappers import EventChanger, ServerWrapper
 from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
+_EARLY = "hello"
 _PER_CENT = 100
 _MS = 1000  # in a second
 
@@ -20,13 +21,14 @@ _MS = 1000  # in a second
 # Which messages are answered, and how
 
 
-@fault("speaks-first", "sends an answer before any message", needs=Needs.ANSWERS)
+@fault("speaks-first", "sends a text before any message", needs=Needs.ANSWERS)
 class SpeaksFirst(ServerWrapper):
-    """Sends the answer to silence as soon as the connection is open."""
+    """Sends a partial with a word as soon as the connection is open."""
 
     def open(self, session: str, created: int) -> Iterable[Frame]:
         yield from self._server.open(session, created)
-        yield from self._state.correct.in_utterance(bytes(2)).replies
+        for reply in self._state.correct.in_utterance(bytes(2)).replies:
+            yield edited(reply, lambda content: content.update(partial=_EARLY))
 
 
 @fault(
