@@ -76,6 +76,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
             ),
             shared.stated("no-early-text", proof=Proof(("speaks-first",))),
             shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
+            *(() if not profile.reset else (_NEXT_UTTERANCE,)),
             # The server sends no errors; what it says of a text is the close reason.
             *(
                 replace(shared.SHARED[id], scenarios=scenarios)
@@ -154,6 +155,15 @@ _ANSWERS: tuple[Requirement, ...] = (
         scenarios=(SEGMENTS,),
         proof=Proof(("repeats-segments",)),
     ),
+)
+
+_NEXT_UTTERANCE = shared.stated(
+    "utterances-finish",
+    _clause(
+        "vosk-server, websocket/asr_server.py with reset",
+        "reset is answered by the final result, and the session goes on",
+    ),
+    proof=Proof(("reset-ends",)),
 )
 
 _CLOSES = Requirement(

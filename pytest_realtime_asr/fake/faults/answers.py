@@ -94,6 +94,17 @@ class OpenAfterEnd(ServerWrapper):
         return replace(reaction, close=None) if reaction.finish else reaction
 
 
+@fault("reset-ends", "ends the session at a reset", needs=Needs.ANSWERS)
+class ResetEnds(ServerWrapper):
+    """Closes with code 1000 after it has answered a reset."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = self._server.hear(frame)
+        if reaction.finish and reaction.close is None:
+            return replace(reaction, close=1000, after_finals=True)
+        return reaction
+
+
 @fault(
     "ignores-texts",
     "ignores a text that is no message of the protocol",

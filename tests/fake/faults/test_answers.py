@@ -15,7 +15,7 @@ from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage, WordTime
 from tests.support.sessions import BEGIN
-from tests.support.vosk import CONFIG, EOF, SECOND, VOSK
+from tests.support.vosk import CONFIG, EOF, RESET, RESETTING, SECOND, VOSK
 
 WORDS = (WordTime("turn", 0.0, 0.5), WordTime("right", 0.5, 1.0))
 
@@ -24,9 +24,10 @@ class Talk:
     """A session with a server that has a fault, or none; ``said`` are its frames."""
 
     def __init__(self, *faults: str) -> None:
-        state = ServerState(VOSK, ["m"])
+        dialect = RESETTING if "reset-ends" in faults else VOSK
+        state = ServerState(dialect, ["m"])
         state.open_session()
-        self._correct: Any = VOSK.server(["m"])
+        self._correct: Any = dialect.server(["m"])
         self.server = Faults(faults, state).wrap(self._correct)
         self.said: list[Frame] = list(self.server.open("sess-1", 0))
         self.hear(CONFIG)
@@ -63,6 +64,7 @@ SHOWS: dict[str, Callable[[Talk], bool]] = {
     "nameless-replies": lambda t: "hypothesis" in t.speak().values[0],
     "binary-replies": lambda t: all(isinstance(x, bytes) for x in t.speak().said),
     "open-after-end": lambda t: t.speak().end.close is None,
+    "reset-ends": lambda t: t.hear(RESET).close == 1000,
     "ignores-texts": lambda t: t.hear("hello") == Reaction(),
     "odd-bytes-end": lambda t: t.hear(b"\0").close == 1011,
     "repeats-segments": lambda t: t.speak().values[-1]["text"] == "turn right",
@@ -88,7 +90,7 @@ def test_fault(name: str) -> None:
 
 def test_every_fault_of_answers_is_shown() -> None:
     assert set(SHOWS) == {n for n, it in FAULTS.items() if it.needs is Needs.ANSWERS}
-    assert not any(lacking(name, VOSK) for name in SHOWS)
+    assert not any(lacking(name, RESETTING) for name in SHOWS)
 
 
 def test_the_faults_leave_other_frames_unchanged() -> None:
