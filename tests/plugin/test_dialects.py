@@ -25,7 +25,7 @@ FOUND = "vllm (auto: the first event was session.created)"
 AUTO = "-orealtime_dialect=auto"
 NAME_IT = (
     "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini file, "
-    "REALTIME_DIALECT); choose from openai, openai-beta, vllm"
+    f"REALTIME_DIALECT); choose from {', '.join(dialects.installed())}"
 )
 SPEAK = """
 def test_first(realtime, corpus):

@@ -11,9 +11,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import run_utterance
+from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.requirements.violations import observe
 from tests.support.servers import CLIP, SOUND, faking, plan
 from tests.support.vosk import EOF, RESETTING, VOSK
@@ -22,7 +24,8 @@ from tests.support.vosk import EOF, RESETTING, VOSK
 def test_a_transcription_has_the_text_and_the_times_of_its_words() -> None:
     loop = Loop()
     with faking(dialect=VOSK) as (url, fake):
-        held = plan(f"{url}/", dialect=VOSK, rules=VOSK.requirements)
+        access = Access(target.parse(url, path=VOSK.path))
+        held = plan(url, access=access, dialect=VOSK, rules=VOSK.requirements)
         take = loop.run(run_utterance(Live(loop, held), CLIP))
     loop.stop()
     assert take.text == CLIP.text
