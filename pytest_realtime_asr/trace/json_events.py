@@ -63,11 +63,6 @@ class Shapes:
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
         self.kinds = kinds
-        self._decoders = {
-            sender: msgspec.json.Decoder(Union[each])  # noqa: UP007
-            for sender, each in kinds.items()
-            if each
-        }
         fields = {
             str(kind.__struct_config__.tag_field)
             for each in kinds.values()
@@ -79,6 +74,14 @@ class Shapes:
                 f"{' and '.join(sorted(fields))}"
             )
         self._field = next(iter(fields), "type")
+        # In a union of one struct, a value without a tag would be this struct.
+        self._no_event = msgspec.defstruct(
+            "NoEvent", (), frozen=True, tag_field=self._field, tag=""
+        )
+        self._decoders = {
+            sender: msgspec.json.Decoder(Union[(*each, self._no_event)])
+            for sender, each in kinds.items()
+        }
         self._by_type = {
             sender: {str(kind.__struct_config__.tag): kind for kind in each}
             for sender, each in kinds.items()
@@ -112,8 +115,8 @@ class Shapes:
     def _event(self, text: str, sender: Sender) -> Message:
         reason = ""
         try:
-            if sender in self._decoders:
-                event: Message = self._decoders[sender].decode(text)
+            event: Message = self._decoders[sender].decode(text)
+            if not isinstance(event, self._no_event):
                 return event
         except msgspec.ValidationError as error:
             reason = str(error)

@@ -76,6 +76,7 @@ def test_each_way_once() -> None:
         ("vllm", "session.created"),
         ("openai", "session.created"),
         ("openai-beta", "transcription_session.created"),
+        ("sglang-omni", "session.created"),
     ],
 )
 def test_every_dialect_is_found_by_one_session(
@@ -148,6 +149,7 @@ FAMILY = {
     "openai-beta": "openai-beta",
     "openai-beta:riva": "openai-beta:riva",
     "openai-beta:speaches": "openai-beta:speaches",
+    "sglang-omni": "sglang-omni",
 }
 
 

@@ -22,6 +22,7 @@ from pytest_realtime_asr.dialects import (
     HttpRefusal,
     Keepalive,
     Reaction,
+    Reader,
     Request,
     Server,
     Traits,
@@ -29,7 +30,8 @@ from pytest_realtime_asr.dialects import (
 from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import Table, order
-from pytest_realtime_asr.requirements.requirement import Proof, each
+from pytest_realtime_asr.requirements.requirement import Proof, Requirement, each
+from pytest_realtime_asr.requirements.scenario_steps import Exercise
 from pytest_realtime_asr.trace.json_events import Malformed
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Frame, Record, Sender
@@ -137,7 +139,7 @@ def decoded(frame: Frame, sender: Sender) -> Message:
     return event
 
 
-class _Reader:
+class PackedReader:
     ready: int | None = None
     session = ""
 
@@ -169,7 +171,7 @@ class _Reader:
         return ()
 
 
-class _Caller:
+class PackedCaller:
     rate = RATE
     binary = True
     tail = 0.0
@@ -195,7 +197,7 @@ class _Caller:
         return (pack(End()),)
 
 
-class _Server:
+class PackedServer:
     rate = RATE
 
     def __init__(self) -> None:
@@ -235,12 +237,12 @@ class _Server:
         return Reaction(close=EXPIRED, reason="the session lasted too long")
 
 
-class _Packed:
+class Packed:
     name = "packed"
     rate = RATE
     path = "/v1/packed"
     profiles: Mapping[str, str] = {}
-    requirements = shared.requirements(
+    requirements: tuple[Requirement, ...] = shared.requirements(
         CAPABILITIES,
         shared.stated(
             "order",
@@ -250,10 +252,10 @@ class _Packed:
         ),
     )
     misuses = shared.misuses_for(CAPABILITIES)
-    exercises = ()
-    table = TABLE
+    exercises: tuple[Exercise, ...] = ()
+    table: Table = TABLE
     start = START
-    traits = Traits(
+    traits: Traits = Traits(
         capabilities=CAPABILITIES, keepalive=Keepalive(pack(Keep()), INTERVAL)
     )
 
@@ -261,8 +263,8 @@ class _Packed:
         frame = record.data if record.text is None else record.text
         return decoded(frame or b"", record.sender)
 
-    def reader(self) -> _Reader:
-        return _Reader()
+    def reader(self) -> Reader:
+        return PackedReader()
 
     def headers(self, key: str) -> Mapping[str, str]:
         return {"Authorization": f"Token {key}"} if key else {}
@@ -271,7 +273,7 @@ class _Packed:
         return False
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
-        return _Caller(options)
+        return PackedCaller(options)
 
     def refusal(
         self, request: Request, models: Sequence[str]
@@ -291,13 +293,13 @@ class _Packed:
         limit: float = 3600.0,
         request: Request = NO_REQUEST,
     ) -> Server:
-        return _Server()
+        return PackedServer()
 
     def profiled(self, words: Sequence[str]) -> Dialect:
         raise ValueError("this dialect has no profiles; name the dialect alone")
 
 
-PACKED = _Packed()
+PACKED = Packed()
 
 
 def install(folder: Path) -> None:

@@ -41,6 +41,16 @@ def test_another_field_names_the_event() -> None:
     assert SHAPES.read('{"type":"text"}', Sender.SERVER) == Unknown(None)
 
 
+@pytest.mark.parametrize("text", ["{}", '{"text":"a"}', '{"event":1}'])
+def test_an_object_without_a_name_is_not_the_only_event(text: str) -> None:
+    assert SHAPES.read(text, Sender.SERVER) == Unknown(None)
+
+
+def test_an_empty_name() -> None:
+    assert SHAPES.read('{"event":""}', Sender.SERVER) == Unknown("")
+    assert SHAPES.read('{"event":""}', Sender.CLIENT) == Unknown("")
+
+
 def test_a_side_that_sends_no_event() -> None:
     assert SHAPES.read(encode(Text("a")), Sender.CLIENT) == Unknown("text")
     assert SHAPES.read("{}", Sender.CLIENT) == Unknown(None)

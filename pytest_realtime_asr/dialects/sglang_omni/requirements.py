@@ -239,7 +239,7 @@ _SEGMENTS: tuple[Requirement, ...] = (
     ),
     _of_frames(
         "segment-times-in-order",
-        "segments do not overlap, and their times do not go back",
+        "segments do not overlap, and the start of a segment does not change",
         _session("a segment starts where the audio before it ends"),
         own.times_in_order,
         "overlaps-segments",
@@ -435,7 +435,7 @@ _REFUSALS: tuple[Requirement, ...] = (
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         "stray-final",
-        "refused-final-kept",
+        "refused-final-loses",
         beside=("alone",),
     ),
     _played(
@@ -444,7 +444,7 @@ _REFUSALS: tuple[Requirement, ...] = (
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         "second-final",
-        "refused-final-kept",
+        "refused-final-loses",
         beside=("alone",),
     ),
     _played(

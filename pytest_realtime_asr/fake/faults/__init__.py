@@ -20,7 +20,9 @@ from pytest_realtime_asr.fake.faults import (
     network,
     segments,
     session,
+    settled_text,
     texts,
+    word_times,
 )
 from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults, lacking
 
@@ -45,5 +47,7 @@ __all__ = [
     "network",
     "segments",
     "session",
+    "settled_text",
     "texts",
+    "word_times",
 ]

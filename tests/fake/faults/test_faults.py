@@ -26,6 +26,7 @@ from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.faults.test_lateness import NAMES as OF_LATENESS
 from tests.fake.faults.test_memory import NAMES as OF_MEMORY
 from tests.fake.faults.test_misreading import NAMES as MISREADING
+from tests.fake.faults.test_segments import CHECKS as OF_SEGMENTS
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.letters import (
     BRIEF,
@@ -141,6 +142,11 @@ async def acknowledges(place: Place) -> bool:
 
 
 # Partials and finals
+
+
+async def sends_text_first(place: Place) -> bool:
+    talk = await (await place.open(configured=False)).rest()
+    return talk.deltas == ["so"]
 
 
 async def sends_text_early(place: Place) -> bool:
@@ -640,6 +646,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "old-clock": is_of_1970,
     "acknowledges": acknowledges,
     "early-text": sends_text_early,
+    "speaks-first": sends_text_first,
     "dot-first": sends_a_dot,
     "final-first": sends_its_final_first,
     "tokens-shown": sends("language English<asr_text>a b", of="a b"),
@@ -827,7 +834,7 @@ def test_every_fault_is_shown() -> None:
         for fault in requirement.proof.faults
     }
     shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
-    shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN}
+    shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN, *OF_SEGMENTS}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 
