@@ -72,9 +72,9 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
                 "order",
                 _clause(SERVER, "the server sends only answers to messages"),
                 each(order(ordered, start=START)),
-                proof=Proof(("speaks-first",)),
+                proof=Proof(("answers-first",)),
             ),
-            shared.stated("no-early-text", proof=Proof(("speaks-first",))),
+            shared.stated("no-early-text", proof=Proof(("answers-first",))),
             shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
             *(() if not profile.reset else (_NEXT_UTTERANCE,)),
             # The server sends no errors; what it says of a text is the close reason.

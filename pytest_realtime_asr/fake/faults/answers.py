@@ -21,8 +21,8 @@ _MS = 1000  # in a second
 # Which messages are answered, and how
 
 
-@fault("speaks-first", "sends a text before any message", needs=Needs.ANSWERS)
-class SpeaksFirst(ServerWrapper):
+@fault("answers-first", "sends a text before any message", needs=Needs.ANSWERS)
+class AnswersFirst(ServerWrapper):
     """Sends a partial with a word as soon as the connection is open."""
 
     def open(self, session: str, created: int) -> Iterable[Frame]:

@@ -58,7 +58,7 @@ class Talk:
 
 
 SHOWS: dict[str, Callable[[Talk], bool]] = {
-    "speaks-first": lambda t: t.values[0] == {"partial": "hello"} and len(t.said) == 5,
+    "answers-first": lambda t: t.values[0] == {"partial": "hello"} and len(t.said) == 5,
     "skips-replies": lambda t: len(t.speak().said) < 4,
     "partial-at-end": lambda t: t.speak().values[-1] == {"partial": ""},
     "nameless-replies": lambda t: "hypothesis" in t.speak().values[0],
@@ -77,7 +77,7 @@ SHOWS: dict[str, Callable[[Talk], bool]] = {
 
 def shows(name: str, *faults: str) -> bool:
     talk = Talk(*faults)
-    if name == "speaks-first":
+    if name == "answers-first":
         talk.speak()
     return bool(SHOWS[name](talk))
 
