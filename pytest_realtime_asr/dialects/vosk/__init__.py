@@ -21,7 +21,7 @@ from pytest_realtime_asr.dialects.vosk.profile import (
     profiled,
 )
 from pytest_realtime_asr.dialects.vosk.reader import Reader
-from pytest_realtime_asr.dialects.vosk.reference import REFERENCE
+from pytest_realtime_asr.dialects.vosk.reference import reference
 from pytest_realtime_asr.dialects.vosk.requirements import capabilities, requirements
 from pytest_realtime_asr.dialects.vosk.scenario_steps import exercises, misuses
 from pytest_realtime_asr.dialects.vosk.server import Server
@@ -32,7 +32,6 @@ from pytest_realtime_asr.trace.records import Record
 class _Vosk:
     path = "/"
     start = START
-    reference = REFERENCE
     profiles: Mapping[str, str] = {
         each.name: changes(each) for each in PROFILES.values()
     }
@@ -45,6 +44,7 @@ class _Vosk:
         self.exercises = exercises(profile)
         self.table = table(several=profile.reset)
         self.traits = Traits(capabilities=capabilities(profile))
+        self.reference = reference(several=profile.reset)
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:

@@ -32,7 +32,8 @@ _ABOUT = (
     "The times of finals do not depend on the chunks, since `eof` is answered at once. "
     "Send the same chunks (`--realtime-chunk`) if you compare servers by their "
     "partials.",
-    "The message `reset` is known only to newer servers (profile `vosk-reset`). The "
+    f"Newer servers know the text `{RESET_TEXT}` as well (profile `vosk-reset`): the "
+    "answer is the result of the rest, as for `eof`, but the session goes on. The "
     "server in C++ (profile `vosk-cpp`) reads no configuration; it answers `eof` in a "
     "binary frame and closes only after another message.",
 )
@@ -104,15 +105,21 @@ _OUTLINE = """\
     server  result {text, result}           the rest; then it closes with code 1000
 """.rstrip()
 
-REFERENCE = Reference(
-    about=_ABOUT,
-    outline=_OUTLINE,
-    kinds={
-        Sender.CLIENT: (Config, Eof, Reset),
-        Sender.SERVER: (PartialResult, Result),
-    },
-    examples=_EXAMPLES,
-    states=_STATES,
-    codes={},
-    fields=fields_by_requirement(_FIELDS),
-)
+
+def reference(*, several: bool) -> Reference:
+    """Return the reference; with ``several`` utterances, servers know ``reset``."""
+    states = _STATES
+    if several:
+        states = {**_STATES, "resetting": "the client has sent `reset`"}
+    return Reference(
+        about=_ABOUT,
+        outline=_OUTLINE,
+        kinds={
+            Sender.CLIENT: (Config, Eof, Reset) if several else (Config, Eof),
+            Sender.SERVER: (PartialResult, Result),
+        },
+        examples=_EXAMPLES,
+        states=states,
+        codes={},
+        fields=fields_by_requirement(_FIELDS),
+    )
