@@ -32,7 +32,7 @@ TABLE = """
 | fault | a server that ... | breaks |
 |---|---|---|
 """
-DIALECTS = ("vllm", "openai", "sglang-omni")
+DIALECTS = ("vllm", "openai", "sglang-omni", "vosk")
 # Faults of items that prove no requirement.
 OF_ITEMS = {"endless-speech", "no-event-ids"}
 # A process that has ended breaks every requirement that is tested later.

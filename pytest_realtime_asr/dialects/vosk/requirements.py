@@ -76,7 +76,8 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
             ),
             shared.stated("no-early-text", proof=Proof(("answers-first",))),
             shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
-            *(() if not profile.reset else (_NEXT_UTTERANCE,)),
+            *((_NEXT_UTTERANCE,) if profile.reset else ()),
+            shared.stated("random-sessions", proof=Proof(("empty-breaks",))),
             # The server sends no errors; what it says of a text is the close reason.
             *(
                 replace(shared.SHARED[id], scenarios=scenarios)

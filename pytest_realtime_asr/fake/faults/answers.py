@@ -106,6 +106,20 @@ class ResetEnds(ServerWrapper):
 
 
 @fault(
+    "empty-breaks",
+    "drops the connection at the end of an utterance without audio",
+    needs=Needs.ANSWERS,
+)
+class EmptyBreaks(ServerWrapper):
+    """Ends the connection without a close frame if no audio came before the end."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = self._server.hear(frame)
+        empty = reaction.begin and reaction.finish
+        return Reaction(close=0) if empty else reaction
+
+
+@fault(
     "ignores-texts",
     "ignores a text that is no message of the protocol",
     needs=Needs.ANSWERS,

@@ -65,6 +65,7 @@ SHOWS: dict[str, Callable[[Talk], bool]] = {
     "binary-replies": lambda t: all(isinstance(x, bytes) for x in t.speak().said),
     "open-after-end": lambda t: t.speak().end.close is None,
     "reset-ends": lambda t: t.hear(RESET).close == 1000,
+    "empty-breaks": lambda t: t.hear(EOF).close == 0,
     "ignores-texts": lambda t: t.hear("hello") == Reaction(),
     "odd-bytes-end": lambda t: t.hear(b"\0").close == 1011,
     "repeats-segments": lambda t: t.speak().values[-1]["text"] == "turn right",
