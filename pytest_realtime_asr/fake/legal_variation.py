@@ -115,7 +115,8 @@ class VariedServer(ServerWrapper):
     """The server side of a session with its own style of legal variation.
 
     If the events of the protocol are not ``typed``, a client finds the meaning of an
-    event by its place. Then no events are added, and no finals change their order.
+    event by its place. Then no events are added, and no finals change their order. The
+    text is divided only between words, since a result may settle it at any time.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class VariedServer(ServerWrapper):
             random.Random(f"{seed} {self.session} {cause}")
             for cause in ("style", "text", "frames", "times")
         )
-        self._cut = style.choice(list(_Cut))
+        self._cut = style.choice(list(_Cut) if typed else [_Cut.WORDS, _Cut.SEVERAL])
         self._pace = style.choice(list(_Pace))
         self._id = style.choice((_as_given, _hex, _ulid, _prefixed))
         self._acknowledges = style.random() < 0.5
