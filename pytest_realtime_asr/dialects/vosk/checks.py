@@ -137,7 +137,9 @@ def text_answered(part: Part) -> Outcome:
     if not found.unknown:
         return Undecided("no unknown text was sent")
     end = recording.trace.end
-    if end.how is Ending.CLOSED_BY_PEER and end.code not in (None, _ABNORMAL):
+    completed = end.code == _NORMAL and len(found.replies) >= found.asked
+    coded = end.how is Ending.CLOSED_BY_PEER and end.code not in (None, _ABNORMAL)
+    if coded and not completed:
         return Satisfied()
     if len(found.replies) >= found.asked + len(found.unknown):
         return Satisfied()

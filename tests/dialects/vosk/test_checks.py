@@ -116,6 +116,8 @@ def test_closes_after_end(
         ((Raw("hello"), SECOND, partial("")), CUT, BAD),
         ((Raw("hello"),), {"how": Ending.BROKEN, "code": None}, BAD),
         ((Raw("hello"),), {"code": 1006}, BAD),
+        # The close follows the end of the audio, not the text.
+        ((Raw("hello"), SECOND, partial(""), EOF, result("")), {}, BAD),
     ],
 )
 def test_text_answered(
