@@ -21,6 +21,7 @@ from tests.support.paths import ROOT
 
 README = ROOT / "README.md"
 GUIDE = sorted((ROOT / "docs/guide").glob("*.md"))
+DIALECT = ROOT / "docs/guide/dialect.md"
 TEXTS = {page: page.read_text() for page in (README, *GUIDE)}
 TEXT = "\n".join(TEXTS.values())
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -226,8 +227,9 @@ def test_every_example_is_run() -> None:
     words += ["from client import transcribe", "def test_export"]
     words += ["test_holds_40_streams", "test_holds_8_streams"]
     words += ["test_two_calls_a_second", "test_restart_loses_no_sentence"]
-    # see test_asgi_guide, test_clients_guide, test_capacity_guide
-    assert sorted(map(example, words)) == sorted(EXAMPLES)
+    # see test_asgi_guide, test_clients_guide, test_capacity_guide, test_dialect_guide
+    dialect = re.findall(r"```python\n(.*?)```", TEXTS[DIALECT], re.DOTALL)
+    assert sorted([*map(example, words), *dialect]) == sorted(EXAMPLES)
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from pytest_realtime_asr.conformance.example_session import (
     ExampleSession,
     play,
 )
-from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can
+from pytest_realtime_asr.conformance.selftest import missing_faults
+from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can, load
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.requirements.reference import Documented, event_name
@@ -55,6 +56,7 @@ def findings(dialect: Dialect) -> Iterator[Finding]:
         "every frame of the client is a move of the table": lambda: _moves(dialect),
         "every event is a move of the table": lambda: _events(dialect),
         "every requirement has a check and its scenarios": lambda: _required(dialect),
+        "every proof names faults that exist": lambda: missing_faults(dialect),
         "the client's side fits the capabilities": lambda: _client(dialect),
         "the server's side understands the client's side": lambda: _understood(
             played()
@@ -138,12 +140,14 @@ def _events(dialect: Dialect) -> Iterator[str]:
     """Yield a problem for each struct of an event that is in no state of the table.
 
     Only a dialect with a `Reference` names its structs. A move may be longer than the
-    type of its event.
+    type of its event. A profile may leave out events of its dialect.
     """
     if not isinstance(dialect, Documented):
         return
+    name, profile, _ = dialect.name.partition(":")
     for sender, kinds in dialect.reference.kinds.items():
         known = _known(dialect, sender)
+        known |= _known(load(name), sender) if profile else set()
         for kind in kinds:
             name = event_name(kind)
             if not any(move == name or move.startswith(f"{name} ") for move in known):

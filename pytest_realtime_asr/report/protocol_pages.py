@@ -140,10 +140,10 @@ def _when(dialect: Dialect, sender: Sender, name: str) -> Iterator[str]:
                 then = f" (then {' or '.join([*stays, *others])})" if others else ""
                 places.append(f"`{state}`{then}")
         form = move.partition(" ")[2]
-        which = f"with `{form}`, " if form else ""
-        states_of = "state" if len(places) == 1 else "states"
+        its_form = f", with `{form}`" if form else ""
+        one_or_more = "state" if len(places) == 1 else "states"
         yield (
-            f"- The {sender.value} sends it {which}in the {states_of} "
+            f"- Sent by the {sender.value}{its_form}, in the {one_or_more} "
             f"{', '.join(places)}."
         )
 

@@ -539,8 +539,9 @@ def ends_with_final(role: str) -> Check:
         commits = [e for e in part.timeline.events if isinstance(e, Committing)]
         if part.timeline.item(commits[-1].item).final is not None:
             return Satisfied()
-        if part.trace.end.how is Ending.CANCELLED:
-            return Undecided(checks.why(part))
+        completed = _indexes(part.recording, Sender.SERVER, Completed)
+        if checks.cut(part.recording) and not completed:
+            return Undecided("the client ended the session before the final")
         return Violated(
             "no final came for the audio before transcription.done", tuple(done)
         )

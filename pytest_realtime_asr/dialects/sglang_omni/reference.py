@@ -124,7 +124,7 @@ _FIELDS = {
     (_SEGMENT, "segment_id"): (
         "segments-are-committed segments-settled-once segment-ids-count-up"
     ),
-    (_SEGMENT, "is_final"): "segments-settled-once segments-end",
+    (_SEGMENT, "is_final"): ("segments-settled-once segments-end settled-text-stays"),
     (_SEGMENT, "audio_start_ms"): "segment-times-in-order",
     (_SEGMENT, "audio_end_ms"): "segment-times-in-order segment-times-inside-audio",
     _TEXT: (
@@ -162,7 +162,7 @@ _FIELDS = {
         "append-without-audio-refused append-wrong-type-refused bad-base64-refused "
         "foreign-characters-refused odd-bytes-refused update-without-session-refused "
         "unknown-setting-refused unknown-format-refused semantic-detection-refused "
-        "update-amid-speech-refused empty-commit-refused input-after-done-refused "
+        "update-amid-speech-refused input-after-done-refused "
         "overflow-code binary-answered oversized-frame-closed"
     ),
 }

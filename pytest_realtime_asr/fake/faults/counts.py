@@ -1,4 +1,4 @@
-"""Faults of the usage that a final reports: what it counts, and in what unit."""
+"""Faults of the counts in the usage of a final: tokens, words and seconds."""
 
 from __future__ import annotations
 

@@ -37,6 +37,9 @@ NEEDS: Mapping[str, frozenset[Capability]] = {
     "duplicate-keys-refused": _EVENTS,
     "not-a-number-outlived": _EVENTS,
     "lone-surrogates-outlived": _EVENTS,
+    "composite-type-outlived": _EVENTS,
+    "huge-number-outlived": _EVENTS,
+    "empty-text-refused": _EVENTS,
     "unknown-event-amid-speech": _EVENTS,
     "slow-reader-harms-nobody": _EVENTS,
     "binary-answered": frozenset({Capability.TEXT_AUDIO}),
@@ -88,7 +91,8 @@ def requirements(
 
     A changed requirement replaces the shared one of its id. A shared requirement
     without a check of its own, such as the order of events, is left out if it is not
-    among the changed ones. Raises ValueError if a changed requirement is not shared, or
+    among the changed ones. ``set-ups-kept-apart`` needs an exercise of the dialect with
+    the name `TWO_SET_UPS`. Raises ValueError if a changed requirement is not shared, or
     needs a capability that the protocol lacks.
     """
     own = {each.id: each for each in changed}
@@ -135,7 +139,8 @@ def misuses_for(capabilities: frozenset[Capability]) -> tuple[Misuse, ...]:
     if capabilities >= _EVENTS:
         names += [
             *("bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"),
-            *("lone-surrogates", "no-type"),
+            *("lone-surrogates", "composite-type", "huge-number", "empty-text"),
+            "no-type",
             *("unknown-event", "unknown-event-amid-speech"),
         ]
     if Capability.TEXT_AUDIO in capabilities:

@@ -190,6 +190,14 @@ def test_a_check_of_a_role(name: str) -> None:
     assert isinstance(outcome(check("other"), heard(*right)), Undecided)
 
 
+def test_a_final_that_may_still_come_is_undecided() -> None:
+    check = checks.ends_with_final("it")
+    frames = (append(100), DONE, committed(0))
+    assert isinstance(outcome(check, heard(*frames)), Undecided)
+    late = heard(*frames, end=Ending.DEADLINE)
+    assert isinstance(outcome(check, late), Violated)
+
+
 def test_much_audio_may_be_accepted_or_refused_with_the_code() -> None:
     check = checks.overflow_code("it")
     assert outcome(check, heard(CREATED, append(9))) == Satisfied()
