@@ -59,6 +59,14 @@ class FakeSession:
         self._utterances: list[FakeUtterance] = []  # in the order of their starts
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
+        self._active = 0.0  # when the last frame came that is no keepalive, in s
+        traits = config.dialect.traits
+        self._keepalive = None if traits.keepalive is None else traits.keepalive.frame
+        self._idle_close = (1011, "")
+        if traits.idle is not None:
+            self._idle_close = (traits.idle.code, traits.idle.reason)
+            if self._idle is None:  # a correct server counts keepalives too
+                self._idle, self._keepalive = traits.idle.seconds, None
         self._send_frame = faults.sender(connection.send)
         self._refusal = faults.refusal() or refusal
         self.was_dropped = False
@@ -91,6 +99,7 @@ class FakeSession:
             await self._react(self._refusal, self._recorder.now())
             return
         await self._send(self._server.open(f"sess-{name}", int(time.time())))
+        self._active = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._limit):
                 await self._read()
@@ -125,13 +134,17 @@ class FakeSession:
             self._record(at, frame, reaction)
             await self._react(reaction, at)
 
-    async def _receive(self) -> str | bytes:
+    async def _receive(self) -> Frame:
+        until = None if self._idle is None else self._active + self._idle
         try:
-            async with asyncio.timeout(self._idle):
-                return await self._connection.recv()
+            async with asyncio.timeout_at(until):
+                frame = await self._connection.recv()
         except TimeoutError:
-            await self._close(1011)
+            await self._close(*self._idle_close)
             return await self._connection.recv()  # raises ConnectionClosed
+        if frame != self._keepalive:
+            self._active = asyncio.get_running_loop().time()
+        return frame
 
     async def _close(self, code: int, reason: str = "") -> None:
         """Close the connection, and drop the frames that arrive before it is closed.
