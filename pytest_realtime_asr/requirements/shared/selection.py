@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pytest_realtime_asr.requirements.capability import Capability
-from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.requirements.requirement import Proof, Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 from pytest_realtime_asr.requirements.shared.events import protocol_check
 from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
@@ -73,6 +73,12 @@ _SCENARIOS: Mapping[str, frozenset[Capability]] = {
 }
 _APPEND_WRONG_TYPE = "append-wrong-type"  # its frames depend on the protocol
 
+# The proofs for protocols in which no scenario of the requirement causes an error.
+_WITHOUT_ERRORS: Mapping[str, Proof] = {
+    "no-stack-trace": Proof(("crash-page",)),
+    "no-secret": Proof(("shows-key-in-texts",)),
+}
+
 
 def requirements(
     capabilities: frozenset[Capability], *changed: Requirement
@@ -94,7 +100,9 @@ def requirements(
                 f"{next(iter(lacking)).value}"
             )
     chosen = (
-        own.get(id) or _fitting(shared, capabilities)
+        _with_scenarios(own[id], capabilities)
+        if id in own
+        else _fitting(shared, capabilities)
         for id, shared in SHARED.items()
         if NEEDS.get(id, frozenset()) <= capabilities
     )
@@ -103,6 +111,20 @@ def requirements(
 
 
 def _fitting(
+    requirement: Requirement, capabilities: frozenset[Capability]
+) -> Requirement:
+    """Return a shared requirement as it fits the protocol.
+
+    Scenarios that do not fit the protocol are left out. If the left-out scenarios cause
+    the errors that prove the requirement, the proof changes as well.
+    """
+    proof = requirement.proof
+    if not capabilities >= _EVENTS:
+        proof = _WITHOUT_ERRORS.get(requirement.id, proof)
+    return replace(_with_scenarios(requirement, capabilities), proof=proof)
+
+
+def _with_scenarios(
     requirement: Requirement, capabilities: frozenset[Capability]
 ) -> Requirement:
     """Return a requirement without the scenarios that do not fit the protocol."""
