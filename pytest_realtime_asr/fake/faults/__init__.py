@@ -17,6 +17,7 @@ from pytest_realtime_asr.fake.faults import (
     memory,
     misreading,
     network,
+    results,
     session,
     texts,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "memory",
     "misreading",
     "network",
+    "results",
     "session",
     "texts",
 ]

@@ -25,7 +25,11 @@ from pytest_realtime_asr.fake.frame_edits import (
     is_error,
 )
 from pytest_realtime_asr.fake.server_state import ServerState
-from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, UtteranceTracker
+from pytest_realtime_asr.fake.server_wrappers import (
+    ServerWrapper,
+    UtteranceTracker,
+    WordChanger,
+)
 from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
@@ -217,12 +221,13 @@ class ClosesOnError(ServerWrapper):
         return replace(reaction, replies=replies, close=close)
 
 
-@fault("big-frame-dies", "crashes on a text frame over 4 MiB")
+@fault("big-frame-dies", "crashes on a frame over 4 MiB")
 class BigFrameDies(ServerWrapper):
-    """Ends the server process at a text frame over 4 MiB."""
+    """Ends the server process at a frame over 4 MiB."""
 
     def hear(self, frame: Frame) -> Reaction:
-        if isinstance(frame, str) and len(frame.encode(errors="replace")) > BIG_FRAME:
+        data = frame if isinstance(frame, bytes) else frame.encode(errors="replace")
+        if len(data) > BIG_FRAME:
             return Reaction(die=True)
         return self._server.hear(frame)
 
@@ -340,6 +345,14 @@ class Echoes(_ErrorChanger):
 
     def fields(self, frame: Frame) -> Mapping[str, object]:
         return {"message": f"cannot use {frame[:LONGEST_CONTROL]!r}"}
+
+
+@fault("shows-key-in-texts", "shows the client's key in its texts")
+class ShowsKeyInTexts(WordChanger):
+    """Sends the client's key as the last word of each text."""
+
+    def last_words(self) -> Iterable[str]:
+        return (self._state.key,)
 
 
 @fault("shows-key", "shows the client's key in its errors")
