@@ -16,6 +16,7 @@ from pytest_realtime_asr.dialects import (
     Reader,
     Request,
     Server,
+    TimedServer,
     Traits,
 )
 from pytest_realtime_asr.dialects.segments import Segments
@@ -116,6 +117,7 @@ __all__ = [
     "Speak",
     "Step",
     "Table",
+    "TimedServer",
     "Timeline",
     "Trace",
     "Traits",

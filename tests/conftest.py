@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,7 @@ from pytest_realtime_asr.plugin import judging
 from pytest_realtime_asr.plugin.options import OPTIONS
 from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
 from pytest_realtime_asr.run import fakes, realtime
+from tests.support import example_dialect
 from tests.support.project import CLIPS, SOON, Faking, Project, Servers
 from tests.support.runs import start, url
 from tests.support.servers import faking
@@ -130,3 +132,15 @@ def server() -> Iterator[FakeServer]:
 @pytest.fixture
 def project(pytester: pytest.Pytester, server: FakeServer) -> Project:
     return Project(pytester, server.url)
+
+
+@pytest.fixture(scope="session")
+def steno_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the dialect ``steno`` is installed."""
+    return example_dialect.install(tmp_path_factory.mktemp("steno"))
+
+
+@pytest.fixture
+def steno(steno_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install the dialect ``steno`` for processes that are started from now on."""
+    monkeypatch.setenv("PYTHONPATH", example_dialect.search_path(steno_site))

@@ -12,7 +12,14 @@ import pytest
 from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
-PASSED = {"asgi_server": 3, "client": 2, "nightly": 2}
+PASSED = {"asgi_server": 3, "client": 2, "dialect": 9, "nightly": 2}
+
+
+@pytest.fixture
+def installed(name: str, request: pytest.FixtureRequest) -> None:
+    """Install the example if it is a package."""
+    if (EXAMPLES / name / "pyproject.toml").exists():
+        request.getfixturevalue("steno")
 
 
 def run(name: str, folder: Path, *options: str) -> str:
@@ -33,12 +40,14 @@ def test_every_example_has_a_readme_and_is_run() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", PASSED)
 def test_an_example_passes(name: str, tmp_path: Path) -> None:
     assert f"= {PASSED[name]} passed in " in run(name, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", PASSED)
 def test_an_example_passes_without_docstrings(name: str, tmp_path: Path) -> None:
     # pytest warns that only the assertions of test modules are executed.

@@ -12,8 +12,13 @@ from pytest_realtime_asr.report import metrics_page, protocol_pages, reference_p
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROTOCOLS = DOCS / "protocols"
-SECTIONS = ("vllm", "openai")  # of the page of requirements
-DIALECTS = ("vllm", "openai", "openai-beta")  # each has the page of its protocol
+SECTIONS = ("vllm", "openai", "sglang-omni")  # of the page of requirements
+DIALECTS = (
+    "vllm",
+    "openai",
+    "openai-beta",
+    "sglang-omni",
+)  # each has the page of its protocol
 
 
 def pages() -> dict[Path, str]:

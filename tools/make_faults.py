@@ -32,6 +32,7 @@ TABLE = """
 | fault | a server that ... | breaks |
 |---|---|---|
 """
+DIALECTS = ("vllm", "openai", "sglang-omni")
 # Faults of items that prove no requirement.
 OF_ITEMS = {"endless-speech", "no-event-ids"}
 # A process that has ended breaks every requirement that is tested later.
@@ -41,22 +42,23 @@ DEADLY = {"die", "dies-of-empty", "dies-of-reset", "flood-dies", "big-frame-dies
 def sections() -> dict[str, list[str]]:
     """Return the faults by the dialect of their server.
 
-    A fault of items, or one that proves only requirements of ``openai``, needs that
-    dialect.
+    A fault belongs to the first dialect with a requirement that it proves. A fault that
+    proves no requirement, and is not one of items, belongs to ``vllm``.
     """
-    plain, others = (
-        {
+    proofs = {
+        name: {
             fault
             for each in dialects.load(name).requirements
             if each.proof is not None
             for fault in each.proof.faults
         }
-        for name in ("vllm", "openai")
-    )
-    found: dict[str, list[str]] = {"vllm": [], "openai": []}
-    for name in FAULTS:
-        own = name in OF_ITEMS or (name not in plain and name in others)
-        found["openai" if own else "vllm"].append(name)
+        for name in DIALECTS
+    }
+    found: dict[str, list[str]] = {name: [] for name in DIALECTS}
+    for fault in FAULTS:
+        owner = "openai" if fault in OF_ITEMS else "vllm"
+        owner = next((name for name, own in proofs.items() if fault in own), owner)
+        found[owner].append(fault)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from pytest_realtime_asr.cli import (
     calibrate,
+    dialect,
     doctor,
     fake,
     init,
@@ -30,6 +31,7 @@ _COMMANDS = {
     "doctor": doctor,
     "list": list_command,
     "trace": trace,
+    "dialect": dialect,
 }
 
 

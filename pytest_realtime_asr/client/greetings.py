@@ -24,7 +24,6 @@ _LONGEST_VALUE = 40  # characters of a value that are quoted
 _NAMING = ("type", "object")  # fields whose values name what an object is
 
 UNSUPPORTED: Mapping[str, frozenset[str]] = {
-    "SGLang-Omni": frozenset({"intent", "decode_interval_ms"}),
     "Mistral": frozenset({"request_id", "audio_format"}),
 }
 """The servers that no dialect of this package supports, and how to recognise them: each

@@ -18,7 +18,8 @@ from pytest_realtime_asr.conformance.random_script import (
     Step,
     frames,
 )
-from pytest_realtime_asr.dialects import Caller, Dialect, audio_frame
+from pytest_realtime_asr.dialects import Caller, Dialect, audio_frame, can
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import PossibleStates, Table
 from pytest_realtime_asr.trace.records import Frame, Record, Sender, Trace, content
 
@@ -152,6 +153,7 @@ def grammar_of(plan: Plan) -> Grammar:
         for state, moves in client.items()
     }
     start = frozenset({dialect.start})
+    greets = can(dialect, Capability.GREETING)
     return Grammar(
         dialect=dialect,
         caller=caller,
@@ -166,7 +168,7 @@ def grammar_of(plan: Plan) -> Grammar:
         audio=move(audio_frame(caller, bytes(2))),
         pending=pending,
         ends=tuple(dict.fromkeys(name for _, name in sorted(ends))),
-        fresh=_followers(server.get(dialect.start, {})) or start,
+        fresh=(_followers(server.get(dialect.start, {})) if greets else start) or start,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr.corpus import Utterance
@@ -15,7 +15,8 @@ REFUSED = 0.05  # s to wait for the answers to foreign frames
 _WIDTH = 64  # characters of a frame in one line, at most
 # Text that is repeated at least 16 times, as in silence, is written as a product.
 _RUN = re.compile(r"(.{1,4}?)\1{15,}", re.DOTALL)
-_SPEECH = "base64.b64encode(clip"
+_CLIP = "clip["
+_ENCODED = f"base64.b64encode({_CLIP}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,10 @@ def program(
     """
     body = [line for step in script for line in _statement(step, limit, speech)]
     body += then or ([] if body else ["pass"])
-    with_speech = any(_SPEECH in line for line in body)
     needed = [
         name
         for name, used in (
-            ("base64", with_speech),
+            ("base64", any(_ENCODED in line for line in body)),
             ("time", any(line.startswith("time.") for line in body)),
         )
         if used
@@ -83,7 +83,7 @@ def program(
     lines = [f"# {line}" for line in comment]
     lines += [*(f"import {name}" for name in needed), *([""] * 2 if needed else [])]
     lines.append("def test_random_session(realtime, corpus):")
-    if with_speech:
+    if any(_CLIP in line for line in body):
         rate = speech.audio.rate
         lines.append(
             f"    clip = corpus[{quoted(speech.id)}].audio.resample({rate}).pcm"
@@ -112,24 +112,37 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
 
 
 def _terms(step: Send, speech: Utterance) -> Iterator[str]:
-    """Yield Python expressions; the sum of their values is the frame."""
-    frame = step.frame
-    if isinstance(frame, bytes):
-        for text, times in _products(frame.decode("latin-1")):
-            yield _times(repr(text.encode("latin-1")), times)
+    """Yield Python expressions; the sum of their values is the frame.
+
+    Speech is written out if it is neither PCM in a binary frame nor PCM as Base64 in a
+    text frame.
+    """
+    start, stop = step.speech or (0, 0)
+    pcm = speech.audio.pcm[start:stop]
+    if isinstance(step.frame, bytes):
+        frame, audio = step.frame.decode("latin-1"), pcm.decode("latin-1")
+        written, literal = f"{_CLIP}{start}:{stop}]", _bytes_literal
+    else:
+        frame, audio = step.frame, base64.b64encode(pcm).decode()
+        written, literal = f"{_ENCODED}{start}:{stop}]).decode()", quoted
+    if not audio or audio not in frame:
+        yield from _literals(frame, literal)
         return
-    if step.speech is not None:
-        start, stop = step.speech
-        # The audio is written out if the dialect does not encode audio as Base64.
-        encoded = base64.b64encode(speech.audio.pcm[start:stop]).decode()
-        head, audio, tail = frame.partition(encoded)
-        if audio:
-            yield from (quoted(text) for text, _ in _products(head))
-            yield f"{_SPEECH}[{start}:{stop}]).decode()"
-            yield from (quoted(text) for text, _ in _products(tail))
-            return
-    for text, times in _products(frame):
-        yield _times(quoted(text), times)
+    head, _, tail = frame.partition(audio)
+    yield from _literals(head, literal) if head else ()
+    yield written
+    yield from _literals(tail, literal) if tail else ()
+
+
+def _literals(text: str, literal: Callable[[str], str]) -> Iterator[str]:
+    """Yield Python expressions whose sum is the text; ``literal`` writes each."""
+    for piece, times in _products(text):
+        yield _times(literal(piece), times)
+
+
+def _bytes_literal(text: str) -> str:
+    """Return the literal of the bytes that Latin-1 decodes to this text."""
+    return repr(text.encode("latin-1"))
 
 
 def _times(literal: str, times: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
@@ -111,14 +111,20 @@ def checked_scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
     Raises LookupError if a requirement of the dialect has no check, or needs a scenario
     that is missing or that does not fit the protocol.
     """
+    for problem in unfit_requirements(dialect):
+        raise LookupError(problem)
+    return scenarios(dialect)
+
+
+def unfit_requirements(dialect: Dialect) -> Iterator[str]:
+    """Yield a sentence for each requirement that the dialect cannot be judged by."""
     known = scenarios(dialect)
     for each in dialect.requirements:
         if reason := _unfit(each, dialect, known):
-            raise LookupError(
+            yield (
                 f"the requirement {each.id} of the dialect {dialect.name} {reason}, or "
                 "leave the requirement out"
             )
-    return known
 
 
 def _unfit(

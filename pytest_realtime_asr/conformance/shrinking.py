@@ -184,7 +184,7 @@ class _Failure:
 
     def _is_audio(self, step: Step) -> bool:
         match step:
-            case Send(frame=str(frame), foreign=False):
+            case Send(frame=frame, foreign=False):
                 return self._grammar.move(frame) == self._grammar.audio
         return False
 

@@ -151,7 +151,7 @@ class FakeUtterance:
             await self._until(self._arrival(sample) + self._delay(seconds))
             if not speaking.workload.keeps_word(self._place):
                 continue
-            speaking.add_word(self._timed(word), self._item)
+            speaking.add_word(speaking.faults.word_time(self._timed(word)), self._item)
             unsent += f" {word.text}" if words else word.text
             words.append(word)
             if len(words) % self._place.words_per_partial == 0:

@@ -21,6 +21,7 @@ from pytest_realtime_asr.metrics import (
     levels,
     pacing,
     stability,
+    word_times,
     words,
 )
 from pytest_realtime_asr.metrics.causality import Premature
@@ -64,6 +65,8 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
             words.word_first_emission,
             words.word_settled,
             words.word_coverage,
+            word_times.word_time_error,
+            word_times.word_time_bias,
             words.lag_laal,
             words.lag_yaal,
             lag_drift.lag_drift,

@@ -93,10 +93,13 @@ class Metric(Declaration):
     """The declaration of a metric of one utterance.
 
     ``causality`` is the rule that finds values whose event came before its cause.
+    ``in_audio`` says that the value is a difference of two positions in the audio,
+    which does not depend on when a text arrives.
     """
 
     function: Function
     causality: CausalityRule | None = None
+    in_audio: bool = False
 
     def __call__(self, item: Emissions) -> float | None:
         """Return the value for one item; ``None`` if it cannot be measured."""
@@ -105,7 +108,7 @@ class Metric(Declaration):
     @property
     def paced(self) -> bool:
         """Return whether the value can be judged only if audio is sent in real time."""
-        return self.timed
+        return self.timed and not self.in_audio
 
     def premature(self, item: Emissions, value: float) -> Premature | None:
         """Return why the event of ``item`` is premature; ``None`` if it is not."""
@@ -138,6 +141,7 @@ def metric(
     no_budget: str | None = None,
     beside: str | None = None,
     causality: CausalityRule | None = None,
+    in_audio: bool = False,
 ) -> Callable[[Function], Metric]:
     """Return a decorator that makes a function the metric of the same name."""
 
@@ -152,6 +156,7 @@ def metric(
             no_budget=no_budget,
             beside=beside,
             causality=causality,
+            in_audio=in_audio,
         )
 
     return declare

@@ -155,10 +155,7 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
     Without a script, no word has a match. In writing systems without spaces between
     words, each character counts as a word.
     """
-    text = "" if script is None else script.text
-    language = "" if script is None else script.language
-    normalizer = normalizer_for(text, language)
-    unit = TextUnit.CHARACTER if unspaced(text, language) else TextUnit.WORD
+    normalizer, unit = rules(script)
     shown, last = _shown(timeline, normalizer, unit)
     times = _times(shown, last)
     reference, ends = _reference(script, normalizer, unit)
@@ -184,6 +181,14 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
         ends=tuple(ends),
         pairs=pairs,
     )
+
+
+def rules(script: Script | None) -> tuple[Normalizer, TextUnit]:
+    """Return the normaliser for the words of a script, and what counts as a word."""
+    text = "" if script is None else script.text
+    language = "" if script is None else script.language
+    unit = TextUnit.CHARACTER if unspaced(text, language) else TextUnit.WORD
+    return normalizer_for(text, language), unit
 
 
 def split(text: str, normalizer: Normalizer, unit: TextUnit) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
 from pytest_realtime_asr.metrics.tokens import updates
+from pytest_realtime_asr.trace.settled_text import retractions
 from pytest_realtime_asr.trace.timeline import Timeline
 
 
@@ -52,21 +53,29 @@ def revision_rate(item: Emissions) -> float | None:
     return sum(map(bool, changes)) / len(changes) if changes else None
 
 
-@metric(group=Group.STABILITY, unit=Unit.COUNT, needs="a final")
+@metric(
+    group=Group.STABILITY,
+    unit=Unit.COUNT,
+    needs="a final, or text that the server has settled before the final",
+)
 def final_retractions(item: Emissions) -> float | None:
     """Count the changes of a text that had been announced as final.
 
-    Formula: number of hypotheses after the first final that differ from the previous
-        hypothesis
+    The number of changed words is not counted: a hypothesis that inserts a word near
+    the start moves all words after it.
+
+    Formula: number of hypotheses that change settled text. A final settles the whole
+        text, so each later hypothesis with another text counts. In a protocol whose
+        server settles one segment after the other, the text of these segments is
+        settled as well
     Unit: count
     Better: lower
     Source: a client that acts on a final is harmed only by revisions after the final
     """
-    changed, final = 0, False
-    for edit in item.timeline.edits:
-        changed += final and bool(edit.removed or edit.added)
-        final |= edit.final
-    return float(changed) if final else None
+    timeline = item.timeline
+    if timeline.final is None and not timeline.settled:
+        return None
+    return float(sum(1 for _ in retractions(timeline)))
 
 
 def _changes(timeline: Timeline) -> Iterator[tuple[int, int]]:

@@ -29,6 +29,8 @@ _SOURCE = re.compile(
     r"(?P<thread>(?P<repository>[\w.-]+(?:/[\w.-]+)?)#(?P<number>\d+))"
     r"|(?P<rfc>RFC (?P<rfc_number>\d+), section (?P<section>[\d.]*\d))"
     r"|(?P<served>vLLM (?P<release>\d+\.\d+\.\d+)(?:, (?P<file>[\w/]+\.py))?)"
+    r"|(?P<omni>SGLang-Omni (?P<omni_release>\d+\.\d+\.\d+)"
+    r"(?:, (?P<omni_file>[\w/]+\.py))?)"
     r"|(?P<typed>openai-python (?P<version>[\d.]*\d), (?P<types>types/realtime"
     r"(?:/\w+\.py)?))"
     r"|(?P<guide>OpenAI, guide to realtime transcription)"
@@ -60,6 +62,10 @@ def _address(found: re.Match[str], levels: str) -> str:
             tag = f"{_GITHUB}/vllm-project/vllm/%s/v{found['release']}/vllm/entrypoints"
             file = found["file"]
             return f"{tag % 'blob'}/{file}" if file else tag % "tree"
+        case "omni":
+            tag = f"{_GITHUB}/sgl-project/sglang-omni/%s/v{found['omni_release']}"
+            file = found["omni_file"]
+            return f"{tag % 'blob'}/sglang_omni/{file}" if file else tag % "tree"
         case "typed":
             kind = "blob" if found["types"].endswith(".py") else "tree"
             tag = f"{_GITHUB}/openai/openai-python/{kind}/v{found['version']}"
@@ -73,7 +79,7 @@ def _address(found: re.Match[str], levels: str) -> str:
     return levels
 
 
-_KINDS = ("thread", "rfc", "served", "typed", "guide", "uax", "xml", "harm")
+_KINDS = ("thread", "rfc", "served", "omni", "typed", "guide", "uax", "xml", "harm")
 
 
 def _kind(found: re.Match[str]) -> str:

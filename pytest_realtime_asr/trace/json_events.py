@@ -18,7 +18,12 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
-    """An event of the protocol; additional fields are allowed."""
+    """An event of the protocol; additional fields are allowed.
+
+    The field ``type`` names the event. A protocol whose events are named by another
+    field has subclasses of a class such as
+    ``class Named(Typed, frozen=True, tag_field="event")``.
+    """
 
     @property
     def move(self) -> str:
@@ -51,13 +56,30 @@ class Malformed(msgspec.Struct, frozen=True):
 class Shapes:
     """Decodes the events that the client and the server may send.
 
-    ``kinds`` has the structs of the events that each side may send.
+    ``kinds`` has the structs of the events that each side may send. A side that sends
+    no such event has an empty tuple. Raises ValueError if the events are named by
+    different fields.
     """
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
         self.kinds = kinds
+        fields = {
+            str(kind.__struct_config__.tag_field)
+            for each in kinds.values()
+            for kind in each
+        }
+        if len(fields) > 1:
+            raise ValueError(
+                "all events must be named by the same field, not by "
+                f"{' and '.join(sorted(fields))}"
+            )
+        self._field = next(iter(fields), "type")
+        # In a union of one struct, a value without a tag would be this struct.
+        self._no_event = msgspec.defstruct(
+            "NoEvent", (), frozen=True, tag_field=self._field, tag=""
+        )
         self._decoders = {
-            sender: msgspec.json.Decoder(Union[each])  # noqa: UP007
+            sender: msgspec.json.Decoder(Union[(*each, self._no_event)])
             for sender, each in kinds.items()
         }
         self._by_type = {
@@ -91,16 +113,18 @@ class Shapes:
             return self._not_json(text, sender, str(error))
 
     def _event(self, text: str, sender: Sender) -> Message:
+        reason = ""
         try:
             event: Message = self._decoders[sender].decode(text)
-            return event
+            if not isinstance(event, self._no_event):
+                return event
         except msgspec.ValidationError as error:
             reason = str(error)
         # The text may still not be JSON: the decoder stops at the first error.
         value = msgspec.json.decode(text)
         if not isinstance(value, dict):
             return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
-        kind = value.get("type")
+        kind = value.get(self._field)
         if not isinstance(kind, str):
             return Unknown(None)
         if kind not in self._by_type[sender]:
@@ -122,7 +146,7 @@ class Shapes:
         if numbers:
             reason = f"JSON has no number {' and no number '.join(numbers)}"
         if sender is Sender.SERVER and numbers and isinstance(value, dict):
-            kind = value.get("type")
+            kind = value.get(self._field)
             if isinstance(kind, str) and kind in self._by_type[sender]:
                 return self._flawed(value, kind, f"not JSON: {reason}")
         return Malformed(f"not JSON: {reason}", json=False)

@@ -32,8 +32,8 @@ def allowed_delay(limit: float) -> float:
 
 
 def bound(metric: str, limit: float) -> float:
-    """Return the tolerated delay (ms); infinite if the metric is not a duration."""
-    return allowed_delay(limit) if CATALOGUE[metric].timed else math.inf
+    """Return the tolerated delay (ms); infinite if no delay changes the metric."""
+    return allowed_delay(limit) if CATALOGUE[metric].paced else math.inf
 
 
 def without_delay(
@@ -61,7 +61,7 @@ def tolerance(
         limit.value
         for budget in budgets
         if budget.metric in CATALOGUE
-        and CATALOGUE[budget.metric].timed
+        and CATALOGUE[budget.metric].paced
         and not_real_time(budget, pace, parallel) is None
         for limit in budget.limits
     ]

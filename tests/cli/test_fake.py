@@ -20,7 +20,10 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from tests.support.letters import COMMIT, FINAL, LONG, UPDATE, Place
 
-NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva")
+NAMES = (
+    *("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva"),
+    "sglang-omni",
+)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_each_way_once() -> None:
         ("vllm", "session.created"),
         ("openai", "session.created"),
         ("openai-beta", "transcription_session.created"),
+        ("sglang-omni", "session.created"),
     ],
 )
 def test_every_dialect_is_found_by_one_session(
@@ -111,7 +112,7 @@ def test_silence_is_asked_once() -> None:
         "0.2 s; --realtime-wait=SECONDS waits longer "
     )
     assert NAME_IT in lost
-    assert lost.endswith("choose from openai, openai-beta, vllm")
+    assert lost.endswith(f"choose from {', '.join(dialects.installed())}")
     assert len(opened) == 1
 
 
@@ -148,6 +149,7 @@ FAMILY = {
     "openai-beta": "openai-beta",
     "openai-beta:riva": "openai-beta:riva",
     "openai-beta:speaches": "openai-beta:speaches",
+    "sglang-omni": "sglang-omni",
 }
 
 

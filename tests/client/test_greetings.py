@@ -115,6 +115,7 @@ def record(content: object) -> Record:
         (SPEACHES, "openai-beta:speaches"),
         (BETA, "openai-beta"),
         (RIVA, "openai-beta:riva"),
+        (SGLANG_OMNI, "sglang-omni"),
     ],
 )
 def test_a_known_server(greeting: object, name: str) -> None:
@@ -128,7 +129,6 @@ def test_a_known_server(greeting: object, name: str) -> None:
 @pytest.mark.parametrize(
     ("greeting", "name", "kind"),
     [
-        (SGLANG_OMNI, "openai-beta:speaches", "SGLang-Omni"),
         (MISTRAL, "vllm", "Mistral"),  # only the type of the event is shared
         (HALF_VLLM, "vllm", None),
         (UNKNOWN, "openai", None),

@@ -11,6 +11,7 @@ from pytest_realtime_asr.conformance.random_script import (
     Send,
     program,
 )
+from tests.support.packed import PACKED
 from tests.support.random_scripts import (
     GRAMMAR,
 )
@@ -27,6 +28,8 @@ def test_a_program_does_what_is_in_the_script() -> None:
         Send(b""),
         Send(b"\0\1" * 800 + b'"ends'),
         Send(GRAMMAR.caller.append(pcm[640:6400]).decode(), speech=(640, 6400)),
+        Send(PACKED.caller("", {}).append(pcm[640:6400]), speech=(640, 6400)),
+        Send(pcm[640:6400], speech=(640, 6400)),
         Send("\udfff"),
     )
     sent: list[str | bytes] = []
@@ -77,6 +80,13 @@ def test_a_program_imports_only_what_it_needs() -> None:
         '        session.send_raw("a")\n'
     )
     assert "pass\n" in program((), speech=CLIP, about="it", limit=1.0, then=())
+
+
+def test_binary_speech_is_a_range_of_the_clip() -> None:
+    script = (Send(CLIP.audio.pcm[2:9], speech=(2, 9)),)
+    text = program(script, speech=CLIP, about="it", limit=1.0, then=())
+    assert "session.send_raw(clip[2:9])" in text
+    assert "base64" not in text
 
 
 def test_speech_in_another_encoding_is_written_out() -> None:

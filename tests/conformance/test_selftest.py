@@ -24,7 +24,7 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 from pytest_realtime_asr.trace.records import Sender
 from tests.support.paths import ROOT
 
-WHOLE = ("vllm", "openai")
+WHOLE = ("vllm", "openai", "sglang-omni")
 BINDING = {
     name: [
         each.id
@@ -129,7 +129,9 @@ def test_other_shapes_and_profiles_are_proven_too(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "seed"), [("vllm", 0), ("openai", 1)])
+@pytest.mark.parametrize(
+    ("name", "seed"), [("vllm", 0), ("openai", 1), ("sglang-omni", 2)]
+)
 def test_legal_variation_violates_no_requirement(name: str, seed: int) -> None:
     with Bench(name, variety=seed) as bench:
         found = bench.start(bench.requirements, Proof(()))()

@@ -28,7 +28,7 @@ from tests.support.servers import plan, serving
 SPOKEN = "bundled:english"
 CORPUS = corpus.load(SPOKEN)
 CLIPS = (CORPUS["turn-right"], CORPUS["go-forward"])
-NAMES = ("vllm", "openai", "openai:sglang", "openai-beta")
+NAMES = ("vllm", "openai", "openai:sglang", "openai-beta", "sglang-omni")
 REPEATS = 8
 CHUNK = 0.1
 WORD_DELAY, FINAL_DELAY = 0.2, 0.15

@@ -528,7 +528,7 @@ def test_command_with_tls_and_key(
         (["--corpus", "no-such.jsonl"], "no-such.jsonl: there is no such file"),
         (
             ["--dialect", "klingon"],
-            "unknown dialect 'klingon'; choose from openai, openai-beta, vllm",
+            f"unknown dialect 'klingon'; choose from {', '.join(dialects.installed())}",
         ),
         (["--api-key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
         (["--tls-cert", "no-such.pem"], "no-such.pem"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -22,6 +22,7 @@ from pytest_realtime_asr.trace.timeline import (
     Final,
     Heard,
     Partial,
+    Settled,
     Timeline,
 )
 from tests.support import oracles
@@ -197,6 +198,29 @@ def test_a_text_that_changes_after_its_final_is_retracted() -> None:
     assert measure(changed, None)["final_retractions"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("after", "count"),
+    [
+        (("go four", "go forward ten"), 0.0),  # "go" stays
+        (("so four",), 1.0),
+        (("g", "go four"), 1.0),  # it comes back, and was not settled again
+        (("so", "to", "no"), 1.0),
+        ((), 0.0),
+    ],
+)
+def test_a_settled_segment_that_changes_is_retracted(
+    after: Sequence[str], count: float
+) -> None:
+    times = range(1400, 1900, 100)
+    shown = timeline((1350, "go"), *zip(times, after, strict=False), final=None)
+    place = len(AUDIO) + 1
+    settled = Settled(0, 1350 * MS, 2)
+    events = (*shown.events[:place], settled, *shown.events[place:])
+    assert measure(shown, None)["final_retractions"] is None
+    found = measure(replace(shown, events=events), None)
+    assert found["final_retractions"] == count
+
+
 def test_a_script_without_spaces_is_counted_by_characters() -> None:
     spoken = Said((Word("你好", 0.2, 0.4), Word("吗", 0.4, 0.7)), "你好吗", "zh")
     shown = timeline((1350, "你好"), final=(1700, "你好吗"))
@@ -258,6 +282,8 @@ def edited(seed: int, pieces: Sequence[str] = PIECES) -> Timeline:
     text = ""
     for number in range(rng.randrange(12)):
         at = (1000 + 97 * number) * MS
+        if rng.random() < 0.3:
+            events.append(Settled(0, at, rng.randrange(len(text) + 3)))
         added = "".join(rng.choices(pieces, k=rng.randrange(6)))
         if rng.random() < 0.2:
             known = text if rng.random() < 0.3 else text[: rng.randrange(9)] + added

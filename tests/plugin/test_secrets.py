@@ -193,7 +193,7 @@ ARGUMENTS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vllm", "openai", "openai-beta"])
+@pytest.mark.parametrize("name", ["vllm", "openai", "openai-beta", "sglang-omni"])
 def test_no_output_holds_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

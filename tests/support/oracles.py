@@ -14,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 from pytest_realtime_asr.metrics.alignment import TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.trace.timeline import Final, Partial, Timeline
+from pytest_realtime_asr.trace.timeline import Final, Partial, Settled, Timeline
 
 MS = 1_000_000
 Words = tuple[str, ...]
@@ -82,12 +82,18 @@ def revision_rate(timeline: Timeline) -> float | None:
 
 
 def final_retractions(timeline: Timeline) -> float | None:
-    before, changed, done = "", 0, False
-    for _, text, final in texts(timeline):
-        changed += done and text != before
-        before = text
-        done |= final
-    return float(changed) if done else None
+    before, firm, changed, done = "", "", 0, False
+    seen = iter(texts(timeline))
+    for event in timeline.events:
+        if isinstance(event, Settled):
+            firm = max(firm, before[: event.length], key=len)
+        elif isinstance(event, Partial | Final):
+            _, text, final = next(seen)
+            changed += not text.startswith(firm) or (done and text != before)
+            firm = firm[: same(tuple(firm), tuple(text))]
+            before = text
+            done |= final
+    return float(changed) if done or timeline.settled else None
 
 
 def first_text(timeline: Timeline) -> int | None:

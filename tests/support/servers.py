@@ -53,7 +53,7 @@ def plan(url: str, **changes: Any) -> Plan:
     """A plan for sessions with this server, fast and direct."""
     headers = changes.pop("headers", {})
     tls = changes.pop("tls", None)
-    where = target.parse(url, path=VLLM.path)
+    where = target.parse(url, path=changes.get("dialect", VLLM).path)
     given: dict[str, Any] = {
         "dialect": VLLM,
         "access": Access(where, headers=headers, tls=tls),

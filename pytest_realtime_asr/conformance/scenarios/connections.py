@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
@@ -50,9 +51,12 @@ async def _cut(run: ScenarioRun) -> None:
     await run.transcribe(fresh, run.clips.first)
 
 
-async def _half_sent(run: ScenarioRun, role: str) -> Live:
-    """Open a session, send half an utterance, and return the session."""
-    live = await run.open(role)
+async def _half_sent(run: ScenarioRun, role: str, **changes: Any) -> Live:
+    """Open a session, send half an utterance, and return the session.
+
+    ``changes`` are changes to the plan.
+    """
+    live = await run.open(role, **changes)
     clip = run.clips.first
     await live.begin()
     await live.stream(clips.halves(clip)[0].resample(run.caller.rate), clip.id)
@@ -100,7 +104,7 @@ async def _reset(run: ScenarioRun) -> None:
 
 async def _half_open(run: ScenarioRun) -> None:
     async with run.with_bystander():
-        live = await _half_sent(run, "half-open")
+        live = await _half_sent(run, "half-open", keepalive=False)
         live.deafen()
         await run.wait(VANISHED)
         await run.fresh_session()

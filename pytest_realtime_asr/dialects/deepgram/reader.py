@@ -47,6 +47,7 @@ class Reader:
         self._samples = 0
         self._closing = False
         self._segments = Segments()
+        self._settled: list[float | None] = []  # the starts of its settled segments
 
     def step(self, record: Record, message: Message) -> Sequence[Event]:
         match message:
@@ -95,12 +96,26 @@ class Reader:
         text = message.best.transcript
         if not message.is_final:
             return self._segments.show(text, at, words=words)
-        events: list[Event] = [*self._segments.settle(text, at, words=words)]
+        events: list[Event] = [*self._settle(message, text, at, words)]
         if message.from_finalize:
             return [*events, *self._final(at, offset=message.end)]
         if message.speech_final:
             events.append(Endpoint(self._server_item, at))
         return events
+
+    def _settle(
+        self, message: Results, text: str, at: int, words: Sequence[WordTime]
+    ) -> Sequence[Event]:
+        """Settle the open segment.
+
+        A result for a segment that is settled already replaces the text of the segment:
+        the server breaks its own promise.
+        """
+        if message.start in self._settled:
+            index = self._settled.index(message.start)
+            return self._segments.revise(index, text, at, words=words)
+        self._settled.append(message.start if message.duration else None)
+        return self._segments.settle(text, at, words=words)
 
     def _final(self, at: int, *, offset: float = 0.0) -> Sequence[Event]:
         """Return the final of the oldest utterance that has none, if there is one.
@@ -114,4 +129,5 @@ class Reader:
         final = Final(self._server_item, at, segments.text, words=segments.words)
         self._server_item += 1
         segments.begin(self._server_item, offset=offset)
+        self._settled.clear()
         return (final,)

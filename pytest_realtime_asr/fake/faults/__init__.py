@@ -18,8 +18,11 @@ from pytest_realtime_asr.fake.faults import (
     misreading,
     network,
     results,
+    segments,
     session,
+    settled_text,
     texts,
+    word_times,
 )
 from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults, lacking
 
@@ -42,6 +45,9 @@ __all__ = [
     "misreading",
     "network",
     "results",
+    "segments",
     "session",
+    "settled_text",
     "texts",
+    "word_times",
 ]

@@ -129,7 +129,7 @@ def _acknowledges_commit(content: Event) -> bool:
 # Text
 
 
-@fault("foretells", "sends text right after a session update", needs=Needs.ITEMS)
+@fault("foretells", "sends text right after a session update", needs=Needs.LIKE_OPENAI)
 class Foretells(EventChanger):
     """Sends a partial after each session update, before any audio."""
 
@@ -209,7 +209,7 @@ def _odd_logprobs(content: Event) -> None:
 @fault(
     "mixes-items",
     "swaps the texts of two items that are open together",
-    needs=Needs.ITEMS,
+    needs=Needs.LIKE_OPENAI,
 )
 class MixesItems(ServerWrapper):
     """Delays a final while another item is open, and swaps the texts of both items."""
@@ -248,15 +248,21 @@ class MixesItems(ServerWrapper):
     "conversing",
     "opens a session for conversation, not transcription",
     by=changing,
-    needs=Needs.ITEMS,
+    needs=Needs.LIKE_OPENAI,
 )
 def _conversing(content: Event) -> None:
-    if isinstance(content.get("session"), dict):
-        content["session"]["type"] = "realtime"
+    session = content.get("session")
+    if isinstance(session, dict) and "intent" in session:
+        session["intent"] = "conversation"
+    elif isinstance(session, dict):
+        session["type"] = "realtime"
 
 
 @fault(
-    "silent-update", "does not answer a session update", by=dropping, needs=Needs.ITEMS
+    "silent-update",
+    "does not answer a session update",
+    by=dropping,
+    needs=Needs.LIKE_OPENAI,
 )
 def _confirms_update(content: Event) -> bool:
     return "session" in content and str(content.get("type")).endswith("updated")
@@ -362,7 +368,7 @@ def _with_error_field(name: str, value: object) -> Wrap:
     return changing(edit)
 
 
-fault("typeless", "sends errors without a type", needs=Needs.ITEMS)(
+fault("typeless", "sends errors without a type", needs=Needs.LIKE_OPENAI)(
     _with_error_field("type", "")
 )
 fault("causeless", "does not say which event an error is about", needs=Needs.ITEMS)(
@@ -405,7 +411,9 @@ class BabblesOfEmpty(AcknowledgesEmpty):
         return (*acknowledged, *final)
 
 
-@fault("keeps-cleared", "keeps audio that the client has cleared", needs=Needs.ITEMS)
+@fault(
+    "keeps-cleared", "keeps audio that the client has cleared", needs=Needs.LIKE_OPENAI
+)
 class KeepsCleared(ServerWrapper):
     """Answers a clear but keeps the audio."""
 
@@ -417,7 +425,7 @@ class KeepsCleared(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("silent-clear", "does not answer a clear", needs=Needs.ITEMS)
+@fault("silent-clear", "does not answer a clear", needs=Needs.LIKE_OPENAI)
 class SilentClear(ServerWrapper):
     """Drops the audio at a clear, without a reply."""
 

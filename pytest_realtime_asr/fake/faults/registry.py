@@ -27,11 +27,13 @@ from typing import Any, TypeVar, overload
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Dialect, HttpRefusal, Reaction, Server
+from pytest_realtime_asr.dialects import Dialect, HttpRefusal, Reaction, Server, can
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.trace.records import Frame
+from pytest_realtime_asr.trace.timeline import WordTime
 
 GROUP = "pytest_realtime_asr.faults"  # the entry points of other packages' modules
 
@@ -131,6 +133,10 @@ class Hooks:
 
     # Text
 
+    def word_time(self, word: WordTime) -> WordTime:
+        """Return a recognised word with the times that the server states for it."""
+        return word
+
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         """Return whether a final keeps a word.
 
@@ -162,12 +168,16 @@ class Needs(enum.Enum):
     """
 
     ITEMS = "items"
+    LIKE_OPENAI = "events like those of OpenAI's protocol"
+    SEGMENTS = "segments"
     TURNS = "turns that the server detects"
     EXPIRY = "time at which a session expires"
     RATES = "sample rate that the client sets"
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    SETTLED_TEXT = "segments that the server settles"
+    WORD_TIMES = "times of words"
     CAPACITY = "capacity"
 
 
@@ -263,8 +273,8 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return the thing that a fault needs, if the servers of a dialect lack it.
 
     Return ``None`` if nothing is lacking. A dialect has a thing if the check of one of
-    its requirements is proven with a fault that needs this thing. For a gauge, the
-    traits of the dialect say whether it has one. A capacity is never lacking, since it
+    its requirements is proven with a fault that needs this thing. Whether a dialect has
+    a gauge or word times is stated by its traits. A capacity is never lacking, since it
     is an option of every fake server.
     """
     faults = known()
@@ -273,6 +283,8 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
         return None
     if needs is Needs.GAUGE:
         return None if dialect.traits.operations.gauge else needs
+    if needs is Needs.WORD_TIMES:
+        return None if can(dialect, Capability.WORD_TIMES) else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     named = {fault for proof in proofs for fault in proof.faults}
     having = {faults[fault].needs for fault in named if fault in faults}
@@ -377,6 +389,11 @@ class Faults(Hooks):
         for each in self._hooks:
             drain = each.drain(drain)
         return drain
+
+    def word_time(self, word: WordTime) -> WordTime:
+        for each in self._hooks:
+            word = each.word_time(word)
+        return word
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         for each in self._hooks:

@@ -103,6 +103,15 @@ class AllAtEnd(ServerWrapper):
         return [*partial, *self._server.final(text, usage, item)]
 
 
+@fault("speaks-first", "sends text as soon as a session opens")
+class SpeaksFirst(ServerWrapper):
+    """Sends a partial of an utterance that no client has begun."""
+
+    def open(self, session: str, created: int) -> Iterable[Frame]:
+        opening = self._server.open(session, created)
+        return [*opening, *self._state.correct.partial("so")]
+
+
 @fault("early-text", "sends text before any audio has come")
 class EarlyText(WordChanger):
     """Sends a word at the start of each utterance."""
@@ -445,6 +454,27 @@ class RefusedFinalKept(StaleFinal):
 
     def _keeps(self, reaction: Reaction, frame: Frame) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)
+
+
+@fault("refused-final-loses", "loses the first word after a refused final commit")
+class RefusedFinalLoses(LosesHead):
+    """Leaves out the first word of an utterance if a stray final commit came before."""
+
+    _stray = False
+    _loses = False
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = super().hear(frame)
+        if not self.is_open and is_control(frame):
+            self._stray |= self._state.correct.finishes(frame)
+        return reaction
+
+    def reset(self) -> None:
+        super().reset()
+        self._loses, self._stray = self._stray, False
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return super().words_for(word) if self._loses else (word,)
 
 
 @fault("late-audio-kept", "adds late audio to the next utterance")

@@ -59,6 +59,7 @@ from pytest_realtime_asr.requirements.checks.refusals import (
     set_up_accepted,
     silent,
 )
+from pytest_realtime_asr.requirements.checks.settled_text import settled_text_stays
 from pytest_realtime_asr.requirements.checks.texts import (
     has_both_clips,
     has_clip,
@@ -132,6 +133,7 @@ __all__ = [
     "same_text",
     "sent_after_hand",
     "set_up_accepted",
+    "settled_text_stays",
     "silent",
     "solo_transcripts",
     "speech_has_text",

@@ -180,10 +180,10 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
         end = part.trace.end
         # The server may close while the client still sends the frame. The frame is
         # taken for the cause if it was sent or the code says that it is too big, and
-        # if the server had sent anything before.
+        # if the server had sent anything before, in this session or in a plain one.
         caused = by_hand(part) or end.code == 1009
         closed = end.how is Ending.CLOSED_BY_PEER and end.code in codes
-        if closed and caused and server_sent(part):
+        if closed and caused and any(map(server_sent, (part, *plain))):
             return Satisfied()
         if closed:
             return Undecided(f"there may be another reason why {why(part)}")

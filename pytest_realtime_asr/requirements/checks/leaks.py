@@ -71,10 +71,14 @@ def _shown_nowhere(
 
 
 def _sent(part: Part) -> Iterator[tuple[int, str]]:
-    """Yield the index and the text of each text frame of the server."""
+    """Yield the index and the text of each frame of the server.
+
+    In the text of a binary frame, bytes that are not UTF-8 are replaced.
+    """
     for index, record in enumerate(part.trace.records):
-        if record.sender is Sender.SERVER and record.text is not None:
-            yield index, record.text
+        if record.sender is Sender.SERVER:
+            data = record.data or b""
+            yield index, record.text or data.decode(errors="replace")
 
 
 def no_secret(evidence: Evidence) -> Outcome:
@@ -105,11 +109,7 @@ def _shown(trace: Trace, sent: Sequence[tuple[int, str]]) -> tuple[int, ...]:
     """Return the indexes of the frames that show a secret of the client."""
     found = trace.redactor.shown_by([text for _, text in sent])
     shown = {sent[place][0] for place in found}
-    for index, record in enumerate(trace.records):
-        if record.sender is Sender.SERVER:
-            text = record.text or (record.data or b"").decode("latin-1")
-            if _hidden(trace, text):
-                shown.add(index)
+    shown |= {index for index, text in sent if _hidden(trace, text)}
     return tuple(sorted(shown))
 
 

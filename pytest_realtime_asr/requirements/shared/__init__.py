@@ -23,6 +23,7 @@ from pytest_realtime_asr.requirements.shared.set_ups import (
     SET_UPS,
     TWO_SET_UPS,
 )
+from pytest_realtime_asr.requirements.shared.settled_text import SETTLED_TEXT
 from pytest_realtime_asr.requirements.shared.stating import SHARED, restated, stated
 from pytest_realtime_asr.requirements.shared.usage import USAGE
 from pytest_realtime_asr.requirements.shared.utterances import (
@@ -57,6 +58,7 @@ __all__ = [
     "QUIET_NOISE",
     "READ",
     "SAME_TEXT",
+    "SETTLED_TEXT",
     "SET_UPS",
     "SHARED",
     "SIZES",

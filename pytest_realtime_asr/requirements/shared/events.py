@@ -221,6 +221,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
         checks.no_early_text,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("speaks-first",)),
     ),
 )
 """Requirements on what a server must show in a session, and on what it must not."""

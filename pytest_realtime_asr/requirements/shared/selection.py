@@ -45,6 +45,7 @@ NEEDS: Mapping[str, frozenset[Capability]] = {
     "keeps-up": frozenset({Capability.PARTIALS}),
     "no-early-text": frozenset({Capability.PARTIALS}),
     "deltas-add-up": frozenset({Capability.PARTIALS}),
+    "settled-text-stays": frozenset({Capability.SETTLED}),
     "usage-adds-up": frozenset({Capability.USAGE}),
     "usage-counts": frozenset({Capability.USAGE}),
     "usage-matches": frozenset({Capability.USAGE}),

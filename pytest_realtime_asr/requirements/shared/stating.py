@@ -18,6 +18,7 @@ from pytest_realtime_asr.requirements.shared.lost_words import LOST_WORDS
 from pytest_realtime_asr.requirements.shared.quiet_noise import QUIET_NOISE
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
 from pytest_realtime_asr.requirements.shared.set_ups import SET_UPS
+from pytest_realtime_asr.requirements.shared.settled_text import SETTLED_TEXT
 from pytest_realtime_asr.requirements.shared.usage import USAGE
 from pytest_realtime_asr.requirements.shared.utterances import (
     EMPTY,
@@ -34,7 +35,7 @@ SHARED: Mapping[str, Requirement] = {
     for group in (
         *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
         *((NO_LOSS,), NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT, LOST_WORDS),
-        *(USAGE, QUIET_NOISE, KEEPING_UP, SET_UPS),
+        *(USAGE, QUIET_NOISE, KEEPING_UP, SET_UPS, (SETTLED_TEXT,)),
     )
     for each in group
 }

@@ -97,6 +97,7 @@ EMPTY: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#34532"),
         checks.answers("empty"),
         scenarios=("empty",),
+        proof=Proof(("no-final-empty",)),
     ),
     Requirement(
         "empty-utterance-is-wordless",
@@ -165,6 +166,7 @@ NEIGHBOURS: tuple[Requirement, ...] = (
         HARM + ": speech is lost without notice",
         checks.finishes("utterances"),
         scenarios=("utterances",),
+        proof=Proof(("one-final-only",)),
     ),
     Requirement(
         "utterances-kept-apart",

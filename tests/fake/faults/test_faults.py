@@ -26,6 +26,7 @@ from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.faults.test_lateness import NAMES as OF_LATENESS
 from tests.fake.faults.test_memory import NAMES as OF_MEMORY
 from tests.fake.faults.test_misreading import NAMES as MISREADING
+from tests.fake.faults.test_segments import CHECKS as OF_SEGMENTS
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.letters import (
     BRIEF,
@@ -47,6 +48,7 @@ from tests.support.letters import (
 # Refusals
 
 UNKNOWN: Frame = {"type": "no.such"}
+KEY = "the-key"
 DEEP = f'{{"type":"no.such","a":{"[" * 2000}{"]" * 2000}}}'
 
 
@@ -68,6 +70,12 @@ async def shows_a_traceback(place: Place) -> bool:
 
 async def gives_no_code(place: Place) -> bool:
     return (await place.raw(UNKNOWN)).codes == [None]
+
+
+async def ends_with_the_key(place: Place) -> bool:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    talk = await place.open(additional_headers=headers)
+    return await talk.utter("a b") == f"a b {KEY}"
 
 
 async def has_one_code(place: Place) -> bool:
@@ -134,6 +142,11 @@ async def acknowledges(place: Place) -> bool:
 
 
 # Partials and finals
+
+
+async def sends_text_first(place: Place) -> bool:
+    talk = await (await place.open(configured=False)).rest()
+    return talk.deltas == ["so"]
 
 
 async def sends_text_early(place: Place) -> bool:
@@ -621,6 +634,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "closes-on-error": closes_on_error,
     "stack-trace": shows_a_traceback,
     "codeless": gives_no_code,
+    "shows-key-in-texts": ends_with_the_key,
     "wrong-codes": has_one_code,
     "accepts-any-model": takes_any_model,
     "starts-anyway": does_what_it_refused,
@@ -632,6 +646,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "old-clock": is_of_1970,
     "acknowledges": acknowledges,
     "early-text": sends_text_early,
+    "speaks-first": sends_text_first,
     "dot-first": sends_a_dot,
     "final-first": sends_its_final_first,
     "tokens-shown": sends("language English<asr_text>a b", of="a b"),
@@ -718,7 +733,10 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "cold-greeting": greets_late,
     "cold-final": ends_late,
 }
-GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
+GIVEN: dict[str, dict[str, Any]] = {
+    "any-key": {"key": "a key of a server"},
+    "shows-key-in-texts": {"key": KEY},
+}
 
 
 @pytest.mark.slow
@@ -816,7 +834,7 @@ def test_every_fault_is_shown() -> None:
         for fault in requirement.proof.faults
     }
     shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
-    shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN}
+    shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN, *OF_SEGMENTS}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 

@@ -1,0 +1,350 @@
+"""Checks of a dialect that need neither a socket nor a server.
+
+Each check is one statement about the dialect, with the problems that contradict it.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.conformance import selection
+from pytest_realtime_asr.conformance.example_session import (
+    MODEL,
+    TEXT,
+    ExampleSession,
+    play,
+)
+from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can
+from pytest_realtime_asr.requirements.capability import Capability
+from pytest_realtime_asr.requirements.order import order
+from pytest_realtime_asr.requirements.reference import Documented
+from pytest_realtime_asr.requirements.requirement import Violated
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.recording import Flawed, Message
+from pytest_realtime_asr.trace.records import Frame, Record, Sender, Vantage, content
+from pytest_realtime_asr.trace.timeline import Event, Partial, Refusal
+
+_CORPUS = "bundled:english"
+_UNKNOWN = '{"type":"no.such.event"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A statement about a dialect, and the problems that contradict it."""
+
+    statement: str
+    problems: tuple[str, ...]
+
+
+def findings(dialect: Dialect) -> Iterator[Finding]:
+    """Yield one finding for each check of the dialect.
+
+    An exception of the dialect itself is a problem of the check in which it was raised.
+    """
+    clip = corpus.load(_CORPUS).utterances[0]
+
+    def played() -> ExampleSession:
+        return play(dialect, clip.audio)
+
+    checks: Mapping[str, Callable[[], Iterator[str]]] = {
+        "every state of the table can be reached": lambda: _states(dialect),
+        "every frame of the client is a move of the table": lambda: _moves(dialect),
+        "every event is a move of the table": lambda: _events(dialect),
+        "every requirement has a check and its scenarios": lambda: _required(dialect),
+        "the client's side fits the capabilities": lambda: _client(dialect),
+        "the server's side understands the client's side": lambda: _understood(
+            played()
+        ),
+        "the server's side fits the capabilities": lambda: _server(dialect, played()),
+        "the reader finds the utterance": lambda: _read(dialect, played()),
+        "the events come in the order of the table": lambda: _order(dialect, played()),
+    }
+    for statement, check in checks.items():
+        yield Finding(statement, tuple(_problems(check)))
+
+
+def _problems(check: Callable[[], Iterator[str]]) -> Iterator[str]:
+    try:
+        yield from check()
+    except Exception as error:  # the dialect is other people's code
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        yield (
+            f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+        )
+
+
+# The table
+
+
+def _states(dialect: Dialect) -> Iterator[str]:
+    named = {state for states in dialect.table.values() for state in states}
+    for state in sorted(named - _reached(dialect, {dialect.start})):
+        yield f"no moves lead from the state {dialect.start!r} to {state!r}"
+
+
+def _reached(dialect: Dialect, start: set[str]) -> set[str]:
+    """Return the states that can be reached from one of these states."""
+    reached, fresh = set(start), list(start)
+    while fresh:
+        state = fresh.pop()
+        for states in dialect.table.values():
+            for followers in states.get(state, {}).values():
+                fresh += [each for each in followers if each not in reached]
+                reached.update(followers)
+    return reached
+
+
+def _known(dialect: Dialect, sender: Sender) -> set[str]:
+    return {move for moves in dialect.table[sender].values() for move in moves}
+
+
+def _moves(dialect: Dialect) -> Iterator[str]:
+    known = _known(dialect, Sender.CLIENT)
+    for source, frame in _frames(dialect):
+        message = _parsed(dialect, frame)
+        if isinstance(message, Malformed | Unknown | Flawed):
+            yield f"parse() does not understand a frame of {source}: {message}"
+        elif message.move not in known:
+            yield (
+                f"the move {message.move!r}, a frame of {source}, is in no state of "
+                "the client's part of the table"
+            )
+
+
+def _frames(dialect: Dialect) -> Iterator[tuple[str, Frame]]:
+    """Yield the frames of the client, each with the name of its source."""
+    caller = dialect.caller(MODEL, {})
+    for source, frames in (
+        ("configure()", caller.configure()),
+        ("begin()", caller.begin()),
+        ("finish()", caller.finish()),
+    ):
+        for frame in frames:
+            yield source, frame
+    yield "append()", audio_frame(caller, bytes(2))
+    if dialect.traits.keepalive is not None:
+        yield "traits.keepalive", dialect.traits.keepalive.frame
+
+
+def _parsed(dialect: Dialect, frame: Frame) -> Message:
+    return dialect.parse(Record(Sender.CLIENT, 0, *content(frame)))
+
+
+def _events(dialect: Dialect) -> Iterator[str]:
+    """Yield a problem for each struct of an event that is in no state of the table.
+
+    Only a dialect with a `Reference` names its structs. A move may be longer than the
+    type of its event.
+    """
+    if not isinstance(dialect, Documented):
+        return
+    for sender, kinds in dialect.reference.kinds.items():
+        known = _known(dialect, sender)
+        for kind in kinds:
+            tag = str(kind.__struct_config__.tag)
+            if not any(move == tag or move.startswith(f"{tag} ") for move in known):
+                yield f"no state of the {sender.value}'s part of the table has {tag!r}"
+
+
+# The requirements
+
+
+def _required(dialect: Dialect) -> Iterator[str]:
+    if not dialect.requirements:
+        yield (
+            "the dialect has no requirements; shared.requirements(CAPABILITIES) "
+            "returns those that fit every protocol"
+        )
+    yield from selection.unfit_requirements(dialect)
+
+
+# The capabilities
+
+
+def _fits(dialect: Dialect, capability: Capability, found: bool, what: str) -> str:
+    """Return what contradicts a stated or a missing capability, empty if nothing does.
+
+    ``found`` says whether the dialect has it; ``what`` names the evidence.
+    """
+    if can(dialect, capability) == found:
+        return ""
+    stated = "stated" if can(dialect, capability) else "not stated"
+    return f"Capability.{capability.name} is {stated}, but {what} ({capability.value})"
+
+
+def _client(dialect: Dialect) -> Iterator[str]:
+    caller = dialect.caller(MODEL, {})
+    sets_up = bool(caller.configure())
+    texts = (frame for _, frame in _frames(dialect) if isinstance(frame, str))
+    typed = all(map(_has_type, texts))
+    asked = (
+        (Capability.SET_UP, sets_up, f"configure() sends {_some(sets_up)}"),
+        (
+            Capability.TEXT_AUDIO,
+            not caller.binary,
+            f"Caller.binary is {caller.binary}",
+        ),
+    )
+    yield from filter(None, (_fits(dialect, *each) for each in asked))
+    if can(dialect, Capability.TYPED_EVENTS) and not typed:
+        yield (
+            "Capability.TYPED_EVENTS is stated, but a text frame of the client is not "
+            "a JSON object with a type"
+        )
+
+
+def _some(there: bool) -> str:
+    return "frames" if there else "no frame"
+
+
+def _has_type(frame: str) -> bool:
+    try:
+        value = json.loads(frame)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
+
+
+def _server(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
+    timeline = session.recording.timeline
+    greeting = next(iter(session.recording.trace.records), None)
+    greets = greeting is not None and greeting.sender is Sender.SERVER
+    counted = timeline.final is not None and timeline.final.usage is not None
+    partial = any(isinstance(each, Partial) for each in timeline.item(0).events)
+    named = bool(timeline.session)
+    several = _has_second_utterance(dialect)
+    asked = (
+        (Capability.GREETING, greets, f"open() sends {_some(greets)}"),
+        (
+            Capability.SESSION_IDS,
+            named,
+            f"the reader found {'an' if named else 'no'} id of the session",
+        ),
+        (
+            Capability.PARTIALS,
+            partial,
+            f"the reader found {'text' if partial else 'no text'} before the final",
+        ),
+        (
+            Capability.USAGE,
+            counted,
+            f"the reader found {'a' if counted else 'no'} usage in the final",
+        ),
+        (
+            Capability.SEVERAL_UTTERANCES,
+            several,
+            f"the table allows {'a' if several else 'no'} further utterance after a "
+            "final",
+        ),
+    )
+    yield from filter(None, (_fits(dialect, *each) for each in asked))
+    if can(dialect, Capability.REFUSALS) and not _refuses(dialect):
+        yield (
+            "Capability.REFUSALS is stated, but the server answers an invalid frame by "
+            "no error that the reader finds"
+        )
+
+
+def _has_second_utterance(dialect: Dialect) -> bool:
+    """Return whether the table lets the client end an utterance after a final."""
+    finish = dialect.caller(MODEL, {}).finish()
+    finishing = {_parsed(dialect, frame).move for frame in finish}
+    client, server = dialect.table[Sender.CLIENT], dialect.table[Sender.SERVER]
+    pending = {
+        follower
+        for state, moves in client.items()
+        for move in finishing & moves.keys()
+        for follower in moves[move]
+        if follower != state
+    }
+    after = {
+        follower
+        for state in pending
+        for followers in server.get(state, {}).values()
+        for follower in followers
+    }
+    reached = _reached(dialect, after - pending)
+    return any(finishing & client.get(state, {}).keys() for state in reached)
+
+
+def _refuses(dialect: Dialect) -> bool:
+    """Return whether the reader finds an error in the answer to an invalid frame."""
+    invalid = [frame for misuse in dialect.misuses for frame in misuse.frames]
+    server, reader = dialect.server((MODEL,)), dialect.reader()
+    tuple(server.open("sess-1", 0))
+    for frame in dialect.caller(MODEL, {}).configure():
+        server.hear(frame)
+    return any(
+        isinstance(event, Refusal)
+        for reply in server.hear(next(iter(invalid), _UNKNOWN)).replies
+        for event in _read_frame(dialect, reader, reply)
+    )
+
+
+def _read_frame(dialect: Dialect, reader: Reader, frame: Frame) -> Sequence[Event]:
+    record = Record(Sender.SERVER, 0, *content(frame))
+    message = dialect.parse(record)
+    if isinstance(message, Flawed):
+        message = message.event
+    return reader.step(record, message)
+
+
+# One utterance
+
+
+def _understood(session: ExampleSession) -> Iterator[str]:
+    if session.begun != 1:
+        yield (
+            f"the server began {session.begun} utterances (Reaction.begin) for one of "
+            "the client"
+        )
+    if session.finished != 1:
+        yield (
+            f"the server found {session.finished} ends of an utterance "
+            "(Reaction.finish) for one of the client"
+        )
+    if session.heard != session.sent:
+        yield (
+            f"the server took {session.heard} samples (Reaction.audio) from frames "
+            f"with {session.sent} samples"
+        )
+
+
+def _read(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
+    recording = session.recording
+    for message, record in zip(
+        recording.messages, recording.trace.records, strict=True
+    ):
+        if isinstance(message, Malformed | Unknown):
+            yield f"parse() does not understand a frame of the {record.sender.value}"
+            return
+    for flaw in recording.flaws.values():
+        yield f"an event of the server has wrong fields: {flaw.reason}"
+    whole, timeline = recording.timeline, recording.timeline.item(0)
+    for refusal in whole.refusals:
+        yield f"the server refused a frame: {refusal}"
+    if can(dialect, Capability.GREETING) and whole.ready is None:
+        yield "Reader.ready stays None after the greeting"
+    heard = timeline.heard[-1].samples if timeline.heard else 0
+    tail = dialect.caller(MODEL, {}).tail
+    if heard != session.sent and not tail:
+        yield f"Heard has {heard} samples of item 0, but {session.sent} were sent"
+    if timeline.commit is None and not tail:
+        yield "no Commit of item 0 was found"
+    if timeline.final is None:
+        yield "no Final of item 0 was found"
+    elif timeline.final.text != TEXT:
+        yield f"the Final has the text {timeline.final.text!r}, not {TEXT!r}"
+
+
+def _order(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
+    check = order(dialect.table, start=dialect.start)
+    for vantage in Vantage:
+        trace = replace(session.recording.trace, vantage=vantage)
+        outcome = check(replace(session.recording, trace=trace))
+        if isinstance(outcome, Violated):
+            yield outcome.message

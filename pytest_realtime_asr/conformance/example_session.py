@@ -1,0 +1,133 @@
+"""One utterance between the two sides of a dialect, without a socket and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.audio import Audio
+from pytest_realtime_asr.dialects import Caller, Dialect, Request, Server, audio_frame
+from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.records import (
+    End,
+    Ending,
+    Frame,
+    Record,
+    Sender,
+    Trace,
+    Vantage,
+    content,
+)
+from pytest_realtime_asr.trace.timeline import Usage
+
+MODEL = "model"
+WORDS = ("two", " words")  # the texts of the partials
+TEXT = "".join(WORDS)
+_CHUNK = 0.1  # s
+_STEP = 1_000_000  # ns between two frames
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleSession:
+    """The frames of a session with one utterance, and what its server understood.
+
+    ``recording`` is the session as the client saw it. ``sent`` is the number of samples
+    of the utterance, and ``heard`` the number of samples that the server took from the
+    frames, both without the silence that ends an utterance. ``begun`` and ``finished``
+    say how often the server took a frame for the start and for the end of an utterance.
+    """
+
+    recording: Recording
+    sent: int
+    heard: int
+    begun: int
+    finished: int
+
+
+def play(dialect: Dialect, audio: Audio) -> ExampleSession:
+    """Return a session in which the client sends ``audio`` as one utterance.
+
+    Raises LookupError if the server refuses to open the session, and all errors of the
+    dialect itself.
+    """
+    caller = dialect.caller(MODEL, {})
+    request = Request.of(f"{dialect.path}?{caller.query}", caller.headers)
+    if (refusal := dialect.refusal(request, (MODEL,))) is not None:
+        raise LookupError(f"the server refuses to open a session: {refusal}")
+    server = dialect.server((MODEL,), request=request)
+    return _Play(dialect, caller, server).utterance(audio.resample(caller.rate))
+
+
+class _Play:
+    """A session in progress."""
+
+    def __init__(self, dialect: Dialect, caller: Caller, server: Server) -> None:
+        self._dialect = dialect
+        self._caller = caller
+        self._server = server
+        self._records: list[Record] = []
+        self._heard = 0  # bytes
+        self._begun = 0
+        self._finished = 0
+
+    def utterance(self, audio: Audio) -> ExampleSession:
+        caller, server = self._caller, self._server
+        self._receive(server.open("sess-1", 0))
+        self._send(caller.configure())
+        self._send(caller.begin())
+        self._send(self._audio_frames(audio.pcm))
+        heard = self._heard
+        for word in WORDS if self._begun else ():
+            self._receive(server.partial(word, 0))
+        self._send(caller.finish())
+        silence = 2 * round(caller.tail * caller.rate)
+        self._send(self._audio_frames(bytes(silence)))
+        if self._finished:
+            usage = Usage(len(WORDS), len(WORDS), seconds=audio.seconds)
+            self._receive(server.final(TEXT, usage, 0))
+        trace = Trace(
+            vantage=Vantage.CLIENT,
+            dialect=self._dialect.name,
+            rate=caller.rate,
+            target="",
+            started=datetime.now(UTC),
+            opened=0,
+            records=tuple(self._records),
+            end=End(Ending.CLOSED_BY_US, self._now),
+        )
+        return ExampleSession(
+            dialects.recording(self._dialect, trace),
+            sent=len(audio.pcm) // 2,
+            heard=heard // 2,
+            begun=self._begun,
+            finished=self._finished,
+        )
+
+    @property
+    def _now(self) -> int:
+        return (1 + len(self._records)) * _STEP
+
+    def _audio_frames(self, pcm: bytes) -> Sequence[Frame]:
+        size = 2 * round(_CHUNK * self._caller.rate)
+        return [
+            audio_frame(self._caller, pcm[start : start + size])
+            for start in range(0, len(pcm), size)
+        ]
+
+    def _send(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self._record(Sender.CLIENT, frame)
+            reaction = self._server.hear(frame)
+            self._heard += len(reaction.audio)
+            self._begun += reaction.begin
+            self._finished += reaction.finish
+            self._receive(reaction.replies)
+
+    def _receive(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self._record(Sender.SERVER, frame)
+
+    def _record(self, sender: Sender, frame: Frame) -> None:
+        self._records.append(Record(sender, self._now, *content(frame)))

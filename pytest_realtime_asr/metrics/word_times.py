@@ -1,0 +1,120 @@
+"""Metrics of word times: how exact the times are that the server states for words.
+
+A word time is a position in the audio, so these metrics do not depend on when a text
+arrives, nor on the pace. Only words that match the reference are counted, since a wrong
+word has no known time in the audio; so read the metrics together with `word_coverage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from pytest_realtime_asr.metrics.alignment import TextUnit, align
+from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.emission import Emissions, Timed, rules, split
+from pytest_realtime_asr.metrics.normalizers import Normalizer
+from pytest_realtime_asr.stats import quantile
+
+_MS_PER_S = 1_000
+_HALF = 0.5
+_NEEDS = "word times in the reference and in the final, and a word that matches"
+
+
+@metric(
+    group=Group.WORDS,
+    unit=Unit.MS,
+    needs=_NEEDS,
+    beside="word_coverage",
+    in_audio=True,
+)
+def word_time_error(item: Emissions) -> float | None:
+    """Measure the median error of the times that the server states for the words.
+
+    The error has no sign. `word_time_bias` shows whether the times are too early or too
+    late as a whole.
+
+    Formula: the shift of a word is the mean of |stated start - start| and
+        |stated end - end|. The value is the median (nearest rank) of the shifts of the
+        matched words. If the normal form of a word is several words, only the start of
+        the first and the end of the last are compared
+    Unit: ms
+    Start: a boundary (the start or the end) of the word in the reference
+    End: the same boundary of the word as the final states it
+    Better: lower
+    Source: the accumulated averaging shift (AAS) of Shi et al. (arXiv 2301.12343), as
+        CAIMAN-ASR measures it, with the median of the words instead of the mean. If a
+        word is aligned with another word of the same spelling, its shift may be
+        seconds, which would determine the mean
+    """
+    shifts = [fmean(map(abs, each)) for each in _shifts(item)]
+    return quantile(shifts, _HALF) * _MS_PER_S if shifts else None
+
+
+@metric(
+    group=Group.WORDS,
+    unit=Unit.MS,
+    needs=_NEEDS,
+    beside="word_time_error",
+    no_budget="it has a sign, so a server whose times are far too early would keep "
+    "every limit",
+    in_audio=True,
+)
+def word_time_bias(item: Emissions) -> float | None:
+    """Measure by how much the times that the server states for the words are too late.
+
+    The value is negative if the times are too early. If the bias is as large as
+    `word_time_error`, most times are shifted in the same direction.
+
+    Formula: median (nearest rank), over the matched words, of the mean of
+        (stated start - start) and (stated end - end)
+    Unit: ms
+    Start: a boundary (the start or the end) of the word in the reference
+    End: the same boundary of the word as the final states it
+    Better: lower
+    Source: the offsets that CAIMAN-ASR subtracts before it measures the error, which
+        are medians of the signed differences
+    """
+    shifts = [fmean(each) for each in _shifts(item)]
+    return quantile(shifts, _HALF) * _MS_PER_S if shifts else None
+
+
+def _shifts(item: Emissions) -> Iterator[Sequence[float]]:
+    """Yield the differences (s) of the start and the end of each matched word."""
+    final, script = item.timeline.final, item.script
+    if final is None or not final.words or script is None:
+        return
+    normalizer, unit = rules(script)
+    said = _words(script.words, normalizer, unit)
+    heard = _words(final.words, normalizer, unit)
+    pairs = align([word for word, _ in said], [word for word, _ in heard])
+    place = number = 0
+    for pair in pairs:
+        if pair.reference is not None and pair.reference == pair.hypothesis:
+            times = zip(said[place][1], heard[number][1], strict=True)
+            found = [b - a for a, b in times if a is not None and b is not None]
+            if found:
+                yield found
+        place += pair.reference is not None
+        number += pair.hypothesis is not None
+
+
+_Times = tuple[float | None, float | None]
+
+
+def _words(
+    words: Sequence[Timed], normalizer: Normalizer, unit: TextUnit
+) -> list[tuple[str, _Times]]:
+    """Return the normalised words, each with its start and its end (s) if known.
+
+    Of several words that are the normal form of one word, only the first has a start,
+    and only the last has an end.
+    """
+    found: list[tuple[str, _Times]] = []
+    for word in words:
+        texts = split(word.text, normalizer, unit)
+        last = len(texts) - 1
+        for place, text in enumerate(texts):
+            start = None if place else word.start
+            found.append((text, (start, word.end if place == last else None)))
+    return found

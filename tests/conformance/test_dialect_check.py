@@ -1,0 +1,209 @@
+"""The checks of a dialect's parts: a sound dialect passes them, a flaw is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance.dialect_check import findings
+from pytest_realtime_asr.dialects import (
+    NO_REQUEST,
+    Caller,
+    Dialect,
+    Keepalive,
+    Reaction,
+    Reader,
+    Request,
+    Server,
+    Traits,
+)
+from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.capability import Capability
+from pytest_realtime_asr.requirements.order import Table
+from pytest_realtime_asr.trace.recording import Message
+from pytest_realtime_asr.trace.records import Frame, Record, Sender
+from pytest_realtime_asr.trace.timeline import Event, Usage
+from tests.support.packed import (
+    CAPABILITIES,
+    PACKED,
+    TABLE,
+    Packed,
+    PackedCaller,
+    PackedReader,
+    PackedServer,
+    Words,
+    pack,
+)
+
+
+@pytest.mark.parametrize("name", ["packed", "vllm", "openai", "openai:sglang"])
+def test_a_sound_dialect_has_no_problems(name: str) -> None:
+    dialect = PACKED if name == "packed" else dialects.load(name)
+    assert [each for each in findings(dialect) if each.problems] == []
+
+
+UNREACHED: Table = {
+    **TABLE,
+    Sender.CLIENT: {**TABLE[Sender.CLIENT], "nowhere": {}},
+}
+UNLISTED: Table = {
+    **TABLE,
+    Sender.CLIENT: {"open": {"end": ("hearing",)}, "hearing": {"end": ("finishing",)}},
+}
+
+
+class Unreached(Packed):
+    table = UNREACHED
+
+
+class Unlisted(Packed):
+    table = UNLISTED
+
+
+class Chatty(Packed):
+    traits = Traits(
+        capabilities=CAPABILITIES, keepalive=Keepalive("text is malformed", 1.0)
+    )
+
+
+class Unjudged(Packed):
+    requirements = ()
+
+
+class Unplayable(Packed):
+    requirements = (shared.SHARED["update-again"], shared.SHARED["order"])
+
+
+class Promising(Packed):
+    traits = Traits(
+        capabilities=CAPABILITIES
+        | {
+            Capability.GREETING,
+            Capability.SESSION_IDS,
+            Capability.SET_UP,
+            Capability.SEVERAL_UTTERANCES,
+            Capability.TEXT_AUDIO,
+            Capability.USAGE,
+        }
+    )
+
+
+class Modest(Packed):
+    traits = Traits(capabilities=frozenset())
+
+
+class Tolerant(Packed):
+    def server(
+        self,
+        models: Sequence[str],
+        *,
+        limit: float = 3600.0,
+        request: Request = NO_REQUEST,
+    ) -> Server:
+        return _Server()
+
+
+class _Server(PackedServer):
+    """Takes each frame for audio of an utterance, and sends text before its final."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        return replace(super().hear(frame), replies=(), audio=b"\0\0")
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
+        return [*super().final(text, usage, item), pack(Words("late", 0))]
+
+
+class Blind(Packed):
+    def reader(self) -> Reader:
+        return _Reader()
+
+
+class _Reader(PackedReader):
+    def step(self, record: Record, message: Message) -> Sequence[Event]:
+        return ()
+
+
+class Crashing(Packed):
+    def caller(self, model: str, options: Mapping[str, object]) -> Caller:
+        return _Caller(options)
+
+
+class _Caller(PackedCaller):
+    def finish(self) -> Sequence[Frame]:
+        raise ZeroDivisionError("no end")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "problems"),
+    [
+        (Unreached(), ["no moves lead from the state 'open' to 'nowhere'"]),
+        (
+            Unlisted(),
+            [
+                "the move 'audio', a frame of append(), is in no state of the client's",
+                "the move 'keep', a frame of traits.keepalive, is in no state of the",
+            ],
+        ),
+        (Chatty(), ["parse() does not understand a frame of traits.keepalive"]),
+        (Unjudged(), ["the dialect has no requirements; shared.requirements("]),
+        (
+            Unplayable(),
+            [
+                "the requirement update-again of the dialect packed needs the scenario "
+                "update-again, which only fits a protocol in which the client sends "
+                "frames that set the session up; add Capability.SET_UP",
+                "the requirement order of the dialect packed has no check",
+            ],
+        ),
+        (
+            Promising(),
+            [
+                "Capability.SET_UP is stated, but configure() sends no frame (",
+                "Capability.TEXT_AUDIO is stated, but Caller.binary is True (",
+                "Capability.GREETING is stated, but open() sends no frame (",
+                "Capability.SESSION_IDS is stated, but the reader found no id",
+                "Capability.USAGE is stated, but the reader found no usage",
+                "Capability.SEVERAL_UTTERANCES is stated, but the table allows no",
+                "Reader.ready stays None after the greeting",
+            ],
+        ),
+        (Modest(), ["Capability.PARTIALS is not stated, but the reader found text"]),
+        (
+            Tolerant(),
+            [
+                "the server took ",
+                "Capability.REFUSALS is stated, but the server answers an invalid",
+                "words came out of order",
+            ],
+        ),
+        (
+            Blind(),
+            [
+                "Capability.PARTIALS is stated, but the reader found no text",
+                "Capability.REFUSALS is stated, but the server answers an invalid",
+                "Heard has 0 samples of item 0, but ",
+                "no Commit of item 0 was found",
+                "no Final of item 0 was found",
+            ],
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_flaw_is_found(dialect: Dialect, problems: list[str]) -> None:
+    found = [problem for each in findings(dialect) for problem in each.problems]
+    begins = [
+        problem[: len(wanted)] for problem, wanted in zip(found, problems, strict=False)
+    ]
+    assert begins == problems
+    if not isinstance(dialect, Unlisted | Promising | Modest):
+        assert len(found) == len(problems)
+
+
+def test_an_exception_of_the_dialect_is_a_problem() -> None:
+    found = [problem for each in findings(Crashing()) for problem in each.problems]
+    assert found
+    assert all(each.startswith("ZeroDivisionError: no end (") for each in found)
+    assert all("test_dialect_check.py, line " in each for each in found)
