@@ -182,8 +182,12 @@ def table(*, finalizes: bool, greets: bool) -> Table:
     ``finalizes`` says that the client may send `Finalize`. ``greets`` says that the
     server opens a session with `Metadata`.
     """
-    client: dict[str, _Moves] = {}
-    server: dict[str, _Moves] = {OPENING: {METADATA: (IDLE,)}} if greets else {}
+    ended = (OPENING, CLOSING, CLOSED) if greets else (CLOSING, CLOSED)
+    # A KeepAlive may cross with what the server sends when a session begins or ends.
+    client: dict[str, _Moves] = {state: {KEEPALIVE: (state,)} for state in ended}
+    server: dict[str, _Moves] = {}
+    if greets:
+        server[OPENING] = {METADATA: (IDLE,), ERROR: (CLOSED,)}
     for (owed, hearing), state in _OPEN.items():
         if owed and not finalizes:
             continue

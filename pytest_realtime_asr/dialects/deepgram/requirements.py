@@ -25,7 +25,6 @@ from pytest_realtime_asr.requirements.requirement import (
     each,
 )
 from pytest_realtime_asr.requirements.shared import HARM
-from pytest_realtime_asr.trace.recording import Message
 
 _READ = "read 2026-11-30"
 _SDK = f"deepgram-sdk 7.17.0, listen/v1/types ({_READ})"
@@ -76,7 +75,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
 def _stated(profile: Profile) -> Iterator[Requirement]:
     """Yield the shared requirements that depend on the protocol."""
     if profile.greeting:
-        yield shared.stated("first-event", _WLK, each(checks.first_event(_identity)))
+        yield shared.stated("first-event", _WLK, each(session.opened_by_metadata))
     yield shared.stated(
         "unique-ids", _docs("listen-streaming", "request_id is the id of the session")
     )
@@ -132,16 +131,14 @@ def _stated(profile: Profile) -> Iterator[Requirement]:
         )
     else:
         yield shared.stated(
-            "empty-utterance-finishes", _CLOSE, proof=Proof(("no-final-empty",))
+            "empty-utterance-finishes", _CLOSE, proof=Proof(("no-metadata",))
+        )
+        yield shared.stated(
+            "empty-utterance-is-wordless", proof=Proof(("babbles-when-empty",))
         )
 
 
 _EARLY = Proof(("early-results",))
-
-
-def _identity(message: Message) -> str | None:
-    """Return the id of the session that a message opens; ``None`` if it opens none."""
-    return message.request_id if isinstance(message, events.Metadata) else None
 
 
 def _passive(

@@ -232,6 +232,21 @@ class CloseLosesRest(ServerWrapper):
                 yield frame
 
 
+@fault("babbles-when-empty", "sends words in a session without audio")
+class BabblesWhenEmpty(ServerWrapper):
+    """Sends two words at the end of a session in which no audio came."""
+
+    _heard = False
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = self._server.hear(frame)
+        self._heard |= bool(reaction.audio)
+        if self._heard or reaction.close != 1000:
+            return reaction
+        words = self._state.correct.partial("Thank you.")
+        return replace(reaction, replies=(*words, *reaction.replies))
+
+
 @fault("closes-as-failed", "closes with 1011 at the end of a session")
 class ClosesAsFailed(ServerWrapper):
     """Closes with 1011 where a correct server closes with 1000."""

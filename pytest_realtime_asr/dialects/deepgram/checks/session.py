@@ -8,6 +8,7 @@ from pytest_realtime_asr.dialects.deepgram.checks.results import SLACK, results
 from pytest_realtime_asr.dialects.deepgram.events import (
     Audio,
     CloseStream,
+    Error,
     KeepAlive,
     Metadata,
     Results,
@@ -24,7 +25,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Ending, Sender
 from pytest_realtime_asr.trace.timeline import Heard
 
@@ -102,12 +103,15 @@ def closes_normally(recording: Recording) -> Outcome:
 def metadata_counts_audio(recording: Recording) -> Outcome:
     """Check that `Metadata` after `CloseStream` has the length of the audio."""
     closed = _closed(recording)
-    ends = [index for index in _metadata(recording) if closed and index > closed]
+    if closed is None:
+        return _NOT_CLOSED
+    ends = [index for index in _metadata(recording) if index > closed]
     if not ends:
         return Undecided("no Metadata came after CloseStream")
+    asked = recording.trace.records[closed].at
     samples: dict[int, int] = {}
     for event in recording.timeline.events:
-        if isinstance(event, Heard):
+        if isinstance(event, Heard) and event.sent <= asked:
             samples[event.item] = event.samples
     sent = sum(samples.values()) / recording.timeline.rate
     message = recording.messages[ends[0]]
@@ -119,6 +123,31 @@ def metadata_counts_audio(recording: Recording) -> Outcome:
             (ends[0],),
         )
     return Satisfied()
+
+
+def opened_by_metadata(recording: Recording) -> Outcome:
+    """Check that the first event is `Metadata` with an id, unless it is an error."""
+    first = next(
+        (
+            message
+            for record, message in zip(
+                recording.trace.records, recording.messages, strict=True
+            )
+            if record.sender is Sender.SERVER
+        ),
+        None,
+    )
+    if isinstance(first, Error):
+        return Undecided("the server refused the session")
+    return _FIRST(recording)
+
+
+def _identity(message: Message) -> str | None:
+    """Return the id of the session that a message opens; ``None`` if it opens none."""
+    return message.request_id if isinstance(message, Metadata) else None
+
+
+_FIRST = checks.first_event(_identity)
 
 
 def keepalive_unanswered(role: str) -> Check:
