@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from pytest_realtime_asr.dialects.deepgram.client import ALIVE
-from pytest_realtime_asr.dialects.deepgram.events import METADATA, CloseStream
+from pytest_realtime_asr.dialects.deepgram.events import ERROR, METADATA, CloseStream
 from pytest_realtime_asr.dialects.deepgram.options import LAWS
 from pytest_realtime_asr.dialects.deepgram.profile import Profile
 from pytest_realtime_asr.requirements.scenario_steps import (
@@ -19,13 +19,15 @@ from pytest_realtime_asr.requirements.scenario_steps import (
 from pytest_realtime_asr.trace.json_events import encode
 
 _FIRST, _SECOND = Speak(Clip.FIRST), Speak(Clip.SECOND)
+NO_JSON = '{"type":"KeepAlive"'
 _UNASKED = {"interim_results": False, "vad_events": False, "utterance_end_ms": None}
 
 _ANY_PROFILE: tuple[Exercise, ...] = (
     Exercise(
         "keepalive",
-        "a KeepAlive in an idle session, then an utterance",
-        (Send((ALIVE.frame,)), Wait.SETTLED, _FIRST),
+        "a KeepAlive and an invalid frame in an idle session, then an utterance",
+        # The answer to the second frame shows that the first one has been read.
+        (Send((ALIVE.frame,)), Send((NO_JSON,), ERROR), _FIRST),
     ),
     Exercise(
         "nothing-asked",
