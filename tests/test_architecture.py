@@ -158,7 +158,7 @@ NAMED = {
         "vllm:websocket_connections_active",
         "vllm:websocket_connections_total",
     },
-    "report.sources": {"vllm"},  # a repository that clauses name
+    "report.sources": {"vllm", "sglang-omni"},  # repositories that clauses name
 }
 
 

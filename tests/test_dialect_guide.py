@@ -12,8 +12,16 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr import dialect_api, fault_api
-from pytest_realtime_asr.dialect_api import Capability, Malformed, Record, Sender
+from pytest_realtime_asr.dialect_api import (
+    Capability,
+    Dialect,
+    Malformed,
+    Record,
+    Sender,
+)
 from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.requirements.shared.events import protocol_check
+from pytest_realtime_asr.requirements.shared.stating import SHARED
 from tests.support.example_dialect import SOURCE
 from tests.support.paths import ROOT
 
@@ -46,6 +54,20 @@ def test_its_code_is_that_of_the_example() -> None:
 def test_its_capabilities_are_those_that_there_are() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", PAGE, re.MULTILINE)
     assert rows == [(each.name, each.value) for each in Capability]
+
+
+def test_its_table_has_all_members_of_a_dialect() -> None:
+    _, _, part = PAGE.partition("It has these members:\n")
+    rows = re.findall(r"^\| (`.*`) \| .* \|$", part.partition("```")[0], re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+    members = {*Dialect.__annotations__, *vars(Dialect)}
+    assert set(named) == {each for each in members if not each.startswith("_")}
+
+
+def test_the_requirements_without_a_check_are_those_that_it_names() -> None:
+    without = [id for id, each in SHARED.items() if each.check is protocol_check]
+    (said,) = re.findall(r"on\nyour events: (.*?)\. Each", PAGE, re.DOTALL)
+    assert re.findall(r"`([\w-]+)`", said) == without
 
 
 def test_its_names_are_public() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 
 import msgspec
 
@@ -62,6 +63,7 @@ async def find(
     its first event.
     """
     silent: set[str] = set()
+    refusals: list[Unreachable] = []
     failures: list[str] = []
     strange: set[tuple[str, str]] = set()  # URLs and types of unknown first events
     opened = False  # whether a session opened; if so, the user may name the dialect
@@ -73,13 +75,7 @@ async def find(
         try:
             frame = await probe.greeting(access, wait=wait)
         except Unreachable as error:
-            failures.append(str(error))
-            if error.status in KEY_REFUSED and redactor:
-                failures.append(
-                    "if the key is right, this kind of server may expect the key in "
-                    "another header; choose a profile (--realtime-list=dialects lists "
-                    "the profiles)"
-                )
+            refusals.append(error)
             continue
         opened = True
         if frame is None:
@@ -96,10 +92,31 @@ async def find(
         if (kind := (where, greetings.kind(record))) not in strange:
             strange.add(kind)
             failures.append(f"{where}: {_unknown(record, names, redactor)}")
+    if not opened:
+        failures += _refused(refusals, has_key=bool(redactor))
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
     if without := silent_dialects():
         reasons += f"; {without}"
     return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
+
+
+def _refused(refusals: Iterable[Unreachable], *, has_key: bool) -> Iterator[str]:
+    """Yield why no session could be opened; ``has_key`` says that a key was sent.
+
+    A server refuses each path that it does not have, by HTTP 404, and often by 403.
+    Such a refusal is left out if another one says more about the server.
+    """
+    for statuses in ((HTTPStatus.NOT_FOUND,), (HTTPStatus.FORBIDDEN,)):
+        others = [each for each in refusals if each.status not in statuses]
+        refusals = others or refusals
+    for refusal in refusals:
+        yield str(refusal)
+        if refusal.status in KEY_REFUSED and has_key:
+            yield (
+                "if the key is right, this kind of server may expect the key in "
+                "another header; choose a profile (--realtime-list=dialects lists "
+                "the profiles)"
+            )
 
 
 def advice() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import permutations
 
@@ -22,7 +23,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
-from tests.client.test_greetings import SGLANG_OMNI
+from tests.client.test_greetings import MISTRAL
 from tests.support.servers import (
     CREATED,
     VLLM,
@@ -133,6 +134,41 @@ def test_a_long_first_word_is_cut() -> None:
         assert f" ... {'x' * (most // 3)}', which no" in found(url).lost
 
 
+def by_paths(statuses: Mapping[str, int], *, then: Talk = quiet) -> str:
+    """Return why nothing was found at a server that refuses paths by these statuses."""
+
+    def answer(request: Request) -> Response | None:
+        status = statuses.get(request.path)
+        return None if status is None else plain(status)
+
+    with serving(then, answer=answer) as url:
+        ways = [Access(target.parse(url, path=path)) for path in ("/a", "/b", "/c")]
+        return asyncio.run(find(ways, Redactor([]))).lost
+
+
+def test_a_refused_path_does_not_matter_if_a_session_opened_on_another() -> None:
+    lost = by_paths({"/a": 403, "/b": 404}, then=saying("hello"))
+    assert "/c: the first event was 'hello'" in lost
+    assert "HTTP" not in lost
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ({"/a": 404, "/b": 401, "/c": 403}, ["/b"]),
+        ({"/a": 404, "/b": 403, "/c": 500}, ["/c"]),
+        ({"/a": 404, "/b": 403, "/c": 404}, ["/b"]),
+        ({"/a": 404, "/b": 404, "/c": 404}, ["/a", "/b", "/c"]),
+        ({"/a": 403, "/b": 403, "/c": 404}, ["/a", "/b"]),
+    ],
+)
+def test_the_most_telling_refusals_are_named(
+    statuses: Mapping[str, int], told: list[str]
+) -> None:
+    lost = by_paths(statuses)
+    assert [path for path in statuses if f"{path}: HTTP " in lost] == told
+
+
 def test_a_server_that_refuses_every_session() -> None:
     with serving(answer=lambda request: plain(401)) as url:
         lost = found(url).lost
@@ -218,14 +254,12 @@ def test_sglang_is_found_by_the_fields_of_its_session() -> None:
 
 
 def test_an_unknown_server_is_described() -> None:
-    with serving(saying(json.dumps(SGLANG_OMNI))) as url:
+    with serving(saying(json.dumps(MISTRAL))) as url:
         lost = found(url).lost
-    assert """the first event was '{"type": "session.created", "event_id": """ in lost
-    assert ", which no installed dialect sends first; SGLang-Omni sends" in lost
-    assert (
-        "; SGLang-Omni sends such an event, but no installed dialect supports " in lost
-    )
-    assert "; the nearest is openai-beta:speaches, but `" in lost
+    assert """the first event was '{"type": "session.created", "session": """ in lost
+    assert ", which no installed dialect sends first; Mistral sends" in lost
+    assert "; Mistral sends such an event, but no installed dialect supports " in lost
+    assert "; the nearest is sglang-omni, but `" in lost
     assert " more; name the dialect with --realtime-dialect=NAME" in lost
     with faking("half-greeting", key="hush-hush") as (url, _):
         lost = found(url).lost

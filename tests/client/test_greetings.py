@@ -129,7 +129,7 @@ def test_a_known_server(greeting: object, name: str) -> None:
 @pytest.mark.parametrize(
     ("greeting", "name", "kind"),
     [
-        (MISTRAL, "vllm", "Mistral"),  # only the type of the event is shared
+        (MISTRAL, "sglang-omni", "Mistral"),  # `type` and `session.model` are shared
         (HALF_VLLM, "vllm", None),
         (UNKNOWN, "openai", None),
     ],

@@ -29,7 +29,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.requirements.shared import HARM, bug
 from pytest_realtime_asr.trace.records import Sender
 
-CAPABILITIES = EVERY - {Capability.USAGE}
+CAPABILITIES = EVERY - {Capability.USAGE, Capability.WORD_TIMES}
 _READ = "read 2026-11-30"
 _RELEASE = "SGLang-Omni 0.1.9"
 _OWN = ("session.", "transcription.", "input_audio_buffer.", "error")
@@ -435,7 +435,7 @@ _REFUSALS: tuple[Requirement, ...] = (
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         "stray-final",
-        "refused-final-loses",
+        "refused-final-mutes",
         beside=("alone",),
     ),
     _played(
@@ -444,7 +444,7 @@ _REFUSALS: tuple[Requirement, ...] = (
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         "second-final",
-        "refused-final-loses",
+        "refused-final-mutes",
         beside=("alone",),
     ),
     _played(

@@ -456,12 +456,12 @@ class RefusedFinalKept(StaleFinal):
         return is_control(frame) and self._state.correct.finishes(frame)
 
 
-@fault("refused-final-loses", "loses the first word after a refused final commit")
-class RefusedFinalLoses(LosesHead):
-    """Leaves out the first word of an utterance if a stray final commit came before."""
+@fault("refused-final-mutes", "sends no words after a stray or refused final commit")
+class RefusedFinalMutes(WordChanger):
+    """Sends no words of an utterance if a stray final commit came before it."""
 
     _stray = False
-    _loses = False
+    _mute = False
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
@@ -471,10 +471,10 @@ class RefusedFinalLoses(LosesHead):
 
     def reset(self) -> None:
         super().reset()
-        self._loses, self._stray = self._stray, False
+        self._mute, self._stray = self._stray, False
 
     def words_for(self, word: str) -> Iterable[str]:
-        return super().words_for(word) if self._loses else (word,)
+        return () if self._mute else (word,)
 
 
 @fault("late-audio-kept", "adds late audio to the next utterance")

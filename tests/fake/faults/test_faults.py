@@ -27,6 +27,8 @@ from tests.fake.faults.test_lateness import NAMES as OF_LATENESS
 from tests.fake.faults.test_memory import NAMES as OF_MEMORY
 from tests.fake.faults.test_misreading import NAMES as MISREADING
 from tests.fake.faults.test_segments import CHECKS as OF_SEGMENTS
+from tests.fake.faults.test_settled_text import NAMES as OF_SETTLED_TEXT
+from tests.fake.faults.test_word_times import NAMES as OF_WORD_TIMES
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.letters import (
     BRIEF,
@@ -835,6 +837,7 @@ def test_every_fault_is_shown() -> None:
     }
     shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
     shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN, *OF_SEGMENTS}
+    shown |= {*OF_SETTLED_TEXT, *OF_WORD_TIMES}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 

@@ -21,6 +21,7 @@ from tests.support.segmented import SEGMENTED
 from tests.support.servers import CLIP, VLLM, faking, plan
 
 FAULT = "retracts-settled"
+NAMES = (FAULT,)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.support.servers import faking, plan
 CLIPS: Corpus = corpus.load("bundled:english")
 SPOKEN = (CLIPS["turn-right"], CLIPS["open-door"])
 EXACT = 20.0  # ms; the recogniser knows the times of words to this
-FAULTS = ("shifts-word-times", "widens-word-times")
+NAMES = ("shifts-word-times", "widens-word-times")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_wider_words_have_an_error_without_a_bias(loop: Loop) -> None:
         assert abs(bias) <= EXACT
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", NAMES)
 def test_the_faults_need_word_times(fault: str) -> None:
     assert lacking(fault, SEGMENTED) is None
     assert lacking(fault, VLLM) is Needs.WORD_TIMES
