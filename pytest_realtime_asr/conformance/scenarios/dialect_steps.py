@@ -134,11 +134,11 @@ def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:
 async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None:
     """Wait until the server has sent ``count`` events of this type.
 
-    The wait takes at most as long as a wait for a refusal.
+    The wait ends with the session, and takes at most as long as a wait for a refusal.
     """
     try:
         async with asyncio.timeout(run.config.answer):
-            while _count(live, move) < count:
+            while _count(live, move) < count and live.is_open:
                 await asyncio.sleep(_LOOK)
     except TimeoutError:
         pass  # the absence of the event is evidence

@@ -43,8 +43,8 @@ _ANY_PROFILE: tuple[Exercise, ...] = (
     ),
     Exercise(
         "empty-frame",
-        "an utterance, then a binary frame without data",
-        (Speak(Clip.FIRST, Until.AUDIO), Send((b"",)), Wait.SETTLED),
+        "an utterance, then a binary frame without data, and an invalid frame",
+        (Speak(Clip.FIRST, Until.AUDIO), Send((b"",)), Send((NO_JSON,), ERROR)),
     ),
     Exercise(
         "no-keepalive",
@@ -61,7 +61,7 @@ _FINALIZING: tuple[Exercise, ...] = (
             _FIRST,
             Speak(Clip.SECOND, Until.AUDIO),
             Send((encode(CloseStream()),), METADATA),
-            Wait.SETTLED,
+            Wait.END,
         ),
     ),
     Exercise(
