@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
 PROTOCOLS = DOCS / "protocols"
-DIALECTS = ("vllm", "openai", "openai-beta", "sglang-omni")
+DIALECTS = ("vllm", "openai", "openai-beta", "sglang-omni", "deepgram")
 KEPT: Mapping[str, Mapping[str, Pair]] = {
     name: exchanges.loads((PROTOCOLS / f"{name}.jsonl").read_text())
     for name in DIALECTS
