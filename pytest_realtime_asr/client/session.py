@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
@@ -235,6 +235,56 @@ class Live:
                 f"within {total:g} s ({_MORE}); {self._reception.summary}"
             )
             raise self._lost() from None
+
+    async def burst(
+        self,
+        before: Sequence[Frame],
+        audio: Audio,
+        asset: str,
+        after: Sequence[Frame],
+    ) -> None:
+        """Send frames, audio, and more frames in one write to the socket.
+
+        So the server can read all of them before it answers the first one. All of the
+        frames count as written by hand. ``asset`` is the name of the audio in the
+        trace. Raises `Lost`.
+        """
+        self._inbox.by_hand = True
+        step = max(1, round(self.plan.chunk * audio.rate))
+        pieces = [
+            (start, min(start + step, audio.samples))
+            for start in range(0, audio.samples, step)
+        ]
+        spoken = [
+            audio_frame(self._caller, audio.pcm[2 * start : 2 * stop])
+            for start, stop in pieces
+        ]
+        woke = self._recorder.now()
+        wire = self._connected()
+        try:
+            async with asyncio.timeout(self.plan.limits.silence):
+                await wire.send_together((*before, *spoken, *after))
+        except TimeoutError:
+            self._time_out(
+                f"the server did not accept {len(spoken)} frames of audio within "
+                f"{self.plan.limits.silence:g} s ({_MORE}); {self._reception.summary}"
+            )
+            raise self._lost() from None
+        except Closed as error:
+            self._reception.closed(error)
+            raise self._lost() from error
+        record = partial(self._recorder.sent, Sender.CLIENT, due=woke, woke=woke)
+        for frame in before:
+            record(frame, raw=True)
+        frames = AudioFrames(Sender.CLIENT, asset, self._carrier, raw=True)
+        for start, stop in pieces:
+            self._recorder.sent_audio(
+                frames, due=woke, woke=woke, start=start, stop=stop
+            )
+        for frame in after:
+            record(frame, raw=True)
+        self._reception.seconds += audio.seconds
+        self.plan.meter.add(audio.seconds)
 
     async def finish(self, *, raw: bool = False) -> None:
         """Tell the server that the audio is complete. Raises `Lost`.

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import re
+import secrets
 import socket
 import ssl
 import struct
@@ -338,6 +339,23 @@ class Wire:
         with self._translated():
             await self._connection.send(frame, text=False)
 
+    async def send_together(self, frames: Iterable[str | bytes]) -> None:
+        """Send several frames in one write to the socket. Raises `Closed`.
+
+        ``bytes`` are a binary frame. The server can then read all frames before it
+        sends anything.
+        """
+        connection = self._connection
+        protocol = connection.protocol
+        with self._translated():
+            async with connection.send_context():
+                for frame in frames:
+                    if isinstance(frame, bytes):
+                        protocol.send_binary(frame)
+                    else:
+                        protocol.send_text(frame.encode())
+                connection.transport.write(b"".join(protocol.data_to_send()))
+
     async def send_fragments(self, parts: Iterable[str] | Iterable[bytes]) -> None:
         """Send one message in fragments, and an empty last fragment.
 
@@ -353,8 +371,11 @@ class Wire:
     async def ping(self) -> None:
         """Send a ping and wait for its pong. Raises `Closed`."""
         with self._translated():
+            # Without data, websockets draws from the module `random`. Hypothesis warns
+            # if the state of this module changes while it draws in another thread.
+            pong = await self._connection.ping(secrets.token_bytes(8))
             # The future is kept: a pong may arrive after a cancellation.
-            await asyncio.shield(await self._connection.ping())
+            await asyncio.shield(pong)
 
     def listen(self, on_text: Callable[[str], None] | None) -> None:
         """Call ``on_text`` with text messages as they arrive; `receive` gets the rest.

@@ -18,6 +18,7 @@ from pytest_realtime_asr.conformance.example_session import (
     ExampleSession,
     play,
 )
+from pytest_realtime_asr.conformance.selftest import missing_faults
 from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import order
@@ -55,6 +56,7 @@ def findings(dialect: Dialect) -> Iterator[Finding]:
         "every frame of the client is a move of the table": lambda: _moves(dialect),
         "every event is a move of the table": lambda: _events(dialect),
         "every requirement has a check and its scenarios": lambda: _required(dialect),
+        "every proof names faults that exist": lambda: missing_faults(dialect),
         "the client's side fits the capabilities": lambda: _client(dialect),
         "the server's side understands the client's side": lambda: _understood(
             played()

@@ -30,7 +30,9 @@ from pytest_realtime_asr.conformance.random_script import (
     frames,
 )
 from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
+from pytest_realtime_asr.dialects import can
 from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Violated
 from pytest_realtime_asr.trace.records import Ending, Trace
@@ -38,6 +40,7 @@ from pytest_realtime_asr.trace.records import Ending, Trace
 ROLE = "random"
 FRESH = "fresh"
 
+_NORMAL = 1000  # the close code of a session that has served its purpose
 _LOOK = 0.002  # s between two checks for new records
 
 
@@ -206,15 +209,32 @@ def judge(
     for part in evidence.role(ROLE):
         if (problem := _wrong_end(part, taken)) is not None:
             return problem
-        by_client = part.trace.end.how is Ending.CLOSED_BY_US
-        if by_client and grammar.is_pending(taken, part.trace):
+        if not grammar.is_pending(taken, part.trace):
+            continue
+        if part.trace.end.how is Ending.CLOSED_BY_US:
             message = f"an utterance was not completed within {limit:.2g} s"
+            return Problem(ProblemKind.NOT_COMPLETED, message)
+        if _ends_too_early(grammar, part, taken):
+            message = f"an utterance was not completed: {checks.why(part)}"
             return Problem(ProblemKind.NOT_COMPLETED, message)
     for part in evidence.role(FRESH):
         if part.text(0) is None:
             message = f"the next session failed: {checks.why(part)}"
             return Problem(ProblemKind.NEXT_SESSION, message)
     return None
+
+
+def _ends_too_early(grammar: Grammar, part: Part, taken: Script) -> bool:
+    """Return whether the server closed as if it had completed the utterance.
+
+    A server that closes normally ends its session by this close only in a protocol with
+    one utterance in each session.
+    """
+    end = part.trace.end
+    several = can(grammar.dialect, Capability.SEVERAL_UTTERANCES)
+    normal = end.how is Ending.CLOSED_BY_PEER and end.code == _NORMAL
+    foreign = any(step.foreign for step in frames(taken))
+    return normal and not (several or foreign or part.timeline.refusals)
 
 
 def _wrong_end(part: Part, taken: Script) -> Problem | None:

@@ -9,7 +9,7 @@ time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scenarios.overload import FLOODS
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake.faults.registry import GROUP, known
 from pytest_realtime_asr.fake.server_pool import (
     MODEL,
     FakeSpec,
@@ -110,12 +112,14 @@ class Bench:
     """The fakes of a dialect, and the runs of the suite with them; a context manager.
 
     ``variety`` is the seed of the legal variation that the fakes show. Raises
-    LookupError for a dialect that is unknown or lacks a scenario.
+    LookupError for a dialect that is unknown, or lacks a scenario or a fault.
     """
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
         self.dialect = dialects.load(dialect)
         selection.checked_scenarios(self.dialect)
+        for problem in missing_faults(self.dialect):
+            raise LookupError(problem)
         self.proofs: Mapping[str, Proof] = {
             id: each.proof
             for id, each in self.requirements.items()
@@ -233,6 +237,19 @@ class Bench:
             rules=self.dialect.requirements,
             version=VERSION,
         )
+
+
+def missing_faults(dialect: Dialect) -> Iterator[str]:
+    """Yield a message for each fault that a proof of a dialect names and nobody has."""
+    for each in dialect.requirements:
+        for name in each.proof.faults if each.proof else ():
+            if name not in known():
+                yield (
+                    f"the requirement {each.id} of the dialect {dialect.name} is "
+                    f"proven with the fault {name}, which does not exist; declare the "
+                    "fault in a module that is an entry point of the group "
+                    f"{GROUP}, and install its package again"
+                )
 
 
 def _evidence(requirement: Requirement, scheduler: Scheduler) -> Evidence:

@@ -121,9 +121,11 @@ class HttpRoutes:
         yield shown.gauge, "gauge", active, "Number of open sessions."
         yield shown.counter, "counter", state.sessions, "Number of all sessions."
         load = state.workload
-        if load.capacity is not None:
+        if load.capacity is not None or shown.running != shown.gauge:
             about = "Number of requests that are running."
-            yield shown.running, "gauge", load.running, about
+            running = self._faults.running_requests(load.running)
+            yield shown.running, "gauge", running, about
+        if load.capacity is not None:
             about = "Number of requests that wait."
             yield shown.waiting, "gauge", load.waiting, about
             about = "Used share of the KV cache, from 0 to 1."

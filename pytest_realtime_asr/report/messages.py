@@ -348,10 +348,11 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
         parts += _proof(finding)
     if finding.beside is not None:
         parts.append(f"{metric.beside} {plain(finding.beside)}")
-    if timed and finding.path_ms is not None:
+    if metric.paced and finding.path_ms is not None:
         parts.append(f"path {ms(finding.path_ms)} ms")
-    tail = _responsible(finding) if finding.verdict is Verdict.FAIL and timed else ""
-    if finding.verdict is Verdict.FAIL and finding.reason:
+    failed = finding.verdict is Verdict.FAIL
+    tail = _responsible(finding) if failed and metric.paced else ""
+    if failed and finding.reason:
         tail = f"; FAIL: {reason_text(finding.reason)}{tail}"
     elif finding.verdict is Verdict.INVALID:
         tail = f"; not attributed to the server: {reason_text(finding.reason)}"

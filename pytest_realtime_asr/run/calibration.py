@@ -27,7 +27,7 @@ from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import Utterance, load
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.metrics import CATALOGUE, ONCE, Group, Unit, measure
+from pytest_realtime_asr.metrics import CATALOGUE, ONCE, Group, measure
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.trace.timeline import Event, Final, Partial, Timeline
 
@@ -41,7 +41,7 @@ _NS_PER_MS = 1_000_000
 _LATENCIES = [
     name
     for name, metric in CATALOGUE.items()
-    if metric.unit is Unit.MS
+    if metric.paced
     and metric.group is not Group.CLIENT
     and name not in {*ONCE, "send_blocked"}
 ]

@@ -43,7 +43,7 @@ def tested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_sound_dialect(tested: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dialect", "check", "vllm", "--quick"]) == 0
     quick = capsys.readouterr().out.splitlines()
-    assert len(quick) == 9
+    assert len(quick) == 10
     assert all(line.startswith("ok     ") for line in quick)
     assert not tested
     assert main(["dialect", "check", "vllm"]) == 0

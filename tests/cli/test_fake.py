@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.cli.main import main
-from pytest_realtime_asr.fake.faults import FAULTS, lacking
+from pytest_realtime_asr.fake.faults import FAULTS, lacking, registry
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from tests.support.letters import COMMIT, FINAL, LONG, UPDATE, Place
@@ -75,6 +76,22 @@ def test_a_fault_that_proves_a_requirement_has_an_effect(name: str) -> None:
     faults = {fault for proof in proofs for fault in proof.faults}
     assert faults <= FAULTS.keys()
     assert {fault: lacking(fault, dialect) for fault in faults} == dict.fromkeys(faults)
+
+
+def test_faults_of_a_package_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    point = EntryPoint("theirs", "no_such_module", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    registry._import_installed.cache_clear()
+    with pytest.raises(SystemExit):
+        main(["fake", "--fault", "mute"])
+    registry._import_installed.cache_clear()
+    assert capsys.readouterr().err == (
+        "error: argument --fault: the faults of the entry point theirs in the group "
+        f"{registry.GROUP} cannot be imported from no_such_module: No module named "
+        "'no_such_module'; see --help\n"
+    )
 
 
 def test_a_gauge_is_that_of_the_dialect() -> None:

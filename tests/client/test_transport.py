@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import socket
 import ssl
 import threading
@@ -882,6 +883,17 @@ def test_a_ping_waits_for_its_pong() -> None:
         prompt, late = asyncio.run(talk())
     assert late >= 0.3
     assert prompt < late
+
+
+def test_a_ping_does_not_draw_from_the_module_random() -> None:
+    async def talk() -> bool:
+        async with wired(url) as wire:
+            before = random.getstate()
+            await wire.ping()
+            return random.getstate() == before
+
+    with serving(quiet) as url:
+        assert asyncio.run(talk())
 
 
 def test_a_ping_that_the_server_interrupts() -> None:

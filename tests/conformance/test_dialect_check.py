@@ -23,6 +23,7 @@ from pytest_realtime_asr.dialects import (
 from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import Table
+from pytest_realtime_asr.requirements.requirement import Proof
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Frame, Record, Sender
 from pytest_realtime_asr.trace.timeline import Event, Usage
@@ -71,6 +72,10 @@ class Chatty(Packed):
 
 class Unjudged(Packed):
     requirements = ()
+
+
+class Unproven(Packed):
+    requirements = (shared.stated("pong", proof=Proof(("no-pongs",))),)
 
 
 class Unplayable(Packed):
@@ -148,6 +153,13 @@ class _Caller(PackedCaller):
             ],
         ),
         (Chatty(), ["parse() does not understand a frame of traits.keepalive"]),
+        (
+            Unproven(),
+            [
+                "the requirement pong of the dialect packed is proven with the fault "
+                "no-pongs, which does not exist; "
+            ],
+        ),
         (Unjudged(), ["the dialect has no requirements; shared.requirements("]),
         (
             Unplayable(),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance import exchanges, results
+from pytest_realtime_asr.conformance import exchanges, results, selftest
 from pytest_realtime_asr.conformance.results import Result, Status, judge
 from pytest_realtime_asr.conformance.selftest import (
     Bench,
@@ -55,6 +55,7 @@ OTHERWISE = {
         "empty-commit-code",
         "same-text-16000hz",
         "same-text-48000hz",
+        "audio-limit-answered",
     ),
     "deepgram:whisperlivekit-listen": (
         "first-event",
@@ -152,6 +153,15 @@ def test_legal_variation_violates_no_requirement(name: str, seed: int) -> None:
         each for each in found.values() if each.requirement.level is not Level.INFO
     ]
     assert [each.reason for each in blamed if each.reason] == []
+
+
+def test_a_fault_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = dict(FAULTS)
+    del known["no-pong"]
+    monkeypatch.setattr(selftest, "known", lambda: known)
+    said = "the requirement pong of the dialect vllm is proven with the fault no-pong, "
+    with pytest.raises(LookupError, match=said):
+        Bench("vllm")
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.conformance.session_limit import RateLimited
 from pytest_realtime_asr.conformance.shrinking import FINDINGS, search
-from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.dialects import Dialect, Reaction
 from pytest_realtime_asr.fake.faults import registry
 from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
 from pytest_realtime_asr.fake.process import FakeServer
@@ -37,6 +37,7 @@ from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.trace.records import Sender
 from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.packed import PACKED
 from tests.support.random_scripts import (
     SET_UP,
     SPOKEN,
@@ -69,9 +70,10 @@ def found(
     limit: float = BRIEF,
     shorter: int = 60,
     model: str = "fake",
+    dialect: Dialect = VLLM,
 ) -> Evidence:
     """Return the evidence of a search."""
-    there = run_config(loop, url, fuzz=sessions, seed=seed)
+    there = run_config(loop, url, dialect=dialect, fuzz=sessions, seed=seed)
     there = replace(there, plan=replace(there.plan, model=model))
     return loop.run(search(there, SPOKEN.first, limit=limit, shorter=shorter))
 
@@ -128,6 +130,26 @@ def test_a_correct_server_passes(
         (it,) = evidence.role(ROLE)
         assert all(r.raw for r in it.trace.records if r.sender is Sender.CLIENT)
         assert len(fake.traces()) == 2 * len(generated(seed, 8))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_correct_server_of_a_binary_protocol_passes(loop: Loop, seed: int) -> None:
+    with faking(dialect=PACKED, final_delay=0.005) as (url, fake):
+        evidence = found(loop, url, seed=seed, sessions=8, limit=5.0, dialect=PACKED)
+        assert evidence.findings == ()
+        assert len(fake.traces()) == 2 * 8
+
+
+def test_a_fault_of_a_binary_protocol_is_shrunk(loop: Loop) -> None:
+    with faking("no-final-empty", dialect=PACKED, final_delay=0.005) as (url, _):
+        evidence = found(loop, url, dialect=PACKED)
+    (finding,) = evidence.findings
+    assert finding.what.startswith(
+        "an utterance was not completed: the server closed with code 1000; the script "
+        "sends 1 frame; "
+    )
+    assert "session.send_raw(b'\\x81\\xa4type\\xa3end')" in finding.script
+    assert "base64" not in finding.script
 
 
 # A faulty server

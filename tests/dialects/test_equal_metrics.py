@@ -20,7 +20,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
-from pytest_realtime_asr.metrics import CATALOGUE, Unit
+from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.trace.timeline import Timeline
 from tests.support.servers import plan, serving
@@ -140,7 +140,7 @@ LEFT_OUT = {"endpoint_delay", "lag_laal", "lag_yaal"}
 LATENCIES = [
     metric.name
     for metric in CATALOGUE.values()
-    if metric.unit is Unit.MS and metric.gated and metric.name not in LEFT_OUT
+    if metric.paced and metric.gated and metric.name not in LEFT_OUT
 ]
 
 

@@ -443,8 +443,26 @@ def test_what_the_server_silently_ignores() -> None:
     assert heard(UPDATE, FINISH)[-1] == Reaction()
     assert heard(UPDATE, BEGIN, BEGIN)[-1] == Reaction()
     assert heard(UPDATE, BEGIN, FINISH, FINISH)[-1] == Reaction()
-    assert heard(UPDATE, BEGIN, FINISH, BEGIN)[-1] == Reaction()
     assert heard(UPDATE, BEGIN, FINISH, APPEND)[-1] == Reaction()
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        (UPDATE, APPEND, FINISH),
+        (APPEND, UPDATE, FINISH),
+        (UPDATE, BEGIN, FINISH, BEGIN),
+    ],
+)
+def test_an_utterance_that_would_be_lost_is_refused(frames: tuple[str, ...]) -> None:
+    (reply,) = heard(*frames)[-1].replies
+    assert parsed(reply).code == "invalid_event"  # type: ignore[attr-defined]
+
+
+def test_audio_that_belongs_to_no_utterance_does_not_refuse_the_next_one() -> None:
+    *_, begun, _, ended = heard(UPDATE, APPEND, FINISH, BEGIN, APPEND, FINISH)
+    assert begun.begin
+    assert ended.finish
 
 
 def test_audio_may_come_before_the_session_is_set_up() -> None:
@@ -748,7 +766,7 @@ BROKEN = (
     ),
     Broken(
         "one-final",
-        broken(*UTTERANCES, faults=["no-final"]),
+        broken(UPDATE, *SPEAK, faults=["no-final"]),
         "no transcription.done came after the final commit: deadline",
     ),
     Broken(
@@ -1006,8 +1024,7 @@ def last(*started: float) -> Evidence:
     return Evidence((spoke("last", FIRST.text),), gauges=gauges)
 
 
-def left(*active: float) -> Evidence:
-    name = "vllm:websocket_connections_active"
+def left(*active: float, name: str = "vllm:websocket_connections_active") -> Evidence:
     gauges = tuple(Gauges("it", {name: each}) for each in active)
     return Evidence((part("abandoned", CREATED, UPDATE),), gauges=gauges)
 
@@ -1025,6 +1042,15 @@ def early_final(*answers: str) -> Part:
 def refused_begin(*more: str) -> Part:
     frames: list[Frame] = [CREATED, Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH)]
     return part("refused-begin", *frames, *more)
+
+
+def unbegun(*answers: str) -> Part:
+    return part("unbegun", CREATED, UPDATE, Hand(APPEND), Hand(FINISH), *answers)
+
+
+def early_begin(*answers: str) -> Part:
+    second = (Hand(BEGIN), Hand(APPEND), Hand(FINISH))
+    return part("early-begin", CREATED, UPDATE, *SPEAK, *second, *answers)
 
 
 def counted(*prompts: int) -> Part:
@@ -1107,6 +1133,11 @@ LOSSES: Mapping[str, Proof] = {
         sessions({}),
         sessions({"60s-fast": without_last}),
         "the text of a clip has more errors inside a long utterance than if the clip",
+    ),
+    "no-doubled-words-in-long": proof(
+        sessions({}),
+        sessions({"60s-fast": lambda text: text.replace("a black", "a a", 1)}),
+        "a word comes twice and the next word is missing at 12 places of long texts",
     ),
     "no-leftover-punctuation": proof(
         sessions({}),
@@ -1206,6 +1237,14 @@ PROVOKED: Mapping[str, Proof] = {
     "commit-wrong-type-refused": refused(
         "commit-wrong-type", "2 frames with a commit with a wrong `final` got no error"
     ),
+    "commit-not-boolean-refused": refused(
+        "commit-not-boolean", "2 frames with a commit with a wrong `final` got no error"
+    ),
+    "composite-type-outlived": refused(
+        "composite-type", "2 frames with a type that is a list or an object got no"
+    ),
+    "huge-number-outlived": unanswered("huge-number", "a number of 5,000 digits"),
+    "empty-text-refused": unanswered("empty-text", "an empty text frame"),
     "update-without-model-refused": refused(
         "update-without-model", "2 frames with a set-up without a model got no error"
     ),
@@ -1300,6 +1339,16 @@ PROVOKED: Mapping[str, Proof] = {
     "second-begin-is-silent": silent("second-begin"),
     "early-final-spoils-nothing": same_text("early-final"),
     "stray-final-spoils-nothing": same_text("stray-final"),
+    "unbegun-utterance-answered": proof(
+        [unbegun(error("invalid_event"))],
+        [unbegun()],
+        "audio that no commit had started got no final and no error: nothing came",
+    ),
+    "early-utterance-answered": proof(
+        [early_begin(done("a"), done("b"))],
+        [early_begin(done("a"))],
+        "the utterance that began before the final of the utterance before it got no",
+    ),
     "second-final-spoils-nothing": same_text("second-final"),
     "second-begin-spoils-nothing": begins("second-begin"),
     "late-audio-spoils-nothing": kept_apart(
@@ -1336,6 +1385,11 @@ PROVOKED: Mapping[str, Proof] = {
         left(2, 3, 2),
         left(2, 3, 3),
         "vllm:websocket_connections_active was 2 and is 3 after 1 sessions were",
+    ),
+    "abandoned-requests-freed": Proof(
+        left(2, 3, 2, name="vllm:num_requests_running"),
+        left(2, 3, 3, name="vllm:num_requests_running"),
+        "vllm:num_requests_running was 2 and is 3 after 1 sessions were abandoned",
     ),
     "wrong-path-refused": turned_away("wrong-path"),
     "wrong-key-refused": turned_away("wrong-key"),

@@ -274,12 +274,14 @@ def test_metrics(loop: Loop) -> None:
     memory = "process_resident_memory_bytes"
     assert at_last.pop(memory) - at_first.pop(memory) == 2**20  # of one open session
     assert before <= start <= time.time()
-    active, total = (
+    active, total, running = (
         "vllm:websocket_connections_active",
         "vllm:websocket_connections_total",
+        "vllm:num_requests_running",
     )
-    assert at_first == {active: 0, total: 0}
-    assert at_last == {"process_start_time_seconds": start, active: 1, total: 2}
+    none = {running: 0}  # no session has an utterance
+    assert at_first == {active: 0, total: 0, **none}
+    assert at_last == {"process_start_time_seconds": start, active: 1, total: 2, **none}
 
 
 def test_seed_gives_the_ids(loop: Loop) -> None:

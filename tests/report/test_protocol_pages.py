@@ -28,6 +28,8 @@ KEPT: Mapping[str, Mapping[str, Pair]] = {
 }
 ON_THE_CONNECTION = {
     "abandoned-freed",
+    "abandoned-requests-freed",
+    "audio-limit-answered",
     "close-answered",
     "closes-are-explained",
     "one-process",

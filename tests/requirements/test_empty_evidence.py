@@ -67,6 +67,7 @@ SHOWN = {
 SET_UP = {  # the set-up was answered, or refused, and might have been otherwise
     *("update-answered", "update-shows-what-holds", "update-keeps-the-rest"),
     *("refused-update-unconfirmed", "refused-fields-unshown"),
+    "refused-include-unshown",
     *("errors-name-their-cause", "errors-name-the-field"),
     "big-audio-accepted",  # what is taken is not answered, and an error might have come
 }
@@ -74,6 +75,7 @@ REFUSED = {  # an error is the answer that is wanted, and might have been anothe
     *("errors-have-codes", "errors-have-types", "paths-removed"),
     *("update-answered", "commit-answered"),
     *("binary-answered", "oversized-frame-closed", "commit-after-turn-is-wordless"),
+    *("unbegun-utterance-answered", "early-utterance-answered"),
     "early-commit-has-no-effect",  # text might have come of what was refused
 }
 
@@ -135,7 +137,7 @@ TEXTUAL = {
 }
 OUT_OF_TURN = {  # roles of scenarios that send a final, or more, by hand
     *("stray-final", "early-final", "second-final", "late-audio"),
-    *("second-begin", "refused-begin"),
+    *("second-begin", "refused-begin", "unbegun", "early-begin"),
     *("huge-json", "big-audio", "oversized", "flood", "slow-reader"),
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_realtime_asr import corpus
+from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips, fuzz
 from pytest_realtime_asr.conformance.grammar import Grammar, grammar_of
 from pytest_realtime_asr.conformance.random_script import (
@@ -13,7 +15,8 @@ from pytest_realtime_asr.conformance.random_script import (
     Send,
 )
 from pytest_realtime_asr.conformance.scenario_run import FUZZ, RunConfig
-from tests.support.servers import CLIP, plan
+from pytest_realtime_asr.dialects import Dialect
+from tests.support.servers import CLIP, VLLM, plan
 from tests.support.sessions import (
     APPEND,
     BEGIN,
@@ -28,9 +31,13 @@ BEGUN, AUDIO, ENDED = Send(BEGIN), Send(APPEND), Send(FINISH)
 BAD = Send(NO_JSON, foreign=True)
 
 
-def run_config(loop: Loop, url: str, **changes: Any) -> RunConfig:
-    """Return how scenarios run on the server at this URL."""
-    return RunConfig(loop, plan(url), SPOKEN, **changes)
+def run_config(
+    loop: Loop, url: str, *, dialect: Dialect = VLLM, **changes: Any
+) -> RunConfig:
+    """Return how scenarios run on the server of a dialect at this URL."""
+    access = Access(target.parse(url, path=dialect.path))
+    how = plan(url, dialect=dialect, access=access, rules=dialect.requirements)
+    return RunConfig(loop, how, SPOKEN, **changes)
 
 
 def generated(

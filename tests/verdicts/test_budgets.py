@@ -494,6 +494,17 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     )
 
 
+def test_a_time_in_the_audio_depends_on_no_delay_and_no_pace() -> None:
+    given = [Sample("late", 300, late_ms=5000, path_ms=7)]
+    budget = latency_budget("word_time_error", max="200ms")
+    found = one(budget, given, pace=4)
+    assert (found.verdict, found.excused) == (FAIL, 0)
+    assert headline(found) == (
+        "word_time_error max = 300 ms > 200 ms (n=1, 1 over; proven)"
+    )
+    assert judge(budget, given, parallel=True).verdict is FAIL
+
+
 def test_sessions_that_overlap_prove_nothing() -> None:
     judgement = judge(latency_budget(METRIC, p95="800ms"), samples(900), parallel=True)
     assert judgement.verdict is INVALID

@@ -20,6 +20,16 @@ class OverlappingSegments(EventChanger):
         return (content,)
 
 
+@fault("rewritten-end", "changes settled text in the text of the end")
+class RewrittenEnd(EventChanger):
+    """Puts another word before the text of the event that ends a session."""
+
+    def change(self, content: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        if content["type"] == "end":
+            content["text"] = f"so {content['text']}"
+        return (content,)
+
+
 @fault("always-interim", "sends interim texts also if they are turned off")
 class AlwaysInterim(ServerWrapper):
     """Sends one more interim text for each recognised word."""

@@ -104,6 +104,7 @@ REQUIREMENTS = (
             _CLAUSE + "3",
             each(checks.known_events(Sender.SERVER, ("",))),
         ),
+        shared.stated("settled-text-stays", proof=Proof(("rewritten-end",))),
         shared.stated("deltas-add-up", _CLAUSE + "3.3", each(segments_add_up)),
     ),
     *shared.binding_clients(

@@ -20,7 +20,6 @@ from steno_dialect.events import (
     SHAPES,
     Audio,
     End,
-    EndOfAudio,
     Error,
     Interim,
     Segment,
@@ -55,27 +54,31 @@ class Server:
 
     def hear(self, frame: Frame) -> Reaction:
         if isinstance(frame, str):
-            message = SHAPES.read(frame, Sender.CLIENT)
-        else:
-            message = audio_message(frame)
-        match message:
+            return self._hear_text(frame)
+        return self._hear_audio(frame)
+
+    def _hear_text(self, text: str) -> Reaction:
+        match SHAPES.read(text, Sender.CLIENT):
             case Malformed(reason=reason):
                 return _refused("bad_frame", reason)
             case Unknown(type=kind):
                 return _refused("unknown_event", f"unknown event type: {kind}")
-            case Audio() | EndOfAudio() if self._complete:
+        return Reaction()
+
+    def _hear_audio(self, data: bytes) -> Reaction:
+        match audio_message(data):
+            case Malformed(reason=reason):
+                return _refused("bad_frame", reason)
+            case _ if self._complete:
                 return _refused("late_audio", "the audio is already complete")
             case Audio(samples=samples):
                 begin, self._begun = not self._begun, True
                 self._samples += samples
-                assert isinstance(frame, bytes)
-                return Reaction(begin=begin, audio=frame)
-            case EndOfAudio():
-                self._complete = True
-                return Reaction(
-                    begin=not self._begun, finish=True, close=1000, after_finals=True
-                )
-        return Reaction()
+                return Reaction(begin=begin, audio=data)
+        self._complete = True
+        return Reaction(
+            begin=not self._begun, finish=True, close=1000, after_finals=True
+        )
 
     def partial(self, added: str, item: int) -> Iterable[Frame]:
         frames = []

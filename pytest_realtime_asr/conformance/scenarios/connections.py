@@ -126,12 +126,12 @@ async def _abandoned(run: ScenarioRun) -> None:
         lives = await asyncio.gather(*(_half_sent(run, "abandoned") for _ in range(3)))
         for live in lives:
             await live.close()
+    shown = run.dialect.traits.operations
+    counts = before.keys() & {shown.gauge, shown.running}
     deadline = asyncio.get_running_loop().time() + FREED
     while asyncio.get_running_loop().time() < deadline:
         now = await run.check_server()
-        if all(
-            now.get(name, 0.0) <= before[name] for name in before if "active" in name
-        ):
+        if all(now.get(name, 0.0) <= before[name] for name in counts):
             break
         await asyncio.sleep(run.config.settle)
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.dialects import can
 from pytest_realtime_asr.requirements.capability import Capability
+from pytest_realtime_asr.trace.records import Ending
+from pytest_realtime_asr.trace.timeline import Final
 
-_TRIES = 3  # attempts to make frames arrive before a final
+UNBEGUN = "unbegun"
+EARLY_BEGIN = "early-begin"
+
+_TRIES = 6  # attempts to make frames arrive before a final
 _SET_UP = frozenset({Capability.SET_UP})
 _UNKNOWN = '{"type":"no.such.event"}'  # an event that every server refuses
+_LOOK = 0.01  # s between two checks for new events
 
 
 async def _update_again(run: ScenarioRun) -> None:
@@ -83,14 +92,16 @@ async def _second_final(run: ScenarioRun) -> None:
 
 async def _late_audio(run: ScenarioRun) -> None:
     first, second = run.clips.first, run.clips.second
+    audio, late = await run.audio(first), await run.audio(second)
+    typed = can(run.dialect, Capability.TYPED_EVENTS)
+    fence = (_UNKNOWN,) if typed else ()
     for _ in range(_TRIES):
         live = await run.open("late-audio", pace=0.0)
         item = await run.begin(live, first)
-        await live.stream(await run.audio(first), first.id)
-        await live.finish()
-        await live.stream(await run.audio(second), second.id, raw=True)
-        if can(run.dialect, Capability.TYPED_EVENTS):
-            await live.send_raw(_UNKNOWN)  # the refusal shows that all audio arrived
+        await live.stream(audio, first.id)
+        # The refusal of the unknown event shows that the server has read all audio. A
+        # server that gets all of this at once can read it before it sends the final.
+        await live.burst(run.caller.finish(), late, second.id, fence)
         await run.final(live, item)
         received_before_final = await live.answered(1, timeout=0.0)
         await run.settle()
@@ -98,6 +109,46 @@ async def _late_audio(run: ScenarioRun) -> None:
         await live.close()
         if received_before_final:
             return
+
+
+async def _unbegun(run: ScenarioRun) -> None:
+    live = await run.open(UNBEGUN)
+    clip = run.clips.first
+    await live.stream(await run.audio(clip), clip.id, raw=True)
+    await live.finish(raw=True)
+    await _answers(run, live, finals=1)
+
+
+async def _early_begin(run: ScenarioRun) -> None:
+    first, second = run.clips.first, run.clips.second
+    audio, early = await run.audio(first), await run.audio(second)
+    before = (*run.caller.finish(), *run.caller.begin())
+    for _ in range(_TRIES):
+        live = await run.open(EARLY_BEGIN, pace=0.0)
+        item = await run.begin(live, first)
+        await live.stream(audio, first.id)
+        await live.burst(before, early, second.id, run.caller.finish())
+        await run.final(live, item)
+        await _answers(run, live, finals=2)
+        await live.close()
+        if _finals(live) < 2:
+            return  # the second utterance began before the final of the first one
+
+
+async def _answers(run: ScenarioRun, live: Live, *, finals: int) -> None:
+    """Wait for so many finals or for an error, at most as long as for a refusal."""
+    try:
+        async with asyncio.timeout(run.config.answer):
+            while _finals(live) < finals and not live.timeline.refusals:
+                if live.trace.end.how is not Ending.CLOSED_BY_US:
+                    return
+                await asyncio.sleep(_LOOK)
+    except TimeoutError:
+        pass  # the absence of an answer is evidence
+
+
+def _finals(live: Live) -> int:
+    return sum(isinstance(event, Final) for event in live.timeline.events)
 
 
 async def _second_begin(run: ScenarioRun) -> None:
@@ -164,6 +215,18 @@ SCENARIOS = (
         _late_audio,
         sessions=_TRIES,
         times=3 * _TRIES,
+    ),
+    Scenario(
+        UNBEGUN,
+        "audio and a final commit, without a commit that starts the utterance",
+        _unbegun,
+    ),
+    Scenario(
+        EARLY_BEGIN,
+        "an utterance that begins before the final of the utterance before it",
+        _early_begin,
+        sessions=_TRIES,
+        times=2 * _TRIES,
     ),
     Scenario(
         "second-begin",

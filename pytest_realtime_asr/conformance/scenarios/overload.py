@@ -76,7 +76,10 @@ async def _big_audio(run: ScenarioRun) -> None:
     async with run.with_bystander():
         live = await run.open("big-audio")
         await live.send_raw(await _audio_frame(run, _BIG))
-        await run.settle()
+        if run.dialect.traits.most:  # the server may have to refuse so much audio
+            await live.answered(1, timeout=run.config.answer)
+        else:
+            await run.settle()
         await live.close()
 
 

@@ -17,7 +17,9 @@ from pytest_realtime_asr.requirements.scenario_steps import Misuse
 
 NO_FORMAT = "audio/no-such-format"
 NO_FIELD = "no_such_field"
+NO_INCLUDE = "no.such.include"
 _NO_RATE = 12_345  # Hz
+_HALF = "half"  # stands for an escaped half of a surrogate pair
 
 
 def event(kind: str, **content: object) -> str:
@@ -50,8 +52,9 @@ def _append(audio: object) -> str:
 
 _NOT_TEXTS: tuple[object, ...] = (5, None, [], {})
 _NOT_OBJECTS: tuple[object, ...] = (5, None, [])
-_JSON = shared.misuses(
-    "bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"
+_JSON = (
+    *shared.misuses("bad-json", "no-object", "deep-json", "duplicate-keys"),
+    *shared.misuses("not-a-number", "composite-type", "huge-number", "empty-text"),
 )
 _EVENTS: tuple[Misuse, ...] = (
     *shared.misuses("no-type", "unknown-event", "unknown-event-amid-speech"),
@@ -59,6 +62,16 @@ _EVENTS: tuple[Misuse, ...] = (
         "named-event",
         "an unknown event with an event id",
         (event("no.such", event_id="by_hand"),),
+    ),
+    Misuse(
+        "event-id-wrong-type",
+        "an unknown event whose event id is not a string",
+        (event("no.such", event_id=5), event("no.such", event_id=[])),
+    ),
+    Misuse(
+        "event-id-surrogate",
+        "an unknown event whose event id has an escaped half of a surrogate pair",
+        (event("no.such", event_id=_HALF).replace(_HALF, "\\ud800"),),
     ),
     Misuse("append-without-audio", "an append without audio", (event(APPEND),)),
     Misuse(
@@ -113,6 +126,15 @@ def _updates(profile: Profile) -> tuple[Misuse, ...]:
             "unknown-rate",
             f"an update with a sample rate of {_NO_RATE} Hz",
             (update(profile, format={"type": "audio/pcm", "rate": _NO_RATE}),),
+        ),
+        Misuse(
+            "language-surrogate",
+            "an update whose language has an escaped half of a surrogate pair",
+            (
+                update(profile, transcription={"language": _HALF}).replace(
+                    _HALF, "\\ud800"
+                ),
+            ),
         ),
         Misuse(
             "unknown-model",

@@ -191,13 +191,17 @@ _CODES = {
     "input_audio_buffer_commit_empty": "The commit has no audio, or less than 100 ms.",
     "invalid_state": "The event is not allowed in this state of the session. Some "
     "profiles send this code for a commit without audio.",
+    "buffer_overflow": "The audio that is not committed is longer than the server "
+    "documents; it then closes the connection with code 1009.",
     "string_above_max_length": "The audio of one event is longer than 15 MiB.",
     "session_expired": "The session has reached its maximum duration. The server then "
     "closes the connection with code 1001.",
 }
 _REFUSALS = (
     "bad-json-refused no-object-refused deep-json-outlived duplicate-keys-refused "
-    "not-a-number-outlived lone-surrogates-outlived no-type-refused "
+    "not-a-number-outlived lone-surrogates-outlived composite-type-outlived "
+    "huge-number-outlived empty-text-refused event-id-wrong-type-outlived "
+    "event-id-surrogate-outlived language-surrogate-outlived no-type-refused "
     "unknown-event-refused append-without-audio-refused append-wrong-type-refused "
     "unknown-model-refused bad-base64-refused foreign-characters-refused "
     "binary-answered oversized-frame-closed update-without-session-refused "
@@ -220,7 +224,8 @@ _TEXTS = (
     "same-text-turns heads-of-clips-present tails-of-clips-present long-text-goes-on "
     "long-text-has-no-hole same-words-between-silence same-words-in-chunks "
     "same-words-in-bursts same-words-joined same-words-in-long "
-    "no-leftover-punctuation unknown-event-amid-speech idle-outlived fragments-joined "
+    "no-doubled-words-in-long no-leftover-punctuation unknown-event-amid-speech "
+    "idle-outlived fragments-joined "
     "huge-json-outlived big-audio-outlived big-audio-accepted "
     "oversized-frame-outlived flood-outlived empty-commit-spoils-nothing "
     "second-commit-spoils-nothing odd-audio-outlived clear-forgets in-flight-finish "
@@ -286,7 +291,8 @@ def _of_session(
         (created, "session.expires_at"): "expires-later expires-within-a-day",
         (updated, "session"): (
             "update-answered update-shows-what-holds update-keeps-the-rest "
-            "refused-update-unconfirmed refused-fields-unshown"
+            "refused-update-unconfirmed refused-fields-unshown "
+            "refused-include-unshown"
         ),
         **{(each, "item.id"): "items-are-added" for each in added},
         **{(each, "previous_item_id"): "items-are-added-in-place" for each in added},

@@ -6,7 +6,12 @@ import base64
 from functools import cache
 
 from pytest_realtime_asr.dialects.openai.events import APPEND, CLEAR, COMMIT
-from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT, event, update
+from pytest_realtime_asr.dialects.openai.invalid_frames import (
+    NO_FORMAT,
+    NO_INCLUDE,
+    event,
+    update,
+)
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
 from pytest_realtime_asr.requirements import shared
@@ -42,6 +47,17 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
             (
                 _FIRST,
                 Send((update(profile, format={"type": NO_FORMAT}),), _ERROR),
+                Send((update(profile),), updated),
+                _FIRST,
+            ),
+        ),
+        Exercise(
+            "refused-include",
+            "an update with an unknown include, then an empty update, whose answer "
+            "shows the session",
+            (
+                _FIRST,
+                Send((update(profile, include=[NO_INCLUDE]),), _ERROR),
                 Send((update(profile),), updated),
                 _FIRST,
             ),

@@ -44,6 +44,7 @@ from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.records import Sender
 from pytest_realtime_asr.trace.timeline import Usage
 
+_TOO_BIG = 1009  # a close code
 _LONGEST_AUDIO = 15 * 2**20  # characters of base64 in one append
 _INVALID = "invalid_request_error"
 _LIVE = ("gpt-live-transcribe", "gpt-realtime-whisper")  # models without turn detection
@@ -148,6 +149,9 @@ class Server:
             change, include = sessions.read(content, beta=self._beta)
         except msgspec.ValidationError as error:
             return self._invalid(str(error), name, "session")
+        if include is not UNSET and set(include or ()) - {LOGPROBS}:
+            text = f"The values of include are {LOGPROBS}."
+            return self._refuse("invalid_value", text, name, "session.include")
         refusal = self._unsupported(change)
         if refusal is not None:
             code, text, field = refusal
@@ -226,6 +230,12 @@ class Server:
             return self._refuse("invalid_value", text, name, "audio")
         if not data:
             return Reaction()
+        most = self._profile.most * self.rate
+        waiting = self._samples if self._open else 0
+        if most and waiting + len(data) // 2 > most:
+            text = f"The buffer holds at most {self._profile.most:g} s of audio."
+            refusal = self._error("buffer_overflow", text, name)
+            return Reaction((refusal,), close=_TOO_BIG)
         self._received += len(data) // 2
         if self._detector is not None:
             return self._detect(self._detector, data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_realtime_asr.dialects.sglang_omni.events import APPEND, COMMIT, UPDATE
+from pytest_realtime_asr.dialects.sglang_omni.events import APPEND, UPDATE
 from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 
@@ -90,5 +90,4 @@ MISUSES: tuple[Misuse, ...] = (
         (update(language="en"),),
         speaking=True,
     ),
-    Misuse("empty-commit", "a commit without audio", (event(COMMIT),)),
 )

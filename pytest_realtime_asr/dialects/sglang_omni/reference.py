@@ -162,7 +162,7 @@ _FIELDS = {
         "append-without-audio-refused append-wrong-type-refused bad-base64-refused "
         "foreign-characters-refused odd-bytes-refused update-without-session-refused "
         "unknown-setting-refused unknown-format-refused semantic-detection-refused "
-        "update-amid-speech-refused empty-commit-refused input-after-done-refused "
+        "update-amid-speech-refused input-after-done-refused "
         "overflow-code binary-answered oversized-frame-closed"
     ),
 }

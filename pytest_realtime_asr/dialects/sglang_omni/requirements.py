@@ -423,12 +423,6 @@ _REFUSALS: tuple[Requirement, ...] = (
         _session("code session_active while uncommitted audio is held"),
         "session_active",
     ),
-    _refused(
-        "empty-commit",
-        "a commit without audio is refused",
-        "a commit without audio",
-        bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63", read=_READ),
-    ),
     _played(
         "stray-commit-spoils-nothing",
         "a commit without audio does not affect later utterances",

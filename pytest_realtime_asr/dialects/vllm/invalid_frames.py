@@ -29,6 +29,7 @@ MISUSES: tuple[Misuse, ...] = (
             f'{{"type":"{UPDATE}","model":"\\udfff"}}',
         ),
     ),
+    *shared.misuses("composite-type", "huge-number", "empty-text"),
     *shared.misuses("no-type", "unknown-event"),
     Misuse(
         "foreign-events",
@@ -55,6 +56,11 @@ MISUSES: tuple[Misuse, ...] = (
         "commit-wrong-type",
         "a commit whose `final` is neither true nor false",
         (f'{{"type":"{_COMMIT}","final":{{}}}}', f'{{"type":"{_COMMIT}","final":[]}}'),
+    ),
+    Misuse(
+        "commit-not-boolean",
+        "a commit whose `final` is a string or a number",
+        tuple(f'{{"type":"{_COMMIT}","final":{v}}}' for v in ('"yes"', "1")),
     ),
     Misuse(
         "update-without-model",

@@ -44,7 +44,9 @@ _STATES = {
 _CODES = {
     "invalid_json": "The frame is not JSON.",
     "unknown_event": "The event has no type, or a type that the server does not know.",
-    "invalid_event": "`session.update` has no model.",
+    "invalid_event": "`session.update` has no model. The code is also sent for a "
+    "commit that begins an utterance too early, and for a final commit of audio that "
+    "no commit has begun; vLLM 0.33.0 sends nothing for these two.",
     "model_not_found": "The server does not have the model.",
     "model_not_validated": "A commit came before a `session.update` with a model.",
     "invalid_audio": "The audio is not base64, has no samples, or ends in half a "
@@ -84,7 +86,8 @@ _FIELDS = {
         "same-text-after-silence same-text-half-gain heads-of-clips-present "
         "tails-of-clips-present long-text-goes-on long-text-has-no-hole "
         "same-words-between-silence same-words-in-chunks same-words-in-bursts "
-        "same-words-joined same-words-in-long no-leftover-punctuation "
+        "same-words-joined same-words-in-long no-doubled-words-in-long "
+        "no-leftover-punctuation "
         "early-commit-has-no-effect early-final-spoils-nothing refusal-amid-speech "
         "unknown-event-amid-speech stray-final-is-silent stray-final-spoils-nothing "
         "second-final-spoils-nothing late-audio-spoils-nothing "
@@ -104,9 +107,12 @@ _FIELDS = {
     _CODE: (
         "errors-have-codes bad-json-refused no-object-refused deep-json-outlived "
         "duplicate-keys-refused not-a-number-outlived lone-surrogates-outlived "
+        "composite-type-outlived huge-number-outlived empty-text-refused "
         "no-type-refused unknown-event-refused foreign-events-refused "
         "append-without-audio-refused append-wrong-type-refused "
-        "commit-wrong-type-refused update-without-model-refused "
+        "commit-wrong-type-refused commit-not-boolean-refused "
+        "unbegun-utterance-answered early-utterance-answered "
+        "update-without-model-refused "
         "update-without-model-code update-wrong-type-refused unknown-model-refused "
         "unknown-model-code early-commit-refused early-final-refused "
         "bad-base64-refused foreign-characters-refused odd-bytes-refused "

@@ -196,6 +196,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         proof=Proof(("tolerant",)),
     ),
     Requirement(
+        "commit-not-boolean-refused",
+        "a commit whose `final` is a string or a number is refused",
+        SHOULD,
+        _clause(SHAPES, "final is true or false")
+        + '; vLLM 0.33.0 takes "yes" and 1 as true, and so ends the utterance',
+        checks.refused("commit-not-boolean", "a commit with a wrong `final`"),
+        scenarios=("commit-not-boolean",),
+        proof=Proof(("tolerant",)),
+    ),
+    Requirement(
         "update-without-model-refused",
         "a set-up without a model is refused",
         MUST,
@@ -376,6 +386,32 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         proof=Proof(("stale-final",)),
     ),
     Requirement(
+        "unbegun-utterance-answered",
+        "audio and a final commit without a starting commit get a final or an error",
+        MUST,
+        HARM + ": accepted audio gets no answer",
+        checks.utterances_answered(
+            "unbegun", "audio that no commit had started", finals=1
+        ),
+        scenarios=("unbegun",),
+        proof=Proof(("unbegun-ignored",)),
+    ),
+    Requirement(
+        "early-utterance-answered",
+        "an utterance that begins before the final of the utterance before it gets "
+        "its own final or an error",
+        SHOULD,
+        "vLLM 0.33.0 ignores the commit, which the documented order forbids, and drops "
+        "the audio: a client that sends speech without a pause loses it",
+        checks.utterances_answered(
+            "early-begin",
+            "the utterance that began before the final of the utterance before it",
+            finals=2,
+        ),
+        scenarios=("early-begin",),
+        proof=Proof(("early-begin-ignored",)),
+    ),
+    Requirement(
         "second-final-spoils-nothing",
         "a second final commit does not affect later utterances",
         MUST,
@@ -444,6 +480,15 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.freed("abandoned", "vllm:websocket_connections_active"),
         scenarios=("abandoned",),
         proof=Proof(("leaks",)),
+    ),
+    Requirement(
+        "abandoned-requests-freed",
+        "the engine stops computing for abandoned sessions",
+        SHOULD,
+        _clause(CODES, "the request of a client that has left is aborted"),
+        checks.freed("abandoned", "vllm:num_requests_running"),
+        scenarios=("abandoned",),
+        proof=Proof(("leaks-requests",)),
     ),
     *shared.restated(
         shared.HANDSHAKES,

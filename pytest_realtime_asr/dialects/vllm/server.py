@@ -28,13 +28,19 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:
-    """The server's side as in vLLM 0.33, except that a binary frame causes an error."""
+    """The server's side as in vLLM 0.33, except where that server sends no answer.
+
+    This server answers a binary frame by an error. It also refuses a commit that begins
+    an utterance before the final of the utterance before it, and a final commit of
+    audio for which no utterance was begun.
+    """
 
     rate = RATE
 
     def __init__(self, models: Sequence[str]) -> None:
         self._models = models
         self._state = "fresh"
+        self._has_audio = False  # there is audio for which no utterance was begun
 
     def open(self, session: str, created: int) -> Iterable[str]:
         return (encode(SessionCreated(session, created)),)
@@ -59,9 +65,15 @@ class Server:
         moves = TABLE[Sender.CLIENT][self._state]
         if message.move in (BEGIN, FINISH) and self._state == "fresh":
             return _refuse("model_not_validated", "Send session.update first")
+        if message.move == BEGIN and self._state == "finishing":
+            return _refuse("invalid_event", "Wait for transcription.done first")
+        if message.move == FINISH and self._has_audio:
+            return _refuse("invalid_event", "Begin an utterance by a commit first")
         if message.move not in moves:
-            return Reaction()  # a final commit with no open utterance, or a second one
+            return Reaction()  # a final commit without audio, or a second one
         before, (self._state,) = self._state, moves[message.move]
+        if message.move == BEGIN:
+            self._has_audio = False
         return Reaction(
             begin=self._state == "hearing" and before == "idle",
             finish=self._state == "finishing" and before == "hearing",
@@ -76,6 +88,7 @@ class Server:
             return _refuse("invalid_audio", "Invalid audio data")
         if self._state == "finishing":
             return Reaction()  # vLLM discards this audio when it sends `done`
+        self._has_audio = self._state != "hearing"
         return Reaction(audio=pcm)
 
     def expire(self) -> Reaction:

@@ -16,7 +16,7 @@ from pytest_realtime_asr.fake.faults.client_frames import (
     sets_up,
     was_ignored,
 )
-from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.faults.registry import Needs, fault
 from pytest_realtime_asr.fake.frame_edits import (
     Event,
     edited,
@@ -41,6 +41,8 @@ TRACEBACK = """Traceback (most recent call last):
 ValueError: buffer size must be a multiple of element size
 """
 _DEEP = 1000  # levels of JSON
+_TOO_BIG = 1009  # a close code
+_HUGE = re.compile(r":\d{4301}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -127,6 +129,47 @@ class AnswersStray(UtteranceTracker):
         ):
             return self._server.hear(UNKNOWN_EVENT)
         return reaction
+
+
+class _Ignores(UtteranceTracker):
+    """Sends no error that answers a frame for which `ignores` returns true."""
+
+    def ignores(self, frame: Frame) -> bool:
+        """Return whether the server ignores this frame."""
+        raise NotImplementedError
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = super().hear(frame)
+        if not is_control(frame) or not self.ignores(frame):
+            return reaction
+        replies = [reply for reply in reaction.replies if not is_error(reply)]
+        return replace(reaction, replies=replies)
+
+
+@fault(
+    "unbegun-ignored",
+    "ignores a final commit of audio that no commit has started",
+    needs=Needs.STARTS,
+)
+class UnbegunIgnored(_Ignores):
+    """Sends no error for a final commit of audio while no utterance is open."""
+
+    def ignores(self, frame: Frame) -> bool:
+        waits = not self.is_open and self.early_audio.size > 0
+        return waits and self._state.correct.finishes(frame)
+
+
+@fault(
+    "early-begin-ignored",
+    "ignores an utterance that begins before the final of the one before it",
+    needs=Needs.STARTS,
+)
+class EarlyBeginIgnored(_Ignores):
+    """Sends no error for a starting commit while a final is due."""
+
+    def ignores(self, frame: Frame) -> bool:
+        waits = self.is_open and self.audio.complete
+        return waits and self._state.correct.begins(frame)
 
 
 @fault("starts-anyway", "starts an utterance that it refuses")
@@ -253,6 +296,28 @@ class OddAudioCloses(ServerWrapper):
         )
 
 
+@fault(
+    "drops-overlong",
+    "drops audio beyond its limit and sends no answer",
+    needs=Needs.MOST,
+)
+class DropsOverlong(ServerWrapper):
+    """Ignores the frames after which a correct server closes with 1009."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = self._server.hear(frame)
+        return Reaction() if reaction.close == _TOO_BIG else reaction
+
+
+@fault("limit-dies", "crashes at audio beyond its limit", needs=Needs.MOST)
+class LimitDies(ServerWrapper):
+    """Ends the server process where a correct server closes with 1009."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        reaction = self._server.hear(frame)
+        return Reaction(die=True) if reaction.close == _TOO_BIG else reaction
+
+
 @fault("deep-dies", "closes on deeply nested JSON")
 class DeepDies(ServerWrapper):
     """Closes with 1011 on JSON that is nested over 1000 levels deep."""
@@ -296,6 +361,36 @@ def _has_surrogate(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return _SURROGATE.search(plain) is not None
+
+
+@fault("composite-type-dies", "closes on a type that is a list or an object")
+class CompositeTypeDies(ServerWrapper):
+    """Closes with 1000 on an event whose type is a list or an object."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        if isinstance(event(frame).get("type"), list | dict):
+            return Reaction(close=1000)
+        return self._server.hear(frame)
+
+
+@fault("huge-number-dies", "closes on a number of over 4,300 digits")
+class HugeNumberDies(ServerWrapper):
+    """Closes with 1000 on JSON with an integer of over 4,300 digits."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        if isinstance(frame, str) and _HUGE.search(frame):
+            return Reaction(close=1000)
+        return self._server.hear(frame)
+
+
+@fault("event-id-dies", "closes on an event id that is not a string")
+class EventIdDies(ServerWrapper):
+    """Closes with 1000 on an event with an event id that is not a string."""
+
+    def hear(self, frame: Frame) -> Reaction:
+        if not isinstance(event(frame).get("event_id", ""), str):
+            return Reaction(close=1000)
+        return self._server.hear(frame)
 
 
 # What errors say

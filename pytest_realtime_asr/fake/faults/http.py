@@ -77,6 +77,18 @@ class Leaks(Hooks):
         return self._state.sessions
 
 
+@fault(
+    "leaks-requests",
+    "counts requests of clients that have left as running",
+    needs=Needs.RUNNING,
+)
+class LeaksRequests(Hooks):
+    """Reports the utterance of each client that left during it as still running."""
+
+    def running_requests(self, number: int) -> int:
+        return number + self._state.closed_mid_utterance + self._state.vanished
+
+
 @fault("restarts", "shows a new start time after a connection reset")
 class Restarts(Hooks):
     """Sets the start time to now at a connection reset, as if the server restarted."""

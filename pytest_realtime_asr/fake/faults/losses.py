@@ -25,6 +25,7 @@ EDGES = (200, 400, 800)  # ms
 FRAMES = (20, 40, 80)  # ms
 STOPS = (5, 10, 30)  # s
 _HOLE = (4.0, 6.0)  # s
+_DOUBLED = 40  # words
 _SAMPLE = 2  # bytes
 
 
@@ -145,6 +146,20 @@ fault(
     "ignores the audio from 4 to 6 s of an utterance",
     by=losing_span,
 )(_HOLE)
+
+
+@fault("doubles-words", "sends one word of 40 again, in place of the next word")
+class DoublesWords(WordChanger):
+    """Sends every 40th word of an utterance again, in place of the word after it.
+
+    In speech of usual speed, 40 words take about 20 s. A server does so if it joins the
+    texts of chunks at the wrong word.
+    """
+
+    def words_for(self, word: str) -> Iterable[str]:
+        sent = self.sent.split()
+        doubles = sent and len(sent) % _DOUBLED == 0
+        return (sent[-1] if doubles else word,)
 
 
 @fault("late-question-mark", "sends the question mark of a text with the next text")

@@ -84,6 +84,10 @@ class Hooks:
         """Return how many sessions the metrics page shows as active."""
         return number
 
+    def running_requests(self, number: int) -> int:
+        """Return how many requests the metrics page shows as running."""
+        return number
+
     def resident_memory(self, size: int) -> int:
         """Return the memory in bytes that the metrics page shows."""
         return size
@@ -176,6 +180,8 @@ class Needs(enum.Enum):
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    RUNNING = "gauge of running requests"
+    MOST = "limit on the audio of an utterance"
     SETTLED_TEXT = "segments that the server settles"
     WORD_TIMES = "times of words"
     CAPACITY = "capacity"
@@ -273,18 +279,23 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return the thing that a fault needs, if the servers of a dialect lack it.
 
     Return ``None`` if nothing is lacking. A dialect has a thing if the check of one of
-    its requirements is proven with a fault that needs this thing. Whether a dialect has
-    a gauge or word times is stated by its traits. A capacity is never lacking, since it
-    is an option of every fake server.
+    its requirements is proven with a fault that needs this thing. For gauges, word
+    times and the limit on the audio, the traits of the dialect say whether it has them.
+    A capacity is never lacking, since it is an option of every fake server.
     """
     faults = known()
     needs = faults[name].needs
     if needs is None or needs is Needs.CAPACITY:
         return None
-    if needs is Needs.GAUGE:
-        return None if dialect.traits.operations.gauge else needs
-    if needs is Needs.WORD_TIMES:
-        return None if can(dialect, Capability.WORD_TIMES) else needs
+    traits = dialect.traits
+    stated = {
+        Needs.GAUGE: bool(traits.operations.gauge),
+        Needs.RUNNING: bool(traits.operations.running),
+        Needs.MOST: bool(traits.most),
+        Needs.WORD_TIMES: can(dialect, Capability.WORD_TIMES),
+    }
+    if needs in stated:
+        return None if stated[needs] else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     named = {fault for proof in proofs for fault in proof.faults}
     having = {faults[fault].needs for fault in named if fault in faults}
@@ -341,6 +352,11 @@ class Faults(Hooks):
     def active_sessions(self, number: int) -> int:
         for each in self._hooks:
             number = each.active_sessions(number)
+        return number
+
+    def running_requests(self, number: int) -> int:
+        for each in self._hooks:
+            number = each.running_requests(number)
         return number
 
     def resident_memory(self, size: int) -> int:

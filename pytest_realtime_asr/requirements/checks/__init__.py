@@ -58,6 +58,7 @@ from pytest_realtime_asr.requirements.checks.refusals import (
     sent_after_hand,
     set_up_accepted,
     silent,
+    utterances_answered,
 )
 from pytest_realtime_asr.requirements.checks.settled_text import settled_text_stays
 from pytest_realtime_asr.requirements.checks.texts import (
@@ -144,6 +145,7 @@ __all__ = [
     "usable",
     "usage_matches",
     "usage_of_each",
+    "utterances_answered",
     "well_formed",
     "whole_characters",
     "why",

@@ -233,10 +233,11 @@ of these codes, and before a connection breaks off, the server must send an erro
 
 
 def freed(role: str, gauge: str) -> Check:
-    """Return a check that the server's gauge of open sessions falls when sessions end.
+    """Return a check that a gauge of the server falls when sessions are abandoned.
 
-    The gauge may include sessions of other clients. The requirement is violated if the
-    gauge stays above its first value by the number of abandoned sessions or more.
+    The gauge counts open sessions or running requests, and may include those of other
+    clients. The requirement is violated if the gauge stays above its first value by the
+    number of abandoned sessions or more.
     """
 
     def check(evidence: Evidence) -> Outcome:

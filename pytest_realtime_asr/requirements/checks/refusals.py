@@ -14,6 +14,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     first_at,
     first_unsatisfied,
     per_session,
+    server_sent,
     why,
     worst,
 )
@@ -31,7 +32,7 @@ from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending, Sender
-from pytest_realtime_asr.trace.timeline import Refusal
+from pytest_realtime_asr.trace.timeline import Final, Refusal
 
 FIRST = "first-utterance"
 """The role of a plain session; its errors are not caused by a frame written by hand."""
@@ -172,6 +173,38 @@ def sent_after_hand(recording: Recording) -> bool:
     records = recording.trace.records
     first = next((i for i, record in enumerate(records) if record.raw), len(records))
     return any(record.sender is Sender.SERVER for record in records[first:])
+
+
+def utterances_answered(role: str, what: str, *, finals: int) -> Check:
+    """Return a check that no utterance of a session is lost without an answer.
+
+    A session of this role has ``finals`` utterances, some of them in frames written by
+    hand. The server must send so many finals, or an error after these frames, or close
+    with a code that says why. ``what`` describes the utterance that may be lost.
+    """
+
+    def check(part: Part, plain: Sequence[Part]) -> Outcome:
+        hand = tuple(i for i, r in enumerate(part.trace.records) if r.raw)
+        if not hand:
+            return Undecided(f"{what} was not sent: {why(part)}")
+        count = sum(isinstance(event, Final) for event in part.timeline.events)
+        if count >= finals or answers_by_hand(part, plain):
+            return Satisfied()
+        if count < finals - 1:
+            return Undecided(f"the utterance before {what} got no final: {why(part)}")
+        end = part.trace.end
+        if end.how is Ending.CANCELLED:
+            return Undecided(why(part))
+        if end.how is Ending.CLOSED_BY_PEER and end.code not in (1006, 1011):
+            if server_sent(part):
+                return Satisfied()
+            return Undecided(f"there may be another reason why {why(part)}")
+        by_end = end.how not in ENDED_BY_CLIENT
+        reason = why(part) if by_end else "nothing came within the time given"
+        message = f"{what} got no final and no error: {reason}"
+        return Violated(message, hand[-1:], by_end=by_end)
+
+    return beside_plain(check, role)
 
 
 def _error_without_code(part: Part) -> Outcome | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_realtime_asr.requirements.checks.doubled_words import no_doubled_words
 from pytest_realtime_asr.requirements.checks.lost_words import (
     CUT,
     SCENARIOS,
@@ -105,6 +106,16 @@ LOST_WORDS: tuple[Requirement, ...] = (
         bug("WhisperFusion#26", "WhisperLiveKit#372"),
         "stops-after-10s",
         Loss.LONG,
+    ),
+    Requirement(
+        "no-doubled-words-in-long",
+        "no word of a long text comes twice, in place of the word after it",
+        SHOULD,
+        "sglang 0.5.23 joins the texts of chunks at the wrong word: a word comes twice "
+        "and the next word is lost",
+        no_doubled_words,
+        scenarios=SCENARIOS,
+        proof=Proof(("doubles-words",)),
     ),
     Requirement(
         "no-leftover-punctuation",

@@ -66,13 +66,15 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
 """The title for each name of a misuse, and the words for this misuse in messages."""
 
 _DEEP = 100_000  # levels; a recursive parser can read a thousand or so
+_DIGITS = 5_000  # Python reads integers of up to 4,300 digits
 
 _FRAMES: tuple[Misuse, ...] = (
     Misuse(
         "bad-json",
         "text that is not JSON",
-        ('{"type": "session.update", ', "", "hello"),
+        ('{"type": "session.update", ', "hello"),
     ),
+    Misuse("empty-text", "an empty text frame", ("",)),
     Misuse(
         "no-object",
         "JSON that is not an object",
@@ -105,6 +107,16 @@ _FRAMES: tuple[Misuse, ...] = (
         "no-type",
         "events without a type, and with a type that is not a string",
         ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
+    ),
+    Misuse(
+        "composite-type",
+        "events whose type is a list or an object",
+        ('{"type":[]}', '{"type":{}}'),
+    ),
+    Misuse(
+        "huge-number",
+        f"an event of an unknown type with a number of {_DIGITS:,} digits",
+        (f'{{"type":"no.such.event","a":{"9" * _DIGITS}}}',),
     ),
     Misuse("unknown-event", "an event of an unknown type", ('{"type":"no.such"}',)),
     Misuse(

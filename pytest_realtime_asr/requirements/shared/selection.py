@@ -37,6 +37,9 @@ NEEDS: Mapping[str, frozenset[Capability]] = {
     "duplicate-keys-refused": _EVENTS,
     "not-a-number-outlived": _EVENTS,
     "lone-surrogates-outlived": _EVENTS,
+    "composite-type-outlived": _EVENTS,
+    "huge-number-outlived": _EVENTS,
+    "empty-text-refused": _EVENTS,
     "unknown-event-amid-speech": _EVENTS,
     "slow-reader-harms-nobody": _EVENTS,
     "binary-answered": frozenset({Capability.TEXT_AUDIO}),
@@ -144,7 +147,8 @@ def misuses_for(capabilities: frozenset[Capability]) -> tuple[Misuse, ...]:
     if capabilities >= _EVENTS:
         names += [
             *("bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"),
-            *("lone-surrogates", "no-type"),
+            *("lone-surrogates", "composite-type", "huge-number", "empty-text"),
+            "no-type",
             *("unknown-event", "unknown-event-amid-speech"),
         ]
     if Capability.TEXT_AUDIO in capabilities:

@@ -93,6 +93,7 @@ def updated(**session: object) -> Event:
 
 
 UPDATE = said("session.update", session={"type": "transcription"})
+INCLUDING = said("session.update", session={"include": ["y"]})
 COMMIT, CLEAR = said(f"{BUFFER}.commit"), said(f"{BUFFER}.clear")
 CREATED = said("session.created", session={"id": "sess-1", "type": "transcription"})
 
@@ -240,6 +241,8 @@ YES, NO, UNKNOWN = Satisfied, Violated, Undecided
         ("update-shows-what-holds", HELD, {}, YES),
         ("update-shows-what-holds", (UPDATE, updated(type="realtime")), {}, NO),
         ("update-shows-what-holds", (UPDATE, error(), updated(type="x")), {}, UNKNOWN),
+        ("update-shows-what-holds", (INCLUDING, updated(include=["x"])), {}, NO),
+        ("update-shows-what-holds", (INCLUDING, updated(include=None)), {}, YES),
         ("session-type", (said("session.created", session={"id": "a"}),), {}, NO),
         ("expires-later", (CREATED,), {}, UNKNOWN),
         ("expires-within-a-day", (CREATED,), {}, UNKNOWN),
@@ -431,7 +434,8 @@ def test_what_a_profile_cannot_do_is_not_asked_of_it() -> None:
         each for each in every if "turn" in each
     }
     assert {"same-text-pcmu", "same-text-pcma"} <= lost
-    assert some - every == {"same-text-16000hz", "same-text-48000hz"}
+    at_rates = {"same-text-16000hz", "same-text-48000hz"}
+    assert some - every == {*at_rates, "audio-limit-answered"}
     assert "short-commit-refused" not in ids("openai:least=0")
     assert every - ids("openai-beta") == {"session-type", "unknown-rate-refused"}
     assert "empty-commit-code" not in ids("openai:localai")

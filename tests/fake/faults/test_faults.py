@@ -330,6 +330,22 @@ async def keeps_a_final(place: Place) -> bool:
     return await talk.utter("a b") == ""
 
 
+async def ignores_what_was_not_begun(place: Place) -> bool:
+    talk = await place.raw(append(audio_of("a")), FINAL)
+    refused = bool(talk.codes)
+    assert await talk.utter("b") == "a b"
+    return not refused
+
+
+async def ignores_an_early_begin(place: Place) -> bool:
+    talk = await place.open()
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("a"))
+    await talk.send(FINAL, COMMIT)
+    assert await talk.hear("transcription.done")
+    return not talk.codes
+
+
 async def keeps_late_audio(place: Place) -> bool:
     talk = await place.open()
     await talk.send(COMMIT)
@@ -691,6 +707,9 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "stops-after-10s": hears(99 * "a " + "a", of=110 * "a "),
     "stops-after-30s": hears(299 * "a " + "a", of=310 * "a "),
     "hole-of-2s": hears(40 * "a " + 9 * "b " + "b", of=40 * "a " + 30 * "b "),
+    "doubles-words": sends(40 * "a " + "a c", of=40 * "a " + "b c"),
+    "unbegun-ignored": ignores_what_was_not_begun,
+    "early-begin-ignored": ignores_an_early_begin,
     "late-question-mark": starts_with_a_question_mark,
     "stale-final": keeps_a_final,
     "late-audio-kept": keeps_late_audio,
@@ -830,7 +849,7 @@ def test_a_correct_server_never_dies() -> None:
 def test_every_fault_is_shown() -> None:
     proven = {
         fault
-        for name in ("vllm", "openai")
+        for name in ("vllm", "openai", "openai:sglang")
         for requirement in dialects.load(name).requirements
         if requirement.proof is not None
         for fault in requirement.proof.faults

@@ -243,6 +243,9 @@ def violated(served: Served, folder: Path, *words: str) -> set[str]:
 
 # What every release breaks, and what was mended with the next.
 ALWAYS = {
+    "unbegun-utterance-answered",
+    "early-utterance-answered",
+    "commit-not-boolean-refused",
     "stray-final-spoils-nothing",
     "second-final-spoils-nothing",
     "update-wrong-type-refused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,7 @@ from tests.support.sessions import (
     UNKNOWN,
     UPDATE,
     WAITED,
+    Frame,
     Hand,
     delta,
     done,
@@ -202,3 +204,47 @@ REFUSED = (Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH), error("x"))
 )
 def test_unheard(evidence: Part, found: Found) -> None:
     check(checks.starts_nothing("it"), evidence, found)
+
+
+SECOND = (*SPEAK, Hand(BEGIN), Hand(APPEND), Hand(FINISH))
+
+
+def answered(*frames: Frame, **changes: Any) -> Part:
+    """A session with a second utterance that begins too early."""
+    return part("it", CREATED, UPDATE, *SECOND, *frames, **changes)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (answered(done("a"), done("b")), GOOD),
+        (answered(error("x"), done("a")), GOOD),
+        (answered(done("a"), error("x")), GOOD),
+        (
+            answered(done("a")),
+            Bad("it got no final and no error: nothing came within the time given"),
+        ),
+        (
+            answered(done("a"), how=BROKEN),
+            Bad("it got no final and no error: the connection broke off"),
+        ),
+        (answered(done("a"), how=PEER, code=1011), Bad("it got no final and no error")),
+        (answered(done("a"), how=PEER, code=1008), GOOD),
+        (
+            part("it", *SECOND, how=PEER, code=1008),
+            Open("the utterance before it got no final"),
+        ),
+        (answered(), Open("the utterance before it got no final")),
+        (answered(done("a"), how=Ending.CANCELLED), Open("cancelled")),
+        (part("it", CREATED, UPDATE, *SPEAK, done("a")), Open("it was not sent")),
+        (unopened("it"), Open("no session could be opened")),
+    ],
+)
+def test_an_utterance_is_answered(evidence: Part, found: Found) -> None:
+    check(checks.utterances_answered("it", "it", finals=2), evidence, found)
+
+
+def test_a_close_before_any_frame_answers_nothing() -> None:
+    evidence = part("it", Hand(APPEND), Hand(FINISH), how=PEER, code=1008)
+    rule = checks.utterances_answered("it", "it", finals=1)
+    check(rule, evidence, Open("there may be another reason why the server closed"))

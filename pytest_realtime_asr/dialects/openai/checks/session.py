@@ -21,7 +21,6 @@ from pytest_realtime_asr.dialects.openai.events import (
     SessionUpdate,
     SessionUpdated,
 )
-from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.requirements.checks import sent_after_hand
 from pytest_realtime_asr.requirements.checks.combinators import (
@@ -131,7 +130,9 @@ def shows_what_was_asked(recording: Recording) -> Outcome:
     """Check that the answer to an accepted update shows the values of the update.
 
     The check stops at the first error, since an update may have been refused, and at
-    the first hand-written update.
+    the first hand-written update. An ``include`` that is shown as not set is no
+    violation, since log probabilities that do not come violate a requirement of their
+    own.
     """
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated)
@@ -143,6 +144,8 @@ def shows_what_was_asked(recording: Recording) -> Outcome:
             if by_hand or (errors and errors[0] < answer):
                 return
             wanted, actual = (_session(recording.messages[i]) for i in (index, answer))
+            if actual.get("include") is None:
+                wanted = {k: v for k, v in wanted.items() if k != "include"}
             difference = next(_differences(wanted, actual, "session"), None)
             yield Violated(difference, (answer,)) if difference else Satisfied()
 
@@ -243,20 +246,22 @@ refused_not_accepted = per_session(
 )
 
 
-def _shows_refused(part: Part) -> Outcome | None:
-    """Check that the session does not show a format that was refused."""
-    if not sent_after_hand(part.recording):
-        return None
-    answers = indexes(part.recording, SessionUpdated, BetaUpdated)
-    for index in answers:
-        if NO_FORMAT in (part.trace.records[index].text or ""):
-            what = "was refused" if part.timeline.refusals else "does not exist"
-            return Violated(f"the session shows a format that {what}", (index,))
-    return Satisfied() if answers else None
+def refused_not_shown(role: str, value: str, what: str) -> Check:
+    """Return a check that no event shows a value that an update of the role had.
 
+    The server must refuse this ``value``; ``what`` names it in messages.
+    """
 
-refused_not_shown = any_session(
-    _shows_refused,
-    "refused-update",
-    nothing="no event shows the session after the refusal",
-)
+    def check(part: Part) -> Outcome | None:
+        if not sent_after_hand(part.recording):
+            return None
+        answers = indexes(part.recording, SessionUpdated, BetaUpdated)
+        for index in answers:
+            if value in (part.trace.records[index].text or ""):
+                how = "was refused" if part.timeline.refusals else "does not exist"
+                return Violated(f"the session shows {what} that {how}", (index,))
+        return Satisfied() if answers else None
+
+    return any_session(
+        check, role, nothing="no event shows the session after the refusal"
+    )

@@ -72,8 +72,18 @@ def _short_commit(profile: Profile) -> Iterable[Requirement]:
 
 def _big_audio(profile: Profile) -> Iterable[Requirement]:
     seconds = _MOST * 2**20 * 3 / 4 / 2 / profile.rates[0]  # of PCM16 in base64
-    if profile.most and profile.most < seconds:
-        return  # the server documents that it accepts less
+    if profile.most and profile.most < seconds:  # the server documents this limit
+        yield Requirement(
+            "audio-limit-answered",
+            f"more than {profile.most:g} s of audio without a commit are refused",
+            SHOULD,
+            "sglang 0.5.23, --asr-max-buffer-seconds: more audio is answered by an "
+            "error and by close code 1009",
+            checks.refused_or_closed("big-audio", (1008, 1009)),
+            scenarios=("big-audio",),
+            proof=Proof(("drops-overlong",)),
+        )
+        return
     yield Requirement(
         "big-audio-accepted",
         f"an event with {_MOST} MiB of audio is accepted",
@@ -86,6 +96,11 @@ def _big_audio(profile: Profile) -> Iterable[Requirement]:
         scenarios=("big-audio",),
         proof=Proof(("refuses-big",)),
     )
+
+
+def _flood(profile: Profile) -> Iterable[Requirement]:
+    proof = Proof(("limit-dies",), own_process=True) if profile.most else None
+    yield shared.stated("flood-outlived", proof=proof)
 
 
 ERRORS: tuple[Declared, ...] = (
@@ -141,6 +156,36 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     shared.refused(
         "unknown-event", _RECOVERABLE + "; LocalAI ignores the event", level=SHOULD
+    ),
+    Requirement(
+        "event-id-wrong-type-outlived",
+        "the server refuses an unknown event whose event id is not a string, and "
+        "survives it",
+        SHOULD,
+        _RECOVERABLE + "; sglang 0.5.23 ends the session",
+        checks.refused("event-id-wrong-type", "an event id that is not a string"),
+        scenarios=("event-id-wrong-type",),
+        proof=Proof(("event-id-dies",)),
+    ),
+    Requirement(
+        "event-id-surrogate-outlived",
+        "the server refuses an unpaired surrogate in an event id, and survives it",
+        SHOULD,
+        "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour; "
+        "sglang 0.5.23 ends the session",
+        checks.refused("event-id-surrogate", "an unpaired surrogate in an event id"),
+        scenarios=("event-id-surrogate",),
+        proof=Proof(("surrogate-dies",)),
+    ),
+    Requirement(
+        "language-surrogate-outlived",
+        "the server refuses an unpaired surrogate in a language, and survives it",
+        SHOULD,
+        "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour; "
+        "sglang 0.5.23 confirms the update and ends the session",
+        checks.refused("language-surrogate", "an unpaired surrogate in a language"),
+        scenarios=("language-surrogate",),
+        proof=Proof(("surrogate-dies",)),
     ),
     shared.refused(
         "append-without-audio",
@@ -250,8 +295,8 @@ REFUSALS: tuple[Declared, ...] = (
         "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted",
     ),
     _big_audio,
-    *shared.restated(
-        shared.SIZES,
-        shared.stated("oversized-frame-closed", proof=Proof(("any-size", "tolerant"))),
-    ),
+    shared.stated("big-audio-outlived"),
+    shared.stated("oversized-frame-closed", proof=Proof(("any-size", "tolerant"))),
+    shared.stated("oversized-frame-outlived"),
+    _flood,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_realtime_asr.dialects.openai.checks import answers, refusals, session
+from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT, NO_INCLUDE
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     Declared,
@@ -152,8 +153,20 @@ SESSION: tuple[Declared, ...] = (
             "session_update_event",
             "session.updated shows the full, effective configuration",
         ),
-        session.refused_not_shown,
+        session.refused_not_shown("refused-update", NO_FORMAT, "a format"),
         scenarios=("refused-update",),
+        proof=Proof(("shows-refused",)),
+    ),
+    Requirement(
+        "refused-include-unshown",
+        "the session does not show an unknown value of `include`",
+        MUST,
+        clause(
+            "session_update_event",
+            "session.updated shows the full, effective configuration",
+        ),
+        session.refused_not_shown("refused-include", NO_INCLUDE, "an include"),
+        scenarios=("refused-include",),
         proof=Proof(("shows-refused",)),
     ),
     Requirement(
