@@ -33,7 +33,7 @@ from pytest_realtime_asr.dialects.deepgram.profile import (
     changes,
 )
 from pytest_realtime_asr.dialects.deepgram.reader import Reader
-from pytest_realtime_asr.dialects.deepgram.reference import REFERENCE
+from pytest_realtime_asr.dialects.deepgram.reference import reference
 from pytest_realtime_asr.dialects.deepgram.requirements import requirements
 from pytest_realtime_asr.dialects.deepgram.scenario_steps import exercises
 from pytest_realtime_asr.dialects.deepgram.server import Server
@@ -48,7 +48,6 @@ _IDLE = IdleClose(
 
 class _Deepgram:
     path = events.PATH
-    reference = REFERENCE
     profiles: Mapping[str, str] = {
         each.name: changes(each) for each in PROFILES.values()
     }
@@ -57,6 +56,7 @@ class _Deepgram:
         self.name = name
         self.rate = profile.rates[0]
         self.table = events.table(finalizes=profile.finalizes, greets=profile.greeting)
+        self.reference = reference(self.table)
         self.start = events.OPENING if profile.greeting else events.IDLE
         self.requirements = requirements(profile)
         self.misuses = misuses(profile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_realtime_asr.dialects.deepgram.events import SHAPES
 from pytest_realtime_asr.dialects.deepgram.server import SCHEMA_ERROR
+from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.reference import Reference, fields_by_requirement
 
 _ABOUT = (
@@ -72,9 +73,14 @@ _CODES = {
 }
 _TEXT = ("Results", "channel.alternatives[].transcript")
 _FIELDS = {
-    ("", "type"): "order",
+    ("", "type"): "order keepalive-is-silent",
     _TEXT: (
-        "first-utterance no-early-text text-while-speaking no-stall keeps-up "
+        "first-utterance settled-text-stays no-early-text text-while-speaking no-stall "
+        "keeps-up no-doubled-words-in-long empty-utterance-finishes "
+        "empty-utterance-is-wordless idle-outlived huge-json-outlived "
+        "big-audio-outlived oversized-frame-outlived flood-outlived "
+        "close-amid-speech-outlived reset-outlived half-open-outlived "
+        "empty-reset-outlived abandoned-outlived slow-reader-harms-nobody "
         "whole-characters no-control-tokens no-vocabulary-tokens "
         "no-control-characters directions-paired text-of-speech no-repetition no-loss "
         "finishes-0.1s finishes-0.5s finishes-1s finishes-2s finishes-10s finishes-35s "
@@ -111,7 +117,9 @@ _FIELDS = {
     ("Error", "variant"): (
         "errors-have-codes bad-json-refused no-object-refused no-type-refused "
         "unknown-event-refused unknown-event-amid-speech deep-json-outlived "
-        "duplicate-keys-refused not-a-number-outlived lone-surrogates-outlived"
+        "duplicate-keys-refused not-a-number-outlived lone-surrogates-outlived "
+        "composite-type-outlived empty-text-refused huge-number-outlived "
+        "oversized-frame-closed empty-frame-explained"
     ),
 }
 _OUTLINE = """\
@@ -128,12 +136,16 @@ _OUTLINE = """\
     server  closes with the code 1000
 """.rstrip()
 
-REFERENCE = Reference(
-    about=_ABOUT,
-    outline=_OUTLINE,
-    kinds=SHAPES.kinds,
-    examples=_EXAMPLES,
-    states=_STATES,
-    codes=_CODES,
-    fields=fields_by_requirement(_FIELDS),
-)
+
+def reference(table: Table) -> Reference:
+    """Return the reference of a profile, whose order of events is ``table``."""
+    states = {state for moves in table.values() for state in moves}
+    return Reference(
+        about=_ABOUT,
+        outline=_OUTLINE,
+        kinds=SHAPES.kinds,
+        examples=_EXAMPLES,
+        states={name: text for name, text in _STATES.items() if name in states},
+        codes=_CODES,
+        fields=fields_by_requirement(_FIELDS),
+    )
