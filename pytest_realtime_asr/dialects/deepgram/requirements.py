@@ -110,6 +110,7 @@ def _stated(profile: Profile) -> Iterator[Requirement]:
         _docs("interim-results", "interim transcripts come while audio is sent"),
     )
     yield shared.stated("long-keeps-its-begin", proof=Proof(("loses-first-segment",)))
+    yield shared.stated("long-text-has-no-hole", proof=Proof(("loses-third-segment",)))
     yield shared.stated(
         "idle-outlived",
         _KEEP,

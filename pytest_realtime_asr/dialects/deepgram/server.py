@@ -31,7 +31,7 @@ from pytest_realtime_asr.trace.records import Frame, Sender
 from pytest_realtime_asr.trace.timeline import Usage, WordTime
 
 SEGMENT = 4  # words; a segment of more words is settled
-MODEL = "4899aa2d-8ab3-4d5e-8c1b-6a1f0b6b0f3a"  # the id of the fake server's model
+MODEL = "4899aa2d"  # the id of the fake server's model
 SCHEMA_ERROR = "SchemaError"
 _CHANNELS = [0, 1]  # the index of the channel, and the number of channels
 _CONFIDENCE = 0.9375
@@ -76,7 +76,7 @@ class Server:
         )
 
     def open(self, session: str, created: int) -> Iterable[str]:
-        self._request_id = session.removeprefix("sess-")
+        self._request_id = session
         self._created = datetime.fromtimestamp(created, UTC).isoformat()
         return (self._metadata(),) if self._profile.greeting else ()
 

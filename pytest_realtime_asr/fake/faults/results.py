@@ -117,6 +117,22 @@ class LosesFirstSegment(EventChanger):
         return (content,)
 
 
+@fault("loses-third-segment", "does not send the third segment that it settles")
+class LosesThirdSegment(UtteranceTracker):
+    """Leaves out the third settled segment of each utterance, unless it is the last."""
+
+    _settled = 0
+
+    def reset(self) -> None:
+        self._settled = 0
+
+    def partial(self, added: str, item: int) -> Iterable[Frame]:
+        for frame in self._server.partial(added, item):
+            self._settled += event(frame).get("is_final") is True
+            if not (event(frame).get("is_final") is True and self._settled == 3):
+                yield frame
+
+
 @fault("early-results", "sends results as soon as the session is open")
 class EarlyResults(ServerWrapper):
     """Sends results with a word before any audio has come."""

@@ -36,7 +36,7 @@ class Talk:
 
     def __init__(self, dialect: Any = DEEPGRAM, **options: object) -> None:
         self.server: Server = dialect.server(["fake"], request=asked(**options))
-        self.greeting = self.events(self.server.open("sess-r-1", 0))
+        self.greeting = self.events(self.server.open("r-1", 0))
 
     def events(self, frames: Iterable[Frame]) -> list[dict[str, Any]]:
         return [json.loads(frame) for frame in frames]
