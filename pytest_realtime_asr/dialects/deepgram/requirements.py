@@ -115,6 +115,7 @@ def _stated(profile: Profile) -> Iterator[Requirement]:
         "idle-outlived",
         _KEEP,
         level=MUST,
+        proof=Proof(("ignores-keepalive",), pace=1.5),
     )
     yield shared.stated(
         "wrong-key-refused",

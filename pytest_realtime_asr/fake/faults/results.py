@@ -21,6 +21,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 EARLY = 1.0  # s by which the results of `segments-overlap` begin too early
 MUTED = 1.0  # s of audio that `stray-finalize-mutes` ignores
+IGNORED = 5.5  # s without another frame after which `ignores-keepalive` closes
 IDLE = 2.0  # s without a frame after which `closes-idle-early` closes
 _RESULTS = "Results"
 
@@ -286,6 +287,14 @@ class ClosesIdleEarly(Hooks):
 
     def idle_timeout(self, seconds: float | None) -> float | None:
         return IDLE
+
+
+@fault("ignores-keepalive", "closes a session although KeepAlive comes")
+class IgnoresKeepAlive(Hooks):
+    """Closes a session after ``IGNORED`` seconds with no frame but ``KeepAlive``."""
+
+    def idle_timeout(self, seconds: float | None) -> float | None:
+        return IGNORED
 
 
 @fault("stray-finalize-mutes", "ignores audio after a Finalize without audio")
