@@ -115,7 +115,10 @@ def test_each_requirement_has_an_exchange_that_meets_it_and_one_that_does_not(
         assert not pair.right.seen, id
         assert not any(frame.wrong for frame in pair.right.frames), id
         for exchange in (pair.right, pair.wrong):
-            assert 0 < len(exchange.frames) <= MOST, id
+            assert len(exchange.frames) <= MOST, id
+            # Without a greeting, a session may end before its first frame, and a
+            # random session may be shrunk to no frames.
+            assert exchange.frames or exchange.end or id == "random-sessions", id
 
 
 @each_dialect
