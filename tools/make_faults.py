@@ -13,6 +13,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.results import Status
 from pytest_realtime_asr.conformance.selftest import Bench
 from pytest_realtime_asr.fake.faults import FAULTS
+from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.requirements.requirement import Proof
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
@@ -32,7 +33,7 @@ TABLE = """
 | fault | a server that ... | breaks |
 |---|---|---|
 """
-DIALECTS = ("vllm", "openai", "sglang-omni")
+DIALECTS = ("vllm", "openai", "sglang-omni", "vosk")
 # Faults of items that prove no requirement.
 OF_ITEMS = {"endless-speech", "no-event-ids"}
 # A process that has ended breaks every requirement that is tested later.
@@ -43,7 +44,7 @@ def sections() -> dict[str, list[str]]:
     """Return the faults by the dialect of their server.
 
     A fault belongs to the first dialect with a requirement that it proves. A fault that
-    proves no requirement, and is not one of items, belongs to ``vllm``.
+    proves no requirement, and is not one of items or answers, belongs to ``vllm``.
     """
     proofs = {
         name: {
@@ -57,6 +58,7 @@ def sections() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in DIALECTS}
     for fault in FAULTS:
         owner = "openai" if fault in OF_ITEMS else "vllm"
+        owner = "vosk" if FAULTS[fault].needs is Needs.ANSWERS else owner
         owner = next((name for name, own in proofs.items() if fault in own), owner)
         found[owner].append(fault)
     return found

@@ -37,7 +37,9 @@ def _check(options: argparse.Namespace) -> int:
     if options.quick:
         return int(wrong)
     if wrong:
-        print("the requirements were not tried on the fake server: correct the above")
+        print(
+            "the requirements were not tried on the fake server, because of the errors above"
+        )
         return 1
     score = selftest.selftest(options.name, progress=show_status)
     show_status("")

@@ -22,7 +22,7 @@ from pytest_realtime_asr.conformance.selftest import missing_faults
 from pytest_realtime_asr.dialects import Dialect, Reader, audio_frame, can, load
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import order
-from pytest_realtime_asr.requirements.reference import Documented
+from pytest_realtime_asr.requirements.reference import Documented, event_name
 from pytest_realtime_asr.requirements.requirement import Violated
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.recording import Flawed, Message
@@ -149,9 +149,9 @@ def _events(dialect: Dialect) -> Iterator[str]:
         known = _known(dialect, sender)
         known |= _known(load(name), sender) if profile else set()
         for kind in kinds:
-            tag = str(kind.__struct_config__.tag)
-            if not any(move == tag or move.startswith(f"{tag} ") for move in known):
-                yield f"no state of the {sender.value}'s part of the table has {tag!r}"
+            name = event_name(kind)
+            if not any(move == name or move.startswith(f"{name} ") for move in known):
+                yield f"no state of the {sender.value}'s part of the table has {name!r}"
 
 
 # The requirements

@@ -39,6 +39,11 @@ class CorrectServer:
         """Return the frames with which a client sets a session up."""
         return self._client().configure()
 
+    @property
+    def rate(self) -> int:
+        """The sample rate of a session that is set up without options, in Hz."""
+        return self._set_up().rate
+
     def begins(self, frame: Frame) -> bool:
         """Return whether a frame begins an utterance in a session that is set up."""
         return self._set_up().hear(frame).begin

@@ -112,22 +112,30 @@ class _Utterance:
 
 
 class VariedServer(ServerWrapper):
-    """The server side of a session with its own style of legal variation."""
+    """The server side of a session with its own style of legal variation.
 
-    def __init__(self, server: Server, state: ServerState, seed: int) -> None:
+    If the events of the protocol are not ``typed``, a client finds the meaning of an
+    event by its place. Then no events are added, and no finals change their order. The
+    text is divided only between words, since a result may settle it at any time.
+    """
+
+    def __init__(
+        self, server: Server, state: ServerState, seed: int, *, typed: bool = True
+    ) -> None:
         super().__init__(server, state)
         # One random generator per cause, because the order of frames depends on timing.
         style, self._text, self._frames, self._times = (
             random.Random(f"{seed} {self.session} {cause}")
             for cause in ("style", "text", "frames", "times")
         )
-        self._cut = style.choice(list(_Cut))
+        self._cut = style.choice(list(_Cut) if typed else [_Cut.WORDS, _Cut.SEVERAL])
         self._pace = style.choice(list(_Pace))
         self._id = style.choice((_as_given, _hex, _ulid, _prefixed))
         self._acknowledges = style.random() < 0.5
         # The share of partials, and of frames of audio, that get an empty partial.
         self._empty = style.choice((0.0, 0.2, 0.6))
-        self._novel = style.choice((0.0, 0.05, 0.3))  # unknown events per frame
+        # Unknown events per frame.
+        self._novel = style.choice((0.0, 0.05, 0.3)) if typed else 0.0
         self._novelty = style.choice(_NOVELTIES)
         self._extras = style.sample(sorted(_EXTRAS), style.randint(0, 3))
         self._wording = style.randint(0, 2)
@@ -139,7 +147,7 @@ class VariedServer(ServerWrapper):
         self._name = style.choice((None, "msg", "itm"))
         self._adds = style.random() < 0.7  # whether items are added
         self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts sent whole
-        self._reorders = style.random() < 0.5
+        self._reorders = style.random() < 0.5 and typed
         # Frames of finals that wait, by the utterance whose final must come first.
         self._late: dict[int, list[Frame]] = {}
 

@@ -152,7 +152,8 @@ class Fake:
         if config.variety is None:
             wrapped = self._faults.wrap(server)
             return ServerSide(wrapped, add_word, lambda: config.word_delay)
-        varied = VariedServer(server, self._state, config.variety)
+        typed = can(config.dialect, Capability.TYPED_EVENTS)
+        varied = VariedServer(server, self._state, config.variety, typed=typed)
         return ServerSide(
             self._faults.wrap(varied),
             add_word,

@@ -85,7 +85,9 @@ class UtteranceTracker(ServerWrapper):
             self.number += 1
             self.is_open = True
             self.found_turn = any("audio_start_ms" in event(reply) for reply in replies)
-            self.audio, self.early_audio = self.early_audio, UtteranceAudio(self.rate)
+            # The sample rate may have changed since the last utterance.
+            begun = self.early_audio if self.early_audio.chunks else self._new_audio()
+            self.audio, self.early_audio = begun, self._new_audio()
             self.audio.begin()
             self.reset()
         if reaction.audio:
@@ -97,6 +99,9 @@ class UtteranceTracker(ServerWrapper):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         self.is_open = False
         return self._server.final(text, usage, item)
+
+    def _new_audio(self) -> UtteranceAudio:
+        return UtteranceAudio(self.rate)
 
     def reset(self) -> None:
         """Forget the previous utterance; called when the next utterance starts."""

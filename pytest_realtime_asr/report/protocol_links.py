@@ -13,10 +13,14 @@ import msgspec
 from msgspec import inspect
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.requirements.reference import Documented, Field, Reference
+from pytest_realtime_asr.requirements.reference import (
+    Documented,
+    Field,
+    Reference,
+    event_name,
+)
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.trace.flawed_events import choices, named
-from pytest_realtime_asr.trace.json_events import Typed
 from pytest_realtime_asr.trace.records import Sender
 
 DOCUMENTATION = "docs"
@@ -97,13 +101,9 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower().replace(" ", "-"))
 
 
-def kinds_by_type(found: Reference) -> dict[str, type[Typed]]:
+def kinds_by_type(found: Reference) -> dict[str, type[msgspec.Struct]]:
     """Return the structs of the events by their types."""
-    return {
-        str(kind.__struct_config__.tag): kind
-        for kinds in found.kinds.values()
-        for kind in kinds
-    }
+    return {event_name(kind): kind for kinds in found.kinds.values() for kind in kinds}
 
 
 def rows(kind: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, str, bool]]:
@@ -136,6 +136,6 @@ def type_of(found: Reference, field: Field) -> str:
 
 
 @cache
-def _types(kind: type[Typed]) -> Mapping[str, str]:
+def _types(kind: type[msgspec.Struct]) -> Mapping[str, str]:
     """Return the name of the type of each field of an event, by its path."""
     return {path: name for path, name, _ in rows(kind)}

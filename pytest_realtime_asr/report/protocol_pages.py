@@ -23,9 +23,8 @@ from pytest_realtime_asr.report.protocol_links import (
     requirements,
     rows,
 )
-from pytest_realtime_asr.requirements.reference import Reference
+from pytest_realtime_asr.requirements.reference import Reference, event_name
 from pytest_realtime_asr.requirements.requirement import Requirement
-from pytest_realtime_asr.trace.json_events import Typed
 from pytest_realtime_asr.trace.records import Sender
 
 LEVELS = "../conformance.md"  # the page that explains them
@@ -82,9 +81,9 @@ def _events(dialect: Dialect, found: Reference) -> Iterator[str]:
 
 
 def _event(
-    dialect: Dialect, found: Reference, sender: Sender, kind: type[Typed]
+    dialect: Dialect, found: Reference, sender: Sender, kind: type[msgspec.Struct]
 ) -> Iterator[str]:
-    name = str(kind.__struct_config__.tag)
+    name = event_name(kind)
     yield f"### `{name}`"
     yield ""
     yield _about(kind)
@@ -104,7 +103,7 @@ def _event(
     yield ""
 
 
-def _about(kind: type[Typed]) -> str:
+def _about(kind: type[msgspec.Struct]) -> str:
     """Return what an event means: its docstring, without its sender."""
     text = " ".join((inspect.getdoc(kind) or "").replace("``", "`").split())
     match = re.match(r"(?:Client|Server)(?:, ([^:]+))?: (.)(.*)", text)
@@ -141,10 +140,10 @@ def _when(dialect: Dialect, sender: Sender, name: str) -> Iterator[str]:
                 then = f" (then {' or '.join([*stays, *others])})" if others else ""
                 places.append(f"`{state}`{then}")
         form = move.partition(" ")[2]
-        which = f"with `{form}`, " if form else ""
-        states_of = "state" if len(places) == 1 else "states"
+        its_form = f", with `{form}`" if form else ""
+        one_or_more = "state" if len(places) == 1 else "states"
         yield (
-            f"- The {sender.value} sends it {which}in the {states_of} "
+            f"- Sent by the {sender.value}{its_form}, in the {one_or_more} "
             f"{', '.join(places)}."
         )
 
@@ -169,6 +168,8 @@ def _states(found: Reference) -> Iterator[str]:
 
 
 def _codes(found: Reference, exchanges: Mapping[str, Pair]) -> Iterator[str]:
+    if not found.codes:
+        return
     yield "## The codes of errors"
     yield ""
     yield (

@@ -12,10 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from pytest_realtime_asr.trace.json_events import Typed
 from pytest_realtime_asr.trace.records import Sender
 
-Kinds = Mapping[Sender, tuple[type[Typed], ...]]
+Kinds = Mapping[Sender, tuple[type[msgspec.Struct], ...]]
 """The structs of the events that each side may send."""
 
 
@@ -55,6 +54,12 @@ class Reference:
     codes: Mapping[str, str]
     fields: Mapping[str, tuple[Field, ...]]
     inside: Mapping[Field, type[msgspec.Struct]] = field(default_factory=dict)
+
+
+def event_name(kind: type[msgspec.Struct]) -> str:
+    """Return the name of an event: its type, or its move if events have no types."""
+    tag = kind.__struct_config__.tag
+    return str(kind.move if tag is None else tag)  # type: ignore[attr-defined]
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ import pytest
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.fake.faults import FAULTS, lacking, registry
+from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from tests.support.letters import COMMIT, FINAL, LONG, UPDATE, Place
@@ -97,6 +98,13 @@ def test_faults_of_a_package_that_cannot_be_imported(
 def test_a_gauge_is_that_of_the_dialect() -> None:
     assert lacking("leaks", dialects.load("vllm")) is None
     assert lacking("leaks", dialects.load("openai:sglang")) is None
+    assert lacking("leaks-requests", dialects.load("vllm")) is None
+    assert lacking("leaks-requests", dialects.load("openai")) is Needs.RUNNING
+
+
+def test_a_limit_on_audio_is_that_of_the_profile() -> None:
+    assert lacking("drops-overlong", dialects.load("openai:sglang")) is None
+    assert lacking("drops-overlong", dialects.load("openai")) is Needs.MOST
 
 
 @pytest.mark.parametrize(

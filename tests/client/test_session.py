@@ -907,6 +907,31 @@ def test_several_utterances_on_one_connection(loop: Loop, sound: str) -> None:
         loop.run(live.transcribe(SOUND, "late"))
 
 
+def test_a_burst_is_sent_in_its_order(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+    begin, finish = live.plan.caller.begin(), live.plan.caller.finish()
+    try:
+        loop.run(live.burst(begin, SOUND, "turn-right", finish))
+        loop.run(live.expect("transcription.done"))
+    finally:
+        loop.run(live.close())
+    sent = [each for each in live.trace.records if each.sender is Sender.CLIENT][1:]
+    assert [each.text for each in (sent[0], sent[-1])] == [*begin, *finish]
+    spans = [each.span for each in sent[1:-1] if each.span is not None]
+    assert len(spans) == len(sent) - 2
+    assert {span.asset for span in spans} == {"turn-right"}
+    assert (spans[0].start, spans[-1].stop) == (0, SOUND.samples)
+    assert all(each.raw for each in sent)
+    assert live.timeline.text == CLIP.text
+
+
+def test_a_burst_needs_an_open_session(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+    loop.run(live.close())
+    with pytest.raises(Lost, match="closed by us"):
+        loop.run(live.burst((), SOUND, "turn-right", ()))
+
+
 def test_expect_goes_on_from_the_last_one(loop: Loop, sound: str) -> None:
     live = opened(loop, plan(sound))
     try:

@@ -19,7 +19,8 @@ from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
 SUITES = Path(pinned_suites.__file__).parent / "suites"
-DIALECTS = {name: dialects.load(name) for name in ("vllm", "openai", "sglang-omni")}
+NAMES = ("vllm", "openai", "sglang-omni", "vosk")
+DIALECTS = {name: dialects.load(name) for name in NAMES}
 IDS = {
     name: {each.id for each in dialect.requirements if each.binds is Sender.SERVER}
     for name, dialect in DIALECTS.items()

@@ -20,10 +20,11 @@ from pytest_realtime_asr.dialects import Dialect
 
 
 def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
-    """Return the first utterance and the scenarios of a dialect's requirements.
+    """Return the scenarios that the requirements of a dialect need, by name.
 
-    The scenarios are sorted by their `Concurrency`. Among scenarios with the same
-    `Concurrency`, the simplest scenario is the first.
+    The scenario of the first utterance is always among them. The scenarios are sorted
+    by their `Concurrency`. Among scenarios with the same `Concurrency`, the simplest
+    scenario is the first.
     """
     named = {name for each in dialect.requirements for name in each.scenarios}
     every = (

@@ -142,6 +142,7 @@ _FIELDS = {
         "heads-of-clips-present tails-of-clips-present long-text-goes-on "
         "long-text-has-no-hole same-words-between-silence same-words-in-chunks "
         "same-words-in-bursts same-words-joined same-words-in-long "
+        "no-doubled-words-in-long "
         "no-leftover-punctuation in-flight-finish in-flight-kept-apart done-commits "
         "clear-forgets clear-keeps-committed refusal-amid-speech "
         "unknown-event-amid-speech stray-commit-spoils-nothing "
@@ -158,7 +159,8 @@ _FIELDS = {
     _CODE: (
         "errors-have-codes bad-json-refused no-object-refused deep-json-outlived "
         "duplicate-keys-refused not-a-number-outlived lone-surrogates-outlived "
-        "long-number-refused no-type-refused unknown-event-refused "
+        "huge-number-outlived empty-text-refused composite-type-outlived "
+        "no-type-refused unknown-event-refused "
         "append-without-audio-refused append-wrong-type-refused bad-base64-refused "
         "foreign-characters-refused odd-bytes-refused update-without-session-refused "
         "unknown-setting-refused unknown-format-refused semantic-detection-refused "

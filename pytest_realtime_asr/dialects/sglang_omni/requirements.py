@@ -362,16 +362,6 @@ _REFUSALS: tuple[Requirement, ...] = (
         f"{_RELEASE} drops them",
         level=SHOULD,
     ),
-    _played(
-        "long-number-refused",
-        "an event with an integer of 5,000 digits is refused, and the session goes on",
-        "RFC 8259, section 9: a parser may limit the range of numbers; the reader of "
-        "such a frame must not end the session",
-        checks.refused("long-number", "an integer of 5,000 digits"),
-        "long-number",
-        "tolerant",
-        level=SHOULD,
-    ),
     _refused(
         "odd-bytes",
         "audio that ends in half a sample is refused as invalid_audio",

@@ -4,6 +4,7 @@ Importing this package declares all faults.
 """
 
 from pytest_realtime_asr.fake.faults import (
+    answers,
     audio,
     counts,
     drain,
@@ -29,6 +30,7 @@ __all__ = [
     "FAULTS",
     "Fault",
     "Faults",
+    "answers",
     "audio",
     "counts",
     "drain",

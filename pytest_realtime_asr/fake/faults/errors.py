@@ -33,6 +33,7 @@ from pytest_realtime_asr.fake.server_wrappers import (
 from pytest_realtime_asr.trace.records import Frame
 from pytest_realtime_asr.trace.timeline import Usage
 
+_LONGEST_REASON = 123  # bytes: RFC 6455, section 5.5
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/asr/connection.py", line 112, in handle_event
     await self.engine.append(event["audio"])
@@ -397,17 +398,27 @@ class EventIdDies(ServerWrapper):
 
 
 class _ErrorChanger(ServerWrapper):
-    """Replaces fields of each error."""
+    """Replaces fields of each error, and the reason with which the server closes."""
 
     def fields(self, frame: Frame) -> Mapping[str, object]:
-        """Return the new ``message`` or ``code`` of an error that answers a frame."""
+        """Return the new ``message`` or ``code`` of an error that answers a frame.
+
+        The message is also the new reason of a close that has a reason.
+        """
         raise NotImplementedError
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
         fields = self.fields(frame)
         replies = [error_edited(reply, **fields) for reply in reaction.replies]
-        return replace(reaction, replies=replies)
+        reason = reaction.reason
+        if reason and "message" in fields:
+            reason = (
+                str(fields["message"])
+                .encode()[:_LONGEST_REASON]
+                .decode(errors="ignore")
+            )
+        return replace(reaction, replies=replies, reason=reason)
 
 
 @fault("stack-trace", "shows a stack trace in its errors")

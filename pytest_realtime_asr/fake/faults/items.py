@@ -453,11 +453,11 @@ class StrictClear(ServerWrapper):
 
 @fault("one-rate", "ignores the sample rate that the client sets", needs=Needs.RATES)
 class OneRate(ServerWrapper):
-    """Reads all audio at the first sample rate, even if a session update changes it."""
+    """Reads all audio at the sample rate that a client without options sets."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
-        self._rate = server.rate
+        self._rate = state.correct.rate
 
     @property
     def rate(self) -> int:

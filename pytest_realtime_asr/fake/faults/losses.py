@@ -69,7 +69,7 @@ class _LosesLast(_AudioLoser):
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
-        self._size = _SAMPLE * round(seconds * self.rate)
+        self._seconds = seconds
         self._held = b""
 
     def reset(self) -> None:
@@ -77,7 +77,7 @@ class _LosesLast(_AudioLoser):
 
     def kept(self, pcm: bytes) -> bytes:
         whole = self._held + pcm
-        passed = max(0, len(whole) - self._size)
+        passed = max(0, len(whole) - _SAMPLE * round(self._seconds * self.rate))
         self._held = whole[passed:]
         return whole[:passed]
 
@@ -90,10 +90,11 @@ class _LosesRest(_AudioLoser):
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
-        self._size = _SAMPLE * round(seconds * self.rate)
+        self._seconds = seconds
 
     def kept(self, pcm: bytes) -> bytes:
-        return pcm[: len(pcm) - len(pcm) % self._size]
+        block = _SAMPLE * round(self._seconds * self.rate)
+        return pcm[: len(pcm) - len(pcm) % block]
 
 
 def losing_span(span: tuple[float, float]) -> Wrap:

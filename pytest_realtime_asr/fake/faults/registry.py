@@ -171,6 +171,7 @@ class Needs(enum.Enum):
     STARTS = "commit that starts an utterance"
     SILENT_SET_UP = "set-up that is not answered"
     GAUGE = "gauge of open sessions"
+    ANSWERS = "answer to each message"
     RUNNING = "gauge of running requests"
     MOST = "limit on the audio of an utterance"
     SETTLED_TEXT = "segments that the server settles"

@@ -292,6 +292,15 @@ def refused(*args: Any, **more: Any) -> Any:
         ),
         refused(MANUAL, "invalid_value", "type", server="openai-beta", before=()),
         refused(
+            frame(
+                "session.update",
+                event_id="c7",
+                session={"type": "transcription", "include": ["no.such"]},
+            ),
+            "invalid_value",
+            "session.include",
+        ),
+        refused(
             frame(f"{BUFFER}.append", event_id="c7"),
             "missing_required_parameter",
             "audio",
@@ -368,6 +377,23 @@ def test_the_refusal_of_a_short_commit_names_its_length() -> None:
     said, reaction = talk.hear(append(quiet(0.05)), COMMIT)
     assert said[0]["type"] == f"{BUFFER}.committed"
     assert reaction == Reaction(finish=True)
+
+
+def test_sglang_takes_no_more_than_it_documents() -> None:
+    talk = Talk("openai:sglang most=0.1")
+    assert not talk.hear(update(), append(loud(0.06)))[1].close
+    said, reaction = talk.hear(append(loud(0.05)))
+    assert said[-1]["error"]["code"] == "buffer_overflow"
+    assert reaction.close == 1009
+
+
+def test_a_commit_empties_the_buffer() -> None:
+    talk = Talk("openai:sglang most=0.1")
+    said, reaction = talk.hear(
+        update(), append(loud(0.06)), COMMIT, append(loud(0.06)), COMMIT
+    )
+    assert not any(each["type"] == "error" for each in said)
+    assert reaction.finish
 
 
 def test_sglang_takes_however_little() -> None:

@@ -21,6 +21,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.faults import FAULTS, network
 from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.fake.process import FakeServer
+from tests.fake.faults.test_answers import SHOWS as OF_ANSWERS
 from tests.fake.faults.test_drain import NAMES as OF_DRAIN
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.faults.test_lateness import NAMES as OF_LATENESS
@@ -856,7 +857,7 @@ def test_every_fault_is_shown() -> None:
     }
     shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
     shown |= {*OF_LATENESS, *OF_MEMORY, *OF_DRAIN, *OF_SEGMENTS}
-    shown |= {*OF_SETTLED_TEXT, *OF_WORD_TIMES}
+    shown |= {*OF_SETTLED_TEXT, *OF_WORD_TIMES, *OF_ANSWERS}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 
