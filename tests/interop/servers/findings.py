@@ -38,7 +38,7 @@ class Finding:
 class Undecided:
     """A requirement that cannot be decided on some servers, and the reason.
 
-    If it is ``by_chance``, some runs decide it; then it is neither compared nor counted.
+    If it is ``by_chance``, some runs decide it; it is neither compared nor counted.
     """
 
     requirement: str
