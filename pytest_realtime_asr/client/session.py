@@ -214,8 +214,8 @@ class Live:
     async def begin(self) -> int:
         """Start an utterance and return its number.
 
-        Raises `Lost`, also for a second utterance if a session of the protocol has only
-        one.
+        Raises `Lost` if the session is not open. Raises `Lost` as well for a second
+        utterance, in a protocol with one utterance in each session.
         """
         item = self.items
         several = can(self.plan.dialect, Capability.SEVERAL_UTTERANCES)

@@ -198,8 +198,9 @@ class Server(Protocol):
 class TimedServer(Server, Protocol):
     """The server's side of a session in a protocol with `Capability.WORD_TIMES`.
 
-    ``words`` has each word of the utterance's text so far with its times, including the
-    words that the call adds. It is empty if the times are not known.
+    In each call, ``words`` has all words of the utterance's text so far with their
+    times, including the words that this call adds. ``words`` is empty if the times are
+    not known.
     """
 
     def partial(

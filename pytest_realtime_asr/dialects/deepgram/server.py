@@ -166,7 +166,7 @@ class Server:
         return (encode(SpeechStarted(_CHANNELS, round(start / self.rate, 3))),)
 
     def _utterance_end(self) -> Iterable[str]:
-        """Return the event for the time without a word, once for each last word."""
+        """Return `UtteranceEnd` if no word came for long enough, once after a word."""
         limit, last = self._listening.utterance_end, self._last_word
         if limit is None or last is None or self._now - last < limit:
             return ()
