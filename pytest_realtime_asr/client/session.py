@@ -257,9 +257,9 @@ class Live:
     ) -> None:
         """Send frames, audio, and more frames in one write to the socket.
 
-        So the server can read all of them before it answers the first one. All of the
-        frames count as written by hand. ``asset`` is the name of the audio in the
-        trace. Raises `Lost`.
+        So the server can read all frames before it answers the first one. All frames
+        count as written by hand. ``asset`` is the name of the audio in the trace.
+        Raises `Lost`.
         """
         self._inbox.by_hand = True
         step = max(1, round(self.plan.chunk * audio.rate))

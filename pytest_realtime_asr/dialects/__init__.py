@@ -239,7 +239,7 @@ class Operations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What a dialect states of its protocol and its servers, beside its events.
+    """What a dialect says about its protocol and servers, in addition to its events.
 
     ``capabilities`` is what the protocol can do; the shared requirements and the
     scenarios of the suite depend on it. ``operations`` is what the servers show over
