@@ -256,8 +256,12 @@ def empty_frame_explained(role: str) -> Check:
         if not any(record.raw for record in part.trace.records):
             return Undecided("no empty frame was sent")
         end = part.trace.end
-        if checks.cut(part.recording) or part.timeline.refusals:
+        if part.timeline.refusals:
             return Satisfied()
+        if checks.cut(part.recording):
+            if checks.sent_after_hand(part.recording):
+                return Satisfied()
+            return Undecided("the server sent nothing after the empty frame")
         if end.how is Ending.CLOSED_BY_PEER and end.code not in (1005, 1006, 1011):
             return Satisfied()
         return Violated(
