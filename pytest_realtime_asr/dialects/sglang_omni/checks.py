@@ -21,7 +21,7 @@ from pytest_realtime_asr.dialects.sglang_omni.events import (
 from pytest_realtime_asr.dialects.sglang_omni.reader import FAILED, OVERFLOW
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.checks.combinators import (
-    any_session,
+    by_hand,
     first_unsatisfied,
     per_session,
 )
@@ -468,13 +468,13 @@ def _waited(recording: Recording, index: int) -> bool:
 def overflow_code(role: str) -> Check:
     """Return a check that audio beyond the limit is refused with the documented code.
 
-    A server that accepts all audio of the sessions of ``role`` satisfies the check,
-    too.
+    A server may also accept all audio of the sessions of ``role``. It then satisfies
+    the check if it answers the session update, since it sends no answer to the audio.
     """
 
-    def check(part: Part) -> Outcome | None:
-        if part.trace.opened is None:
-            return None
+    def check(part: Part) -> Outcome:
+        if not by_hand(part):
+            return Undecided(f"the audio was not sent: {checks.why(part)}")
         codes = [refusal.code for refusal in part.timeline.refusals]
         wrong = [code for code in codes if code != OVERFLOW]
         if wrong:
@@ -482,9 +482,11 @@ def overflow_code(role: str) -> Check:
             return Violated(
                 f"much audio was refused with {known}, not with {OVERFLOW}", ()
             )
+        if not codes and not _indexes(part.recording, Sender.SERVER, SessionUpdated):
+            return Undecided("the server did not answer the session update")
         return Satisfied()
 
-    return any_session(check, role, nothing="no session was opened")
+    return per_session(check, role)
 
 
 def errors_have_types(recording: Recording) -> Outcome:

@@ -62,7 +62,7 @@ JSON: tuple[Requirement, ...] = (
         "composite-type-outlived",
         "the server refuses a type that is a list or an object, and survives it",
         SHOULD,
-        "sglang 0.5.23 ends the session, which loses the utterances of the session",
+        "SGLang 0.5.23 ends the session, which loses the utterances of the session",
         checks.refused("composite-type", "a type that is a list or an object"),
         scenarios=("composite-type",),
         proof=Proof(("composite-type-dies",)),
@@ -72,7 +72,7 @@ JSON: tuple[Requirement, ...] = (
         "the server refuses a number of 5,000 digits, and survives it",
         SHOULD,
         "RFC 8259, section 6: an implementation may limit the range of numbers; "
-        "sglang 0.5.23 and sglang-omni 0.1.9 end the session",
+        "SGLang 0.5.23 and SGLang-Omni 0.1.9 end the session",
         checks.refused("huge-number", "a number of 5,000 digits"),
         scenarios=("huge-number",),
         proof=Proof(("huge-number-dies",)),
@@ -82,7 +82,7 @@ JSON: tuple[Requirement, ...] = (
         "an empty text frame is refused",
         SHOULD,
         "RFC 8259, section 2: JSON text is a value, so an empty frame is not JSON; "
-        "sglang 0.5.23 sends no answer",
+        "SGLang 0.5.23 sends no answer",
         checks.refused("empty-text", "an empty text frame"),
         scenarios=("empty-text",),
         proof=Proof(("tolerant",)),

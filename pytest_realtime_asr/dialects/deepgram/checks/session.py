@@ -17,7 +17,7 @@ from pytest_realtime_asr.dialects.deepgram.events import (
 )
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.checks.combinators import any_session, per_session
-from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -256,8 +256,12 @@ def empty_frame_explained(role: str) -> Check:
         if not any(record.raw for record in part.trace.records):
             return Undecided("no empty frame was sent")
         end = part.trace.end
-        if checks.cut(part.recording) or part.timeline.refusals:
+        if part.timeline.refusals:
             return Satisfied()
+        if checks.cut(part.recording):
+            if checks.sent_after_hand(part.recording):
+                return Satisfied()
+            return Undecided("the server sent nothing after the empty frame")
         if end.how is Ending.CLOSED_BY_PEER and end.code not in (1005, 1006, 1011):
             return Satisfied()
         return Violated(
@@ -303,14 +307,14 @@ def closed_when_idle(role: str, *, least: float, most: float) -> Check:
     return per_session(check, role)
 
 
-def _unexplained(part: Part) -> Outcome | None:
+def _explained_end(part: Part) -> Outcome | None:
     end = part.trace.end
     if end.how is Ending.CLOSED_BY_PEER and _EXPLAINED.match(end.reason):
         return Satisfied()
-    return checks.explained_close(Evidence((part,)))
+    return checks.explained_end(part)
 
 
-explained_close = any_session(_unexplained, nothing="no session was opened")
+explained_close = any_session(_explained_end, nothing="no session was opened")
 """A check that the server gives a reason before or when it ends a session."""
 
 
