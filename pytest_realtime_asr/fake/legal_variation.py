@@ -116,7 +116,7 @@ class VariedServer(ServerWrapper):
     """The server side of a session with its own style of legal variation.
 
     If the events of the protocol are not ``typed``, a client finds the meaning of an
-    event by its place. Then no events are added, and no finals change their order. The
+    event by counting. Then no events are added, and no finals change their order. The
     text is divided only between words, since a result may settle it at any time.
     """
 

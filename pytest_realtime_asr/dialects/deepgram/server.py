@@ -63,8 +63,8 @@ class _Utterance:
 class Server:
     """The server's side, which obeys the options in the query of the URL.
 
-    No result names its utterance, so the results of an utterance wait until the final
-    of the utterance before it was sent.
+    A result does not name its utterance. So the results of an utterance are sent only
+    after the final of the previous utterance.
     """
 
     def __init__(self, profile: Profile, listening: Listening) -> None:
@@ -174,7 +174,7 @@ class Server:
         return (encode(SpeechStarted(_CHANNELS, round(start / self.rate, 3))),)
 
     def _utterance_end(self) -> Iterable[str]:
-        """Return the event for the time without a word, once for each last word."""
+        """Return `UtteranceEnd` if no word came for long enough, once after a word."""
         limit, last = self._listening.utterance_end, self._last_word
         if limit is None or last is None or self._now - last < limit:
             return ()
