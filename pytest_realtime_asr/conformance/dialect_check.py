@@ -146,10 +146,10 @@ def _events(dialect: Dialect) -> Iterator[str]:
     """
     if not isinstance(dialect, Documented):
         return
-    name, profile, _ = dialect.name.partition(":")
+    plain, profile, _ = dialect.name.partition(":")
     for sender, kinds in dialect.reference.kinds.items():
         known = _known(dialect, sender)
-        known |= _known(load(name), sender) if profile else set()
+        known |= _known(load(plain), sender) if profile else set()
         for kind in kinds:
             name = event_name(kind)
             if not any(move == name or move.startswith(f"{name} ") for move in known):
