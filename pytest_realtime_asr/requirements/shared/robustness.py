@@ -94,7 +94,7 @@ AMID_SPEECH: tuple[Requirement, ...] = (
         "unknown-event-amid-speech",
         "an unknown event in mid-utterance does not affect the utterance",
         SHOULD,
-        HARM + ": the speech of an utterance is lost by a mistake beside it",
+        HARM + ": one invalid frame loses the speech of an utterance",
         checks.refused("unknown-event-amid-speech", "an unknown event"),
         scenarios=("unknown-event-amid-speech",),
         proof=Proof(("closes-on-error",)),

@@ -216,6 +216,14 @@ def test_a_reason_with_a_code_explains_a_close() -> None:
     assert judged(session.explained_close, SECOND, **PEER, code=1011) is Violated
 
 
+def test_a_refused_session_does_not_hide_that_closes_are_explained() -> None:
+    refused = Part("refused", recording(opened=None, how=Ending.REFUSED))
+    plain = Part("plain", recording(SECOND))
+    check = session.explained_close
+    assert check(Evidence((refused,))) == Undecided("no session was opened")
+    assert check(Evidence((refused, plain))) == Satisfied()
+
+
 def test_what_answers_a_keepalive() -> None:
     # Its frame counts as written by hand only in a trace of a scenario.
     assert judged(session.keepalive_unanswered("role"), ALIVE, ERROR) is Undecided
