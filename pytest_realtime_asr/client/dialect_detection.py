@@ -103,8 +103,8 @@ async def find(
 def _refused(refusals: Iterable[Unreachable], *, has_key: bool) -> Iterator[str]:
     """Yield why no session could be opened; ``has_key`` says that a key was sent.
 
-    A server refuses each path that it does not have, by HTTP 404, and often by 403.
-    Such a refusal is left out if another one says more about the server.
+    A server refuses a path that it does not have with HTTP 404, or often with HTTP 403.
+    Such a refusal is left out if another refusal says more about the server.
     """
     for statuses in ((HTTPStatus.NOT_FOUND,), (HTTPStatus.FORBIDDEN,)):
         others = [each for each in refusals if each.status not in statuses]

@@ -1,7 +1,7 @@
 """A session chart: what was said, heard and sent in one utterance, over time.
 
 The strip in the terminal, the timeline of the HTML page and the commands for traces all
-show this value. Times are in ms from the instant at which the first audio was due.
+show this chart. Times are in ms from the instant at which the first audio was due.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ChartMark:
 class ChartFrame:
     """A frame of the session, ``at`` ms after the start of the audio.
 
-    ``move`` is the name of its event and ``index`` its place in the trace. ``late`` is
+    ``move`` is the name of its event and ``index`` its index in the trace. ``late`` is
     the client's own scheduling delay in ms, ``None`` for a frame of the server.
     ``samples`` is the number of samples of audio in the frame.
     """

@@ -111,7 +111,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
         "no-doubled-words-in-long",
         "no word of a long text comes twice, in place of the word after it",
         SHOULD,
-        "sglang 0.5.23 joins the texts of chunks at the wrong word: a word comes twice "
+        "SGLang 0.5.23 joins the texts of chunks at the wrong word: a word comes twice "
         "and the next word is lost",
         no_doubled_words,
         scenarios=SCENARIOS,
