@@ -134,7 +134,7 @@ def silent_dialects() -> str:
     The text is empty if no such dialect is installed.
     """
     names = " or ".join(greetings.silent())
-    return f"a server that sends nothing first may speak {names}" if names else ""
+    return f"a server that waits for the client may speak {names}" if names else ""
 
 
 def _reason(name: str, record: Record) -> str:

@@ -285,7 +285,7 @@ def test_dialects_without_a_first_event_are_only_named(
     assert len(asked("http://h:1")) == every - 2
     with serving(quiet) as url:
         lost = found(url).lost
-    assert "; a server that sends nothing first may speak openai-beta or vosk" in lost
+    assert "; a server that waits for the client may speak openai-beta or vosk" in lost
 
 
 def test_a_late_first_event_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ def test_a_run_without_a_realtime_test_connects_to_no_server(project: Project) -
             (),
             "the server opened a session and sent nothing within 0.2 s; "
             "--realtime-wait=SECONDS waits longer for a server that is slow to start; "
-            "a server that sends nothing first may speak deepgram or vosk",
+            "a server that waits for the client may speak deepgram or vosk",
         ),
         (
             ('{"type":"hello","to":"you"}',),
