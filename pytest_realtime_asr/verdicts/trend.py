@@ -12,8 +12,8 @@ What is searched for change points:
   middle half of the logarithms of these ratios. It does not depend on how much the
   clips differ from each other;
 - for a p95, its logarithm;
-- for a metric that is no duration, or has values of zero or less, the values themselves
-  in place of their logarithms;
+- for a metric that is not a duration, or has values of zero or less, the values
+  themselves in place of their logarithms;
 - for the error rate, the share of lost sessions and the capacity, the number itself.
 
 All series share the false positive rate (Bonferroni). A number that is infinite, since
