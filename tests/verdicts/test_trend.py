@@ -9,7 +9,7 @@ import pytest
 
 from pytest_realtime_asr.verdicts.limits import BudgetError
 from pytest_realtime_asr.verdicts.recorded_run import Capacity
-from pytest_realtime_asr.verdicts.trend import Point, Series, trimmed_mean, trend
+from pytest_realtime_asr.verdicts.trend import Point, Series, trend, trimmed_mean
 from tests.support.nights import night, nights
 from tests.support.records import Rows, lost, row, run
 
