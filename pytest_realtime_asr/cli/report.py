@@ -1,13 +1,15 @@
-"""The command ``report``: shows conformance reports as a table or as a badge."""
+"""The command ``report``: shows reports as a page, a table or a badge."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from pytest_realtime_asr.corpus import load_all
 from pytest_realtime_asr.report import conformance
+from pytest_realtime_asr.report.page import offline
 
-HELP = "show conformance reports as a table or as a badge"
+HELP = "show reports as an HTML page, as a table or as a badge"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     badge.add_argument("report", type=Path, metavar="REPORT.json")
     badge.set_defaults(run=_badge)
+    page = views.add_parser(
+        "html", help="the HTML page of a JSON Lines report and its traces"
+    )
+    page.add_argument("report", type=Path, metavar="REPORT.jsonl")
+    page.add_argument(
+        "--traces",
+        type=Path,
+        metavar="DIR",
+        help=f"the folder of the traces (default: {offline.FOLDER} beside the report)",
+    )
+    page.add_argument(
+        "--conformance",
+        type=Path,
+        metavar="REPORT.json",
+        help="a conformance report of the same run",
+    )
+    page.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="CORPUS",
+        help="the corpus of the run, for the audio of the worst sessions (repeatable)",
+    )
+    page.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PAGE.html",
+        help="the page (default: the path of the report, ending in .html)",
+    )
+    page.set_defaults(run=_page)
 
 
 def _matrix(options: argparse.Namespace) -> int:
@@ -38,4 +71,19 @@ def _matrix(options: argparse.Namespace) -> int:
 
 def _badge(options: argparse.Namespace) -> int:
     print(conformance.badge(conformance.read(options.report)).decode(), end="")
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    output: Path = options.output or options.report.with_suffix(".html")
+    if output.resolve() == options.report.resolve():
+        raise ValueError(f"{output} is the report itself; name another file with -o")
+    lines = offline.page(
+        options.report,
+        traces=options.traces,
+        suite=options.conformance,
+        corpus=load_all(options.corpus) if options.corpus else None,
+    )
+    output.write_bytes(b"".join(lines))
+    print(output)
     return 0
