@@ -12,13 +12,15 @@ from pytest_realtime_asr.report import metrics_page, protocol_pages, reference_p
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROTOCOLS = DOCS / "protocols"
-SECTIONS = ("vllm", "openai", "sglang-omni", "vosk")  # of the page of requirements
+# Of the page of requirements.
+SECTIONS = ("vllm", "openai", "sglang-omni", "vosk", "deepgram")
 DIALECTS = (
     "vllm",
     "openai",
     "openai-beta",
     "sglang-omni",
     "vosk",
+    "deepgram",
 )  # each has the page of its protocol
 
 

@@ -33,9 +33,13 @@ TABLE = """
 | fault | a server that ... | breaks |
 |---|---|---|
 """
-DIALECTS = ("vllm", "openai", "sglang-omni", "vosk")
-# Faults of items that prove no requirement.
-OF_ITEMS = {"endless-speech", "no-event-ids"}
+DIALECTS = ("vllm", "openai", "sglang-omni", "vosk", "deepgram")
+# Faults that prove no requirement of a dialect without a profile.
+OWNERS = {
+    "endless-speech": "openai",
+    "no-event-ids": "openai",
+    "babbles-when-empty": "deepgram",
+}
 # A process that has ended breaks every requirement that is tested later.
 DEADLY = {"die", "dies-of-empty", "dies-of-reset", "flood-dies", "big-frame-dies"}
 
@@ -44,7 +48,8 @@ def sections() -> dict[str, list[str]]:
     """Return the faults by the dialect of their server.
 
     A fault belongs to the first dialect with a requirement that it proves. A fault that
-    proves no requirement, and is not one of items or answers, belongs to ``vllm``.
+    proves no requirement, and has no owner, belongs to ``vllm``. A fault of answers
+    belongs to ``vosk``.
     """
     proofs = {
         name: {
@@ -57,7 +62,7 @@ def sections() -> dict[str, list[str]]:
     }
     found: dict[str, list[str]] = {name: [] for name in DIALECTS}
     for fault in FAULTS:
-        owner = "openai" if fault in OF_ITEMS else "vllm"
+        owner = OWNERS.get(fault, "vllm")
         owner = "vosk" if FAULTS[fault].needs is Needs.ANSWERS else owner
         owner = next((name for name, own in proofs.items() if fault in own), owner)
         found[owner].append(fault)

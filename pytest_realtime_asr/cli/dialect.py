@@ -38,7 +38,8 @@ def _check(options: argparse.Namespace) -> int:
         return int(wrong)
     if wrong:
         print(
-            "the requirements were not tried on the fake server, because of the errors above"
+            "because of the errors above, the requirements were not tried on the "
+            "fake server"
         )
         return 1
     score = selftest.selftest(options.name, progress=show_status)

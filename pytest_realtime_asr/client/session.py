@@ -416,6 +416,11 @@ class Live:
         return self._inbox.session
 
     @property
+    def is_open(self) -> bool:
+        """Return whether the session has begun and has not ended."""
+        return self._wire is not None and self._recorder.ended is None
+
+    @property
     def items(self) -> int:
         """The number of complete utterances; also the number of the next utterance."""
         return self._inbox.items

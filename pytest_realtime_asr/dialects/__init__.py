@@ -120,6 +120,19 @@ class Keepalive:
     interval: float
 
 
+@dataclass(frozen=True, slots=True)
+class IdleClose:
+    """How a server ends a session in which the client sends nothing.
+
+    The server closes with ``code`` and ``reason`` after ``seconds`` seconds in which no
+    frame came.
+    """
+
+    seconds: float
+    code: int
+    reason: str = ""
+
+
 class Caller(Protocol):
     """The client's side of one session, without its socket and its clock.
 
@@ -230,13 +243,15 @@ class Traits:
     ``capabilities`` is what the protocol can do; the shared requirements and the
     scenarios of the suite depend on it. ``operations`` is what the servers show over
     HTTP. ``keepalive`` is what the client sends in an idle session, ``None`` if the
-    protocol has no such frame. ``most`` is the longest audio of an utterance that a
+    protocol has no such frame. ``idle`` is how the servers end an idle session,
+    ``None`` if they keep it open. ``most`` is the longest audio of an utterance that a
     server must accept, in seconds; 0 means any length.
     """
 
     capabilities: frozenset[Capability] = PLAIN
     operations: Operations = Operations()
     keepalive: Keepalive | None = None
+    idle: IdleClose | None = None
     most: float = 0.0
 
 

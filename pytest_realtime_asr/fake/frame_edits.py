@@ -2,9 +2,10 @@
 
 A text frame is a JSON object; a binary frame is a MessagePack object. The field
 ``type`` names the event, and an error has the type ``error`` in small or capital
-letters. An error has one of two forms: ``error`` is its text and ``code`` is a field
-beside ``error``, or ``error`` is an object with ``message`` and ``code``. The functions
-here use these field names and no other part of a protocol.
+letters. An error has one of three forms: ``error`` is its text and ``code`` is a field
+beside ``error``, ``error`` is an object with ``message`` and ``code``, or the text is
+``description`` and the code is ``variant``. The functions here use these field names
+and no other part of a protocol.
 """
 
 from __future__ import annotations
@@ -63,8 +64,10 @@ def error_edited(frame: Frame, **fields: object) -> Frame:
         inner = content.get("error")
         if isinstance(inner, dict):
             inner.update(fields)
-        else:
-            named = {"error" if k == "message" else k: v for k, v in fields.items()}
-            content.update(named)
+            return
+        names = {"message": "error", "code": "code"}
+        if "description" in content:
+            names = {"message": "description", "code": "variant"}
+        content.update({names[name]: value for name, value in fields.items()})
 
     return edited(frame, change) if is_error(frame) else frame

@@ -79,7 +79,9 @@ class HttpRoutes:
         if self._state.workload.refuses(len(connection.server.connections)):
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         asked = dialects.Request.of(request.path, dict(request.headers.raw_items()))
-        refusal = self._config.dialect.refusal(asked, self._config.models)
+        refusal = self._faults.refused_request(
+            self._config.dialect.refusal(asked, self._config.models)
+        )
         if isinstance(refusal, dialects.HttpRefusal):
             return connection.respond(HTTPStatus(refusal.status), refusal.body)
         return None

@@ -108,7 +108,9 @@ class Fake:
         number = state.open_session()
         request = _request(connection)
         side = self._server_side(request)
-        refusal = config.dialect.refusal(request, config.models)
+        refusal = self._faults.refused_request(
+            config.dialect.refusal(request, config.models)
+        )
         session = FakeSession(
             config,
             self._recogniser,

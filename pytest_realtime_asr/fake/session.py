@@ -60,8 +60,13 @@ class FakeSession:
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
         self._active = 0.0  # when the last frame came that is no keepalive, in s
-        keepalive = config.dialect.traits.keepalive
-        self._keepalive = None if keepalive is None else keepalive.frame
+        traits = config.dialect.traits
+        self._keepalive = None if traits.keepalive is None else traits.keepalive.frame
+        self._idle_close = (1011, "")
+        if traits.idle is not None:
+            self._idle_close = (traits.idle.code, traits.idle.reason)
+            if self._idle is None:  # a correct server counts keepalives too
+                self._idle, self._keepalive = traits.idle.seconds, None
         self._send_frame = faults.sender(connection.send)
         self._refusal = faults.refusal() or refusal
         self.was_dropped = False
@@ -135,7 +140,7 @@ class FakeSession:
             async with asyncio.timeout_at(until):
                 frame = await self._connection.recv()
         except TimeoutError:
-            await self._close(1011)
+            await self._close(*self._idle_close)
             return await self._connection.recv()  # raises ConnectionClosed
         if frame != self._keepalive:
             self._active = asyncio.get_running_loop().time()

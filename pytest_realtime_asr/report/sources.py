@@ -33,6 +33,9 @@ _SOURCE = re.compile(
     r"(?:, (?P<omni_file>[\w/]+\.py))?)"
     r"|(?P<typed>openai-python (?P<version>[\d.]*\d), (?P<types>types/realtime"
     r"(?:/\w+\.py)?))"
+    r"|(?P<listen>Deepgram docs, (?P<page>[\w-]+))"
+    r"|(?P<sdk>deepgram-sdk (?P<sdk_version>[\d.]*\d), (?P<sdk_types>listen/v1/types))"
+    r"|(?P<clone>whisperlivekit (?P<clone_version>[\d.]*\d), \w+\.py)"
     r"|(?P<guide>OpenAI, guide to realtime transcription)"
     r"|(?P<uax>UAX #9, section 2\.6)"
     r"|(?P<xml>XML 1\.0, section 2\.2)"
@@ -70,6 +73,14 @@ def _address(found: re.Match[str], levels: str) -> str:
             kind = "blob" if found["types"].endswith(".py") else "tree"
             tag = f"{_GITHUB}/openai/openai-python/{kind}/v{found['version']}"
             return f"{tag}/src/openai/{found['types']}"
+        case "listen":
+            page = _REFERENCE.get(found["page"], f"docs/{found['page']}")
+            return f"https://developers.deepgram.com/{page}"
+        case "sdk":
+            tag = f"{_GITHUB}/deepgram/deepgram-python-sdk/tree/v{found['sdk_version']}"
+            return f"{tag}/src/deepgram/{found['sdk_types']}"
+        case "clone":
+            return f"https://pypi.org/project/whisperlivekit/{found['clone_version']}/"
         case "guide":
             return "https://platform.openai.com/docs/guides/realtime-transcription"
         case "uax":
@@ -79,7 +90,14 @@ def _address(found: re.Match[str], levels: str) -> str:
     return levels
 
 
-_KINDS = ("thread", "rfc", "served", "omni", "typed", "guide", "uax", "xml", "harm")
+_REFERENCE = {  # the pages of Deepgram's documents outside the guides
+    "listen-streaming": "reference/speech-to-text/listen-streaming",
+    "errors": "reference/errors",
+}
+_KINDS = (
+    *("thread", "rfc", "served", "omni", "typed", "listen", "sdk", "clone"),
+    *("guide", "uax", "xml", "harm"),
+)
 
 
 def _kind(found: re.Match[str]) -> str:

@@ -68,6 +68,7 @@ class Wait(enum.Enum):
 
     FINALS = "the finals of all utterances that are complete"
     SETTLED = "events that may still come"
+    END = "the end of the session by the server"
 
 
 Step = Speak | Send | Wait
@@ -77,10 +78,13 @@ Step = Speak | Send | Wait
 class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
+    Without steps, the session is only opened, which the server may refuse.
+
     ``options`` are added to the session options of the run. If ``brisk``, the audio is
     sent as fast as the server reads it. ``beside``, if given, has the options of a
     second session, which is set up after the first session and stays open. The role of
-    the second session is the name of the exercise followed by ``-beside``.
+    the second session is the name of the exercise followed by ``-beside``. Without
+    ``keepalive``, the client sends no keepalive frames.
     """
 
     name: str
@@ -89,3 +93,4 @@ class Exercise:
     options: Mapping[str, object] = field(default_factory=dict)
     brisk: bool = False
     beside: Mapping[str, object] | None = None
+    keepalive: bool = True

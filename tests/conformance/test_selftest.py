@@ -24,14 +24,15 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 from pytest_realtime_asr.trace.records import Sender
 from tests.support.paths import ROOT
 
-WHOLE = ("vllm", "openai", "sglang-omni")
+OTHERS = ("openai-beta", "openai:sglang", "deepgram:whisperlivekit-listen")
+WHOLE = ("vllm", "openai", "sglang-omni", "deepgram")
 BINDING = {
     name: [
         each.id
         for each in dialects.load(name).requirements
         if each.binds is Sender.SERVER
     ]
-    for name in (*WHOLE, "openai-beta", "openai:sglang")
+    for name in (*WHOLE, *OTHERS)
 }
 SET_UP = (
     "first-event",
@@ -55,6 +56,17 @@ OTHERWISE = {
         "same-text-16000hz",
         "same-text-48000hz",
         "audio-limit-answered",
+    ),
+    "deepgram:whisperlivekit-listen": (
+        "first-event",
+        "order",
+        "bad-option-refused",
+        "close-settles-text",
+        "close-is-summarised",
+        "close-is-normal",
+        "empty-utterance-finishes",
+        "empty-utterance-is-wordless",
+        "metadata-counts-audio",
     ),
 }
 

@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
 SUITES = Path(pinned_suites.__file__).parent / "suites"
-NAMES = ("vllm", "openai", "sglang-omni", "vosk")
+NAMES = ("vllm", "openai", "sglang-omni", "vosk", "deepgram")
 DIALECTS = {name: dialects.load(name) for name in NAMES}
 IDS = {
     name: {each.id for each in dialect.requirements if each.binds is Sender.SERVER}

@@ -54,6 +54,23 @@ def test_each_clause_has_a_link_or_is_a_reason_by_itself(name: str) -> None:
             "RFC 6455, section 7.4.1: 1009 for",
             "https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1",
         ),
+        (
+            "Deepgram docs, finalize: the server",
+            "https://developers.deepgram.com/docs/finalize",
+        ),
+        (
+            "Deepgram docs, errors: 400",
+            "https://developers.deepgram.com/reference/errors",
+        ),
+        (
+            "deepgram-sdk 7.17.0, listen/v1/types (read)",
+            f"{GITHUB}/deepgram/deepgram-python-sdk/tree/v7.17.0/src/deepgram/listen/"
+            "v1/types",
+        ),
+        (
+            "whisperlivekit 0.2.26, deepgram_compat.py (read)",
+            "https://pypi.org/project/whisperlivekit/0.2.26/",
+        ),
         ("harm to every client", "levels.md"),
     ],
 )

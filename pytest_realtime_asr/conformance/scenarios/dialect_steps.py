@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from functools import partial
 
+from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Scenario
@@ -24,6 +25,7 @@ from pytest_realtime_asr.requirements.scenario_steps import (
 from pytest_realtime_asr.trace.records import Sender
 
 HUSH = 1.5  # s of each silence in an exercise
+LONGEST_IDLE = 14.0  # s that an exercise waits for the server to end a session
 _LOOK = 0.01  # s between two checks for new records
 
 
@@ -73,11 +75,17 @@ async def _send(run: ScenarioRun, live: Live, misuse: Misuse) -> None:
 
 async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
     plan = run.config.plan
-    live = await run.open(
-        exercise.name,
-        options={**plan.options, **exercise.options},
-        pace=0.0 if exercise.brisk else plan.pace,
-    )
+    try:
+        live = await run.open(
+            exercise.name,
+            options={**plan.options, **exercise.options},
+            pace=0.0 if exercise.brisk else plan.pace,
+            keepalive=plan.keepalive and exercise.keepalive,
+        )
+    except Lost:
+        if exercise.steps:
+            raise
+        return  # without steps, how the server refuses the session is the evidence
     if exercise.beside is not None:
         beside = {**plan.options, **exercise.beside}
         await run.open(f"{exercise.name}-beside", options=beside)
@@ -87,6 +95,8 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
         match step:
             case Wait.SETTLED:
                 await run.settle()
+            case Wait.END:
+                await _wait_for_end(live)
             case Wait.FINALS:
                 while unfinished:
                     await run.final(live, unfinished.pop(0))
@@ -124,14 +134,24 @@ def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:
 async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None:
     """Wait until the server has sent ``count`` events of this type.
 
-    The wait takes at most as long as a wait for a refusal.
+    The wait ends with the session, and takes at most as long as a wait for a refusal.
     """
     try:
         async with asyncio.timeout(run.config.answer):
-            while _count(live, move) < count:
+            while _count(live, move) < count and live.is_open:
                 await asyncio.sleep(_LOOK)
     except TimeoutError:
         pass  # the absence of the event is evidence
+
+
+async def _wait_for_end(live: Live) -> None:
+    """Wait until the server ends the session, at most `LONGEST_IDLE` seconds."""
+    try:
+        async with asyncio.timeout(LONGEST_IDLE):
+            while live.is_open:
+                await asyncio.sleep(_LOOK)
+    except TimeoutError:
+        pass  # the open session is evidence
 
 
 def _count(live: Live, move: str) -> int:

@@ -39,7 +39,7 @@ from pytest_realtime_asr.dialects.openai.session_setup import (
     ServerVad,
     Transcription,
 )
-from pytest_realtime_asr.dialects.openai.voice_activity import Detector
+from pytest_realtime_asr.dialects.voice_activity import Detector
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.records import Sender
 from pytest_realtime_asr.trace.timeline import Usage

@@ -52,3 +52,12 @@ class SwapsBytes(ServerWrapper):
             return reaction
         swapped = np.frombuffer(reaction.audio, "<i2").byteswap().tobytes()
         return replace(reaction, audio=swapped)
+
+
+@fault("reads-at-16000hz", "treats all audio as audio of 16,000 Hz")
+class ReadsAt16000Hz(ServerWrapper):
+    """Ignores the sample rate that the client gives."""
+
+    @property
+    def rate(self) -> int:
+        return 16_000

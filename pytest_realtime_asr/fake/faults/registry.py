@@ -27,7 +27,7 @@ from typing import Any, TypeVar, overload
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Dialect, Reaction, Server, can
+from pytest_realtime_asr.dialects import Dialect, HttpRefusal, Reaction, Server, can
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
@@ -71,6 +71,15 @@ class Hooks:
         """Return the response to a request, ``None`` to continue the handshake."""
         return None
 
+    def refused_request(
+        self, refusal: HttpRefusal | Reaction | None
+    ) -> HttpRefusal | Reaction | None:
+        """Return how the server refuses a request to open a session, or ``None``.
+
+        ``refusal`` is how a correct server refuses the request.
+        """
+        return refusal
+
     def active_sessions(self, number: int) -> int:
         """Return how many sessions the metrics page shows as active."""
         return number
@@ -112,7 +121,7 @@ class Hooks:
         return send
 
     def idle_timeout(self, seconds: float | None) -> float | None:
-        """Return the seconds without a frame after which the server closes with 1011.
+        """Return the seconds without a frame after which the server closes.
 
         A keepalive frame does not count as a frame. ``None`` means that the server
         never closes for this reason.
@@ -333,6 +342,13 @@ class Faults(Hooks):
             if response is not None:
                 return response
         return None
+
+    def refused_request(
+        self, refusal: HttpRefusal | Reaction | None
+    ) -> HttpRefusal | Reaction | None:
+        for each in self._hooks:
+            refusal = each.refused_request(refusal)
+        return refusal
 
     def active_sessions(self, number: int) -> int:
         for each in self._hooks:

@@ -105,7 +105,9 @@ def requirements(
                 f"{next(iter(lacking)).value}"
             )
     chosen = (
-        own.get(id) or _fitting(shared, capabilities)
+        _with_scenarios(own[id], capabilities)
+        if id in own
+        else _fitting(shared, capabilities)
         for id, shared in SHARED.items()
         if NEEDS.get(id, frozenset()) <= capabilities
     )
@@ -116,21 +118,28 @@ def requirements(
 def _fitting(
     requirement: Requirement, capabilities: frozenset[Capability]
 ) -> Requirement:
-    """Return a requirement without the scenarios that do not fit the protocol.
+    """Return a shared requirement as it fits the protocol.
 
-    If the left-out scenarios cause the errors that prove the requirement, the proof
-    changes as well.
+    Scenarios that do not fit the protocol are left out. If the left-out scenarios cause
+    the errors that prove the requirement, the proof changes as well.
     """
+    proof = requirement.proof
+    if not capabilities >= _EVENTS:
+        proof = _WITHOUT_ERRORS.get(requirement.id, proof)
+    return replace(_with_scenarios(requirement, capabilities), proof=proof)
+
+
+def _with_scenarios(
+    requirement: Requirement, capabilities: frozenset[Capability]
+) -> Requirement:
+    """Return a requirement without the scenarios that do not fit the protocol."""
     fitting = (
         each
         for each in requirement.scenarios
         if _SCENARIOS.get(each, frozenset()) <= capabilities
         and each != _APPEND_WRONG_TYPE
     )
-    proof = requirement.proof
-    if not capabilities >= _EVENTS:
-        proof = _WITHOUT_ERRORS.get(requirement.id, proof)
-    return replace(requirement, scenarios=tuple(fitting), proof=proof)
+    return replace(requirement, scenarios=tuple(fitting))
 
 
 def misuses_for(capabilities: frozenset[Capability]) -> tuple[Misuse, ...]:

@@ -23,6 +23,7 @@ CACHE = "~/.cache/pytest-realtime-asr/clients"  # unless CLIENTS_FOLDER names an
 NODE = "openai-node"
 # Each client, and the package that has its version.
 CLIENTS = {
+    "deepgram": "deepgram-sdk",
     "guidellm": "guidellm",
     "livekit": "livekit-plugins-openai",
     "pipecat": "pipecat-ai",

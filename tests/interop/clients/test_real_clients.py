@@ -55,6 +55,7 @@ MODELS = (  # the clients' own, which stand in their code
     "gpt-realtime-whisper",
 )
 APPEND = "input_audio_buffer.append"
+AUDIO = "audio"  # in binary frames
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ class Came:
 def serving(
     *arguments: str, dialect: str = "openai", models: Sequence[str] = MODELS
 ) -> FakeServer:
-    words = ["--dialect", dialect, "--corpus", "bundled:english", *arguments]
+    words = ["--corpus", "bundled:english", *arguments]
     words += [word for model in models for word in ("--model", model)]
-    return FakeServer([*words, "--word-delay", "50ms"], key=SECRET)
+    return FakeServer([*words, "--word-delay", "50ms"], key=SECRET, dialect=dialect)
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def outline(trace: Trace) -> str:
         if record.sender is not Sender.CLIENT:
             continue
         move = dialect.parse(record).move
-        if move == APPEND:
+        if move in (APPEND, AUDIO):
             audio.append(record)
             continue
         lines += _appends(audio, trace.rate)
@@ -164,7 +165,8 @@ def _appends(records: Sequence[Record], rate: int) -> list[str]:
     usual = statistics.mode(own or sizes)
     pace = sum(sizes) / rate / max(1e-3, (records[-1].at - records[0].at) / 1e9)
     how = "in real time" if 0.7 < pace < 1.4 else "at once" if pace > 5 else f"{pace}"
-    return [f"{APPEND}: pieces of {1000 * usual / rate:.0f} ms, {how}"]
+    name = APPEND if records[0].data is None else AUDIO
+    return [f"{name}: pieces of {1000 * usual / rate:.0f} ms, {how}"]
 
 
 def _samples(record: Record) -> int:
@@ -285,6 +287,25 @@ def test_guidellm(clips: list[str], tmp_path: Path) -> None:
     assert [dialects.read(dialect, trace).text for trace in found.sessions] == wanted
     assert found.broken == ()
     agrees("guidellm", found)
+
+
+@pytest.mark.parametrize("mode", ["finalize", "close"])
+def test_deepgram(clips: list[str], mode: str) -> None:
+    with serving(dialect="deepgram", models=("nova-3",)) as server:
+        found = drive(server, "deepgram", mode, clips)
+        assert found.told["texts"] == TEXTS
+        assert "ListenV1Results" in found.told["events"]
+        assert set(found.told["events"]) <= {"ListenV1Results", "ListenV1Metadata"}
+        assert found.broken == ()
+        assert len(found.sessions) == (1 if mode == "finalize" else 2)
+        agrees("deepgram", found)
+
+
+def test_deepgram_reports_a_model_that_is_refused() -> None:
+    with serving(dialect="deepgram", models=("nova-3",)) as server:
+        found = drive(server, "deepgram", "refused", [])
+    assert found.told["errors"] == [400]
+    assert found.sessions == ()
 
 
 def test_what_to_do_without_a_client(

@@ -36,11 +36,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Undecided:
-    """A requirement that cannot be decided on some servers, and the reason."""
+    """A requirement that cannot be decided on some servers, and the reason.
+
+    If it is ``by_chance``, some runs decide it; it is neither compared nor counted.
+    """
 
     requirement: str
     servers: tuple[str, ...]
     why: str
+    by_chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,12 @@ class Findings:
         return {
             entry.requirement
             for entry in self.undecided
-            if server.name in entry.servers
+            if server.name in entry.servers and not entry.by_chance
         }
+
+    def by_chance(self) -> set[str]:
+        """Return the requirements that only some runs decide."""
+        return {entry.requirement for entry in self.undecided if entry.by_chance}
 
     def lines(self) -> list[str]:
         """Return the list as lines of Markdown tables, without their heads."""
@@ -84,7 +92,7 @@ def known() -> Findings:
     return Findings(
         tuple(Finding(**entry) for entry in table["finding"]),
         tuple(
-            Undecided(entry["requirement"], tuple(entry["servers"]), entry["why"])
+            Undecided(**{**entry, "servers": tuple(entry["servers"])})
             for entry in table["undecided"]
         ),
     )

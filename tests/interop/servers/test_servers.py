@@ -50,8 +50,12 @@ def test_plugin_hears_the_right_texts(served: Served, tmp_path: Path) -> None:
 
 @pytest.mark.interop
 def test_suite_finds_what_is_known(served: Served, tmp_path: Path) -> None:
-    rows = judged(served, tmp_path, "--realtime-keep-going")
     server, findings = served.server, known()
+    rows = [
+        row
+        for row in judged(served, tmp_path, "--realtime-keep-going")
+        if row["id"] not in findings.by_chance()
+    ]
     found = {
         status: {row["id"] for row in rows if row["status"] == status}
         for status in ("violated", "same cause", "undecided")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_realtime_asr.dialects.openai.voice_activity import Detector
+from pytest_realtime_asr.dialects.voice_activity import Detector
 from tests.support.openai import SOUND, cut, loud, pcm, quiet
 
 

@@ -1,0 +1,320 @@
+"""The server's side of Deepgram's protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.dialects.deepgram.events import (
+    SHAPES,
+    Alternative,
+    Channel,
+    CloseStream,
+    Error,
+    Finalize,
+    KeepAlive,
+    Metadata,
+    Origin,
+    Results,
+    SpeechStarted,
+    UtteranceEnd,
+    Word,
+)
+from pytest_realtime_asr.dialects.deepgram.options import Listening
+from pytest_realtime_asr.dialects.deepgram.profile import Profile
+from pytest_realtime_asr.dialects.voice_activity import Detector
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown, encode
+from pytest_realtime_asr.trace.records import Frame, Sender
+from pytest_realtime_asr.trace.timeline import Usage, WordTime
+
+SEGMENT = 4  # words; a segment of more words is settled
+MODEL = "4899aa2d"  # the id of the fake server's model
+SCHEMA_ERROR = "SchemaError"
+_CHANNELS = [0, 1]  # the index of the channel, and the number of channels
+_CONFIDENCE = 0.9375
+_WORD = re.compile(r"\S+")
+_LONGEST = 1000  # characters of a refused frame that an error repeats
+_THRESHOLD, _PADDING, _SILENCE = 0.5, 0.0, 0.5  # of the detection of speech; s
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """An utterance; its times are in seconds from the start of the session's audio.
+
+    The first ``settled`` words of ``text`` belong to settled segments; the open segment
+    begins at ``segment``. ``end`` is ``None`` until the audio is complete.
+    """
+
+    start: float
+    segment: float
+    text: str = ""
+    settled: int = 0
+    end: float | None = None
+    closes: bool = False  # whether `CloseStream` completed the audio
+
+
+class Server:
+    """The server's side, which obeys the options in the query of the URL."""
+
+    def __init__(self, profile: Profile, listening: Listening) -> None:
+        self.rate = listening.rate
+        self._profile = profile
+        self._listening = listening
+        self._request_id = ""
+        self._created = ""
+        self._rest = b""  # the first byte of a sample whose second byte has not come
+        self._samples = 0  # of the session's audio so far
+        self._utterances: list[_Utterance] = []
+        self._unfinished: set[int] = set()  # the utterances without a final
+        self._closing = False
+        self._last_word: float | None = None  # the end of the last settled word, in s
+        self._detector = Detector(
+            listening.rate, threshold=_THRESHOLD, padding=_PADDING, silence=_SILENCE
+        )
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        self._request_id = session
+        self._created = datetime.fromtimestamp(created, UTC).isoformat()
+        return (self._metadata(),) if self._profile.greeting else ()
+
+    # The frames of the client
+
+    def hear(self, frame: Frame) -> Reaction:
+        if self._closing:
+            return Reaction()
+        if isinstance(frame, bytes):
+            return self._hear_audio(frame) if frame else self._hear_nothing()
+        message = SHAPES.read(frame, Sender.CLIENT)
+        match message:
+            case KeepAlive():
+                return Reaction()
+            case Finalize() if self._profile.finalizes:
+                return Reaction(finish=self._complete())
+            case Finalize():
+                return self._refuse("Finalize is not supported", frame, close=4400)
+            case CloseStream():
+                return self._close_stream()
+            case Unknown() if not self._profile.refusals:
+                return Reaction()
+            case Unknown(type=kind):
+                kind = str(kind)[:_LONGEST]
+                return self._refuse(f"unknown type of message: {kind}", frame)
+            case Malformed(reason=reason):
+                return self._refuse(reason, frame)
+        raise AssertionError(f"no reaction to {message!r}")
+
+    def _hear_audio(self, data: bytes) -> Reaction:
+        pcm = self._pcm(data)
+        begin = self._open is None
+        if begin:
+            now = self._now
+            self._unfinished.add(len(self._utterances))
+            self._utterances.append(_Utterance(now, now))
+        self._samples += len(pcm) // 2
+        replies = [*self._speech_started(pcm), *self._utterance_end()]
+        return Reaction(replies, begin=begin, audio=pcm)
+
+    def _pcm(self, data: bytes) -> bytes:
+        """Return the samples that this data completes, as PCM16."""
+        if self._listening.law is not None:
+            return self._listening.law.decode(data)
+        whole = self._rest + data
+        size = len(whole) - len(whole) % 2
+        self._rest = whole[size:]
+        return whole[:size]
+
+    def _hear_nothing(self) -> Reaction:
+        """Return the reaction to a binary frame without data."""
+        if self._profile.finalizes:
+            return self._close_stream()  # the older form of `CloseStream`
+        return self._refuse("an empty binary frame ends no stream", "", close=4400)
+
+    def _close_stream(self) -> Reaction:
+        self._closing = True
+        finish = self._complete(closes=True)
+        replies = () if self._unfinished else (self._metadata(),)
+        return Reaction(replies, finish=finish, close=1000, after_finals=True)
+
+    @property
+    def _open(self) -> _Utterance | None:
+        """The utterance whose audio is not complete yet."""
+        last = self._utterances[-1] if self._utterances else None
+        return None if last is None or last.end is not None else last
+
+    @property
+    def _now(self) -> float:
+        """The length of the session's audio so far in seconds."""
+        return self._samples / self.rate
+
+    def _complete(self, *, closes: bool = False) -> bool:
+        """Complete the open utterance; return whether there was one."""
+        hearing = self._open
+        if hearing is None:
+            return False
+        hearing.end, hearing.closes = self._now, closes
+        return True
+
+    def _speech_started(self, pcm: bytes) -> Iterable[str]:
+        if not self._listening.vad_events:
+            return ()
+        start = self._detector.detect(pcm).start
+        if start is None:
+            return ()
+        return (encode(SpeechStarted(_CHANNELS, round(start / self.rate, 3))),)
+
+    def _utterance_end(self) -> Iterable[str]:
+        """Return the event for the time without a word, once for each last word."""
+        limit, last = self._listening.utterance_end, self._last_word
+        if limit is None or last is None or self._now - last < limit:
+            return ()
+        if any(self._has_open_text(number) for number in self._unfinished):
+            return ()
+        self._last_word = None
+        return (encode(UtteranceEnd(_CHANNELS, round(last, 3))),)
+
+    def _has_open_text(self, number: int) -> bool:
+        utterance = self._utterances[number]
+        return len(_WORD.findall(utterance.text)) > utterance.settled
+
+    def expire(self) -> Reaction:
+        return Reaction(close=1001)
+
+    # The text
+
+    def partial(
+        self, added: str, item: int, *, words: Sequence[WordTime] = ()
+    ) -> Iterable[str]:
+        utterance = self._utterances[item]
+        utterance.text += added
+        frames = list(self._settle(utterance, words))
+        if self._listening.interim_results:
+            end = self._now if utterance.end is None else utterance.end
+            results = self._results(utterance, self._words(utterance, words), end)
+            frames.append(encode(results))
+        return frames
+
+    def _settle(
+        self, utterance: _Utterance, words: Sequence[WordTime]
+    ) -> Iterable[str]:
+        """Settle segments of the text as long as more than `SEGMENT` words are open."""
+        while len(opened := self._words(utterance, words)) > SEGMENT:
+            segment, following = opened[:SEGMENT], opened[SEGMENT]
+            end = max(utterance.segment, segment[-1].end)
+            pause = following.start - end
+            yield encode(
+                self._results(
+                    utterance,
+                    segment,
+                    end,
+                    is_final=True,
+                    speech_final=self._ends_speech(pause),
+                )
+            )
+            utterance.settled += SEGMENT
+            utterance.segment = end
+            self._last_word = end
+
+    def final(
+        self, text: str, usage: Usage, item: int, *, words: Sequence[WordTime] = ()
+    ) -> Iterable[str]:
+        utterance = self._utterances[item]
+        if utterance.end is None:  # only a faulty server ends it itself
+            self._complete()
+        end = utterance.end or self._now
+        utterance.text = text
+        opened = self._words(utterance, words)
+        last = opened[-1].end if opened else utterance.segment
+        self._last_word = last if opened else self._last_word
+        yield encode(
+            self._results(
+                utterance,
+                opened,
+                end,
+                is_final=True,
+                speech_final=self._ends_speech(end - last),
+                from_finalize=not utterance.closes,
+            )
+        )
+        utterance.settled = len(_WORD.findall(text))
+        utterance.segment = end
+        self._unfinished.discard(item)
+        yield from self._utterance_end()
+        if self._closing and not self._unfinished:
+            yield self._metadata()
+
+    def _ends_speech(self, pause: float) -> bool:
+        limit = self._listening.endpointing
+        return limit is not None and pause >= limit
+
+    def _words(
+        self, utterance: _Utterance, words: Sequence[WordTime]
+    ) -> Sequence[WordTime]:
+        """Return the words of the open segment, with times on the session's clock.
+
+        A word without known times starts and ends where the segment begins.
+        """
+        texts = _WORD.findall(utterance.text)[utterance.settled :]
+        timed = words[utterance.settled :]
+        start = utterance.start
+        found = [
+            WordTime(text, start + word.start, start + word.end)
+            for text, word in zip(texts, timed, strict=False)
+        ]
+        begin = utterance.segment
+        return found + [WordTime(text, begin, begin) for text in texts[len(found) :]]
+
+    def _results(
+        self,
+        utterance: _Utterance,
+        words: Sequence[WordTime],
+        end: float,
+        *,
+        is_final: bool = False,
+        speech_final: bool = False,
+        from_finalize: bool = False,
+    ) -> Results:
+        begin = utterance.segment
+        end = max(begin, end)
+        shown = [
+            Word(
+                re.sub(r"\W+$", "", word.text).lower() or word.text,
+                _within(word.start, begin, end),
+                _within(word.end, begin, end),
+                _CONFIDENCE,
+                word.text,
+            )
+            for word in words
+        ]
+        transcript = " ".join(word.text for word in words)
+        confidence = _CONFIDENCE if shown else 0.0
+        return Results(
+            _CHANNELS,
+            round(begin, 6),
+            round(end - begin, 6),
+            is_final,
+            Channel([Alternative(transcript, confidence, shown)]),
+            Origin(self._request_id, MODEL),
+            speech_final,
+            from_finalize,
+        )
+
+    # Other events
+
+    def _metadata(self) -> str:
+        duration = round(self._now, 6)
+        return encode(Metadata(self._request_id, self._created, duration, 1))
+
+    def _refuse(
+        self, description: str, frame: str, *, close: int | None = None
+    ) -> Reaction:
+        message = frame[:_LONGEST]
+        error = encode(Error(description, SCHEMA_ERROR, message=message))
+        return Reaction((error,), close=close)
+
+
+def _within(time: float, begin: float, end: float) -> float:
+    """Return the time in seconds, moved into the segment from ``begin`` to ``end``."""
+    return round(min(max(time, begin), end), 6)
