@@ -151,7 +151,7 @@ function overview() {
   const told = [];
   if (report.end === null) told.push("The run has not ended, or it was killed: results may be missing. Load the page again to see later sessions.");
   else if (report.end.interrupted) told.push("The run was interrupted: tests are missing.");
-  if (report.damaged) told.push(`${report.damaged} incomplete parts of this page cannot be read.`);
+  if (report.damaged) told.push(`${report.damaged} incomplete ${report.damaged === 1 ? "part" : "parts"} of this page cannot be read.`);
   if (typeof DecompressionStream === "undefined") told.push("This browser cannot decompress the sessions (DecompressionStream): the table works, but sessions cannot be opened. Use a browser of 2023 or later.");
   parts.push(...told.map((text) => make("p", { class: "notice", role: "status" }, text)));
   return make("header", {}, title, ...parts);
@@ -213,6 +213,7 @@ function interval(each) {
   if (each.beyond) return "beyond every limit";
   if (!each.interval) return "";
   const [low, high] = each.interval;
+  if (low === null && high === null) return "no bounds: the sample is too small";
   return `${low === null ? "−∞" : number(low, each.unit)} to ${high === null ? "∞" : number(high, each.unit)}`;
 }
 
@@ -500,7 +501,7 @@ async function openSession(place) {
   const step = (by) => button(by < 0 ? "Previous" : "Next", () => { const next = place + by; if (list.rows[next]) { goTo(next); openSession(next); } });
   const tools = make("div", { class: "tools" }, step(-1), step(1), button("Close", () => dialog.close()));
   const body = make("div", { class: "body" });
-  dialog.replaceChildren(make("div", { class: "bar" }, title, tools), body);
+  dialog.replaceChildren(make("div", { class: "top" }, title, tools), body);
   if (!dialog.open) dialog.showModal();
   if (problem) body.append(make("p", { class: "notice" }, problem));
   else sessionParts(row, data, body);
@@ -572,10 +573,12 @@ function timeline(row, data) {
   const commit = chart.marks.find(([kind]) => kind === "commit");
   const limit = budget && commit ? commit[1] + budget.limit : null;
   const start = Math.min(0, chart.ready ?? 0, ...chart.frames.slice(0, 1).map((each) => each[2]));
-  const end = Math.max(chart.end, limit ?? 0, pace * chart.seconds, 1);
+  const last = Math.max(limit ?? 0, pace * chart.seconds, 1, ...chart.marks.filter(([kind]) => kind !== "end").map((each) => each[1]));
+  const cut = chart.end > 2.5 * last; // a long wait for nothing would hide what happened before
+  const end = cut ? 1.4 * last : Math.max(chart.end, last);
   const lanes = { sound: 16, words: 74, partial: 108, final: 140, client: 172, server: 196 };
   const height = 246, left = 74, right = 8;
-  const x = (at) => left + (at - start) / (end - start) * (width - left - right);
+  const x = (at) => left + (Math.min(at, end) - start) / (end - start) * (width - left - right);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
   const events = [];
   const add = (lane, at, text, until = at) => events.push({ lane, at, until, text });
@@ -603,6 +606,7 @@ function timeline(row, data) {
     add("words", from * pace, `said "${plain(text)}" until ${seconds(to * pace)}`, to * pace);
   }
   let free = -1;
+  const near = (at) => chart.marks.some(([kind, other]) => (kind === "final" || kind === "refusal") && x(at) - x(other) < 70);
   chart.marks.forEach(([kind, at, added], place) => {
     const lane = kind === "partial" || kind === "settled" ? "partial" : "final", full = plain(texts[place]).slice(0, 400);
     const what = { partial: `partial: "${full}"`, final: `final: "${full}"`, commit: "commit: the client asks for the final", settled: "text is settled",
@@ -610,10 +614,11 @@ function timeline(row, data) {
     add(lane, at, what);
     const across = kind === "final" || kind === "commit" || kind === "end" || kind === "refusal";
     svg.append(draw("line", { x1: x(at), x2: x(at), y1: across ? 12 : lanes[lane], y2: across ? 220 : lanes[lane] + 20, class: `at ${kind}` }));
-    const label = kind === "partial" ? plain(added).trim().slice(0, 24) : { final: "final", commit: "commit", end: "end", refusal: "refused" }[kind];
+    const label = kind === "partial" ? plain(added).trim().slice(0, 24) : { final: "final", commit: "commit", end: cut ? `… end at ${seconds(chart.end)}` : "end", refusal: "refused" }[kind];
     const size = (label || "").length * 6.6 + 6, flip = x(at) + size > width;
+    const back = flip || (kind === "commit" && x(at) - size > left);
     if (label && kind === "partial" && x(at) > free && !flip) { svg.append(draw("text", { x: x(at) + 3, y: lanes.partial + 14, class: "label" }, label)); free = x(at) + size; }
-    else if (label && kind !== "partial") svg.append(draw("text", { x: x(at) + (kind === "commit" || flip ? -3 : 3), y: lanes.final + 14, class: `label strong ${kind === "commit" || flip ? "end" : ""}` }, label));
+    else if (label && kind !== "partial" && !(kind === "end" && near(at))) svg.append(draw("text", { x: x(at) + (back ? -3 : 3), y: lanes.final + 14, class: `label strong ${back ? "end" : ""}` }, label));
   });
   if (limit !== null) {
     svg.append(draw("line", { x1: x(limit), x2: x(limit), y1: 12, y2: 220, class: "budget" }),
@@ -661,6 +666,7 @@ function timeline(row, data) {
   });
   const found = make("section", {}, make("h3", {}, "Timeline"), box, words);
   const pieces = [];
+  if (cut) pieces.push(`The axis is cut: the session ended after ${seconds(chart.end)}.`);
   if (chart.frames_left_out) pieces.push(`${chart.frames_left_out} more frames are left out.`);
   if (Math.abs(pace - 1000) > 50) pieces.push(`The audio was sent at ${(1000 / pace).toFixed(1)} times real time.`);
   if (!levels.length) pieces.push("The audio is not described in the trace.");
@@ -676,7 +682,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const page = document.getElementById("page");
   page.replaceChildren(...[overview(), state(), verdicts(), comparisons(), distributions(), capacity(), sessions(), conformance(), conditions()].filter(Boolean));
   dialog = make("dialog", { "aria-labelledby": "session-title" });
-  dialog.addEventListener("close", () => { opening += 1; goTo(list.at); });
+  dialog.addEventListener("close", () => { if (!dialog.open) goTo(list.at); });
   document.body.append(dialog);
   list.update();
   window.addEventListener("resize", fill);
