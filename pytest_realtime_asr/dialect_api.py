@@ -1,8 +1,9 @@
 """The names with which another package implements a dialect.
 
 A dialect imports from this module alone; the modules in which the names are defined may
-move. The module `fault_api` has the names for faults of the fake server. It is apart,
-since it loads the fake server, which a run against a real server does not need.
+move. The module `fault_api` has the names for faults of the fake server. These names
+have a module of their own, since `fault_api` loads the fake server, which a run against
+a real server does not need.
 """
 
 from pytest_realtime_asr.dialects import (

@@ -1,4 +1,4 @@
-"""Levels: the loudness of audio over time, and of a file's samples before mixing."""
+"""The level of audio: over time, and of a file's samples before they are mixed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ def envelope(
 ) -> bytes:
     """Return the loudness of PCM16 samples, one byte for each ``step`` seconds.
 
-    A byte is the root mean square of its samples in whole dB above ``quietest`` dB of
-    full scale; 0 stands for ``quietest`` or less. The last step may be shorter.
+    A byte is the level (root mean square) of the samples of its step, in whole dB above
+    ``quietest``, which is in dB of full scale. The byte 0 means ``quietest`` or less.
+    The last step may be shorter.
     """
     size = max(1, round(step * rate))
     starts = np.arange(0, len(samples), size)

@@ -1,15 +1,27 @@
-"""The command ``report``: shows reports as a page, a table or a badge."""
+"""The command ``report``: shows the reports of earlier runs."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_realtime_asr.corpus import load_all
-from pytest_realtime_asr.report import conformance
+from pytest_realtime_asr.report import (
+    conformance,
+    plain_page,
+    recorded_runs,
+    trend,
+    trend_page,
+)
+from pytest_realtime_asr.report.layout import LEAST, USUAL
 from pytest_realtime_asr.report.page import offline
+from pytest_realtime_asr.text.messages import one_line
+from pytest_realtime_asr.verdicts import trend as trends
 
-HELP = "show reports as an HTML page, as a table or as a badge"
+HELP = "show the reports of earlier runs: as a page, a table, a badge or a trend"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +70,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the page (default: the path of the report, ending in .html)",
     )
     page.set_defaults(run=_page)
+    trend_view = views.add_parser(
+        "trend",
+        help="latency, error rate and capacity over several runs, with the runs from "
+        "which on they changed by more than the noise between runs",
+    )
+    trend_view.add_argument("reports", nargs="+", type=Path, metavar="REPORT.jsonl")
+    trend_view.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a metric to show in place of the usual ones; repeatable",
+    )
+    _add_output(trend_view)
+    trend_view.set_defaults(run=_trend)
 
 
 def _matrix(options: argparse.Namespace) -> int:
@@ -87,3 +114,49 @@ def _page(options: argparse.Namespace) -> int:
     output.write_bytes(b"".join(lines))
     print(output)
     return 0
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_page_file,
+        metavar="OUT",
+        help="a file to write in place of the terminal: out.html or out.md",
+    )
+
+
+def _page_file(value: str) -> Path:
+    path = Path(value)
+    if path.suffix not in (".html", ".md"):
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is neither HTML nor Markdown; write a name such as out.html or "
+            "out.md"
+        )
+    return path
+
+
+def _trend(options: argparse.Namespace) -> int:
+    runs = recorded_runs.read_all(options.reports, tell=_tell)
+    found = trends.trend(runs, metrics=options.metric)
+    if options.output is None:
+        width = max(LEAST, min(shutil.get_terminal_size((USUAL, 0)).columns, 120))
+        _print(trend.terminal(found, width=width, ascii=_ascii()))
+    elif options.output.suffix == ".md":
+        plain_page.write(options.output, trend.markdown_text(found))
+    else:
+        plain_page.write(options.output, trend_page.html(found))
+    return 0
+
+
+def _tell(text: str) -> None:
+    print(f"warning: {one_line(text)}", file=sys.stderr)
+
+
+def _print(lines: Sequence[str]) -> None:
+    print("\n".join(lines))
+
+
+def _ascii() -> bool:
+    """Return whether the terminal cannot show the signs of a drawing."""
+    return "utf" not in (sys.stdout.encoding or "").lower()

@@ -95,7 +95,8 @@ async def find(
     if not opened:
         failures += _refused(refusals, has_key=bool(redactor))
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
-    if without := silent_dialects():
+    # A server that sent an unknown first event speaks none of these dialects.
+    if not strange and (without := silent_dialects()):
         reasons += f"; {without}"
     return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
 
@@ -103,8 +104,8 @@ async def find(
 def _refused(refusals: Iterable[Unreachable], *, has_key: bool) -> Iterator[str]:
     """Yield why no session could be opened; ``has_key`` says that a key was sent.
 
-    A server refuses each path that it does not have, by HTTP 404, and often by 403.
-    Such a refusal is left out if another one says more about the server.
+    A server refuses a path that it does not have with HTTP 404, or often with HTTP 403.
+    Such a refusal is left out if another refusal says more about the server.
     """
     for statuses in ((HTTPStatus.NOT_FOUND,), (HTTPStatus.FORBIDDEN,)):
         others = [each for each in refusals if each.status not in statuses]
@@ -133,7 +134,7 @@ def silent_dialects() -> str:
     The text is empty if no such dialect is installed.
     """
     names = " or ".join(greetings.silent())
-    return f"a server that sends nothing first may speak {names}" if names else ""
+    return f"a server that waits for the client may speak {names}" if names else ""
 
 
 def _reason(name: str, record: Record) -> str:

@@ -214,8 +214,8 @@ class Live:
     async def begin(self) -> int:
         """Start an utterance and return its number.
 
-        Raises `Lost`, also for a second utterance if a session of the protocol has only
-        one.
+        Raises `Lost` if the session is not open. Raises `Lost` as well for a second
+        utterance, in a protocol with one utterance in each session.
         """
         item = self.items
         several = can(self.plan.dialect, Capability.SEVERAL_UTTERANCES)
@@ -257,9 +257,9 @@ class Live:
     ) -> None:
         """Send frames, audio, and more frames in one write to the socket.
 
-        So the server can read all of them before it answers the first one. All of the
-        frames count as written by hand. ``asset`` is the name of the audio in the
-        trace. Raises `Lost`.
+        So the server can read all frames before it answers the first one. All frames
+        count as written by hand. ``asset`` is the name of the audio in the trace.
+        Raises `Lost`.
         """
         self._inbox.by_hand = True
         step = max(1, round(self.plan.chunk * audio.rate))

@@ -342,8 +342,8 @@ class Wire:
     async def send_together(self, frames: Iterable[str | bytes]) -> None:
         """Send several frames in one write to the socket. Raises `Closed`.
 
-        ``bytes`` are a binary frame. The server can then read all frames before it
-        sends anything.
+        The server can then read all frames before it sends anything. A value of the
+        type ``bytes`` is sent as a binary frame.
         """
         connection = self._connection
         protocol = connection.protocol

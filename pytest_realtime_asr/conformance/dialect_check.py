@@ -44,7 +44,8 @@ class Finding:
 def findings(dialect: Dialect) -> Iterator[Finding]:
     """Yield one finding for each check of the dialect.
 
-    An exception of the dialect itself is a problem of the check in which it was raised.
+    If the code of the dialect raises an exception, the exception is reported as a
+    problem of the check that called this code.
     """
     clip = corpus.load(_CORPUS).utterances[0]
 
@@ -89,7 +90,7 @@ def _states(dialect: Dialect) -> Iterator[str]:
 
 
 def _reached(dialect: Dialect, start: set[str]) -> set[str]:
-    """Return the states that can be reached from one of these states."""
+    """Return the states that can be reached from a state in ``start``."""
     reached, fresh = set(start), list(start)
     while fresh:
         state = fresh.pop()
@@ -137,17 +138,18 @@ def _parsed(dialect: Dialect, frame: Frame) -> Message:
 
 
 def _events(dialect: Dialect) -> Iterator[str]:
-    """Yield a problem for each struct of an event that is in no state of the table.
+    """Yield a problem for each event that no state of the table has as a move.
 
-    Only a dialect with a `Reference` names its structs. A move may be longer than the
-    type of its event. A profile may leave out events of its dialect.
+    A dialect lists its events in its `Reference`; without one, there is no problem. A
+    move may have further words after the type of its event. An event that a profile
+    does not use must be a move in the table of the dialect without a profile.
     """
     if not isinstance(dialect, Documented):
         return
-    name, profile, _ = dialect.name.partition(":")
+    plain, profile, _ = dialect.name.partition(":")
     for sender, kinds in dialect.reference.kinds.items():
         known = _known(dialect, sender)
-        known |= _known(load(name), sender) if profile else set()
+        known |= _known(load(plain), sender) if profile else set()
         for kind in kinds:
             name = event_name(kind)
             if not any(move == name or move.startswith(f"{name} ") for move in known):
@@ -170,9 +172,10 @@ def _required(dialect: Dialect) -> Iterator[str]:
 
 
 def _fits(dialect: Dialect, capability: Capability, found: bool, what: str) -> str:
-    """Return what contradicts a stated or a missing capability, empty if nothing does.
+    """Return a problem if the dialect is wrong about a capability, else an empty text.
 
-    ``found`` says whether the dialect has it; ``what`` names the evidence.
+    A dialect must state exactly the capabilities that it has. ``found`` says whether it
+    has this one, and ``what`` is the evidence in words.
     """
     if can(dialect, capability) == found:
         return ""
@@ -248,8 +251,8 @@ def _server(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
     yield from filter(None, (_fits(dialect, *each) for each in asked))
     if can(dialect, Capability.REFUSALS) and not _refuses(dialect):
         yield (
-            "Capability.REFUSALS is stated, but the server answers an invalid frame by "
-            "no error that the reader finds"
+            "Capability.REFUSALS is stated, but the reader finds no error in the "
+            "server's answer to an invalid frame"
         )
 
 
@@ -303,13 +306,13 @@ def _read_frame(dialect: Dialect, reader: Reader, frame: Frame) -> Sequence[Even
 def _understood(session: ExampleSession) -> Iterator[str]:
     if session.begun != 1:
         yield (
-            f"the server began {session.begun} utterances (Reaction.begin) for one of "
-            "the client"
+            f"the client sent one utterance, but the server began {session.begun} "
+            "(Reaction.begin)"
         )
     if session.finished != 1:
         yield (
-            f"the server found {session.finished} ends of an utterance "
-            "(Reaction.finish) for one of the client"
+            f"the client sent one utterance, but the server completed "
+            f"{session.finished} (Reaction.finish)"
         )
     if session.heard != session.sent:
         yield (

@@ -1,4 +1,4 @@
-"""One utterance between the two sides of a dialect, without a socket and a clock."""
+"""One utterance between the two sides of a dialect, without a socket or a clock."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ class ExampleSession:
 
     ``recording`` is the session as the client saw it. ``sent`` is the number of samples
     of the utterance, and ``heard`` the number of samples that the server took from the
-    frames, both without the silence that ends an utterance. ``begun`` and ``finished``
-    say how often the server took a frame for the start and for the end of an utterance.
+    frames, both without the silence that ends an utterance. ``begun`` is the number of
+    frames that the server understood as the start of an utterance, and ``finished`` the
+    number of frames that it understood as the end of an utterance.
     """
 
     recording: Recording

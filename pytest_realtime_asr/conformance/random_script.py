@@ -114,8 +114,8 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
 def _terms(step: Send, speech: Utterance) -> Iterator[str]:
     """Yield Python expressions; the sum of their values is the frame.
 
-    Speech is written out if it is neither PCM in a binary frame nor PCM as Base64 in a
-    text frame.
+    Speech becomes a slice of the clip if it is PCM in a binary frame, or PCM as Base64
+    in a text frame. Speech in any other form becomes a literal.
     """
     start, stop = step.speech or (0, 0)
     pcm = speech.audio.pcm[start:stop]
@@ -135,7 +135,7 @@ def _terms(step: Send, speech: Utterance) -> Iterator[str]:
 
 
 def _literals(text: str, literal: Callable[[str], str]) -> Iterator[str]:
-    """Yield Python expressions whose sum is the text; ``literal`` writes each."""
+    """Yield Python expressions whose sum is the text, each made by ``literal``."""
     for piece, times in _products(text):
         yield _times(literal(piece), times)
 

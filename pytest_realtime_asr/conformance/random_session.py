@@ -227,8 +227,8 @@ def judge(
 def _ends_too_early(grammar: Grammar, part: Part, taken: Script) -> bool:
     """Return whether the server closed as if it had completed the utterance.
 
-    A server that closes normally ends its session by this close only in a protocol with
-    one utterance in each session.
+    This is possible only in a protocol with one utterance in each session: there, a
+    normal close says that the utterance is complete.
     """
     end = part.trace.end
     several = can(grammar.dialect, Capability.SEVERAL_UTTERANCES)

@@ -58,10 +58,10 @@ class Scenario:
     open at the same time. In a protocol with one utterance in each session, it opens
     further connections, one after the other, for further utterances. A scenario sends
     a short clip at most ``times`` times, ``seconds`` seconds of other audio, and
-    ``of_clips(clips)`` s of audio that depends on the clips. If the scenario may need
-    a retry, the numbers include this retry. A CONFIRMATION scenario runs only if
-    ``is_needed`` returns true for the evidence of the scenarios before it. Only a
-    protocol with the capabilities ``fits`` can play the scenario.
+    ``of_clips(clips)`` seconds of audio that depends on the clips. If the scenario may
+    need a retry, the numbers include this retry. A CONFIRMATION scenario runs only if
+    ``is_needed`` returns true for the evidence of the scenarios before it. The scenario
+    can be played only in a protocol with the capabilities ``fits``.
     """
 
     name: str

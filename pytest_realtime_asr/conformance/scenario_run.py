@@ -58,7 +58,7 @@ class RunConfig:
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session, its role, and its sent utterances by the numbers of their items.
+    """A session, its role, and the utterances that were sent, by their item numbers.
 
     ``successor`` is the session that was opened for the next utterance, ``None`` if
     this session was enough.
@@ -71,7 +71,7 @@ class _RoleSession:
 
     @property
     def is_used(self) -> bool:
-        """Return whether an utterance was sent in the session, or its end."""
+        """Return whether the session has had an utterance, with or without audio."""
         return bool(self.spoken) or self.live.items > 0
 
 

@@ -109,10 +109,11 @@ class Seen:
 
 
 class Bench:
-    """The fakes of a dialect, and the runs of the suite with them; a context manager.
+    """A context manager that runs the suite on the fake servers of a dialect.
 
-    ``variety`` is the seed of the legal variation that the fakes show. Raises
-    LookupError for a dialect that is unknown, or lacks a scenario or a fault.
+    ``variety`` is the seed of the legal variation that the fake servers show. Raises
+    LookupError if the dialect is unknown, or if one of its requirements needs a
+    scenario or a fault that does not exist.
     """
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
@@ -240,7 +241,7 @@ class Bench:
 
 
 def missing_faults(dialect: Dialect) -> Iterator[str]:
-    """Yield a message for each fault that a proof of a dialect names and nobody has."""
+    """Yield a message for each fault that a proof names but that does not exist."""
     for each in dialect.requirements:
         for name in each.proof.faults if each.proof else ():
             if name not in known():

@@ -198,8 +198,9 @@ class Server(Protocol):
 class TimedServer(Server, Protocol):
     """The server's side of a session in a protocol with `Capability.WORD_TIMES`.
 
-    ``words`` has each word of the utterance's text so far with its times, including the
-    words that the call adds. It is empty if the times are not known.
+    In each call, ``words`` has all words of the utterance's text so far with their
+    times, including the words that this call adds. ``words`` is empty if the times are
+    not known.
     """
 
     def partial(
@@ -238,7 +239,7 @@ class Operations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What a dialect states of its protocol and its servers, beside its events.
+    """What a dialect says about its protocol and servers, in addition to its events.
 
     ``capabilities`` is what the protocol can do; the shared requirements and the
     scenarios of the suite depend on it. ``operations`` is what the servers show over

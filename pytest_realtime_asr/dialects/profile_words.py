@@ -63,7 +63,7 @@ def changes(profile: _Profile, *, of: _Profile) -> str:
 
 
 def _read(text: str, before: object, of: Field[Any]) -> object:
-    """Return the value of a text, of the type that the value ``before`` has."""
+    """Return the value that a text states, with the type of the value ``before``."""
     if isinstance(before, enum.Enum):
         return type(before)(text)
     return _READERS[type(before)](text)

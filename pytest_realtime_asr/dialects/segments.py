@@ -57,7 +57,7 @@ class Segments:
 
     @property
     def words(self) -> tuple[WordTime, ...]:
-        """The words of all segments; times in s from the start of the utterance."""
+        """The words of all segments; times in seconds from the utterance's start."""
         segments = [*self._settled, self._open]
         return tuple(word for segment in segments for word in segment.words)
 
@@ -78,8 +78,8 @@ class Segments:
     ) -> Sequence[Partial | Settled]:
         """Replace the text of the open segment at ``at`` (ns), and settle the segment.
 
-        ``words`` is as in `show`. Return the partial if the text changes, and the
-        statement that the text is settled if the segment has text.
+        ``words`` is as in `show`. Return the partial if the text changes, and then a
+        `Settled` if the segment has text.
         """
         partials = self.show(text, at, words=words)
         self._length += len(self._piece(self._open.text))
@@ -93,11 +93,11 @@ class Segments:
     def revise(
         self, index: int, text: str, at: int, *, words: Iterable[WordTime] = ()
     ) -> Sequence[Partial | Settled]:
-        """Replace the text of a settled segment, numbered from 0, at ``at`` (ns).
+        """Replace the text of the settled segment ``index`` at ``at`` (ns).
 
-        This is for servers that break their own promise. ``words`` is as in `show`.
-        Return the partial if the text changes, and the statement that the text is
-        settled. Raises IndexError if no settled segment has this number.
+        ``index`` counts the settled segments from 0. The method is for servers that
+        change settled text. ``words`` is as in `show`. Return the partial if the text
+        changes, and then a `Settled`. Raises IndexError if there is no such segment.
         """
         before = self.text
         self._settled[index] = self._segment(text, words)

@@ -2,10 +2,13 @@
 
 A text frame is a JSON object; a binary frame is a MessagePack object. The field
 ``type`` names the event, and an error has the type ``error`` in small or capital
-letters. An error has one of three forms: ``error`` is its text and ``code`` is a field
-beside ``error``, ``error`` is an object with ``message`` and ``code``, or the text is
-``description`` and the code is ``variant``. The functions here use these field names
-and no other part of a protocol.
+letters. The text and the code of an error are in one of three pairs of fields:
+
+* ``error`` and ``code``,
+* ``error.message`` and ``error.code``,
+* ``description`` and ``variant``.
+
+The functions here use these field names and no other part of a protocol.
 """
 
 from __future__ import annotations

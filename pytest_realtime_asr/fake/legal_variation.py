@@ -10,9 +10,10 @@ style, so that runs can be repeated. The style decides:
 
 In a dialect in which several utterances may be open, a session may also send the whole
 text just before its final, leave out the event that adds an item to the conversation,
-and send the final of an utterance after the final of a later utterance. But a server
-that numbers its events sends each text as soon as it has the text, in order. A check
-that reports any of these variations as a violation is too strict.
+and send the final of an utterance after the final of a later utterance, if the finals
+name their utterances. But a server that numbers its events sends each text as soon as
+it has the text, in order. A check that reports any of these variations as a violation
+is too strict.
 
 Rarely, a word of the text is replaced by another word. Real servers compute sessions in
 batches, and rounding in a batch may decide between two words that are about equally
@@ -115,7 +116,7 @@ class VariedServer(ServerWrapper):
     """The server side of a session with its own style of legal variation.
 
     If the events of the protocol are not ``typed``, a client finds the meaning of an
-    event by its place. Then no events are added, and no finals change their order. The
+    event by counting. Then no events are added, and no finals change their order. The
     text is divided only between words, since a result may settle it at any time.
     """
 
@@ -219,7 +220,7 @@ class VariedServer(ServerWrapper):
         frames += self._late.pop(item, [])
         # The final may wait for the final of a later utterance with complete audio.
         later = [number for number, other in self._open.items() if other.complete]
-        if self._reorders and later and self._chance(0.5):
+        if self._reorders and later and _names_item(frames) and self._chance(0.5):
             self._late.setdefault(self._frames.choice(later), []).extend(frames)
             return ()
         return frames
@@ -350,6 +351,11 @@ def _emptied(frame: Frame) -> Frame:
         content.pop("logprobs", None)
 
     return edited(frame, change)
+
+
+def _names_item(frames: Iterable[Frame]) -> bool:
+    """Return whether any of these frames has the id of its utterance."""
+    return any("item_id" in event(frame) for frame in frames)
 
 
 def _is_update(frame: Frame) -> bool:

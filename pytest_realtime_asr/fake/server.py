@@ -177,7 +177,7 @@ class ServerSide:
 
 
 def _ignore(word: WordTime, item: int) -> None:
-    """Take the times of a word, for a protocol that has no word times."""
+    """Ignore the times of a word, in a protocol that has no word times."""
 
 
 def _request(connection: ServerConnection) -> Request:

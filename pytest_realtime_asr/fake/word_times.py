@@ -76,7 +76,7 @@ class _Words:
         return tuple(self._sent)
 
     def all(self, text: str) -> Sequence[WordTime]:
-        """Return the words of the text of the final."""
+        """Return the words of the final, whose text is ``text``."""
         texts = text.split()
         if texts == [word.text for word in self._sent]:
             return tuple(self._sent)
@@ -108,7 +108,11 @@ def _timed(
     words: Sequence[WordTime],
     end: float,
 ) -> Sequence[WordTime]:
-    """Return the texts with their times; ``end`` is the end of the word before them."""
+    """Return the texts with their times.
+
+    ``places`` has, for each text, the index of the word in ``words`` with which it is
+    aligned. ``end`` is the end of the word before the first text, in seconds.
+    """
     timed = []
     for text, place in zip(texts, places, strict=True):
         start = end if place is None else words[place].start

@@ -77,7 +77,7 @@ class _Collected:
     aborted: str = ""
 
     def add(self, row: Row) -> None:
-        """Add a session. It counts as failed if this machine could not open it."""
+        """Add a session; one that this machine could not open counts as failed."""
         self.rows.append(row)
         if row.lost is not Loss.CANCELLED or row.unopened:
             self.ended += 1

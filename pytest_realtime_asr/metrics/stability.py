@@ -61,8 +61,8 @@ def revision_rate(item: Emissions) -> float | None:
 def final_retractions(item: Emissions) -> float | None:
     """Count the changes of a text that had been announced as final.
 
-    The number of changed words is not counted: a hypothesis that inserts a word near
-    the start moves all words after it.
+    The changed words are not counted, since a hypothesis that inserts a word near the
+    start moves all words after it.
 
     Formula: number of hypotheses that change settled text. A final settles the whole
         text, so each later hypothesis with another text counts. In a protocol whose

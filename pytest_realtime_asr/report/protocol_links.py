@@ -102,7 +102,7 @@ def anchor(heading: str) -> str:
 
 
 def kinds_by_type(found: Reference) -> dict[str, type[msgspec.Struct]]:
-    """Return the structs of the events by their types."""
+    """Return the struct of each event, by the type of the event."""
     return {event_name(kind): kind for kinds in found.kinds.values() for kind in kinds}
 
 
@@ -137,5 +137,5 @@ def type_of(found: Reference, field: Field) -> str:
 
 @cache
 def _types(kind: type[msgspec.Struct]) -> Mapping[str, str]:
-    """Return the name of the type of each field of an event, by its path."""
+    """Return the name of the type of each field of an event, by the field's path."""
     return {path: name for path, name, _ in rows(kind)}

@@ -1,7 +1,7 @@
 """A session chart: what was said, heard and sent in one utterance, over time.
 
 The strip in the terminal, the timeline of the HTML page and the commands for traces all
-show this value. Times are in ms from the instant at which the first audio was due.
+show this chart. Times are in ms from the instant at which the first audio was due.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ChartMark:
 class ChartFrame:
     """A frame of the session, ``at`` ms after the start of the audio.
 
-    ``move`` is the name of its event and ``index`` its place in the trace. ``late`` is
+    ``move`` is the name of its event and ``index`` its index in the trace. ``late`` is
     the client's own scheduling delay in ms, ``None`` for a frame of the server.
     ``samples`` is the number of samples of audio in the frame.
     """
@@ -80,7 +80,8 @@ class SessionChart:
     was sent: 1000 in real time. ``opened`` and ``ready`` are the times of the
     connection and of the greeting, ``None`` if they never happened. ``marks`` and
     ``frames`` are in the order of the session; ``frames`` has the frames of the whole
-    session. ``text`` is the last text of the utterance.
+    session. ``text`` is the last text of the utterance. ``zero`` is the start of the
+    audio in ns on the clock of the trace.
     """
 
     spoken: Spoken | None
@@ -91,6 +92,7 @@ class SessionChart:
     marks: tuple[ChartMark, ...]
     frames: tuple[ChartFrame, ...]
     text: str
+    zero: int = 0
 
     @property
     def end(self) -> float:
@@ -136,6 +138,7 @@ def chart(recording: Recording, item: int) -> SessionChart:
             )
         ),
         text=timeline.text,
+        zero=zero,
     )
 
 

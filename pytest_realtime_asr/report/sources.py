@@ -31,6 +31,9 @@ _SOURCE = re.compile(
     r"|(?P<served>vLLM (?P<release>\d+\.\d+\.\d+)(?:, (?P<file>[\w/]+\.py))?)"
     r"|(?P<omni>SGLang-Omni (?P<omni_release>\d+\.\d+\.\d+)"
     r"(?:, (?P<omni_file>[\w/]+\.py))?)"
+    r"|SGLang (?P<sglang>\d+\.\d+\.\d+)"
+    r"|(?P<alphacep>vosk-server|vosk-api)(?: (?P<alphacep_commit>[0-9a-f]{7}))?,"
+    r" (?P<alphacep_path>[\w/-]+(?:\.\w+)?)"
     r"|(?P<typed>openai-python (?P<version>[\d.]*\d), (?P<types>types/realtime"
     r"(?:/\w+\.py)?))"
     r"|(?P<listen>Deepgram docs, (?P<page>[\w-]+))"
@@ -69,6 +72,13 @@ def _address(found: re.Match[str], levels: str) -> str:
             tag = f"{_GITHUB}/sgl-project/sglang-omni/%s/v{found['omni_release']}"
             file = found["omni_file"]
             return f"{tag % 'blob'}/sglang_omni/{file}" if file else tag % "tree"
+        case "sglang":
+            tag = f"{_GITHUB}/sgl-project/sglang/tree/v{found['sglang']}"
+            return f"{tag}/python/sglang/srt/entrypoints/openai/realtime"
+        case "alphacep":
+            path, commit = found["alphacep_path"], found["alphacep_commit"] or "master"
+            kind = "blob" if "." in path else "tree"
+            return f"{_GITHUB}/alphacep/{found['alphacep']}/{kind}/{commit}/{path}"
         case "typed":
             kind = "blob" if found["types"].endswith(".py") else "tree"
             tag = f"{_GITHUB}/openai/openai-python/{kind}/v{found['version']}"
@@ -95,8 +105,8 @@ _REFERENCE = {  # the pages of Deepgram's documents outside the guides
     "errors": "reference/errors",
 }
 _KINDS = (
-    *("thread", "rfc", "served", "omni", "typed", "listen", "sdk", "clone"),
-    *("guide", "uax", "xml", "harm"),
+    *("thread", "rfc", "served", "omni", "sglang", "alphacep", "typed"),
+    *("listen", "sdk", "clone", "guide", "uax", "xml", "harm"),
 )
 
 

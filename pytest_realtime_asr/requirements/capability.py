@@ -29,4 +29,4 @@ EVERY = frozenset(Capability)
 """All capabilities."""
 
 PLAIN = EVERY - {Capability.SETTLED, Capability.WORD_TIMES}
-"""The capabilities of a protocol that sends text, and no other results."""
+"""All capabilities except settled text and word times."""

@@ -187,7 +187,7 @@ class _Caller(PackedCaller):
             Tolerant(),
             [
                 "the server took ",
-                "Capability.REFUSALS is stated, but the server answers an invalid",
+                "Capability.REFUSALS is stated, but the reader finds no error in",
                 "words came out of order",
             ],
         ),
@@ -195,7 +195,7 @@ class _Caller(PackedCaller):
             Blind(),
             [
                 "Capability.PARTIALS is stated, but the reader found no text",
-                "Capability.REFUSALS is stated, but the server answers an invalid",
+                "Capability.REFUSALS is stated, but the reader finds no error in",
                 "Heard has 0 samples of item 0, but ",
                 "no Commit of item 0 was found",
                 "no Final of item 0 was found",

@@ -383,6 +383,26 @@ def test_items_differ_where_they_may(of_items: list[Items]) -> None:
     assert early == {True, False}
 
 
+def test_finals_that_name_no_utterance_keep_their_order() -> None:
+    dialect = dialects.load("deepgram")
+    caller = dialect.caller("m", {})
+    state = ServerState(dialect, ["m"])
+    texts = ["one", "two", "three"]
+    for _ in range(50):
+        state.open_session()
+        varied = VariedServer(dialect.server(["m"]), state, 7)
+        for _ in texts:
+            for frame in (bytes(3200), *caller.finish()):
+                varied.hear(frame)
+        shown = []
+        for item, text in enumerate(texts):
+            for frame in varied.final(text, Usage(), item):
+                result = msgspec.json.decode(frame)
+                if result.get("from_finalize"):
+                    shown.append(result["channel"]["alternatives"][0]["transcript"])
+        assert shown == texts
+
+
 def test_all_events_of_items_are_in_the_protocol(of_items: list[Items]) -> None:
     for it in of_items[:50]:
         for frame in it.frames:

@@ -137,7 +137,8 @@ def test_a_run_without_a_realtime_test_connects_to_no_server(project: Project) -
         (
             (),
             "the server opened a session and sent nothing within 0.2 s; "
-            "--realtime-wait=SECONDS waits longer for a server that is slow to start",
+            "--realtime-wait=SECONDS waits longer for a server that is slow to start; "
+            "a server that waits for the client may speak deepgram or vosk",
         ),
         (
             ('{"type":"hello","to":"you"}',),
@@ -299,7 +300,10 @@ def test_profiles_are_listed(project: Project) -> None:
     )
 
 
-THERE = "the profiles are openai: openai, azure, sglang, localai; openai-beta: beta, *"
+THERE = (
+    "the profiles are deepgram: *; openai: openai, azure, sglang, localai; "
+    "openai-beta: beta, *"
+)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +323,7 @@ THERE = "the profiles are openai: openai, azure, sglang, localai; openai-beta: b
             "openai:sglang",
             "the dialect openai:sglang already names a profile; name only one profile",
         ),
-        ("azure", "klingon", "unknown dialect 'klingon'; choose from openai, *"),
+        ("azure", "klingon", "unknown dialect 'klingon'; choose from *, openai, *"),
         (
             "sglang cost=1",
             "auto",

@@ -15,7 +15,8 @@ VLLM = f"{GITHUB}/vllm-project/vllm"
 OWN = (
     "a transcript does not depend on",
     "a client that adds up the usages",
-    "if an unknown model is accepted",
+    "a client that sets a session up twice",
+    "if a server accepts an unknown model",
     "half the gain lowers the level by",
     "text without audio makes every latency wrong",
     "the punctuation of an utterance",
@@ -70,6 +71,23 @@ def test_each_clause_has_a_link_or_is_a_reason_by_itself(name: str) -> None:
         (
             "whisperlivekit 0.2.26, deepgram_compat.py (read)",
             "https://pypi.org/project/whisperlivekit/0.2.26/",
+        ),
+        (
+            "SGLang 0.5.23 ends the session",
+            f"{GITHUB}/sgl-project/sglang/tree/v0.5.23/python/sglang/srt/entrypoints/"
+            "openai/realtime",
+        ),
+        (
+            "vosk-server 1ef2052, websocket/asr_server.py: eof is answered",
+            f"{GITHUB}/alphacep/vosk-server/blob/1ef2052/websocket/asr_server.py",
+        ),
+        (
+            "vosk-server, client-samples/javascript: JSON.parse",
+            f"{GITHUB}/alphacep/vosk-server/tree/master/client-samples/javascript",
+        ),
+        (
+            "vosk-api, src/recognizer.cc: conf",
+            f"{GITHUB}/alphacep/vosk-api/blob/master/src/recognizer.cc",
         ),
         ("harm to every client", "levels.md"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -46,6 +47,9 @@ UPDATED = '{"type":"session.updated"}'
 UNKNOWN = '{"type":"input_audio_buffer.clear"}'
 NO_JSON = '{"type":,'
 SPEAK = (BEGIN, APPEND, APPEND, FINISH)
+_OF_CLIENT = re.compile(
+    r'"type": ?"(session\.update"|input_audio_buffer)|' + re.escape(NO_JSON)
+)
 
 
 def created(session: str = "sess-1", at: int = CREATED_AT) -> str:
@@ -90,16 +94,16 @@ def ours(frame: str | bytes, at: int, *, raw: bool = False) -> Record:
 
 
 def mixed(*frames: Frame) -> list[Record]:
-    """Records of these frames, one each millisecond; who sends is seen by the type."""
-    marks = ("session.update", "input_audio_buffer", NO_JSON)
+    """Return records of these frames, one each millisecond.
+
+    The sender is read from the type of a frame: a text may contain the name of a type.
+    """
     records = []
     for number, frame in enumerate(frames, 2):
         at = number * MS
         if isinstance(frame, Hand):
             records.append(ours(frame.frame, at, raw=True))
-        elif isinstance(frame, bytes) or (
-            frame != UPDATED and any(mark in frame for mark in marks)
-        ):
+        elif isinstance(frame, bytes) or _OF_CLIENT.search(frame):
             records.append(ours(frame, at))
         else:
             records.append(Record(SERVER, at, frame))

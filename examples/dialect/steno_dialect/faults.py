@@ -20,7 +20,7 @@ class OverlappingSegments(EventChanger):
         return (content,)
 
 
-@fault("rewritten-end", "changes settled text in the text of the end")
+@fault("rewritten-end", "changes settled text in the last event of a session")
 class RewrittenEnd(EventChanger):
     """Puts another word before the text of the event that ends a session."""
 
@@ -30,7 +30,7 @@ class RewrittenEnd(EventChanger):
         return (content,)
 
 
-@fault("always-interim", "sends interim texts also if they are turned off")
+@fault("always-interim", "sends interim texts even if they are turned off")
 class AlwaysInterim(ServerWrapper):
     """Sends one more interim text for each recognised word."""
 

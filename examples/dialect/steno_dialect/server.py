@@ -30,7 +30,7 @@ _SEGMENT = 4  # words
 
 
 def refusal(request: Request, models: Sequence[str]) -> HttpRefusal | None:
-    """Return the HTTP response to a request for an unknown model."""
+    """Return the refusal of a request for an unknown model, else ``None``."""
     model = request.first("model")
     if model in models:
         return None
@@ -38,7 +38,7 @@ def refusal(request: Request, models: Sequence[str]) -> HttpRefusal | None:
 
 
 class Server:
-    """Settles a segment as soon as the next word follows its fourth word."""
+    """Settles a segment of four words as soon as the next word comes."""
 
     rate = RATE
 

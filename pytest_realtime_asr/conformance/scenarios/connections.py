@@ -54,7 +54,7 @@ async def _cut(run: ScenarioRun) -> None:
 async def _half_sent(run: ScenarioRun, role: str, **changes: Any) -> Live:
     """Open a session, send half an utterance, and return the session.
 
-    ``changes`` are changes to the plan.
+    ``changes`` are fields of the session's plan with their new values.
     """
     live = await run.open(role, **changes)
     clip = run.clips.first

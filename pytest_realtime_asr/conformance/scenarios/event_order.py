@@ -136,7 +136,10 @@ async def _early_begin(run: ScenarioRun) -> None:
 
 
 async def _answers(run: ScenarioRun, live: Live, *, finals: int) -> None:
-    """Wait for so many finals or for an error, at most as long as for a refusal."""
+    """Wait until ``finals`` finals or an error have come.
+
+    The wait takes at most as long as a wait for a refusal.
+    """
     try:
         async with asyncio.timeout(run.config.answer):
             while _finals(live) < finals and not live.timeline.refusals:

@@ -86,8 +86,8 @@ async def _big_audio(run: ScenarioRun) -> None:
 async def _audio_frame(run: ScenarioRun, size: float) -> Frame:
     """Return a frame of about ``size`` MiB with silent audio.
 
-    The audio in a binary frame is longer than the audio in a text frame, which is
-    encoded.
+    In a text frame the audio is encoded, so a text frame has less audio than a binary
+    frame of the same size.
     """
     growth = len(audio_frame(run.caller, bytes(_MIB))) / _MIB
     samples = round(size * _MIB / growth) // 2

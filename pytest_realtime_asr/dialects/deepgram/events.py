@@ -60,7 +60,7 @@ class Alternative(msgspec.Struct, frozen=True):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """The texts of a channel; the first one is the best."""
+    """The possible texts of an audio channel; the first one is the best."""
 
     alternatives: Annotated[list[Alternative], msgspec.Meta(min_length=1)]
 
@@ -138,7 +138,7 @@ class Metadata(Typed, frozen=True, tag="Metadata"):
 class Error(Typed, frozen=True, tag="Error"):
     """Server: a refusal or a failure; ``message`` may repeat the client's text.
 
-    ``variant`` is the kind of the error; ``code`` is its older form.
+    ``variant`` is the kind of the error; ``code`` is an older name of this field.
     """
 
     description: str

@@ -108,8 +108,8 @@ class Reader:
     ) -> Sequence[Event]:
         """Settle the open segment.
 
-        A result for a segment that is settled already replaces the text of the segment:
-        the server breaks its own promise.
+        If the result is for a segment that is settled already, the server breaks its
+        promise. The text of the result then replaces the text of this segment.
         """
         if message.start in self._settled:
             index = self._settled.index(message.start)

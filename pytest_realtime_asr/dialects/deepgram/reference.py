@@ -16,8 +16,8 @@ _ABOUT = (
     "The client sends the audio in binary frames, without any header. The default of "
     "this package is `encoding=linear16`, `sample_rate=16000` and `channels=1`: PCM "
     "with 16 bits (signed, little-endian), mono, 16,000 Hz. The client also asks for "
-    "`interim_results=true`. All session options go into the query; a value of `null` "
-    "leaves a default out.",
+    "`interim_results=true`. All session options go into the query. An option with the "
+    "value `null` is left out, even if it has a default.",
     "All times are in seconds from the start of the session's audio. A result has the "
     "text of a segment of the audio. The results of the open segment replace each "
     "other; a result with `is_final` settles the segment.",
@@ -61,9 +61,11 @@ _STATES = {
     "idle": "no audio waits for its results",
     "hearing": "the client sends the audio of an utterance",
     "finalizing": "one `Finalize` has not been answered",
-    "finalizing and hearing": "the same, and the client sends the next audio",
+    "finalizing and hearing": "one `Finalize` has not been answered, and the client "
+    "sends the next audio",
     "finalizing several": "two or more `Finalize` have not been answered",
-    "finalizing several and hearing": "the same, and the client sends the next audio",
+    "finalizing several and hearing": "two or more `Finalize` have not been answered, "
+    "and the client sends the next audio",
     "closing": "`CloseStream` was sent, and `Metadata` has not come",
     "closed": "`Metadata` has come; the server closes the connection",
 }

@@ -73,7 +73,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
 
 
 def _stated(profile: Profile) -> Iterator[Requirement]:
-    """Yield the shared requirements that depend on the protocol."""
+    """Yield the shared requirements whose clause, check or proof is changed here."""
     if profile.greeting:
         yield shared.stated("first-event", _WLK, each(session.opened_by_metadata))
     yield shared.stated(
@@ -338,7 +338,7 @@ def _options(profile: Profile) -> Iterator[Requirement]:
 
 
 def _several() -> Iterator[Requirement]:
-    """Yield the requirements on servers on which a session has several utterances."""
+    """Yield the requirements on servers whose sessions have several utterances."""
     yield Requirement(
         "in-flight-finish",
         "each of several utterances gets its own answer to Finalize",

@@ -1,4 +1,4 @@
-"""The steps of those scenarios of the suite that only this protocol has."""
+"""The scenarios of the suite that only this protocol has, as lists of steps."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ _FINALIZING: tuple[Exercise, ...] = (
     ),
     Exercise(
         "speech-events",
-        "speech, then silence, in a session with events of both",
+        "speech, then silence, in a session with SpeechStarted and UtteranceEnd",
         (_FIRST, Speak(Clip.SILENCE), Wait.SETTLED),
         {"interim_results": True, "vad_events": True, "utterance_end_ms": 1000},
     ),
     Exercise(
         "in-flight",
-        "three utterances that are finalized before the first answer",
+        "three utterances, each with a Finalize before the first answer has come",
         (
             *(
                 Speak(clip, Until.FINISH)

@@ -45,19 +45,27 @@ class _Utterance:
     """An utterance; its times are in seconds from the start of the session's audio.
 
     The first ``settled`` words of ``text`` belong to settled segments; the open segment
-    begins at ``segment``. ``end`` is ``None`` until the audio is complete.
+    begins at ``segment``. ``words`` has the words of ``text`` whose times are known.
+    ``end`` is ``None`` until the audio is complete, and ``recognised`` says whether
+    ``text`` is complete.
     """
 
     start: float
     segment: float
     text: str = ""
+    words: Sequence[WordTime] = ()
+    recognised: bool = False
     settled: int = 0
     end: float | None = None
     closes: bool = False  # whether `CloseStream` completed the audio
 
 
 class Server:
-    """The server's side, which obeys the options in the query of the URL."""
+    """The server's side, which obeys the options in the query of the URL.
+
+    A result does not name its utterance. So the results of an utterance are sent only
+    after the final of the previous utterance.
+    """
 
     def __init__(self, profile: Profile, listening: Listening) -> None:
         self.rate = listening.rate
@@ -166,7 +174,7 @@ class Server:
         return (encode(SpeechStarted(_CHANNELS, round(start / self.rate, 3))),)
 
     def _utterance_end(self) -> Iterable[str]:
-        """Return the event for the time without a word, once for each last word."""
+        """Return `UtteranceEnd` if no word came for long enough, once after a word."""
         limit, last = self._listening.utterance_end, self._last_word
         if limit is None or last is None or self._now - last < limit:
             return ()
@@ -189,18 +197,23 @@ class Server:
     ) -> Iterable[str]:
         utterance = self._utterances[item]
         utterance.text += added
-        frames = list(self._settle(utterance, words))
+        utterance.words = words
+        return () if self._waits(item) else self._interim(utterance)
+
+    def _waits(self, item: int) -> bool:
+        """Return whether an earlier utterance has no final yet."""
+        return item in self._unfinished and item != min(self._unfinished)
+
+    def _interim(self, utterance: _Utterance) -> list[str]:
+        frames = list(self._settle(utterance))
         if self._listening.interim_results:
             end = self._now if utterance.end is None else utterance.end
-            results = self._results(utterance, self._words(utterance, words), end)
-            frames.append(encode(results))
+            frames.append(encode(self._results(utterance, self._words(utterance), end)))
         return frames
 
-    def _settle(
-        self, utterance: _Utterance, words: Sequence[WordTime]
-    ) -> Iterable[str]:
+    def _settle(self, utterance: _Utterance) -> Iterable[str]:
         """Settle segments of the text as long as more than `SEGMENT` words are open."""
-        while len(opened := self._words(utterance, words)) > SEGMENT:
+        while len(opened := self._words(utterance)) > SEGMENT:
             segment, following = opened[:SEGMENT], opened[SEGMENT]
             end = max(utterance.segment, segment[-1].end)
             pause = following.start - end
@@ -223,9 +236,24 @@ class Server:
         utterance = self._utterances[item]
         if utterance.end is None:  # only a faulty server ends it itself
             self._complete()
+        utterance.text, utterance.words = text, words
+        utterance.recognised = True
+        if self._waits(item):
+            return
+        yield from self._final(item)
+        while self._unfinished:
+            following = min(self._unfinished)
+            if not self._utterances[following].recognised:
+                if self._utterances[following].text:
+                    yield from self._interim(self._utterances[following])
+                break
+            yield from self._final(following)
+
+    def _final(self, item: int) -> Iterable[str]:
+        """Return the final result of an utterance, and the events that follow it."""
+        utterance = self._utterances[item]
         end = utterance.end or self._now
-        utterance.text = text
-        opened = self._words(utterance, words)
+        opened = self._words(utterance)
         last = opened[-1].end if opened else utterance.segment
         self._last_word = last if opened else self._last_word
         yield encode(
@@ -238,7 +266,7 @@ class Server:
                 from_finalize=not utterance.closes,
             )
         )
-        utterance.settled = len(_WORD.findall(text))
+        utterance.settled = len(_WORD.findall(utterance.text))
         utterance.segment = end
         self._unfinished.discard(item)
         yield from self._utterance_end()
@@ -249,15 +277,13 @@ class Server:
         limit = self._listening.endpointing
         return limit is not None and pause >= limit
 
-    def _words(
-        self, utterance: _Utterance, words: Sequence[WordTime]
-    ) -> Sequence[WordTime]:
+    def _words(self, utterance: _Utterance) -> Sequence[WordTime]:
         """Return the words of the open segment, with times on the session's clock.
 
         A word without known times starts and ends where the segment begins.
         """
         texts = _WORD.findall(utterance.text)[utterance.settled :]
-        timed = words[utterance.settled :]
+        timed = utterance.words[utterance.settled :]
         start = utterance.start
         found = [
             WordTime(text, start + word.start, start + word.end)

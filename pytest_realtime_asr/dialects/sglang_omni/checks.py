@@ -21,7 +21,7 @@ from pytest_realtime_asr.dialects.sglang_omni.events import (
 from pytest_realtime_asr.dialects.sglang_omni.reader import FAILED, OVERFLOW
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.checks.combinators import (
-    any_session,
+    by_hand,
     first_unsatisfied,
     per_session,
 )
@@ -112,7 +112,7 @@ def transcribes(recording: Recording) -> Outcome:
 
 
 def update_shown(role: str) -> Check:
-    """Return a check that ``session.updated`` shows the language that holds.
+    """Return a check that ``session.updated`` shows the language in effect.
 
     In the sessions of ``role``, one update sets the language, and a later update does
     not name it. The answers come in the order of the updates.
@@ -192,8 +192,9 @@ def _answered(
 ) -> Outcome:
     """Check that the server has sent as many answers as the client sent questions.
 
-    A question may be on its way when the session ends. It counts only if a later frame
-    of the client was answered, or if the client waited for the answer to the end.
+    A question may be on its way when the session ends. So it counts only if the server
+    answered a later frame, or if the client waited for the answer until the deadline.
+    ``only`` has the indexes of the questions to count, and ``what`` names a question.
     """
     sent = _indexes(recording, Sender.CLIENT, *questions)
     sent = [index for index in sent if only is None or index in only]
@@ -216,7 +217,7 @@ def _answered(
 
 
 def _last_transcribed(recording: Recording) -> int:
-    """Return the index of the last commit whose segment was settled, at least 0."""
+    """Return the index of the last commit whose segment was settled, 0 without one."""
     commits = sorted(_with_audio(recording))
     finals = {
         message.segment_id
@@ -242,7 +243,7 @@ def _indexes(recording: Recording, sender: Sender, *kinds: type) -> list[int]:
 
 
 def each_segment(check: SessionCheck) -> SessionCheck:
-    """Return a check that is undecided for a session without a segment."""
+    """Return ``check``, but undecided for a session without a segment."""
 
     def check_session(recording: Recording) -> Outcome:
         if not any(isinstance(message, Segment) for message in recording.messages):
@@ -317,7 +318,7 @@ def committed_once(recording: Recording) -> Outcome:
 def committed_end(recording: Recording) -> Outcome:
     """Check that each committed segment is settled, or its transcription fails.
 
-    A clear discards no segment that is committed.
+    This also holds for a segment that was committed before a clear.
     """
     committed: dict[int, int] = {}
     settled, failed = set(), 0
@@ -393,14 +394,14 @@ def _inside_the_audio(recording: Recording) -> Outcome:
 ids_count_up = each_segment(_ids_count_up)
 """A check that no segment comes after a segment with a higher number."""
 settled_once = each_segment(_settled_once)
-"""A check that no event of a segment comes after the one that settles its text."""
+"""A check that no event of a segment comes after the event that settles its text."""
 committed_first = each_segment(_committed_first)
 """A check that each settled segment was committed before."""
 times_in_order = each_segment(_times_in_order)
-"""A check that segments do not overlap, and that the start of a segment stays.
+"""A check that segments do not overlap, and that the start of a segment never changes.
 
-A final may end before the texts before it did: the server then found that the speech
-had ended earlier.
+The end of a segment may become earlier with its final text, when the server finds that
+the speech ended earlier.
 """
 inside_the_audio = each_segment(_inside_the_audio)
 """A check that no segment ends after the audio that the client has sent."""
@@ -410,7 +411,7 @@ inside_the_audio = each_segment(_inside_the_audio)
 
 
 def completed_joins(recording: Recording) -> Outcome:
-    """Check that the text of ``transcription.completed`` is that of all segments.
+    """Check that the text of ``transcription.completed`` is the text of all segments.
 
     White space is not compared, since not all scripts separate words by spaces.
     """
@@ -436,7 +437,7 @@ def _solid(text: str) -> str:
 
 
 def completed_once(recording: Recording) -> Outcome:
-    """Check that one ``transcription.done`` gets one ``transcription.completed``."""
+    """Check that ``transcription.done`` has one answer, ``transcription.completed``."""
     asked = _indexes(recording, Sender.CLIENT, Done)
     answers = _indexes(recording, Sender.SERVER, Completed)
     if len(answers) > 1:
@@ -456,7 +457,7 @@ def completed_once(recording: Recording) -> Outcome:
 
 
 def _waited(recording: Recording, index: int) -> bool:
-    """Return whether the server answered a later frame of the client."""
+    """Return whether a frame written by hand after ``index`` got an error."""
     records = recording.trace.records
     later = [i for i in range(index + 1, len(records)) if records[i].raw]
     return bool(later) and any(
@@ -467,12 +468,13 @@ def _waited(recording: Recording, index: int) -> bool:
 def overflow_code(role: str) -> Check:
     """Return a check that audio beyond the limit is refused with the documented code.
 
-    A server that accepts all audio of the sessions of ``role`` also satisfies it.
+    A server may also accept all audio of the sessions of ``role``. It then satisfies
+    the check if it answers the session update, since it sends no answer to the audio.
     """
 
-    def check(part: Part) -> Outcome | None:
-        if part.trace.opened is None:
-            return None
+    def check(part: Part) -> Outcome:
+        if not by_hand(part):
+            return Undecided(f"the audio was not sent: {checks.why(part)}")
         codes = [refusal.code for refusal in part.timeline.refusals]
         wrong = [code for code in codes if code != OVERFLOW]
         if wrong:
@@ -480,9 +482,11 @@ def overflow_code(role: str) -> Check:
             return Violated(
                 f"much audio was refused with {known}, not with {OVERFLOW}", ()
             )
+        if not codes and not _indexes(part.recording, Sender.SERVER, SessionUpdated):
+            return Undecided("the server did not answer the session update")
         return Satisfied()
 
-    return any_session(check, role, nothing="no session was opened")
+    return per_session(check, role)
 
 
 def errors_have_types(recording: Recording) -> Outcome:
@@ -501,16 +505,19 @@ def errors_have_types(recording: Recording) -> Outcome:
 
 
 def answered_by(role: str, kind: type, what: str, *, codes: Sequence[str]) -> Check:
-    """Return a check that the last frame written by hand gets an error with a code.
+    """Return a check that a frame is answered by an error with one of ``codes``.
 
-    The frame is sent after an event of this ``kind``. ``what`` describes the frame.
+    The frame is the last one written by hand, and is sent after an event of the type
+    ``kind``. ``what`` describes the frame in messages.
     """
 
     def check(part: Part) -> Outcome:
         messages = part.recording.messages
         opened = next((i for i, m in enumerate(messages) if isinstance(m, kind)), None)
         if opened is None:
-            return Undecided(f"{what} was not sent, since no answer came before")
+            return Undecided(
+                f"{what} was not sent, since the event before it did not come"
+            )
         later = [m.error.code for m in messages[opened:] if isinstance(m, Error)]
         if not later:
             return Violated(f"{what} was not answered by an error", (opened,))

@@ -130,7 +130,7 @@ class SpeechStopped(_ServerEvent, frozen=True, kw_only=True, tag=STOPPED):
 
 
 class Segment(_ServerEvent, frozen=True, kw_only=True, tag=SEGMENT):
-    """Server: the whole text of a segment, in place of its text before.
+    """Server: the whole text of a segment; it replaces the earlier text of the segment.
 
     The times are in ms from the start of the session's audio. ``is_final`` settles the
     text.
@@ -182,7 +182,7 @@ OVER = "over"
 
 
 def _idle(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the moves that a server can make in this state without changing it."""
+    """Return the moves that a server can make in ``state`` without leaving it."""
     return {
         move: (state,)
         for move in (UPDATED, CLEARED, STARTED, STOPPED, COMMITTED, ERROR)
@@ -190,9 +190,10 @@ def _idle(state: str) -> dict[str, tuple[str, ...]]:
 
 
 def _owing(state: str, over: str) -> dict[str, tuple[str, ...]]:
-    """Return the server's moves while it owes the final of a committed segment.
+    """Return the server's moves in ``state``, while a committed segment has no final.
 
-    A final or an error may be the last that the server owes.
+    After a final or an error, the state is ``over`` if each committed segment now has
+    its final, or has failed. Otherwise it is still ``state``.
     """
     return {
         **_idle(state),

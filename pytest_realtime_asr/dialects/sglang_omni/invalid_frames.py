@@ -44,7 +44,7 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "bad-base64",
-        "audio that is not base64: the wrong length",
+        "audio with a length that base64 cannot have",
         (_append("AAAAA"), _append("A")),
     ),
     Misuse(

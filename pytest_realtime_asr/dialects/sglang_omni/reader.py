@@ -47,9 +47,10 @@ _ROUNDING = 1  # ms by which a time may differ, since both sides round it
 
 @dataclass(slots=True)
 class _Utterance:
-    """An utterance; ``low`` and ``high`` bound the end of its audio, in samples.
+    """An utterance, whose audio ends between ``low`` and ``high``.
 
-    The audio of the session is counted. ``is_empty`` says that the utterance has none.
+    Both are in samples from the start of the session's audio. ``is_empty`` says that
+    the utterance has no audio.
     """
 
     number: int
@@ -171,7 +172,7 @@ class Reader:
         return self._current
 
     def _overflow(self) -> None:
-        """Take back the audio that the server has refused, its longest append."""
+        """Subtract the longest append, which is the audio that the server refused."""
         refused = min(self._largest, self._low)
         self._low -= refused
         self._high -= refused
@@ -183,7 +184,7 @@ class Reader:
             self._pending[-1].high -= refused
 
     def _failed(self, code: str) -> int | None:
-        """Return the number of the utterance that an error ends; ``None`` for no one.
+        """Return the number of the utterance that an error ends; ``None`` if none.
 
         A failed transcription ends the oldest utterance that is committed, since the
         server transcribes them in their order. Any other error may refuse a commit

@@ -16,11 +16,12 @@ _ABOUT = (
     "The audio is PCM with 16 bits (signed, little-endian), mono, 16,000 Hz, in "
     "base64. The sample rate cannot be changed.",
     "The server divides the audio into segments, numbered from 0. Each "
-    "`transcription.segment` has the whole text of one segment, in place of its text "
-    "before. `is_final` settles this text. `input_audio_buffer.commit` ends the open "
-    "segment. A server whose model has a longest segment (30 s for the models of "
-    "release 0.1.9) also ends segments by itself, as does a server that detects "
-    "speech. So an utterance may have several segments.",
+    "`transcription.segment` has the whole text of one segment, which replaces the "
+    "earlier text of this segment. `is_final` settles the text. "
+    "`input_audio_buffer.commit` ends the open segment. A server whose model has a "
+    "longest segment (30 s for the models of release 0.1.9) also ends segments by "
+    "itself, as does a server that detects speech. So an utterance may have several "
+    "segments.",
     "`transcription.done` ends the audio of the session, not of one utterance. Its "
     "answer, `transcription.completed`, has the text of all segments.",
 )
@@ -74,10 +75,11 @@ _EXAMPLES = {
 }
 _STATES = {
     "opening": "the connection is open, and the server has sent nothing",
-    "idle": "the server has no audio, and owes no text",
+    "idle": "the server has no audio, and no text is due",
     "hearing": "the client sends the audio of an utterance",
     "finishing": "an utterance is committed, and its last segment is not settled",
-    "overlapping": "the same, while the client sends the audio of the next utterance",
+    "overlapping": "an utterance is committed, its last segment is not settled, and "
+    "the client sends the audio of the next utterance",
     "ending": "the client has sent `transcription.done`",
     "over": "the server has sent `transcription.completed`",
 }
@@ -88,8 +90,8 @@ _CODES = {
     "unsupported_event": "The event has no type, or a type that the server does not "
     "know.",
     "invalid_audio": "The audio is not base64, or ends in half a sample.",
-    "audio_buffer_overflow": "The server cannot hold this audio. It keeps the audio "
-    "before it.",
+    "audio_buffer_overflow": "The buffer has no room for this audio. The server keeps "
+    "the audio that came before.",
     "session_active": "The language and the turn detection cannot change while audio "
     "is not committed.",
     "unsupported_turn_detection": "The server does not detect turns, or not in this "

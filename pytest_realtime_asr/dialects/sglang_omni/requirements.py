@@ -55,7 +55,11 @@ def _of_frames(
     scenario: str = "utterances",
     final: float = 0.02,
 ) -> Requirement:
-    """Return a requirement on the frames of every session."""
+    """Return a requirement on the frames of every session.
+
+    In the proof, the fake server has all ``faults`` and violates the requirement. It
+    sends each final after ``final`` seconds.
+    """
     return Requirement(
         id,
         title,
@@ -79,7 +83,12 @@ def _played(
     beside: tuple[str, ...] = (),
     final: float = 0.02,
 ) -> Requirement:
-    """Return a requirement on the sessions of a scenario."""
+    """Return a requirement on the sessions of a scenario.
+
+    ``beside`` are further scenarios that the check needs. In the proof, the fake server
+    has all ``faults`` and violates the requirement. It sends each final after ``final``
+    seconds.
+    """
     return Requirement(
         id,
         title,
@@ -184,7 +193,7 @@ _SESSION: tuple[Requirement, ...] = (
     ),
     _played(
         "update-shows-what-holds",
-        "session.updated shows the language of the last update that names it",
+        "session.updated shows the language of the last update that sets a language",
         _session("only the settings that an update names are changed"),
         own.update_shown("language"),
         "language",
@@ -290,7 +299,7 @@ _END: tuple[Requirement, ...] = (
     ),
     _played(
         "done-commits",
-        "transcription.done commits the audio before it, whose text is not lost",
+        "transcription.done commits the audio before it, and no text is lost",
         _session("transcription.done ends the open segment"),
         own.ends_with_final("done-amid-speech"),
         "done-amid-speech",

@@ -1,4 +1,4 @@
-"""The steps of those scenarios of the suite that only this protocol has."""
+"""The scenarios of the suite that only this protocol has, as lists of steps."""
 
 from __future__ import annotations
 

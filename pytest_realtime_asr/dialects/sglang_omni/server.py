@@ -41,9 +41,10 @@ _SETTINGS = ("language", "turn_detection", "input_audio_format")
 
 
 class Server:
-    """The server's side as in SGLang-Omni 0.1.9, of a model without turn detection.
+    """The server's side as in SGLang-Omni 0.1.9, for a model without turn detection.
 
-    Such a model does not limit the length of a segment, so each utterance is a segment.
+    Such a model does not limit the length of a segment, so each utterance is one
+    segment.
     The texts of segments are sent in the order of their numbers.
 
     Unlike SGLang-Omni 0.1.9, the server answers a commit without audio, and refuses
@@ -186,7 +187,7 @@ class Server:
             self._turn += 1
 
     def _completed(self) -> Iterable[str]:
-        """Yield the end of the session once no segment is without its final."""
+        """Yield the end of the session once each segment has its final."""
         if self._is_done and len(self._over) == len(self._starts):
             spoken = (text.strip() for item, text in sorted(self._texts.items()))
             text = " ".join(filter(None, spoken))
@@ -230,7 +231,7 @@ class Server:
         return Reaction((encode(Error(**self._numbered(), error=problem)),))
 
     def _numbered(self) -> dict[str, Any]:
-        """Return the fields that every event has, for the next event."""
+        """Return those fields of the next event that every event has."""
         self._events += 1
         name = f"evt_{self._session[-12:]}_{self._events}"
         return {"event_id": name, "event_index": self._events}
@@ -256,7 +257,7 @@ def _ms(samples: int) -> int:
 def refusal(request: Request) -> Reaction | None:
     """Return how the server refuses a session that is not for transcription.
 
-    The server knows such a session by the parameter ``intent`` of the query.
+    The parameter ``intent`` of the query says what a session is for.
     """
     intent = (request.first("intent") or "conversation").strip().casefold()
     if intent == "transcription":

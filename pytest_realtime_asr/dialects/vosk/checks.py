@@ -36,13 +36,13 @@ _ABNORMAL = 1006  # the code of a connection that ended without a close frame
 
 @dataclass(frozen=True, slots=True)
 class _Exchanged:
-    """The messages of a session that are answered, and the answers.
+    """The messages of a session that a server must answer, and the answers.
 
-    ``asked`` is the number of messages that a server answers; audio after the end of
-    the session does not count. ``replies`` are the indexes of the answers, in order.
-    ``finishes`` are the places, from 1, of the messages that complete an utterance.
-    ``unknown`` are the indexes of texts that are no message of the protocol. ``late``
-    says that the client sent a message after the end of the session.
+    ``asked`` is the number of these messages; audio after the end of the session does
+    not count. The messages are numbered from 1, and ``finishes`` has the number of each
+    message that completes an utterance. ``replies`` has the indexes of the answers, in
+    order. ``unknown`` has the indexes of texts that are no message of the protocol.
+    ``late`` says that the client sent a message after the end of the session.
     """
 
     asked: int
@@ -209,7 +209,8 @@ def words_when_asked(recording: Recording) -> Outcome:
 def words_inside_audio(recording: Recording) -> Outcome:
     """Check that words are in order, and lie in the audio that was sent before.
 
-    Times are in s from the start of the session; a word may end 0.1 s late.
+    Times are in seconds from the start of the session. A word may end up to 0.1 s after
+    the audio that was sent.
     """
     rate = recording.trace.rate
     heard, before, judged = 0.0, 0.0, False
@@ -259,7 +260,7 @@ def confidences(recording: Recording) -> Outcome:
 
 
 def not_repeated(role: str) -> Check:
-    """Return a check that the text after a result does not repeat this result.
+    """Return a check that no text repeats the result before it.
 
     The scenario must send different clips, since a speaker may say something twice.
     """

@@ -4,8 +4,9 @@ The module `reference` has an outline of a session.
 
 No message has a type: the fields of a message say what it is. The server answers each
 message of the client, except the configuration, by one message, and answers in order.
-An answer to audio is a partial or, if the server detects the end of a phrase, the
-result of this segment. The answer to the end of the audio is the result of the rest.
+An answer to audio is usually a partial. If the server detects the end of a phrase, the
+answer is the result of the segment that ends there. The answer to the end of the audio
+is the result of the last segment.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Reset(msgspec.Struct, frozen=True):
 class Word(msgspec.Struct, frozen=True):
     """A recognised word; ``start`` and ``end`` are in s from the start of the session.
 
-    ``conf`` is the confidence, from 0 to 1. Alternatives have none.
+    ``conf`` is the confidence, from 0 to 1. Words of alternatives have no confidence.
     """
 
     word: str
@@ -123,7 +124,7 @@ _ANSWERS = (PARTIAL, RESULT)
 
 
 def table(*, several: bool) -> Table:
-    """Return the order of messages; with ``several`` utterances, ``reset`` is known."""
+    """Return the order of messages; ``several`` says that servers know ``reset``."""
     ends = {EOF: ("finishing",)}
     if several:
         ends[RESET] = ("resetting",)

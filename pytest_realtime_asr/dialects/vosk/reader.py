@@ -25,8 +25,8 @@ from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Heard, Word
 class _Finish:
     """A message that completes the audio of an utterance.
 
-    ``number`` is its place among the messages that are answered, from 1. ``seconds`` is
-    the length of the session's audio up to this message.
+    ``number`` counts the messages that are answered, from 1 up to this message.
+    ``seconds`` is the length of the session's audio up to this message.
     """
 
     number: int

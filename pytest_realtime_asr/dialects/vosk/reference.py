@@ -108,7 +108,7 @@ _OUTLINE = """\
 
 
 def reference(*, several: bool) -> Reference:
-    """Return the reference; with ``several`` utterances, servers know ``reset``."""
+    """Return the reference; ``several`` says that servers know ``reset``."""
     states = _STATES
     if several:
         states = {**_STATES, "resetting": "the client has sent `reset`"}

@@ -76,7 +76,7 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
         found.append(
             Exercise(
                 AFTER_END,
-                "an utterance, and audio after its result if the session is open",
+                "an utterance, and audio after its result if the session is still open",
                 (Speak(), Wait.SETTLED, Send((b"",), answer=PARTIAL)),
             )
         )

@@ -112,7 +112,7 @@ class Server:
         return Reaction(self._in_order(self._answer(pcm)), begin=begin, audio=pcm)
 
     def _begin(self) -> bool:
-        """Begin an utterance unless one is open; return whether it was begun."""
+        """Begin an utterance unless one is open; return whether one was begun."""
         if self._hearing:
             return False
         self._hearing = self._heard = True

@@ -87,7 +87,7 @@ class BinaryReplies(ServerWrapper):
     needs=Needs.ANSWERS,
 )
 class OpenAfterEnd(ServerWrapper):
-    """Waits for another message after the last result."""
+    """Waits for another message after the last result, instead of closing."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -125,7 +125,7 @@ class EmptyBreaks(ServerWrapper):
     needs=Needs.ANSWERS,
 )
 class IgnoresTexts(ServerWrapper):
-    """Goes on without an answer where the correct server ends the session."""
+    """Ignores an unknown text, at which a correct server ends the session."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -150,7 +150,7 @@ class OddBytesEnd(ServerWrapper):
 
 @fault(
     "repeats-segments",
-    "repeats the segments that are settled in each answer after them",
+    "repeats the settled segments of an utterance in each later answer",
     needs=Needs.ANSWERS,
 )
 class RepeatsSegments(EventChanger):
@@ -187,7 +187,7 @@ class _WordChanger(EventChanger):
     needs=Needs.ANSWERS,
 )
 class LosesWordTimes(_WordChanger):
-    """Leaves the last word out of the words, but not out of the text."""
+    """Leaves the last word out of the list of words, but not out of the text."""
 
     def words(self, words: Sequence[Event]) -> Sequence[Event]:
         return words[:-1]

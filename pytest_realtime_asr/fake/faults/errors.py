@@ -133,7 +133,7 @@ class AnswersStray(UtteranceTracker):
 
 
 class _Ignores(UtteranceTracker):
-    """Sends no error that answers a frame for which `ignores` returns true."""
+    """Sends no error in answer to a frame for which `ignores` returns true."""
 
     def ignores(self, frame: Frame) -> bool:
         """Return whether the server ignores this frame."""
@@ -162,7 +162,7 @@ class UnbegunIgnored(_Ignores):
 
 @fault(
     "early-begin-ignored",
-    "ignores an utterance that begins before the final of the one before it",
+    "ignores an utterance that begins before the final of the previous utterance",
     needs=Needs.STARTS,
 )
 class EarlyBeginIgnored(_Ignores):
@@ -303,7 +303,7 @@ class OddAudioCloses(ServerWrapper):
     needs=Needs.MOST,
 )
 class DropsOverlong(ServerWrapper):
-    """Ignores the frames after which a correct server closes with 1009."""
+    """Ignores the frames that make a correct server close with 1009."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)

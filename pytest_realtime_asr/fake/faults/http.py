@@ -83,7 +83,7 @@ class Leaks(Hooks):
     needs=Needs.RUNNING,
 )
 class LeaksRequests(Hooks):
-    """Reports the utterance of each client that left during it as still running."""
+    """Counts an utterance as still running if its client left before its final."""
 
     def running_requests(self, number: int) -> int:
         return number + self._state.closed_mid_utterance + self._state.vanished

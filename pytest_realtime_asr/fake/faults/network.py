@@ -79,7 +79,7 @@ class NoFragments(Hooks):
 
 @fault("idle-kills", "closes the connection after 3 s without a frame")
 class IdleKills(Hooks):
-    """Closes with 1011 after ``IDLE`` seconds without a frame but keepalives."""
+    """Closes with 1011 after ``IDLE`` seconds in which only keepalives came."""
 
     def idle_timeout(self, seconds: float | None) -> float | None:
         return IDLE

@@ -1,4 +1,4 @@
-"""Faults of results that come in segments, and of the sessions that have them."""
+"""Faults of results that come in segments, and of sessions with such results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class _Changes(EventChanger):
 
 
 def changing(kind: str) -> Callable[[Change], Wrap]:
-    """Return a function that makes a wrapper from a change of events of this type."""
+    """Return a function that makes the wrapper of a fault from a change.
+
+    The wrapper applies the change to each event of the type ``kind``.
+    """
     return lambda change: lambda server, state: _Changes(server, state, kind, change)
 
 
@@ -54,7 +57,7 @@ def changing(kind: str) -> Callable[[Change], Wrap]:
 
 @fault(
     "segments-overlap",
-    "starts its segments in audio that is settled",
+    "starts segments in audio that is already settled",
     by=changing(_RESULTS),
 )
 def _overlapping(content: Event) -> None:
@@ -154,7 +157,7 @@ class UnaskedInterims(EventChanger):
         yield content
 
 
-@fault("changes-request-id", "gives each result another request id")
+@fault("changes-request-id", "gives each result a request id of its own")
 class ChangesRequestId(EventChanger):
     """Appends a number to the request id of each result."""
 
@@ -224,7 +227,7 @@ class AnswersKeepAlive(ServerWrapper):
 
 @fault("no-metadata", "sends no Metadata at the end of a session")
 class NoMetadata(EventChanger):
-    """Leaves out each ``Metadata`` that comes after the opening of the session."""
+    """Leaves out each ``Metadata`` except the one that opens the session."""
 
     def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._server.open(session, created)
@@ -291,7 +294,7 @@ class ClosesIdleEarly(Hooks):
 
 @fault("ignores-keepalive", "closes a session although KeepAlive comes")
 class IgnoresKeepAlive(Hooks):
-    """Closes a session after ``IGNORED`` seconds with no frame but ``KeepAlive``."""
+    """Closes a session after ``IGNORED`` seconds in which only ``KeepAlive`` came."""
 
     def idle_timeout(self, seconds: float | None) -> float | None:
         return IGNORED

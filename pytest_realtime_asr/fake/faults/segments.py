@@ -99,7 +99,7 @@ class Unsettles(EventChanger):
 
 @fault(
     "overlaps-segments",
-    "counts the audio of each segment from the start of the session",
+    "says that each segment starts at the start of the session",
     by=changing,
     needs=Needs.SEGMENTS,
 )
@@ -110,7 +110,7 @@ def _overlaps(content: Event) -> None:
 
 @fault(
     "runs-ahead",
-    "states times after the end of the audio that it has",
+    "states times after the end of the audio that it has received",
     by=changing,
     needs=Needs.SEGMENTS,
 )
@@ -170,7 +170,7 @@ class DoneDiscards(ServerWrapper):
 
 @fault(
     "clear-discards-all",
-    "discards committed audio too when the client clears the audio",
+    "also discards committed audio when the client clears the audio",
     needs=Needs.SEGMENTS,
 )
 class ClearDiscardsAll(ServerWrapper):

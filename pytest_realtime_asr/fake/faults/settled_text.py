@@ -48,7 +48,7 @@ def _first_word(value: Any) -> str | None:
 
 
 def _replaced(value: Any, word: str, other: str) -> Any:
-    """Return a copy of a value, with another word in each of its texts."""
+    """Return a copy of a value with ``other`` in place of ``word`` in its texts."""
     if isinstance(value, dict):
         return {name: _replaced(each, word, other) for name, each in value.items()}
     if isinstance(value, list):

@@ -17,7 +17,7 @@ WIDER = 0.2  # s by which `widens-word-times` is early at a start and late at an
     needs=Needs.WORD_TIMES,
 )
 class ShiftsWordTimes(Hooks):
-    """Moves the start and the end of each word by ``SHIFT`` s."""
+    """Moves the start and the end of each word by ``SHIFT`` seconds."""
 
     def word_time(self, word: WordTime) -> WordTime:
         return replace(word, start=word.start + SHIFT, end=word.end + SHIFT)

@@ -18,6 +18,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
 from pytest_realtime_asr.requirements.checks.connection import (
     close_answered,
     explained_close,
+    explained_end,
     freed,
     handshake_refused,
     plain_http_refused,
@@ -98,6 +99,7 @@ __all__ = [
     "ended",
     "errors_have_codes",
     "explained_close",
+    "explained_end",
     "finishes",
     "first_event",
     "freed",

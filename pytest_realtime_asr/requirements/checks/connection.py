@@ -205,7 +205,11 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
     return beside_plain(check, role, fold=first_unsatisfied)
 
 
-def _unexplained_close(part: Part) -> Outcome | None:
+def explained_end(part: Part) -> Outcome | None:
+    """Check that the server gives a reason when it ends this session.
+
+    The result is ``None`` if the session was not opened.
+    """
     end, trace = part.trace.end, part.trace
     if trace.opened is None:
         return None
@@ -221,7 +225,7 @@ def _unexplained_close(part: Part) -> Outcome | None:
     return Satisfied()
 
 
-explained_close = any_session(_unexplained_close, nothing="no session was opened")
+explained_close = any_session(explained_end, nothing="no session was opened")
 """A check that the server gives a reason when it ends a session.
 
 A close frame with a code other than 1006 and 1011 is a reason. Before a close with one

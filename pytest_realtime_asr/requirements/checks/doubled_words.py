@@ -6,7 +6,8 @@ the door" instead of "open the front door".
 
 A recogniser may also make such an error by itself. So the clips that were sent alone
 are searched too, and must have no such error. One doubled word in the long texts is a
-violation only if no clip that was sent alone has any error; otherwise it needs two.
+violation only if no clip that was sent alone has any error; otherwise, there must be at
+least two.
 Suppose that errors are equally likely in each clip, for 40 clips within long texts and
 100 clips alone. Whatever the rate of doubled words is, the probability of two or more
 in the long texts and none in the others is at most 3 %. If at most one error in ten is
@@ -36,10 +37,10 @@ _ALONE = tuple(role for role in SCENARIOS if role not in LONG)
 
 
 def doubled(pairs: Sequence[Pair]) -> Iterator[int]:
-    """Yield the place in ``pairs`` of each word that comes again instead of the next.
+    """Yield the index in ``pairs`` of each word that is sent again instead of the next.
 
-    The reference has two different words in a row there, and the text has the first of
-    them twice.
+    At this index, the reference has two different words in a row, and the text has the
+    first of them twice.
     """
     for place, pair in enumerate(pairs):
         word = pair.reference
@@ -57,7 +58,7 @@ def doubled(pairs: Sequence[Pair]) -> Iterator[int]:
 
 
 def _errors(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs before the first pair of equal words."""
+    """Return the pairs up to the first pair whose two words are equal."""
     found = []
     for pair in pairs:
         if pair.reference == pair.hypothesis:

@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 def finals(part: Part, *, without: Collection[int] = ()) -> Outcome:
-    """Check that each utterance of a session, except ``without``, has a final."""
+    """Check that each item of a session, except the items ``without``, has a final."""
     spoken = [(i, clip.id) for i, clip in part.spoken.items() if i not in without]
     if not spoken:
         return _loss(part, "no utterance could be started")

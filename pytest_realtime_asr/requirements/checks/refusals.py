@@ -179,8 +179,8 @@ def utterances_answered(role: str, what: str, *, finals: int) -> Check:
     """Return a check that no utterance of a session is lost without an answer.
 
     A session of this role has ``finals`` utterances, some of them in frames written by
-    hand. The server must send so many finals, or an error after these frames, or close
-    with a code that says why. ``what`` describes the utterance that may be lost.
+    hand. The server must send ``finals`` finals, or an error after these frames, or
+    close with a code that says why. ``what`` describes the utterance that may be lost.
     """
 
     def check(part: Part, plain: Sequence[Part]) -> Outcome:

@@ -115,7 +115,7 @@ EVENTS: tuple[Requirement, ...] = (
         "errors-have-codes",
         "each error has a message and a code",
         SHOULD,
-        "a client can show a message only to a person, and act only on a code",
+        "a client can act on a code; a message is only for people to read",
         checks.errors_have_codes,
         scenarios=("unknown-event",),
         passive=True,

@@ -84,7 +84,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-bursts",
-        "clips have as many errors if their audio is late and in bursts as if on time",
+        "late audio in bursts causes no more errors than audio that comes on time",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-20ms",
@@ -111,7 +111,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
         "no-doubled-words-in-long",
         "no word of a long text comes twice, in place of the word after it",
         SHOULD,
-        "sglang 0.5.23 joins the texts of chunks at the wrong word: a word comes twice "
+        "SGLang 0.5.23 joins the texts of chunks at the wrong word: a word comes twice "
         "and the next word is lost",
         no_doubled_words,
         scenarios=SCENARIOS,

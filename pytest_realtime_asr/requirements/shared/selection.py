@@ -89,11 +89,11 @@ def requirements(
 ) -> tuple[Requirement, ...]:
     """Return the shared requirements that fit a protocol with these capabilities.
 
-    A changed requirement replaces the shared one of its id. A shared requirement
-    without a check of its own, such as the order of events, is left out if it is not
-    among the changed ones. ``set-ups-kept-apart`` needs an exercise of the dialect with
-    the name `TWO_SET_UPS`. Raises ValueError if a changed requirement is not shared, or
-    needs a capability that the protocol lacks.
+    Each requirement in ``changed`` replaces the shared requirement with the same id. A
+    shared requirement without a check of its own, such as the order of events, is left
+    out if ``changed`` does not have it. ``set-ups-kept-apart`` needs an exercise of the
+    dialect with the name `TWO_SET_UPS`. Raises ValueError if a changed requirement is
+    not shared, or needs a capability that the protocol lacks.
     """
     own = {each.id: each for each in changed}
     for id in own:
@@ -120,8 +120,8 @@ def _fitting(
 ) -> Requirement:
     """Return a shared requirement as it fits the protocol.
 
-    Scenarios that do not fit the protocol are left out. If the left-out scenarios cause
-    the errors that prove the requirement, the proof changes as well.
+    Scenarios that do not fit the protocol are left out. If the fault of the proof shows
+    only in errors, and no remaining scenario causes an error, the proof is replaced.
     """
     proof = requirement.proof
     if not capabilities >= _EVENTS:

@@ -187,7 +187,8 @@ EXPLAINED = {**PEER, "code": 1011, "reason": "NET-0001: nothing came"}
         ),
         (session.utterance_end("role"), (ENDED % 0.9,), Violated),
         (session.empty_frame_explained("role"), (SECOND,), Undecided),
-        (session.empty_frame_explained("role"), (b"",), Satisfied),
+        (session.empty_frame_explained("role"), (b"",), Undecided),
+        (session.empty_frame_explained("role"), (b"", settled("a")), Satisfied),
         (IDLE, (SECOND,), Violated),
         (session.options_refused("role", 4400), (SECOND,), Violated),
     ],
@@ -213,6 +214,14 @@ def test_how_sessions_may_end() -> None:
 def test_a_reason_with_a_code_explains_a_close() -> None:
     assert judged(session.explained_close, SECOND, **EXPLAINED) is Satisfied
     assert judged(session.explained_close, SECOND, **PEER, code=1011) is Violated
+
+
+def test_a_refused_session_does_not_hide_that_closes_are_explained() -> None:
+    refused = Part("refused", recording(opened=None, how=Ending.REFUSED))
+    plain = Part("plain", recording(SECOND))
+    check = session.explained_close
+    assert check(Evidence((refused,))) == Undecided("no session was opened")
+    assert check(Evidence((refused, plain))) == Satisfied()
 
 
 def test_what_answers_a_keepalive() -> None:

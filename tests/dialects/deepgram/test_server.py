@@ -117,6 +117,39 @@ def test_the_times_of_the_next_utterance_go_on() -> None:
     assert (first["start"], first["end"]) == (2.0, 2.4)
 
 
+def two_utterances() -> Talk:
+    """Return a session with two complete utterances of 2 s and 1 s."""
+    talk = Talk()
+    for seconds in (2, 1):
+        talk.seconds(seconds)
+        talk.hear(FINALIZE)
+    return talk
+
+
+def test_the_results_of_an_utterance_wait_for_the_final_before_it() -> None:
+    talk = two_utterances()
+    assert talk.partial("two", item=1) == []
+    (interim,) = talk.partial("one", item=0)
+    assert span(interim) == (0.0, 2.0)
+    final, interim = talk.final("one", item=0)
+    assert (text(final), span(final)) == ("one", (0.0, 2.0))
+    assert (text(interim), span(interim)) == ("two", (2.0, 3.0))
+    assert not interim["is_final"]
+    (final,) = talk.final("two", item=1)
+    assert (text(final), final["from_finalize"]) == ("two", True)
+
+
+def test_a_final_waits_for_the_final_before_it() -> None:
+    talk = two_utterances()
+    closing = talk.hear(CLOSE)
+    assert (list(closing.replies), closing.after_finals) == ([], True)
+    assert talk.final("two", item=1) == []
+    *finals, metadata = talk.final("one", item=0)
+    assert [text(each) for each in finals] == ["one", "two"]
+    assert [span(each) for each in finals] == [(0.0, 2.0), (2.0, 3.0)]
+    assert metadata["type"] == "Metadata"
+
+
 def test_a_text_of_unknown_times_has_words_inside_its_segment() -> None:
     talk = Talk()
     talk.seconds(1)

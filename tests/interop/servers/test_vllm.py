@@ -31,6 +31,7 @@ pytestmark = [
 
 PATIENCE = 10  # s
 CLIP = corpus.load("bundled:english")["turn-right"]
+FAILING = b"\0\x80" * 1280  # a frame at which the request to the stub engine fails
 KEY = "interop-key-1234"
 UPDATE = {"type": "session.update", "model": "stub"}
 BEGIN = {"type": "input_audio_buffer.commit"}
@@ -184,6 +185,17 @@ def test_a_final_without_a_begin_ends_the_next_utterance(served: Served) -> None
         assert final(live) == ""
         say(live, append(CLIP.audio.pcm), FINAL)
         assert answer(live) is None  # and from here on every text is one too late
+        say(live, BEGIN)
+        assert final(live) == CLIP.text
+
+
+def test_audio_after_an_error_of_the_engine_is_of_the_next_utterance(
+    served: Served,
+) -> None:
+    with session(served) as live:
+        say(live, UPDATE, BEGIN, append(FAILING))
+        assert hear(live)["code"] == "processing_error"
+        assert answer(live, append(CLIP.audio.pcm), FINAL) is None
         say(live, BEGIN)
         assert final(live) == CLIP.text
 

@@ -1,9 +1,10 @@
 """What stands in for vLLM's engine and its model: one of our own recognisers.
 
 As Voxtral does, the model steps through the audio in frames of 80 ms, and the engine
-answers each with a token, most of which have no text. What it does not imitate: the
-padding around the audio, the wait for the token of the frame before, and how an engine
-of that release fails (vllm#34532: in 0.16.0 an utterance without audio ended it).
+answers each with a token, most of which have no text. A frame whose samples are all -1
+makes a request fail, as any error in the engine does. What the stub does not imitate:
+the padding around the audio, the wait for the token of the frame before, and an engine
+that stops (vllm#34532: in 0.16.0 an utterance without audio ended it).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pytest_realtime_asr.fake.recognisers.recogniser import (
 Floats = npt.NDArray[np.float32]
 
 FRAME = 1280  # samples
+FAILING = -1.0  # the value of all samples of a frame at which a request fails
 PROMPT = (1,) * 39  # the tokens with which Voxtral begins
 
 
@@ -117,7 +119,10 @@ class Engine:
     async def generate(
         self, prompt: AsyncIterator[StreamingInput], request_id: str, **others: object
     ) -> AsyncIterator[Output]:
-        """An output for each frame, and for each further word."""
+        """An output for each frame, and for each further word.
+
+        RuntimeError is raised at a frame of `FAILING` samples.
+        """
         listener = await self._recogniser.listen()
         self._open[request_id] = listener
         said = 0
@@ -126,6 +131,8 @@ class Engine:
                 await asyncio.sleep(0)  # a real engine does not hold up the server
                 if request_id not in self._open:
                     return
+                if np.all(frame.prompt == FAILING):
+                    raise RuntimeError("the request failed")
                 words = await listener.hear(_pcm(frame.prompt))
                 for output in _outputs(words, said) or [Output((Completion(""),))]:
                     yield output

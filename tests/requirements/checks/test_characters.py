@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.requirements import checks
@@ -51,6 +51,7 @@ def test_a_partial_may_end_a_change_of_direction_later() -> None:
     check(checks.paired_directions, evidence, Open("no final came"))
 
 
+@example("session.update")  # also the type of an event
 @given(st.text())
 def test_the_checks_hold_for_any_text(text: str) -> None:
     text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

@@ -50,7 +50,7 @@ def segments_cover_audio(recording: Recording) -> Outcome:
     up to the answer to `Finalize` must be as long as the audio up to `Finalize`.
     """
     if any(record.raw for record in recording.trace.records):
-        return Undecided("the length of the audio is not known in a written frame")
+        return Undecided("the length of the audio in a hand-written frame is not known")
     lengths = _lengths(recording)
     end, answers, index = 0.0, 0, None
     for index, each in results(recording):
@@ -77,7 +77,7 @@ def segments_cover_audio(recording: Recording) -> Outcome:
 
 
 def _lengths(recording: Recording) -> list[float]:
-    """Return the audio of the session up to the end of each utterance, in seconds."""
+    """Return the length (s) of the session's audio at the end of each utterance."""
     samples: dict[int, int] = {}
     for event in recording.timeline.events:
         if isinstance(event, Heard):
@@ -114,7 +114,7 @@ def words_in_segment(recording: Recording) -> Outcome:
 
 
 def words_match_text(recording: Recording) -> Outcome:
-    """Check that the words of a settled segment are those of its transcript.
+    """Check that the words of a settled segment are the words of its transcript.
 
     Case, punctuation and white space are not compared.
     """

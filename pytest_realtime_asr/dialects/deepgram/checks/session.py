@@ -17,7 +17,7 @@ from pytest_realtime_asr.dialects.deepgram.events import (
 )
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.checks.combinators import any_session, per_session
-from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -40,7 +40,7 @@ def _closed(recording: Recording) -> int | None:
 
 
 def close_settles(recording: Recording) -> Outcome:
-    """Check that no text is open when `Metadata` ends the stream."""
+    """Check that all text is settled before the `Metadata` after `CloseStream`."""
     closed = _closed(recording)
     if closed is None:
         return _NOT_CLOSED
@@ -101,7 +101,7 @@ def closes_normally(recording: Recording) -> Outcome:
 
 
 def metadata_counts_audio(recording: Recording) -> Outcome:
-    """Check that `Metadata` after `CloseStream` has the length of the audio."""
+    """Check that `Metadata` after `CloseStream` states the length of the audio."""
     closed = _closed(recording)
     if closed is None:
         return _NOT_CLOSED
@@ -151,7 +151,7 @@ _FIRST = checks.first_event(_identity)
 
 
 def keepalive_unanswered(role: str) -> Check:
-    """Return a check that nothing answers `KeepAlive` before the first audio."""
+    """Return a check that a `KeepAlive` before the first audio gets no answer."""
 
     def check(part: Part) -> Outcome:
         if not checks.records(part.recording, KeepAlive, Sender.CLIENT):
@@ -194,7 +194,7 @@ def only_if_asked(role: str, *kinds: type, interims: bool = False) -> Check:
 
 
 def speech_started(role: str) -> Check:
-    """Return a check that `SpeechStarted` comes, at times inside the audio."""
+    """Return a check that `SpeechStarted` comes and names a time inside the audio."""
 
     def check(part: Part) -> Outcome:
         found = checks.records(part.recording, SpeechStarted, Sender.SERVER)
@@ -250,14 +250,18 @@ def utterance_end(role: str) -> Check:
 
 
 def empty_frame_explained(role: str) -> Check:
-    """Return a check that an empty binary frame does not end a session silently."""
+    """Return a check that no empty binary frame ends a session without a reason."""
 
     def check(part: Part) -> Outcome:
         if not any(record.raw for record in part.trace.records):
             return Undecided("no empty frame was sent")
         end = part.trace.end
-        if checks.cut(part.recording) or part.timeline.refusals:
+        if part.timeline.refusals:
             return Satisfied()
+        if checks.cut(part.recording):
+            if checks.sent_after_hand(part.recording):
+                return Satisfied()
+            return Undecided("the server sent nothing after the empty frame")
         if end.how is Ending.CLOSED_BY_PEER and end.code not in (1005, 1006, 1011):
             return Satisfied()
         return Violated(
@@ -273,7 +277,8 @@ def empty_frame_explained(role: str) -> Check:
 def closed_when_idle(role: str, *, least: float, most: float) -> Check:
     """Return a check that an idle session is closed with 1011 and ``NET-0001``.
 
-    The session has to be closed from ``least`` to ``most`` seconds after it opened.
+    The session must be closed at least ``least`` and at most ``most`` seconds after it
+    opened.
     """
 
     def check(part: Part) -> Outcome:
@@ -302,22 +307,22 @@ def closed_when_idle(role: str, *, least: float, most: float) -> Check:
     return per_session(check, role)
 
 
-def _unexplained(part: Part) -> Outcome | None:
+def _explained_end(part: Part) -> Outcome | None:
     end = part.trace.end
     if end.how is Ending.CLOSED_BY_PEER and _EXPLAINED.match(end.reason):
         return Satisfied()
-    return checks.explained_close(Evidence((part,)))
+    return checks.explained_end(part)
 
 
-explained_close = any_session(_unexplained, nothing="no session was opened")
+explained_close = any_session(_explained_end, nothing="no session was opened")
 """A check that the server gives a reason before or when it ends a session."""
 
 
 def options_refused(role: str, code: int) -> Check:
     """Return a check that invalid options are refused.
 
-    ``code`` is an HTTP status of the handshake or, from 1000 on, the close code of a
-    session in which the server has sent an error.
+    ``code`` is the HTTP status of the handshake or, if it is 1000 or more, the close
+    code of the session.
     """
     if code < 1000:
         return checks.handshake_refused(

@@ -131,8 +131,8 @@ def shows_what_was_asked(recording: Recording) -> Outcome:
 
     The check stops at the first error, since an update may have been refused, and at
     the first hand-written update. An ``include`` that is shown as not set is no
-    violation, since log probabilities that do not come violate a requirement of their
-    own.
+    violation here: another requirement is violated if the log probabilities do not
+    come.
     """
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated)
@@ -247,9 +247,10 @@ refused_not_accepted = per_session(
 
 
 def refused_not_shown(role: str, value: str, what: str) -> Check:
-    """Return a check that no event shows a value that an update of the role had.
+    """Return a check that no event shows ``value``, which the server must refuse.
 
-    The server must refuse this ``value``; ``what`` names it in messages.
+    An update in the sessions of ``role`` has this value. ``what`` describes the value
+    in messages.
     """
 
     def check(part: Part) -> Outcome | None:

@@ -77,7 +77,7 @@ def _big_audio(profile: Profile) -> Iterable[Requirement]:
             "audio-limit-answered",
             f"more than {profile.most:g} s of audio without a commit are refused",
             SHOULD,
-            "sglang 0.5.23, --asr-max-buffer-seconds: more audio is answered by an "
+            "SGLang 0.5.23, --asr-max-buffer-seconds: more audio is answered by an "
             "error and by close code 1009",
             checks.refused_or_closed("big-audio", (1008, 1009)),
             scenarios=("big-audio",),
@@ -162,7 +162,7 @@ REFUSALS: tuple[Declared, ...] = (
         "the server refuses an unknown event whose event id is not a string, and "
         "survives it",
         SHOULD,
-        _RECOVERABLE + "; sglang 0.5.23 ends the session",
+        _RECOVERABLE + "; SGLang 0.5.23 ends the session",
         checks.refused("event-id-wrong-type", "an event id that is not a string"),
         scenarios=("event-id-wrong-type",),
         proof=Proof(("event-id-dies",)),
@@ -172,7 +172,7 @@ REFUSALS: tuple[Declared, ...] = (
         "the server refuses an unpaired surrogate in an event id, and survives it",
         SHOULD,
         "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour; "
-        "sglang 0.5.23 ends the session",
+        "SGLang 0.5.23 ends the session",
         checks.refused("event-id-surrogate", "an unpaired surrogate in an event id"),
         scenarios=("event-id-surrogate",),
         proof=Proof(("surrogate-dies",)),
@@ -182,7 +182,7 @@ REFUSALS: tuple[Declared, ...] = (
         "the server refuses an unpaired surrogate in a language, and survives it",
         SHOULD,
         "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour; "
-        "sglang 0.5.23 confirms the update and ends the session",
+        "SGLang 0.5.23 confirms the update and ends the session",
         checks.refused("language-surrogate", "an unpaired surrogate in a language"),
         scenarios=("language-surrogate",),
         proof=Proof(("surrogate-dies",)),
