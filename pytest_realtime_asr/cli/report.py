@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_realtime_asr.corpus import load_all
 from pytest_realtime_asr.report import (
     conformance,
     plain_page,
@@ -17,12 +18,13 @@ from pytest_realtime_asr.report import (
     trend_page,
 )
 from pytest_realtime_asr.report.layout import LEAST, USUAL
+from pytest_realtime_asr.report.page import offline
 from pytest_realtime_asr.text.messages import one_line
 from pytest_realtime_asr.verdicts import signoff as signoffs
 from pytest_realtime_asr.verdicts import trend as trends
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-HELP = "show the reports of earlier runs: as a table, a badge or a trend"
+HELP = "show the reports of earlier runs: as a page, a table, a badge or a trend"
 _WIDEST = 120  # columns
 _EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3}
 
@@ -42,6 +44,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     badge.add_argument("report", type=Path, metavar="REPORT.json")
     badge.set_defaults(run=_badge)
+    page = views.add_parser(
+        "html", help="the HTML page of a JSON Lines report and its traces"
+    )
+    page.add_argument("report", type=Path, metavar="REPORT.jsonl")
+    page.add_argument(
+        "--traces",
+        type=Path,
+        metavar="DIR",
+        help=f"the folder of the traces (default: {offline.FOLDER} beside the report)",
+    )
+    page.add_argument(
+        "--conformance",
+        type=Path,
+        metavar="REPORT.json",
+        help="a conformance report of the same run",
+    )
+    page.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="CORPUS",
+        help="the corpus of the run, for the audio of the worst sessions (repeatable)",
+    )
+    page.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PAGE.html",
+        help="the page (default: the path of the report, ending in .html)",
+    )
+    page.set_defaults(run=_page)
     trend_view = views.add_parser(
         "trend",
         help="latency, error rate and capacity over several runs, with the runs from "
@@ -86,6 +119,21 @@ def _matrix(options: argparse.Namespace) -> int:
 
 def _badge(options: argparse.Namespace) -> int:
     print(conformance.badge(conformance.read(options.report)).decode(), end="")
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    output: Path = options.output or options.report.with_suffix(".html")
+    if output.resolve() == options.report.resolve():
+        raise ValueError(f"{output} is the report itself; name another file with -o")
+    lines = offline.page(
+        options.report,
+        traces=options.traces,
+        suite=options.conformance,
+        corpus=load_all(options.corpus) if options.corpus else None,
+    )
+    output.write_bytes(b"".join(lines))
+    print(output)
     return 0
 
 

@@ -162,19 +162,31 @@ class EndOfRun:
             properties_to_output(state.config)
 
     def write(self, rows: Collection[Row]) -> None:
-        """Write the conformance reports; add a note if a report is not written."""
+        """Write the results of the suite into the conformance reports and pages.
+
+        Adds a note if they are not written.
+        """
         state = self._state
+        for page in state.pages():
+            try:
+                if (found := self._document(rows)).requirements:
+                    page.conformance(found)
+            except Exception as error:
+                state.note(f"{page}: the suite is missing: {error_text(error)}")
         for file in state.reports.get("conformance", ()):
             try:
-                found = conformance.document(
-                    rows,
-                    planned=len(suite.requirements(state.detect())),
-                    calibration=kept_calibration.line(state.config),
-                )
-                if not conformance.write(file, found):
+                if not conformance.write(file, self._document(rows)):
                     state.note(
                         f"{file}: the report is not written, since no requirement was "
                         "judged"
                     )
             except Exception as error:
                 state.note(f"{file}: the report is not written: {error_text(error)}")
+
+    def _document(self, rows: Collection[Row]) -> conformance.Document:
+        state = self._state
+        return conformance.document(
+            rows,
+            planned=len(suite.requirements(state.detect())),
+            calibration=kept_calibration.line(state.config),
+        )
