@@ -31,6 +31,7 @@ from pytest_realtime_asr.verdicts.signoff import Signoff, State, TestChange
 
 TITLE = "Release sign-off"
 _HEAD = ["part", "what", "old", "new", "change", "outcome"]
+_NONE = "-"  # a number that a row does not have
 _ORDER = (
     Outcome.WORSE,
     Outcome.INVALID,
@@ -176,11 +177,11 @@ def _test(each: TestChange) -> Iterator[Row]:
     name, found = printable(each.test), each.comparison
     if found is None:
         text = "only one release has this test"
-        yield Row("test", name, "", "", text, Outcome.UNDECIDED)
+        yield Row("test", name, _NONE, _NONE, text, Outcome.UNDECIDED)
         return
     if not found.pairs:
         text = " ".join(comparison.failures(found)).partition(": ")[2]
-        yield Row("test", name, "", "", text, Outcome.UNDECIDED)
+        yield Row("test", name, _NONE, _NONE, text, Outcome.UNDECIDED)
         return
     for change in found.changes:
         part = "error rate" if change.name in ("wer", "cer") else "latency"

@@ -16,8 +16,9 @@ from pytest_realtime_asr.report.plain_page import markdown
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.verdicts.recorded_run import Capacity
 from pytest_realtime_asr.verdicts.signoff import Release, Signoff, State, signoff
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.nights import night
-from tests.support.records import run
+from tests.support.records import row, run
 
 MET = State.SATISFIED
 
@@ -69,11 +70,11 @@ def test_the_three_views_have_the_same_rows(worse: Signoff) -> None:
     terminal = "\n".join(view.terminal(worse, width=1000))
     table = view.markdown_text(worse)
     rows = view.sorted_rows(worse)
-    assert [cells[-1] for cells in html] == [row.outcome.value for row in rows]
-    for row, cells in zip(rows, html, strict=True):
-        assert cells[:-1] == [row.part, row.what, row.old, row.new, row.change]
-        assert f"{row.part}: {row.what}: {row.old} -> {row.new}" in terminal
-        assert markdown(row.what) in table
+    assert [cells[-1] for cells in html] == [each.outcome.value for each in rows]
+    for each, cells in zip(rows, html, strict=True):
+        assert cells[:-1] == [each.part, each.what, each.old, each.new, each.change]
+        assert f"{each.part}: {each.what}: {each.old} -> {each.new}" in terminal
+        assert markdown(each.what) in table
 
 
 def test_a_hostile_name_is_escaped() -> None:
@@ -84,6 +85,14 @@ def test_a_hostile_name_is_escaped() -> None:
     assert "<script" not in view.html(found)
     assert "<script" not in view.markdown_text(found).replace("\\<script", "")
     assert "\x1b" not in "\n".join(view.terminal(found))
+
+
+def test_no_view_has_a_transcript(worse: Signoff) -> None:
+    wrong = [row(n, 500.0 + n, text="secret words") for n in range(24)]
+    found = signoff(worse.old, Release("new", (night(9, rows=wrong),)))
+    assert found.verdict is Verdict.FAIL
+    views = (view.html(found), view.markdown_text(found), *view.terminal(found))
+    assert not [each for each in views if "secret" in each or "mountains" in each]
 
 
 def test_what_is_not_compared_is_said() -> None:
@@ -107,9 +116,9 @@ def test_utterances_that_are_not_paired_are_said() -> None:
 def test_a_test_that_cannot_be_compared_says_why() -> None:
     rows = [replace(each, audio="other") for each in run()]
     found = signoff(Release("old", (night(1),)), Release("new", (night(2, rows=rows),)))
-    (row,) = [each for each in view.rows(found) if each.part == "test"]
-    assert row.what == "test_it.py::test_it"
-    assert row.change
+    (line,) = [each for each in view.rows(found) if each.part == "test"]
+    assert (line.what, line.old, line.new) == ("test_it.py::test_it", "-", "-")
+    assert line.change.startswith("no utterance could be paired")
 
 
 def entry(id: str, status: Status, **changes: Any) -> Entry:
