@@ -702,7 +702,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "suite": (
         (
             "vllm",
-            "'vllm' is not a pinned suite; choose from openai-2026.11, ",
+            "'vllm' is not a pinned suite; choose from deepgram-2026.12, ",
         ),
         ("../x", "'../x' is not a pinned suite; choose from "),
     ),
