@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_realtime_asr.plugin.failure_colours import FailureColours
 from pytest_realtime_asr.plugin.options import (
     CALIBRATION,
     FIXTURES,
@@ -173,6 +172,8 @@ class RealtimePlugin:
             ),
             "realtime-tally",
         )
+        from pytest_realtime_asr.plugin.failure_colours import FailureColours
+
         colours = FailureColours(lambda: self._end_of_run)
         self.config.pluginmanager.register(colours, "realtime-failure-colours")
         if self.config.getoption("dist", "no") != "no":
