@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_realtime_asr.plugin.failure_colours import FailureColours
 from pytest_realtime_asr.plugin.options import (
     CALIBRATION,
     FIXTURES,
@@ -172,6 +173,8 @@ class RealtimePlugin:
             ),
             "realtime-tally",
         )
+        colours = FailureColours(lambda: self._end_of_run)
+        self.config.pluginmanager.register(colours, "realtime-failure-colours")
         if self.config.getoption("dist", "no") != "no":
             from pytest_realtime_asr.plugin.controller import Controller
 
