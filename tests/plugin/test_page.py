@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from tests.support.pages import of
+from tests.support.pages import blocks, of
 from tests.support.project import Project
 
 TESTS = """
@@ -16,6 +17,12 @@ def test_right(realtime, corpus):
 @pytest.mark.realtime(pace=1)
 def test_late(realtime, corpus):
     realtime.transcribe(corpus["turn-right"])
+"""
+PRIVATE = """
+@pytest.mark.latency_budget("final_from_commit", max="1ms")
+@pytest.mark.realtime(pace=1)
+def test_late(realtime, corpus):  # the ids of a private corpus are not known
+    realtime.transcribe(min(corpus, key=lambda each: each.duration))
 """
 BOTH = ("--realtime-report=out.html", "--realtime-report=out.jsonl")
 
@@ -64,3 +71,16 @@ def test_a_run_without_sessions_leaves_the_page_of_an_earlier_run(
     earlier.write_text("earlier")
     project.run(*BOTH).assert_outcomes(passed=1)
     assert earlier.read_text() == "earlier"
+
+
+def test_the_page_of_a_private_run_has_no_text_and_no_audio(project: Project) -> None:
+    project.write(PRIVATE)
+    project.run(*BOTH, "--realtime-private").assert_outcomes(failed=1)
+    written = json.dumps(blocks(page(project)))
+    assert all(each["chart"] for each in of(page(project), "session"))
+    assert of(page(project), "row")[-1]["counted"]
+    assert of(page(project), "clip") == []
+    assert "envelope" not in written
+    for word in ("turn", "right and", "stop"):
+        assert f'"{word}' not in written
+        assert f" {word}" not in written

@@ -81,9 +81,11 @@ VERDICT: Mapping[str, Any] = {
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium without a window; skips where a part is missing."""
+    """Chromium, or Chrome, without a window; skips where a part is missing."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    if (path := shutil.which("chromium")) is None:
+    # Debian has the first; the Linux images of GitHub Actions have the last.
+    paths = map(shutil.which, ("chromium", "google-chrome"))
+    if (path := next(filter(None, paths), None)) is None:
         pytest.skip("chromium is missing; install it with apt-get install chromium")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(

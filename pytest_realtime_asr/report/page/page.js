@@ -614,7 +614,7 @@ function timeline(row, data) {
     add(lane, at, what);
     const across = kind === "final" || kind === "commit" || kind === "end" || kind === "refusal";
     svg.append(draw("line", { x1: x(at), x2: x(at), y1: across ? 12 : lanes[lane], y2: across ? 220 : lanes[lane] + 20, class: `at ${kind}` }));
-    const label = kind === "partial" ? plain(added).trim().slice(0, 24) : { final: "final", commit: "commit", end: cut ? `… end at ${seconds(chart.end)}` : "end", refusal: "refused" }[kind];
+    const label = kind === "partial" ? plain(added).trim().slice(0, 24) : { final: "final", commit: "commit", end: cut && width >= 500 ? `… end at ${seconds(chart.end)}` : "end", refusal: "refused" }[kind];
     const size = (label || "").length * 6.6 + 6, flip = x(at) + size > width;
     const back = flip || (kind === "commit" && x(at) - size > left);
     if (label && kind === "partial" && x(at) > free && !flip) { svg.append(draw("text", { x: x(at) + 3, y: lanes.partial + 14, class: "label" }, label)); free = x(at) + size; }
