@@ -215,6 +215,14 @@ def test_a_reason_with_a_code_explains_a_close() -> None:
     assert judged(session.explained_close, SECOND, **PEER, code=1011) is Violated
 
 
+def test_a_refused_session_does_not_hide_an_explained_close() -> None:
+    refused = recording(opened=None, how=Ending.REFUSED, code=400)
+    explained = recording(SECOND, **EXPLAINED)
+    parts = (Part("refused", refused), Part("role", explained))
+    assert isinstance(session.explained_close(Evidence(parts)), Satisfied)
+    assert isinstance(session.explained_close(Evidence(parts[:1])), Undecided)
+
+
 def test_what_answers_a_keepalive() -> None:
     # Its frame counts as written by hand only in a trace of a scenario.
     assert judged(session.keepalive_unanswered("role"), ALIVE, ERROR) is Undecided
