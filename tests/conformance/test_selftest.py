@@ -116,8 +116,12 @@ def test_the_correct_fake_satisfies_all(name: str) -> None:
 CHOSEN = {"long-text-has-no-hole"}
 
 
+# A server of vosk answers each chunk, so its partials depend on the time of the chunks.
+WITH_EXCHANGES = tuple(name for name in WHOLE if name != "vosk")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", WITH_EXCHANGES)
 def test_the_exchanges_of_the_documentation_are_those_of_today(name: str) -> None:
     dialect = dialects.load(name)
     kept = exchanges.loads((ROOT / f"docs/protocols/{name}.jsonl").read_text())
