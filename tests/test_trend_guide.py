@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,18 @@ COMMANDS = [
         each.partition("\n") for each in block.split(PROMPT) if each
     )
 ]
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the reports of two releases."""
+    folder = tmp_path_factory.mktemp("releases")
+    nights = sorted((ROOT / "examples/nightly/trend").glob("*.jsonl"))
+    for name, chosen in (("old", nights[:5]), ("new", nights[5:9])):
+        (folder / name).mkdir()
+        for path in chosen:
+            shutil.copy(path, folder / name)
+    return folder
 
 
 def run(command: str, folder: Path) -> int:
@@ -42,15 +55,17 @@ def test_a_command_prints_what_the_page_says(
     command: str,
     output: str,
     tmp_path: Path,
+    releases: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert run(command, tmp_path) == 0
+    monkeypatch.chdir(releases)
+    assert run(command, tmp_path) == (1 if "signoff" in command else 0)
     assert capsys.readouterr().out == output
     written = [name for name in shlex.split(command) if name.endswith((".html", ".md"))]
     assert [path.name for path in tmp_path.iterdir()] == written
 
 
 def test_the_page_has_commands() -> None:
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 4

@@ -150,6 +150,11 @@ def evidence(
         for label, path in results.paths.items()
         if not shown or label in shown
     ]
+    paths += [
+        "\n".join([f"session {label}", *lines])
+        for label, lines in strips.items()
+        if lines and label not in results.paths
+    ]
     if gone is not None:
         first = str(gone)
         if more := max(0, gone.lost - WORST):

@@ -8,13 +8,14 @@ marks such as the commit, the final and a limit.
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from pytest_realtime_asr.report.alignment import column, columns
-from pytest_realtime_asr.report.layout import USUAL
+from pytest_realtime_asr.report.layout import USUAL, Markup
 from pytest_realtime_asr.report.session_chart import Mark, SessionChart
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.number_format import plain
@@ -36,6 +37,24 @@ _OFTEN = 2  # the most marks of one kind
 _TICK = 8  # the least columns between two numbers of the axis
 _TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)  # s
 _KINDS = {Mark.COMMIT, Mark.ENDPOINT, Mark.FINAL, Mark.REFUSAL}
+_FIRST, _LAST = "  audio ", "  s     |"  # the first and the last line with an axis
+_PLAIN: Markup = {}
+_COLOURS: dict[str, Markup] = {
+    "limit": {"red": True, "bold": True},
+    "lost": {"red": True},
+    "mark": {"bold": True},
+    "changed": {"yellow": True},
+}
+_LIMIT = r"limit \S+ ms(?: \(\w+~?\)?)?"
+_LOST = r"(?:end|refusal|violation)\b[^^]*?"
+_MARK = r"(?:commit|endpoint|final|first partial|text complete)"
+_LINE = re.compile(r"(?P<limit>\|)")
+_COLOURED = re.compile(
+    rf"(?P<limit>\^{_LIMIT}|{_LIMIT}\^|\|)"
+    rf"|(?P<lost>\^{_LOST}(?=  |$)|{_LOST}\^)"
+    rf"|(?P<mark>\^{_MARK}|{_MARK}\^)"
+    r"|(?P<changed>\S+\*(?= |$))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +152,27 @@ def lines(
         notes.append(f"{_STAR}: a later text changed the word")
     notes += _left_out(chart, shown, scale)
     return [line.rstrip() for line in (*found, *_wrapped(notes, width))]
+
+
+def coloured(texts: Iterable[str]) -> Iterator[list[tuple[str, Markup]]]:
+    """Yield the parts of each line with their markup; only strips have colours.
+
+    The limit, the end of a lost session, marks and changed words are coloured.
+    """
+    inside = False
+    for line in texts:
+        inside = line.startswith(_FIRST) or (inside and not line.startswith(_LAST))
+        if not inside:
+            yield [(line, _PLAIN)]
+            continue
+        # The level of the audio may look like a changed word.
+        pattern = _LINE if line.startswith(_FIRST) else _COLOURED
+        parts, end = list[tuple[str, Markup]](), 0
+        for match in pattern.finditer(line):
+            parts.append((line[end : match.start()], _PLAIN))
+            parts.append((match[0], _COLOURS[str(match.lastgroup)]))
+            end = match.end()
+        yield [part for part in [*parts, (line[end:], _PLAIN)] if part[0]]
 
 
 # What is shown

@@ -170,7 +170,7 @@ def number(value: float, unit: Unit) -> str:
 
 
 def shown(point: Point | None, unit: Unit) -> str:
-    """Return the number of a run with its interval; a dash for a run without one."""
+    """Return a measured value with its interval; a dash if nothing was measured."""
     if point is None:
         return "-"
     low = "?" if math.isinf(point.low) else number(point.low, unit)

@@ -8,12 +8,12 @@ interrupted run is shown, but does not take part in the search for change points
 
 What is searched for change points:
 
-- for a p50, the ratio of each utterance to its median over all runs: the mean of the
-  middle half of the logarithms of these ratios. It does not depend on how much the
-  clips differ from each other;
+- for a p50, the ratio of each utterance to its median over all runs: the trimmed mean
+  of the logarithms of these ratios. It does not depend on how much the clips differ
+  from each other, and scatters less than a median;
 - for a p95, its logarithm;
-- for a metric that is no duration, or has values of zero or less, the values themselves
-  in place of their logarithms;
+- for a metric that is not a duration, or has values of zero or less, the values
+  themselves in place of their logarithms;
 - for the error rate, the share of lost sessions and the capacity, the number itself.
 
 All series share the false positive rate (Bonferroni). A number that is infinite, since
@@ -302,8 +302,8 @@ def _typical(
 ) -> list[float | None]:
     """Return, for each run, how its utterances differ from their medians of all runs.
 
-    The number of a run is the mean of the middle half of these differences; it is
-    infinite if more than a quarter of the sessions were lost.
+    The number of a run is the trimmed mean of these differences; it is infinite if more
+    than a tenth of the sessions were lost.
     """
     of_key: dict[tuple[object, ...], list[float]] = {}
     for each in values:
@@ -315,7 +315,7 @@ def _typical(
         if (finite := [number for number in numbers if math.isfinite(number)])
     }
     return [
-        middle_mean(
+        trimmed_mean(
             [_scaled(value, scaled) - usual[key] for key, value in each if key in usual]
         )
         for each in values
@@ -326,13 +326,14 @@ def _scaled(value: float, scaled: Callable[[float], float]) -> float:
     return scaled(value) if math.isfinite(value) else value
 
 
-def middle_mean(values: Iterable[float]) -> float | None:
-    """Return the mean of the middle half of the values; ``None`` without values.
+def trimmed_mean(values: Iterable[float]) -> float | None:
+    """Return the mean without the extreme values; ``None`` without values.
 
-    A quarter of the values, rounded down, is left out at each end.
+    A tenth of the values, rounded up, is left out at each end; of one or two values,
+    none is left out.
     """
     ordered = sorted(values)
-    cut = len(ordered) // 4
+    cut = max(0, min(math.ceil(len(ordered) / 10), (len(ordered) - 1) // 2))
     return fmean(ordered[cut : len(ordered) - cut]) if ordered else None
 
 

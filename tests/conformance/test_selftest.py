@@ -27,7 +27,7 @@ from pytest_realtime_asr.trace.records import Sender
 from tests.support.paths import ROOT
 
 OTHERS = ("openai-beta", "openai:sglang", "deepgram:whisperlivekit-listen")
-WHOLE = ("vllm", "openai", "sglang-omni", "deepgram")
+WHOLE = ("vllm", "openai", "sglang-omni", "deepgram", "vosk")
 BINDING = {
     name: [
         each.id

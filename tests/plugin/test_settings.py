@@ -338,7 +338,7 @@ MANY = {
         (),
         (
             ("conformance:out.json", (("conformance", Path("out.json")),)),
-            ("a.jsonl", (("jsonl", Path("a.jsonl")),)),
+            ("a.html", (("html", Path("a.html")),)),
             ("a.jsonl\njsonl:b", (("jsonl", Path("a.jsonl")), ("jsonl", Path("b")))),
         ),
     ),

@@ -39,3 +39,13 @@ def test_a_quiet_run_has_no_strip(project: Project) -> None:
     said = project.run("-qq").stdout.str()
     assert "ref: hippopotamus" in said
     assert "  audio " not in said
+
+
+def test_the_colours_are_only_in_the_terminal(project: Project) -> None:
+    project.write(WRONG)
+    done = project.run("--color=yes", "--junitxml=out.xml")
+    said = done.stdout.str()
+    assert "\x1b[1m^commit\x1b[0m" in said or "\x1b[1mcommit^\x1b[0m" in said
+    (failure,) = ElementTree.parse(project.path / "out.xml").iter("failure")
+    assert "  heard " in (failure.text or "")
+    assert "[1m" not in (failure.text or "")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.report.alignment import column, columns
 from pytest_realtime_asr.report.session_chart import ChartMark, Mark, SessionChart
-from pytest_realtime_asr.report.strip import LEAST, Point, lines
+from pytest_realtime_asr.report.strip import LEAST, Point, coloured, lines
 from pytest_realtime_asr.trace.spoken import Spoken
 from pytest_realtime_asr.trace.word_times import WordTime
 
@@ -245,3 +245,15 @@ def test_no_strip_is_too_wide_and_every_mark_is_shown(
         said_below = f"final at {final.at / 1000:.1f} s" in "".join(found)
         named = any(point.name == "final" for point in points)
         assert drawn or said_below or named
+
+
+def test_a_coloured_strip_has_the_same_characters() -> None:
+    end = ChartMark(Mark.END, 6000, "deadline: no final")
+    strips = [*lines(LATE, points=[LIMIT]), *lines(charted(COMMIT, end))]
+    texts = ["a headline | with limit 8 ms^", *strips, "again: | pytest*"]
+    found = list(coloured(texts))
+    assert ["".join(text for text, _ in parts) for parts in found] == texts
+    marked = {text for parts in found[1:-1] for text, markup in parts if markup}
+    lost = "end: deadline: no final^"
+    assert marked == {"|", "^limit 800 ms", "a*", "^commit", "^final", lost}
+    assert not any(markup for parts in (found[0], found[-1]) for _, markup in parts)

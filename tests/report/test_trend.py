@@ -79,6 +79,14 @@ def test_a_name_that_is_markup_is_escaped() -> None:
     assert "\x1b" not in text + "\n".join(view.terminal(found))
 
 
+def test_the_views_have_no_transcript() -> None:
+    wrong = [row(n, 500.0 + n, text="secret words") for n in range(24)]
+    found = trend([night(1, rows=wrong)])
+    text = view.markdown_text(found) + "\n".join(view.terminal(found))
+    assert "secret" not in text
+    assert "mountains" not in text
+
+
 def test_too_few_runs_are_said() -> None:
     assert view.notes(trend(nights()[:4]))[0] == (
         "no change is marked: it needs at least 5 complete runs, and there are 4"

@@ -127,9 +127,11 @@ def test_a_keyword_that_is_missed(good: Transcription) -> None:
 def test_a_lost_session_shows_where_it_ended(hung: Transcription) -> None:
     text = failure(judged([hung]))
     assert "end: deadline" in text
-    assert "end: deadline" in messages.evidence(
-        replace(judged([hung]), paths={hung.label: "t.jsonl"})
-    )
+    results = judged([hung])
+    for paths in ({}, {hung.label: "lost.jsonl"}):
+        found = messages.evidence(replace(results, paths=paths))
+        assert found.count("  audio ") == 1
+        assert "end: deadline" in found
 
 
 def test_a_violation_is_marked(loop: Loop) -> None:

@@ -13,7 +13,7 @@ from pytest_realtime_asr.verdicts.change_points import (
     LEVEL,
     change_points,
 )
-from pytest_realtime_asr.verdicts.trend import middle_mean
+from pytest_realtime_asr.verdicts.trend import trimmed_mean
 
 SETS, NIGHTS, SESSIONS = 1000, 10, 30
 SPREAD = 0.03  # between nights
@@ -93,7 +93,7 @@ def marked(values: np.ndarray) -> list[set[int]]:
     found = []
     for each in values:
         usual = np.median(each, axis=0)
-        typical = [middle_mean(night - usual) or 0.0 for night in each]
+        typical = [trimmed_mean(night - usual) or 0.0 for night in each]
         p95 = [quantile(night, 0.95) for night in each]
         points = [
             point.index

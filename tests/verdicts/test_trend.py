@@ -9,7 +9,7 @@ import pytest
 
 from pytest_realtime_asr.verdicts.limits import BudgetError
 from pytest_realtime_asr.verdicts.recorded_run import Capacity
-from pytest_realtime_asr.verdicts.trend import Point, Series, middle_mean, trend
+from pytest_realtime_asr.verdicts.trend import Point, Series, trend, trimmed_mean
 from tests.support.nights import night, nights
 from tests.support.records import Rows, lost, row, run
 
@@ -177,7 +177,7 @@ def test_a_change_of_the_host_and_of_a_label_is_noted() -> None:
     ]
 
 
-def test_the_middle_mean_leaves_out_a_quarter_at_each_end() -> None:
-    assert middle_mean([math.inf, 1.0, 3.0, -50.0]) == 2.0
-    assert middle_mean([5.0]) == 5.0
-    assert middle_mean([]) is None
+def test_the_trimmed_mean_leaves_out_a_quarter_at_each_end() -> None:
+    assert trimmed_mean([math.inf, 1.0, 3.0, -50.0]) == 2.0
+    assert trimmed_mean([5.0]) == 5.0
+    assert trimmed_mean([]) is None

@@ -77,11 +77,12 @@ def test_a_key_makes_the_first_vllm_unusable(tmp_path: Path) -> None:
     server = VLLM[0]
     skip_unless_asked(server)
     with serving(server, key=KEY) as served:
-        rows = judged(served, tmp_path)
-    assert {row["status"] for row in rows} == {"missing", "undecided"}
-    (first,) = (row for row in rows if row["status"] == "missing")
-    assert first["id"] == "first-utterance"
-    assert "HTTP 500" in first["seen"]
+        ended = run_pytest(served, tmp_path, "--realtime-conformance")
+    assert ended.returncode == 1, ended.stdout
+    refused = "first-utterance [MUST] missing: no session could be opened: "
+    (line,) = (line for line in ended.stdout.splitlines() if line.startswith(refused))
+    assert line.endswith("HTTP 500: server error")
+    assert " stopped, 1 missing" in ended.stdout
 
 
 def test_page_has_every_finding() -> None:

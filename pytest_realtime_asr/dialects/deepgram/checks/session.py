@@ -309,6 +309,8 @@ def closed_when_idle(role: str, *, least: float, most: float) -> Check:
 
 def _explained_end(part: Part) -> Outcome | None:
     end = part.trace.end
+    if part.trace.opened is None:
+        return None
     if end.how is Ending.CLOSED_BY_PEER and _EXPLAINED.match(end.reason):
         return Satisfied()
     return checks.explained_end(part)
