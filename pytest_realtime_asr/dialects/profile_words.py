@@ -7,14 +7,40 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import Field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_realtime_asr.text import inputs
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_LARGEST = 192_000  # of a whole number, which is a rate in Hz or a close code
+
 _Profile = TypeVar("_Profile", bound="DataclassInstance")
+
+
+def chosen(
+    profiles: Mapping[str, _Profile],
+    words: Sequence[str],
+    *,
+    base: _Profile,
+    fixed: Collection[str] = (),
+) -> _Profile:
+    """Return the profile that the words name and change.
+
+    The first word may be the name of one of the ``profiles``; otherwise the words
+    change ``base``. ``fixed`` are the fields that cannot be changed. Raises ValueError
+    for an unknown name and for a word that cannot be parsed.
+    """
+    if not words or "=" in words[0]:
+        return changed(base, words, fixed=fixed)
+    name, *others = words
+    if name not in profiles:
+        there = ", ".join(profiles)
+        raise ValueError(f"there is no profile {name!r}; choose from {there}")
+    return changed(profiles[name], others, fixed=fixed)
 
 
 def changed(
@@ -88,6 +114,10 @@ def _flag(text: str) -> bool:
     return text.lower() == "yes"
 
 
+def _whole(text: str) -> int:
+    return inputs.whole(text, 1, _LARGEST)
+
+
 def _size(text: str) -> float:
     size = float(text)
     if not 0 <= size < math.inf:
@@ -105,7 +135,7 @@ def _rates(text: str) -> tuple[int, ...]:
 _READERS: Mapping[type, Callable[[str], object]] = {
     str: str,
     bool: _flag,
-    int: int,
+    int: _whole,
     float: _size,
     tuple: _rates,
 }

@@ -29,8 +29,8 @@ from pytest_realtime_asr.dialects.deepgram.profile import (
     PROFILES,
     Profile,
     capabilities,
-    changed,
     changes,
+    chosen,
 )
 from pytest_realtime_asr.dialects.deepgram.reader import Reader
 from pytest_realtime_asr.dialects.deepgram.reference import reference
@@ -67,15 +67,8 @@ class _Deepgram:
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        base, others = self._profile, list(words)
-        if others and "=" not in others[0]:
-            name = others.pop(0)
-            if name not in self.profiles:
-                there = ", ".join(self.profiles)
-                raise ValueError(f"there is no profile {name!r}; choose from {there}")
-            base = PROFILES[name]
         own = self.name.partition(":")[0]
-        return _Deepgram(f"{own}:{' '.join(words)}", changed(base, others))
+        return _Deepgram(f"{own}:{' '.join(words)}", chosen(words, base=self._profile))
 
     def parse(self, record: Record) -> Message:
         return events.parse(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import profile_words
@@ -67,12 +67,12 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def changed(profile: Profile, words: Iterable[str]) -> Profile:
-    """Return the profile with changes, each written as ``rates=8000`` or ``end=close``.
+def chosen(words: Sequence[str], *, base: Profile) -> Profile:
+    """Return the profile that the words name and change, as in ``rates=8000``.
 
     Raises ValueError for a word that cannot be parsed.
     """
-    return profile_words.changed(profile, words, fixed=("name",))
+    return profile_words.chosen(PROFILES, words, base=base, fixed=("name",))
 
 
 def changes(profile: Profile) -> str:

@@ -31,8 +31,8 @@ from pytest_realtime_asr.dialects.openai.invalid_frames import misuses
 from pytest_realtime_asr.dialects.openai.profile import (
     PROFILES,
     Profile,
-    changed,
     changes,
+    chosen,
 )
 from pytest_realtime_asr.dialects.openai.reader import Reader
 from pytest_realtime_asr.dialects.openai.reference import BETA as BETA_REFERENCE
@@ -78,15 +78,8 @@ class _OpenAI:
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        base, others = self._profile, list(words)
-        if others and "=" not in others[0]:
-            name = others.pop(0)
-            if name not in self.profiles:
-                there = ", ".join(self.profiles)
-                raise ValueError(f"there is no profile {name!r}; choose from {there}")
-            base = PROFILES[name]
         own = self.name.partition(":")[0]
-        return _OpenAI(f"{own}:{' '.join(words)}", changed(base, others))
+        return _OpenAI(f"{own}:{' '.join(words)}", chosen(words, base=self._profile))
 
     def parse(self, record: Record) -> Message:
         return SHAPES.parse(record)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.dialects import profile_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,75 +98,18 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def changed(profile: Profile, words: Iterable[str]) -> Profile:
-    """Return the profile with changes, each written as ``rates=16000`` or ``vad=no``.
+def chosen(words: Sequence[str], *, base: Profile) -> Profile:
+    """Return the profile that the words name and change, as in ``sglang vad=no``.
 
-    Raises ValueError for a word that cannot be parsed.
+    Only the profiles with the shape of ``base`` can be named. Raises ValueError for a
+    word that cannot be parsed.
     """
-    kinds = {each.name: str(each.type) for each in fields(Profile)}
-    del kinds["name"], kinds["beta"]  # a user chooses these with the profile
-    changes: dict[str, object] = {}
-    for word in words:
-        name, sign, text = word.partition("=")
-        if not sign or name not in kinds:
-            raise ValueError(
-                f"{word!r} is not a capability; choose from {', '.join(kinds)}, and "
-                "give the value as in vad=no"
-            )
-        try:
-            changes[name] = _READERS[kinds[name]](text)
-        except ValueError:
-            default = _WRITERS[kinds[name]](getattr(profile, name))
-            raise ValueError(
-                f"the value of {word!r} is not valid; the default is {name}={default}"
-            ) from None
-    return replace(profile, **changes)  # type: ignore[arg-type]
+    profiles = {each.name: each for each in PROFILES.values() if each.beta == base.beta}
+    return profile_words.chosen(profiles, words, base=base, fixed=("name", "beta"))
 
 
 def changes(profile: Profile) -> str:
-    """Return the changes that turn the default profile into ``profile``.
-
-    The default profile is the one of the same shape. The changes are written as
-    `changed` reads them, as in ``rates=16000 vad=no``.
-    """
-    base = PROFILES["beta" if profile.beta else "openai"]
-    found = []
-    for each in fields(Profile):
-        value = getattr(profile, each.name)
-        if each.name != "name" and value != getattr(base, each.name):
-            found.append(f"{each.name}={_WRITERS[str(each.type)](value)}")
-    return " ".join(found)
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("yes", "no"):
-        raise ValueError(text)
-    return text.lower() == "yes"
-
-
-def _size(text: str) -> float:
-    size = float(text)
-    if not 0 <= size < math.inf:
-        raise ValueError(text)
-    return size
-
-
-def _rates(text: str) -> tuple[int, ...]:
-    rates = tuple(int(each) for each in text.split(","))
-    if not all(8_000 <= rate <= 192_000 for rate in rates):
-        raise ValueError(text)
-    return rates
-
-
-_READERS: Mapping[str, Callable[[str], object]] = {
-    "str": str,
-    "bool": _flag,
-    "float": _size,
-    "tuple[int, ...]": _rates,
-}
-_WRITERS: Mapping[str, Callable[[Any], str]] = {
-    "str": str,
-    "bool": lambda value: "yes" if value else "no",
-    "float": "{:g}".format,
-    "tuple[int, ...]": lambda value: ",".join(map(str, value)),
-}
+    """Return the changes that turn the default profile of a shape into ``profile``."""
+    return profile_words.changes(
+        profile, of=PROFILES["beta" if profile.beta else "openai"]
+    )

@@ -18,7 +18,7 @@ from pytest_realtime_asr.dialects.vosk.profile import (
     PROFILES,
     Profile,
     changes,
-    profiled,
+    chosen,
 )
 from pytest_realtime_asr.dialects.vosk.reader import Reader
 from pytest_realtime_asr.dialects.vosk.reference import reference
@@ -48,7 +48,7 @@ class _Vosk:
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        found = profiled(self._profile, words)
+        found = chosen(words, base=self._profile)
         own = self.name.partition(":")[0]
         return _Vosk(f"{own}:{' '.join(words)}", found)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-_FLAGS = {"yes": True, "no": False}
+from pytest_realtime_asr.dialects import profile_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +35,14 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def profiled(profile: Profile, words: Iterable[str]) -> Profile:
-    """Return the profile that ``words`` name and change, starting from ``profile``.
+def chosen(words: Sequence[str], *, base: Profile) -> Profile:
+    """Return the profile that the words name and change, as in ``rate=8000``.
 
     Raises ValueError for a word that cannot be parsed.
     """
-    first, *others = words
-    if "=" not in first:
-        if first not in PROFILES:
-            there = ", ".join(PROFILES)
-            raise ValueError(f"there is no profile {first!r}; choose from {there}")
-        profile = PROFILES[first]
-    else:
-        others = [first, *others]
-    for word in others:
-        profile = _changed(profile, word)
-    return profile
+    return profile_words.chosen(PROFILES, words, base=base, fixed=("name",))
 
 
 def changes(profile: Profile) -> str:
     """Return the changes that turn the default profile into ``profile``."""
-    base = PROFILES["vosk"]
-    found = [f"rate={profile.rate}"] if profile.rate != base.rate else []
-    for name in ("config", "reset"):
-        value = getattr(profile, name)
-        if value != getattr(base, name):
-            found.append(f"{name}={'yes' if value else 'no'}")
-    return " ".join(found)
-
-
-def _changed(profile: Profile, word: str) -> Profile:
-    name, _, value = word.partition("=")
-    match name:
-        case "rate" if value.isdecimal() and 1_000 <= int(value) <= 192_000:
-            return replace(profile, rate=int(value))
-        case "config" if value in _FLAGS:
-            return replace(profile, config=_FLAGS[value])
-        case "reset" if value in _FLAGS:
-            return replace(profile, reset=_FLAGS[value])
-    raise ValueError(
-        f"{word!r} changes no capability; write rate=16000, config=no or reset=yes"
-    )
+    return profile_words.changes(profile, of=Profile())

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects.openai.profile import PROFILES, changed, changes
+from pytest_realtime_asr.dialects.openai.profile import PROFILES, changes, chosen
 from pytest_realtime_asr.trace.records import Record, content
 from tests.support.sessions import CREATED_AT, SERVER
 
@@ -59,7 +59,9 @@ def test_capabilities_of_ones_own() -> None:
     dialect = dialects.load("openai:sglang rates=16000,8000 vad=yes least=0.2")
     assert dialect.name == "openai:sglang rates=16000,8000 vad=yes least=0.2"
     assert dialect.rate == 16_000
-    profile = changed(PROFILES["sglang"], ["rates=16000,8000", "vad=Yes", "least=0.2"])
+    profile = chosen(
+        ["rates=16000,8000", "vad=Yes", "least=0.2"], base=PROFILES["sglang"]
+    )
     assert profile.rates == (16_000, 8_000)
     assert profile.vad
     assert profile.least == 0.2
@@ -71,7 +73,7 @@ def test_capabilities_of_ones_own() -> None:
 def test_what_a_profile_changes_is_read_back(name: str) -> None:
     profile = PROFILES[name]
     base = PROFILES["beta" if profile.beta else "openai"]
-    again = changed(base, changes(profile).split())
+    again = chosen(changes(profile).split(), base=base)
     assert replace(again, name=name) == profile
 
 

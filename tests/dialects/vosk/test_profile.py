@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects.vosk.profile import PROFILES, changes, profiled
+from pytest_realtime_asr.dialects.vosk.profile import PROFILES, changes, chosen
 from pytest_realtime_asr.requirements.capability import Capability
 
 PLAIN = PROFILES["vosk"]
@@ -17,23 +17,23 @@ def test_the_changes_of_each_profile_make_it_from_the_first() -> None:
         "vosk-reset": "reset=yes",
         "vosk-cpp": "rate=8000 config=no",
     }
-    assert profiled(PLAIN, ["vosk-cpp", "rate=16000"]).rate == 16_000
-    assert profiled(PLAIN, ["reset=yes"]).reset
+    assert chosen(["vosk-cpp", "rate=16000"], base=PLAIN).rate == 16_000
+    assert chosen(["reset=yes"], base=PLAIN).reset
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [
         ("kaldi", "there is no profile 'kaldi'; choose from vosk, vosk-reset"),
-        ("rate=fast", "'rate=fast' changes no capability; write rate=16000"),
-        ("rate=100", "changes no capability"),
-        ("reset=maybe", "changes no capability"),
-        ("vad=no", "changes no capability"),
+        ("rate=fast", "'rate=fast' is not valid; the default is rate=16000"),
+        ("rate=0", "'rate=0' is not valid"),
+        ("reset=maybe", "'reset=maybe' is not valid; the default is reset=no"),
+        ("vad=no", "'vad=no' is not a capability; choose from rate, config"),
     ],
 )
 def test_words_that_are_no_profile(word: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        profiled(PLAIN, [word])
+        chosen([word], base=PLAIN)
 
 
 def test_a_reset_makes_several_utterances_possible() -> None:
