@@ -65,18 +65,19 @@ def handshake_refused(
                 )
             if _closed_with(part, codes):
                 return Satisfied()
+            ended = end.how is not Ending.CLOSED_BY_US
             return Violated(
-                "the server opened the session and did not close it with one of the "
-                f"codes {by_code}: {why(part)}",
+                "the server opened the session and did not close it with an expected "
+                f"code ({by_code})" + (f": {why(part)}" if ended else ""),
                 (),
-                by_end=True,
+                by_end=ended,
             )
         if end.code is None:
             return Undecided(f"the handshake was not answered: {why(part)}")
         if end.code not in statuses:
             wanted = f"the expected statuses are {by_status}"
             if not statuses:
-                wanted = f"expected is a close of the session with the code {by_code}"
+                wanted = f"the expected close codes are {by_code}"
             return Violated(
                 f"the handshake was refused by HTTP {end.code}; {wanted}", ()
             )

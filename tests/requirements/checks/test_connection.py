@@ -243,13 +243,13 @@ def test_answered_plainly(evidence: Evidence, found: Found) -> None:
         (
             seen(OPENED, part("it", how=PEER, code=1000)),
             Bad(
-                "the server opened the session and did not close it with one of the "
-                "codes 1008, 4401: the server closed with code 1000"
+                "the server opened the session and did not close it with an expected "
+                "code (1008, 4401): the server closed with code 1000"
             ),
         ),
         (
             seen(OPENED, part("it", CREATED)),
-            Bad("the server opened the session and did not close it with one of the"),
+            Bad("the server opened the session and did not close it with an expected"),
         ),
     ],
 )
