@@ -18,12 +18,12 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import appends, capacity, sessions, start_up
+from benchmarks import appends, capacity, pages, sessions, start_up
 from benchmarks.comparison import Comparison
 from benchmarks.sink import sink
 from benchmarks.streams import Kind, Level, client
 
-PARTS = ("appends", "start-up", "sessions", "streams", "capacity")
+PARTS = ("appends", "start-up", "sessions", "page", "streams", "capacity")
 LEVELS = (1, 100, 400)
 SHARING = 50  # streams from which on the cost of the process itself is a small part
 KINDS: tuple[Kind, ...] = ("own", "bare")
@@ -68,6 +68,9 @@ def _run(parts: Sequence[str], *, quick: bool) -> Iterator[tuple[str, object]]:
     with sink() as url:
         if "sessions" in parts:
             yield "sessions", sessions.compare(url, rounds=rounds)
+        if "page" in parts:
+            for each in pages.compare(url, rounds=rounds):
+                yield "page", each
         first = None
         for fast in loops:
             if "streams" in parts:

@@ -20,10 +20,14 @@ from pytest_realtime_asr.dialect_api import (
     Sender,
 )
 from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.requirements.requirement import Satisfied, Violated
 from pytest_realtime_asr.requirements.shared.events import protocol_check
 from pytest_realtime_asr.requirements.shared.stating import SHARED
+from pytest_realtime_asr.trace.records import Ending
+from tests.support.check_outcomes import OPENED, seen
 from tests.support.example_dialect import SOURCE
 from tests.support.paths import ROOT
+from tests.support.sessions import part
 
 PAGE = (ROOT / "docs/guide/dialect.md").read_text()
 CODE = SOURCE / "steno_dialect"
@@ -78,7 +82,7 @@ def test_its_names_are_public() -> None:
 
 def parsed(text: str) -> Any:
     """The message that the guide's decoder of events without a type finds."""
-    program, _ = PROGRAMS
+    program, *_ = PROGRAMS
     names: dict[str, Any] = {"__name__": "their_events"}
     exec(compile(program, "dialect.md", "exec", dont_inherit=True), names)
     return names["parse_server"](Record(Sender.SERVER, 0, text=text))
@@ -100,6 +104,17 @@ def test_its_decoder_of_events_without_a_type(text: str, move: str) -> None:
     assert parsed(text).move == move
 
 
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(4003, Satisfied), (1000, Violated), (4401, Violated)]
+)
+def test_its_requirement_accepts_the_close_code(code: int, outcome: type) -> None:
+    *_, program = PROGRAMS
+    names: dict[str, Any] = {"__name__": "their_requirements"}
+    exec(compile(program, "dialect.md", "exec", dont_inherit=True), names)
+    closed = part("wrong-key", how=Ending.CLOSED_BY_PEER, code=code)
+    assert isinstance(names["WRONG_KEY"].check(seen(OPENED, closed)), outcome)
+
+
 def test_its_decoder_says_what_is_wrong() -> None:
     message = parsed('{"lines":5}')
     assert isinstance(message, Malformed)
@@ -114,7 +129,7 @@ LISTED, REAL, FAKE, FAULTY, CHECKED = COMMANDS
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command of the page in a folder with its test."""
-    _, test = PROGRAMS
+    _, test, _ = PROGRAMS
     (folder / "test_text.py").write_text(test)
     words = shlex.split(command.removeprefix("python "))
     if words[0] == "pytest":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from pytest_realtime_asr.cli import pytest_process
 
@@ -23,13 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "options",
         nargs=argparse.REMAINDER,
         metavar="OPTION",
-        help="options of the plugin, such as --realtime-corpus=PATH; options from the "
-        "ini file and from the environment apply too",
+        help="options of the plugin, such as --realtime-corpus=PATH; --dialect=NAME is "
+        "short for --realtime-dialect=NAME; options from the ini file and from the "
+        "environment apply too",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=partial(_run, parser))
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if {"-h", "--help"} & {*options.options}:  # after the URL, all words are options
+        parser.print_help()
+        return 0
     # Only pytest reads the ini file, and the options that it sets.
     words = ["--realtime-doctor", f"--realtime-target={options.target}"]
-    return pytest_process.run([*words, *options.options])
+    return pytest_process.run([*words, *map(_plugin_option, options.options)])
+
+
+def _plugin_option(word: str) -> str:
+    """Return the option of the plugin for an option that other commands have."""
+    name, equals, value = word.partition("=")
+    return f"--realtime-dialect{equals}{value}" if name == "--dialect" else word

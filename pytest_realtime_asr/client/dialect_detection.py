@@ -95,7 +95,8 @@ async def find(
     if not opened:
         failures += _refused(refusals, has_key=bool(redactor))
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
-    if without := silent_dialects():
+    # A server that sent an unknown first event speaks none of these dialects.
+    if not strange and (without := silent_dialects()):
         reasons += f"; {without}"
     return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
 
@@ -133,7 +134,7 @@ def silent_dialects() -> str:
     The text is empty if no such dialect is installed.
     """
     names = " or ".join(greetings.silent())
-    return f"a server that sends nothing first may speak {names}" if names else ""
+    return f"a server that waits for the client may speak {names}" if names else ""
 
 
 def _reason(name: str, record: Record) -> str:

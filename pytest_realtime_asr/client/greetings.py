@@ -68,8 +68,8 @@ def nearest(record: Record, *, besides: str = "") -> Likeness | None:
     """Return the dialect or profile whose first event is most like this one.
 
     ``besides`` is the name of the dialect in use. This dialect and all dialects with
-    the same first event are left out. Return ``None`` if no dialect has a field in
-    common with this frame.
+    the same first event are left out. A first event of the same type is nearer than any
+    other. Return ``None`` if no dialect has a field in common with this frame.
     """
     names = [each for name in installed() for each in _with_profiles(name)]
     found = _likenesses(record, names)
@@ -77,7 +77,11 @@ def nearest(record: Record, *, besides: str = "") -> Likeness | None:
         each.differences for each in _likenesses(record, [besides] if besides else [])
     }
     found = [each for each in found if each.differences not in used]
-    return max(found, key=lambda each: each.degree, default=None)
+    return max(found, key=lambda each: _nearness(each, kind(record)), default=None)
+
+
+def _nearness(likeness: Likeness, kind: str) -> tuple[bool, float]:
+    return _sample(likeness.name).get("type") == kind, likeness.degree
 
 
 def silent() -> tuple[str, ...]:

@@ -205,7 +205,7 @@ def flooded(
 def summary(messages: Sequence[Message]) -> str:
     """Return a text that says how many messages of each type have arrived.
 
-    For frames that are no event of the protocol, the text describes the first of them.
+    Of frames that are not events of the protocol, the text describes the first.
     """
     counts = Counter(message.move for message in messages)
     if not counts:
@@ -218,7 +218,7 @@ def summary(messages: Sequence[Message]) -> str:
 
 
 def _description(message: Message) -> str:
-    """Return what is wrong with a frame that is no event of the protocol."""
+    """Return what is wrong with a frame that is not an event of the protocol."""
     match message:
         case Malformed(reason=reason):
             return f" ({shortened(reason, _LONGEST_REASON)})"

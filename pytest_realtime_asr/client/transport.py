@@ -153,6 +153,9 @@ class Access:
     session_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+_CONTROLS = frozenset({Opcode.PING, Opcode.PONG, Opcode.CLOSE})
+
+
 class _Connection(ClientConnection):
     """A connection that ends in bounded time, even if the server misbehaves.
 
@@ -166,7 +169,7 @@ class _Connection(ClientConnection):
         self.received = 0  # bytes after the handshake
         self._response = bytearray()  # start of the response to the handshake
         self._pings = 0  # pings and pongs of the server
-        self.controls = 0  # bytes of these pings and pongs
+        self.controls = 0  # bytes of these pings and pongs, and of the close frame
         self._head: bytearray | None = (
             bytearray()
         )  # start of the response, until the library gets it
@@ -204,9 +207,10 @@ class _Connection(ClientConnection):
                 self._turn -= 1
                 self.on_text(text)
                 return
+        if isinstance(event, Frame) and event.opcode in _CONTROLS:
+            self.controls += 2 + len(event.data)  # the header has two bytes
         if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
             self._pings += 1
-            self.controls += 2 + len(event.data)  # the header has two bytes
             if self._pings > MAX_PINGS and self.protocol.state is State.OPEN:
                 self.protocol.fail(
                     1008, f"the server sent more than {MAX_PINGS} pings or pongs"
@@ -285,7 +289,7 @@ class Wire:
 
     @property
     def received(self) -> int:
-        """The number of bytes since the handshake, without pings and pongs."""
+        """The number of bytes since the handshake, without pings, pongs and closes."""
         return self._connection.received - self._connection.controls
 
     @property

@@ -5,12 +5,14 @@ Each check is one statement about the dialect, with the problems that contradict
 
 from __future__ import annotations
 
+import difflib
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr import corpus
+from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.conformance import selection
 from pytest_realtime_asr.conformance.example_session import (
     MODEL,
@@ -26,8 +28,15 @@ from pytest_realtime_asr.requirements.reference import Documented, event_name
 from pytest_realtime_asr.requirements.requirement import Violated
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.recording import Flawed, Message
-from pytest_realtime_asr.trace.records import Frame, Record, Sender, Vantage, content
-from pytest_realtime_asr.trace.timeline import Event, Partial, Refusal
+from pytest_realtime_asr.trace.records import (
+    Frame,
+    Record,
+    Sender,
+    Span,
+    Vantage,
+    content,
+)
+from pytest_realtime_asr.trace.timeline import Event, Partial, Refusal, Settled
 
 _CORPUS = "bundled:english"
 _UNKNOWN = '{"type":"no.such.event"}'
@@ -55,14 +64,16 @@ def findings(dialect: Dialect) -> Iterator[Finding]:
     checks: Mapping[str, Callable[[], Iterator[str]]] = {
         "every state of the table can be reached": lambda: _states(dialect),
         "every frame of the client is a move of the table": lambda: _moves(dialect),
-        "every event is a move of the table": lambda: _events(dialect),
+        "every event is a move of the table": lambda: _events(dialect, played()),
         "every requirement has a check and its scenarios": lambda: _required(dialect),
         "every proof names faults that exist": lambda: missing_faults(dialect),
         "the client's side fits the capabilities": lambda: _client(dialect),
         "the server's side understands the client's side": lambda: _understood(
             played()
         ),
-        "the server's side fits the capabilities": lambda: _server(dialect, played()),
+        "the server's side fits the capabilities": lambda: _server(
+            dialect, played(), clip.audio
+        ),
         "the reader finds the utterance": lambda: _read(dialect, played()),
         "the events come in the order of the table": lambda: _order(dialect, played()),
     }
@@ -116,6 +127,27 @@ def _moves(dialect: Dialect) -> Iterator[str]:
                 f"the move {message.move!r}, a frame of {source}, is in no state of "
                 "the client's part of the table"
             )
+    yield from _audio_in_trace(dialect)
+
+
+def _audio_in_trace(dialect: Dialect) -> Iterator[str]:
+    """Yield a problem if a binary frame of audio is another message in a trace.
+
+    A trace has a frame without audio and the range of the samples.
+    """
+    caller = dialect.caller(MODEL, {})
+    frame = audio_frame(caller, bytes(2))
+    if isinstance(frame, str):
+        return
+    sent = _parsed(dialect, frame)
+    span = Span("clip", 0, 1)
+    kept = dialect.parse(Record(Sender.CLIENT, 0, data=caller.append(b""), span=span))
+    if kept.move != sent.move:
+        yield (
+            f"parse() takes a frame of append() for {sent.move!r}, but for "
+            f"{kept.move!r} in a trace, which leaves the audio out; if the record has "
+            "a span, the frame is audio"
+        )
 
 
 def _frames(dialect: Dialect) -> Iterator[tuple[str, Frame]]:
@@ -137,23 +169,45 @@ def _parsed(dialect: Dialect, frame: Frame) -> Message:
     return dialect.parse(Record(Sender.CLIENT, 0, *content(frame)))
 
 
-def _events(dialect: Dialect) -> Iterator[str]:
+def _events(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
     """Yield a problem for each event that no state of the table has as a move.
 
-    A dialect lists its events in its `Reference`; without one, there is no problem. A
-    move may have further words after the type of its event. An event that a profile
-    does not use must be a move in the table of the dialect without a profile.
+    The events are those of the example session, and those that a dialect lists in its
+    `Reference`. A move may have further words after the type of its event. An event
+    that a profile does not use must be a move in the table of the dialect without a
+    profile.
     """
+    yield from _unlisted(dialect, session)
     if not isinstance(dialect, Documented):
         return
-    name, profile, _ = dialect.name.partition(":")
+    plain, profile, _ = dialect.name.partition(":")
     for sender, kinds in dialect.reference.kinds.items():
         known = _known(dialect, sender)
-        known |= _known(load(name), sender) if profile else set()
+        known |= _known(load(plain), sender) if profile else set()
         for kind in kinds:
             name = event_name(kind)
             if not any(move == name or move.startswith(f"{name} ") for move in known):
                 yield f"no state of the {sender.value}'s part of the table has {name!r}"
+
+
+def _unlisted(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
+    """Yield a problem for each event of the example session without a move."""
+    known = _known(dialect, Sender.SERVER)
+    moves = {
+        message.move
+        for message, record in zip(
+            session.recording.messages, session.recording.trace.records, strict=True
+        )
+        if record.sender is Sender.SERVER
+        and not isinstance(message, Malformed | Unknown)
+    }
+    for move in sorted(moves - known):
+        near = difflib.get_close_matches(move, known, n=1)
+        hint = f"; the table has {near[0]!r}" if near else ""
+        yield (
+            f"the move {move!r}, an event of the server in the example session, is in "
+            f"no state of the server's part of the table{hint}"
+        )
 
 
 # The requirements
@@ -185,9 +239,13 @@ def _fits(dialect: Dialect, capability: Capability, found: bool, what: str) -> s
 
 def _client(dialect: Dialect) -> Iterator[str]:
     caller = dialect.caller(MODEL, {})
+    if caller.rate != dialect.rate:
+        yield (
+            f"Caller.rate is {caller.rate} Hz without options, but the rate of the "
+            f"dialect is {dialect.rate} Hz"
+        )
     sets_up = bool(caller.configure())
-    texts = (frame for _, frame in _frames(dialect) if isinstance(frame, str))
-    typed = all(map(_has_type, texts))
+    texts = [frame for _, frame in _frames(dialect) if isinstance(frame, str)]
     asked = (
         (Capability.SET_UP, sets_up, f"configure() sends {_some(sets_up)}"),
         (
@@ -197,11 +255,16 @@ def _client(dialect: Dialect) -> Iterator[str]:
         ),
     )
     yield from filter(None, (_fits(dialect, *each) for each in asked))
-    if can(dialect, Capability.TYPED_EVENTS) and not typed:
-        yield (
-            "Capability.TYPED_EVENTS is stated, but a text frame of the client is not "
-            "a JSON object with a type"
-        )
+    if can(dialect, Capability.TYPED_EVENTS):
+        if not texts:
+            yield (
+                "Capability.TYPED_EVENTS is stated, but the client sends no text frame"
+            )
+        elif not all(map(_has_type, texts)):
+            yield (
+                "Capability.TYPED_EVENTS is stated, but a text frame of the client is "
+                "not a JSON object with a type"
+            )
 
 
 def _some(there: bool) -> str:
@@ -216,7 +279,7 @@ def _has_type(frame: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get("type"), str)
 
 
-def _server(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
+def _server(dialect: Dialect, session: ExampleSession, audio: Audio) -> Iterator[str]:
     timeline = session.recording.timeline
     greeting = next(iter(session.recording.trace.records), None)
     greets = greeting is not None and greeting.sender is Sender.SERVER
@@ -249,6 +312,18 @@ def _server(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
         ),
     )
     yield from filter(None, (_fits(dialect, *each) for each in asked))
+    if greeting is not None and greets and not dialect.greets(greeting):
+        yield "greets() denies the first frame that open() sends"
+    settled = any(isinstance(each, Settled) for each in timeline.events)
+    if can(dialect, Capability.SETTLED) and not settled:
+        yield "Capability.SETTLED is stated, but the reader finds no Settled event"
+    if several and can(dialect, Capability.SEVERAL_UTTERANCES):
+        timeline = play(dialect, audio, utterances=2).recording.timeline
+        if timeline.item(0).final is not None and timeline.item(1).final is None:
+            yield (
+                "Capability.SEVERAL_UTTERANCES is stated, but the reader finds no "
+                "Final of the second utterance of a session"
+            )
     if can(dialect, Capability.REFUSALS) and not _refuses(dialect):
         yield (
             "Capability.REFUSALS is stated, but the reader finds no error in the "

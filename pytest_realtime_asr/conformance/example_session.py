@@ -1,4 +1,4 @@
-"""One utterance between the two sides of a dialect, without a socket or a clock."""
+"""Utterances between the two sides of a dialect, without a socket or a clock."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ class ExampleSession:
     finished: int
 
 
-def play(dialect: Dialect, audio: Audio) -> ExampleSession:
-    """Return a session in which the client sends ``audio`` as one utterance.
+def play(dialect: Dialect, audio: Audio, *, utterances: int = 1) -> ExampleSession:
+    """Return a session in which the client sends ``audio`` as each utterance.
 
+    The session has this many ``utterances``, or fewer if the server closes it before.
     Raises LookupError if the server refuses to open the session, and all errors of the
     dialect itself.
     """
@@ -58,7 +59,11 @@ def play(dialect: Dialect, audio: Audio) -> ExampleSession:
     if (refusal := dialect.refusal(request, (MODEL,))) is not None:
         raise LookupError(f"the server refuses to open a session: {refusal}")
     server = dialect.server((MODEL,), request=request)
-    return _Play(dialect, caller, server).utterance(audio.resample(caller.rate))
+    play = _Play(dialect, caller, server)
+    play.open()
+    for item in range(utterances):
+        play.utterance(audio.resample(caller.rate), item)
+    return play.session()
 
 
 class _Play:
@@ -70,30 +75,40 @@ class _Play:
         self._server = server
         self._records: list[Record] = []
         self._heard = 0  # bytes
+        self._sent = 0  # samples
         self._begun = 0
         self._finished = 0
+        self._closed = False
 
-    def utterance(self, audio: Audio) -> ExampleSession:
+    def open(self) -> None:
+        self._receive(self._server.open("sess-1", 0))
+        self._send(self._caller.configure())
+
+    def utterance(self, audio: Audio, item: int) -> None:
+        if self._closed:
+            return
         caller, server = self._caller, self._server
-        self._receive(server.open("sess-1", 0))
-        self._send(caller.configure())
         self._send(caller.begin())
         *chunks, last = self._audio_frames(audio.pcm)
         self._send(chunks)
-        for word in WORDS if self._begun else ():
-            self._receive(server.partial(word, 0))
+        for word in WORDS if self._begun > item else ():
+            self._receive(server.partial(word, item))
         self._send([last])  # some servers send a text only as the answer to audio
+        self._sent += len(audio.pcm) // 2
         heard = self._heard
         self._send(caller.finish())
         silence = 2 * round(caller.tail * caller.rate)
         self._send(self._audio_frames(bytes(silence)))
-        if self._finished:
+        self._heard = heard  # without the silence
+        if self._finished > item:
             usage = Usage(len(WORDS), len(WORDS), seconds=audio.seconds)
-            self._receive(server.final(TEXT, usage, 0))
+            self._receive(server.final(TEXT, usage, item))
+
+    def session(self) -> ExampleSession:
         trace = Trace(
             vantage=Vantage.CLIENT,
             dialect=self._dialect.name,
-            rate=caller.rate,
+            rate=self._caller.rate,
             target="",
             started=datetime.now(UTC),
             opened=0,
@@ -102,8 +117,8 @@ class _Play:
         )
         return ExampleSession(
             dialects.recording(self._dialect, trace),
-            sent=len(audio.pcm) // 2,
-            heard=heard // 2,
+            sent=self._sent,
+            heard=self._heard // 2,
             begun=self._begun,
             finished=self._finished,
         )
@@ -126,6 +141,7 @@ class _Play:
             self._heard += len(reaction.audio)
             self._begun += reaction.begin
             self._finished += reaction.finish
+            self._closed |= reaction.close is not None
             self._receive(reaction.replies)
 
     def _receive(self, frames: Iterable[Frame]) -> None:

@@ -114,8 +114,8 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
 def _terms(step: Send, speech: Utterance) -> Iterator[str]:
     """Yield Python expressions; the sum of their values is the frame.
 
-    Speech becomes a slice of the clip if it is PCM in a binary frame, or PCM as Base64
-    in a text frame. Speech in any other form becomes a literal.
+    The speech of a frame is written as a slice of the clip. This needs PCM in a binary
+    frame, or Base64 of PCM in a text frame; otherwise, the speech is a literal.
     """
     start, stop = step.speech or (0, 0)
     pcm = speech.audio.pcm[start:stop]

@@ -24,6 +24,7 @@ from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Gauges, 
 
 FUZZ = 8  # random sessions by default; all 8 take about 4 s
 BYSTANDER_PACE = 2  # times the pace of the plan
+_LOOK = 0.01  # s between two looks at whether a session is open
 
 
 class NotRun(Exception):
@@ -184,6 +185,15 @@ class ScenarioRun:
     async def wait(self, seconds: float) -> None:
         """Wait as long as ``seconds`` seconds of audio take at the plan's pace."""
         await asyncio.sleep(self.config.wall_seconds(seconds))
+
+    async def wait_for_end(self, live: Live, seconds: float) -> None:
+        """Wait until the session ends, at most ``seconds`` seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while live.is_open:
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError:
+            pass  # the open session is evidence
 
     async def settle(self) -> None:
         """Wait for events that may still arrive."""

@@ -577,7 +577,7 @@ class Scheduler:
         return None
 
     def _in_vain(self) -> str | None:
-        """Return why the run ends because of missing events; ``None`` if it goes on."""
+        """Return why the run ends after missing events; ``None`` if it goes on."""
         if self._early_stop is None:
             return None
         for silence, waits in self._silent.items():

@@ -21,6 +21,7 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.plan import Limits, Plan
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips, results, selection
+from pytest_realtime_asr.conformance.machine_load import MachineLoad
 from pytest_realtime_asr.conformance.results import Result, Status
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
@@ -62,6 +63,7 @@ class Score:
     proofs: Mapping[str, Proof]
     correct: Mapping[str, Result]
     faulty: Mapping[str, Result]
+    load: MachineLoad | None = None
 
     @property
     def unproven(self) -> list[str]:
@@ -88,7 +90,10 @@ class Score:
 
     def _line(self, id: str, found: Result, where: str) -> str:
         reason = f": {found.reason}" if found.reason else ""
-        return f"{self.dialect}: {id}: {found.status.value} {where}{reason}"
+        busy = ""
+        if self.load is not None and self.load.is_high:
+            busy = f"; the machine was busy: {self.load}; repeat on a quiet machine"
+        return f"{self.dialect}: {id}: {found.status.value} {where}{reason}{busy}"
 
     def __str__(self) -> str:
         passed = sum(r.status is Status.SATISFIED for r in self.correct.values())
@@ -322,9 +327,13 @@ def selftest(name: str, *, progress: Callable[[str], None]) -> Score:
     ``progress`` is called with a line for each step. Raises LookupError for an unknown
     dialect.
     """
+    loads = [MachineLoad.now()]
     with Bench(name) as bench:
         ids = list(bench.requirements)
         progress(f"the correct fake: {len(ids)} requirements")
         correct = bench.start(ids, Proof(()))()
+        loads.append(MachineLoad.now())
         faulty = prove(bench, bench.proofs, progress=progress)
-    return Score(bench.dialect.name, bench.proofs, correct, faulty)
+        loads.append(MachineLoad.now())
+    load = max(filter(None, loads), key=lambda each: each.average, default=None)
+    return Score(bench.dialect.name, bench.proofs, correct, faulty, load)

@@ -59,7 +59,7 @@ class FakeSession:
         self._utterances: list[FakeUtterance] = []  # in the order of their starts
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
-        self._active = 0.0  # when the last frame came that is no keepalive, in s
+        self._active = 0.0  # when the last frame came that is not a keepalive, in s
         traits = config.dialect.traits
         self._keepalive = None if traits.keepalive is None else traits.keepalive.frame
         self._idle_close = (1011, "")

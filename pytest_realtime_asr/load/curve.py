@@ -49,7 +49,7 @@ class Logistic:
     slope: float
 
     def share(self, streams: int) -> float:
-        """Return the share to expect at a number of streams."""
+        """Return the expected share of sessions over the limit."""
         value = self.logit + self.slope * (streams / self.middle - 1)
         return 1 / (1 + math.exp(-max(-_STEEPEST, min(_STEEPEST, value))))
 

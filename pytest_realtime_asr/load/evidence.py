@@ -45,7 +45,7 @@ class Evidence:
         return row
 
     def _failed(self, row: Row) -> bool:
-        """Return whether a session failed in a way that few sessions before it did."""
+        """Return whether a session failed, and is among the first that failed so."""
         if row.lost and row.lost is not Loss.CANCELLED:
             self._lost += 1
             return self._lost <= _LOST

@@ -47,6 +47,14 @@ class Group(enum.StrEnum):
     LOAD = "a level of load"
 
 
+class Instant(enum.StrEnum):
+    """The instant from which a metric counts; the value is its name in reports."""
+
+    SPEECH_START = "start of speech"
+    SPEECH_END = "end of speech"
+    COMMIT = "commit"
+
+
 Function = Callable[[Emissions], float | None]
 LevelFunction = Callable[[LevelValues], Estimate | None]
 CausalityRule = Callable[[Emissions, float], Premature | None]
@@ -94,12 +102,14 @@ class Metric(Declaration):
 
     ``causality`` is the rule that finds values whose event came before its cause.
     ``in_audio`` says that the value is a difference of two positions in the audio,
-    which does not depend on when a text arrives.
+    which does not depend on when a text arrives. ``start`` is the instant from which
+    the value counts; ``None`` if the value has no single start or another start.
     """
 
     function: Function
     causality: CausalityRule | None = None
     in_audio: bool = False
+    start: Instant | None = None
 
     def __call__(self, item: Emissions) -> float | None:
         """Return the value for one item; ``None`` if it cannot be measured."""
@@ -142,6 +152,7 @@ def metric(
     beside: str | None = None,
     causality: CausalityRule | None = None,
     in_audio: bool = False,
+    start: Instant | None = None,
 ) -> Callable[[Function], Metric]:
     """Return a decorator that makes a function the metric of the same name."""
 
@@ -157,6 +168,7 @@ def metric(
             beside=beside,
             causality=causality,
             in_audio=in_audio,
+            start=start,
         )
 
     return declare

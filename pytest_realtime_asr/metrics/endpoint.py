@@ -7,14 +7,20 @@ end of speech later. So read the two metrics of this module together.
 from __future__ import annotations
 
 from pytest_realtime_asr.metrics import causality
-from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.declaration import Group, Instant, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
 
 _NS_PER_MS = 1_000_000
 _NEEDS = "the end of speech, from word times, and a server that detects turns"
 
 
-@metric(group=Group.END, unit=Unit.MS, needs=_NEEDS, causality=causality.endpoint)
+@metric(
+    group=Group.END,
+    unit=Unit.MS,
+    needs=_NEEDS,
+    causality=causality.endpoint,
+    start=Instant.SPEECH_END,
+)
 def endpoint_delay(item: Emissions) -> float | None:
     """Measure the time from the end of speech to the endpoint that the server detected.
 

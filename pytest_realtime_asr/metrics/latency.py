@@ -17,7 +17,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from pytest_realtime_asr.metrics import causality
-from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.declaration import Group, Instant, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
 from pytest_realtime_asr.trace.timeline import Timeline
 
@@ -97,6 +97,7 @@ def first_partial_from_audio(item: Emissions) -> float | None:
     needs="the start of speech, from word times, and a hypothesis with a letter or "
     "digit",
     causality=causality.text_after_speech,
+    start=Instant.SPEECH_START,
 )
 def first_partial_from_speech(item: Emissions) -> float | None:
     """Measure the time from the start of speech to the first text.
@@ -121,6 +122,7 @@ def first_partial_from_speech(item: Emissions) -> float | None:
     unit=Unit.MS,
     needs="a commit and a final",
     causality=causality.final,
+    start=Instant.COMMIT,
 )
 def final_from_commit(item: Emissions) -> float | None:
     """Measure the time from the commit to the final.
@@ -151,6 +153,7 @@ def final_from_commit(item: Emissions) -> float | None:
     unit=Unit.MS,
     needs="the end of speech, from word times, and a final",
     causality=causality.final,
+    start=Instant.SPEECH_END,
 )
 def final_from_speech_end(item: Emissions) -> float | None:
     """Measure the time from the end of speech to the final.

@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from pytest_realtime_asr.metrics import causality
-from pytest_realtime_asr.metrics.declaration import Better, Group, Unit, metric
+from pytest_realtime_asr.metrics.declaration import (
+    Better,
+    Group,
+    Instant,
+    Unit,
+    metric,
+)
 from pytest_realtime_asr.metrics.emission import Emission, Emissions
 from pytest_realtime_asr.metrics.growing_text import GrowingText
 from pytest_realtime_asr.stats import quantile
@@ -282,6 +288,7 @@ def partial_interval(item: Emissions) -> float | None:
     unit=Unit.MS,
     needs="the end of speech, from word times, and a final",
     causality=causality.whole_text,
+    start=Instant.SPEECH_END,
 )
 def text_complete_from_speech_end(item: Emissions) -> float | None:
     """Measure the time from the end of speech until the text was complete.

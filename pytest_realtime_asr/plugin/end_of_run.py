@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from pytest_realtime_asr.plugin import kept_calibration, suite
 from pytest_realtime_asr.plugin.item_judge import has_result
 from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import (
+    failure_lines,
     junit_properties,
     properties_to_output,
 )
 from pytest_realtime_asr.plugin.state import State, printable_lines
-from pytest_realtime_asr.report import conformance, junit, layout, summary
+from pytest_realtime_asr.report import conformance, junit, layout, strip, summary
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.run import audio_account
 from pytest_realtime_asr.text.messages import error_text, printable
@@ -50,6 +52,25 @@ class EndOfRun:
             width=self._state.width,
         )
         return self._coloured(lines)
+
+    @contextmanager
+    def failures(
+        self, reports: Collection[object], reporter: pytest.TerminalReporter
+    ) -> Iterator[None]:
+        """Colour the strips in the failures of reports until the context ends."""
+        writer = reporter.config.get_terminal_writer()
+        failed = [lines for report in reports if (lines := failure_lines(report))]
+        plain = [list(lines) for lines in failed]
+        for lines in failed:
+            lines[:] = [
+                "".join(writer.markup(text, **markup) for text, markup in parts)
+                for parts in strip.coloured(lines)
+            ]
+        try:
+            yield
+        finally:
+            for lines, before in zip(failed, plain, strict=True):
+                lines[:] = before
 
     def _coloured(self, lines: Iterable[str]) -> list[Line]:
         return list(map(layout.coloured, printable_lines(self._state, lines)))
@@ -141,19 +162,31 @@ class EndOfRun:
             properties_to_output(state.config)
 
     def write(self, rows: Collection[Row]) -> None:
-        """Write the conformance reports; add a note if a report is not written."""
+        """Write the results of the suite into the conformance reports and pages.
+
+        Adds a note if they are not written.
+        """
         state = self._state
+        for page in state.pages():
+            try:
+                if (found := self._document(rows)).requirements:
+                    page.conformance(found)
+            except Exception as error:
+                state.note(f"{page}: the suite is missing: {error_text(error)}")
         for file in state.reports.get("conformance", ()):
             try:
-                found = conformance.document(
-                    rows,
-                    planned=len(suite.requirements(state.detect())),
-                    calibration=kept_calibration.line(state.config),
-                )
-                if not conformance.write(file, found):
+                if not conformance.write(file, self._document(rows)):
                     state.note(
                         f"{file}: the report is not written, since no requirement was "
                         "judged"
                     )
             except Exception as error:
                 state.note(f"{file}: the report is not written: {error_text(error)}")
+
+    def _document(self, rows: Collection[Row]) -> conformance.Document:
+        state = self._state
+        return conformance.document(
+            rows,
+            planned=len(suite.requirements(state.detect())),
+            calibration=kept_calibration.line(state.config),
+        )

@@ -172,6 +172,10 @@ class RealtimePlugin:
             ),
             "realtime-tally",
         )
+        from pytest_realtime_asr.plugin.failure_colours import FailureColours
+
+        colours = FailureColours(lambda: self._end_of_run)
+        self.config.pluginmanager.register(colours, "realtime-failure-colours")
         if self.config.getoption("dist", "no") != "no":
             from pytest_realtime_asr.plugin.controller import Controller
 
@@ -242,8 +246,10 @@ class RealtimePlugin:
         finally:
             if self.used_state is not None:
                 self._rest += self.used_state.stop_applications()
-                if interrupted and not self.is_worker:
-                    self.used_state.note_interrupt()
+                if not self.is_worker:
+                    if interrupted:
+                        self.used_state.note_interrupt()
+                    self.used_state.note_end(interrupted=interrupted)
             if self.is_worker:
                 self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 
@@ -470,7 +476,7 @@ class RealtimePlugin:
         """Judge the pools that end with this test and have not been judged yet."""
         last = nextitem is None
         if self.used_state is not None:
-            self.used_state.note_end(item)
+            self.used_state.note_test_end(item)
         try:
             result = yield
         except BaseException:

@@ -55,6 +55,12 @@ class ItemJudge:
         # A run whose tests do not use the plugin never reads this property.
         return self._state.judging
 
+    @property
+    def _strip_width(self) -> int | None:
+        """The width of the strips in failures; ``None`` without strips (``-qq``)."""
+        quiet = self._state.config.get_verbosity() <= -2
+        return None if quiet else self._state.width
+
     def begin(self, item: pytest.Item) -> None:
         """Start a test, and remove the results of an earlier run of the same test."""
         _set_properties(item, [])
@@ -81,7 +87,8 @@ class ItemJudge:
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
-            text = messages.evidence(results, losses=is_suite(item))
+            losses, width = is_suite(item), self._strip_width
+            text = messages.evidence(results, losses=losses, width=width)
             item.add_report_section("call", "realtime", text)
         elif is_suite(item):
             again = self._judging.again(self._case(item))
@@ -174,7 +181,7 @@ class ItemJudge:
         """
         if results is None:
             return Decision()
-        failure, errors = messages.failure(results), []
+        failure, errors = messages.failure(results, width=self._strip_width), []
         for text in printable_lines(self._state, messages.warnings(results)):
             try:
                 item.warn(UndecidedWarning(text))

@@ -99,7 +99,8 @@ class Judging:
     ``command`` has the first words of the command that runs a test again; ``located``
     returns the id of a test in the form that this command needs. With ``utterances``,
     the rows of the table at the end list all utterances, in ``width`` columns. Each of
-    the ``sinks`` is called with the results of a test when they are judged.
+    the ``sinks`` is called with the results of a test when they are judged, and each of
+    the ``trace_sinks`` with those that have paths of traces.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Judging:
     ) -> None:
         self.run = run
         self.sinks: list[Callable[[Results], None]] = []
+        self.trace_sinks: list[Callable[[Results], None]] = []
         self._command = command
         self._located = located
         self._utterances = utterances
@@ -261,7 +263,7 @@ class Judging:
         raised = tuple(take for take in takes if take.lost and take.raised)
         if failed and raised:
             results = replace(results, reported=(UnjudgedLoss(raised, len(takes)),))
-        self._publish(results)
+        self._publish(results, self.sinks, "verdicts")
         # The transcriptions that were judged come first, since they explain the result.
         evidence = [takes, every, compared, *pools.values()]
         return self._kept(results, case.select, evidence, failed=failed)
@@ -391,7 +393,7 @@ class Judging:
         for pool in waiting.values():
             pool.judged = True
         pools = _attempt(lambda: self._judged_pools(test, waiting), test, before.takes)
-        self._publish(pools)
+        self._publish(pools, self.sinks, "verdicts")
         causes = (*before.reported, *before.failing)
         before = replace(before, failing=(), undecided=(), skipping=(), reported=causes)
         results = _joined(before, pools)
@@ -418,15 +420,23 @@ class Judging:
         every = {take.label: take for pool in waiting.values() for take in pool.all}
         return replace(found, judged=every)
 
-    def _publish(self, results: Results) -> None:
-        """Pass results to all sinks; if a sink raises an error, warn the user."""
-        for sink in self.sinks:
+    def _publish(
+        self,
+        results: Results,
+        sinks: Iterable[Callable[[Results], None]],
+        what: str,
+    ) -> None:
+        """Pass results to sinks; if a sink raises an error, warn the user.
+
+        ``what`` names the data that is then missing from the sink.
+        """
+        for sink in sinks:
             try:
                 sink(results)
             except Exception as error:
                 why = error_text(error, private=self.run.redactor.private)
                 owner = getattr(sink, "__self__", sink)
-                self.run.warn(f"{owner}: {why}; verdicts are missing from this report")
+                self.run.warn(f"{owner}: {why}; {what} are missing from this report")
 
     def row(self, results: Results) -> Mapping[str, Any]:
         """Return the row of a test for the final table, in builtin types."""
@@ -475,6 +485,8 @@ class Judging:
         self._judged = replace(
             results, paths=paths, rerun=rerun, unkept=unkept, failing=causes
         )
+        if paths:
+            self._publish(self._judged, self.trace_sinks, "paths of traces")
         return self._judged
 
     def _traced(

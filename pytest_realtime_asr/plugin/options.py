@@ -611,8 +611,9 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "write a report: PATH.jsonl or PATH.csv with a line for each utterance, or "
-        "conformance:PATH.json with the results of the suite (repeatable)",
+        "write a report: PATH.jsonl or PATH.csv with a line for each utterance, "
+        "PATH.html as one page to read in a browser, or conformance:PATH.json with "
+        "the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
     ),

@@ -47,6 +47,21 @@ def cache_folder(cache: pytest.Cache, name: str) -> Path:
     return cache._cachedir / cache._CACHE_PREFIX_DIRS / name
 
 
+def failure_lines(report: object) -> list[str] | None:
+    """Return the lines of a failure by ``pytest.fail`` without source lines.
+
+    The list is that of the report, so that a change of it changes the report. Returns
+    ``None`` for any other failure.
+    """
+    entries = getattr(
+        getattr(getattr(report, "longrepr", None), "reprtraceback", None),
+        "reprentries",
+        (),
+    )
+    lines = getattr(entries[-1], "lines", None) if entries else None
+    return lines if isinstance(lines, list) else None
+
+
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
     """Return all definitions of a fixture that a test can see, the used one last."""
     info = getattr(item, "_fixtureinfo", None)

@@ -31,6 +31,8 @@ from pytest_realtime_asr.plugin.worker import Worker
 from pytest_realtime_asr.report import jsonl, layout, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.report.junit import Detail
+from pytest_realtime_asr.report.page import appender
+from pytest_realtime_asr.report.page.clips import MOST, Clips
 from pytest_realtime_asr.report.progress import Progress, ProgressLines
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.run import Run
@@ -279,6 +281,22 @@ class State:
             except OSError as error:
                 self.note(f"{file}: {error_text(error)}")
 
+    def note_end(self, *, interrupted: bool) -> None:
+        """Write into the HTML pages that the run has ended."""
+        for page in self.pages() if self.has_reports else ():
+            try:
+                page.end(interrupted=interrupted)
+            except OSError as error:
+                self.note(f"{page}: {error_text(error)}")
+
+    def pages(self) -> list[appender.Appender]:
+        """Return what appends to the HTML pages; each adds its share of the clips."""
+        most = max(1, MOST // self.worker.count)
+        return [
+            appender.Appender(file, self.identity, Clips(most))
+            for file in self.reports.get("html", ())
+        ]
+
     def restore_signals(self) -> None:
         """Let SIGTERM and SIGHUP end the process at once, as by default."""
         if self._restore is not None:
@@ -340,7 +358,7 @@ class State:
     def judging(self) -> Judging:
         """The object that judges the tests of this process. Raises UsageError."""
         self.register_guard()
-        run, sinks = self._run()
+        run, sinks, written = self._run()
         made = Judging(
             run,
             folder=lambda: self.traces.make() if self.traces else None,
@@ -354,23 +372,28 @@ class State:
             width=self.width,
         )
         made.sinks.extend(each.verdicts for each in sinks)
+        made.sinks.extend(each.verdicts for each in written)
+        made.trace_sinks.extend(each.traces for each in written)
         return made
 
-    def _run(self) -> tuple[Run, list[jsonl.Appender]]:
-        """Return the run of this process, and its reports as JSON Lines."""
+    def _run(self) -> tuple[Run, list[jsonl.Appender], list[appender.Appender]]:
+        """Return the run of this process, its JSON Lines reports and its pages."""
         run = Run(self.settings.run, self._load, shared=self.worker.folder)
         for text, words in self.worker.discovered.items():
             run.servers.discovered[text] = Discovery(*words)
         run.warn = self.note
         files = self.reports.get("jsonl", ())
         lines = [jsonl.Appender(file, self.identity) for file in files]
+        written = self.pages()
         run.sinks.extend(lines)
+        run.sinks.extend(written)
         run.level_sinks.extend(each.level for each in lines)
+        run.level_sinks.extend(each.level for each in written)
         run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
         self._progress = self._make_progress()
         if self._progress is not None:
             run.progress = self._show_progress
-        return run, lines
+        return run, lines, written
 
     def _make_progress(self) -> Progress | ProgressLines | None:
         """Return what shows the progress: on a terminal, or as lines of a log."""
@@ -408,7 +431,7 @@ class State:
         if text := self._tests.text(item):
             self._show_progress(text)
 
-    def note_end(self, item: pytest.Item) -> None:
+    def note_test_end(self, item: pytest.Item) -> None:
         """Count a test whose start was shown."""
         if self._tests is not None:
             self._tests.end(item)

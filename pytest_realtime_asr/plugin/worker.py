@@ -30,7 +30,8 @@ class Worker:
 
     In a worker, the object is true. In any other process, it is false, and it has no
     values except ``run``, the id of the run. ``folder`` is the folder that all workers
-    share. ``distribution`` is the value of xdist's ``--dist``. ``fakes`` maps targets
+    share. ``distribution`` is the value of xdist's ``--dist``, and ``count`` the number
+    of workers. ``fakes`` maps targets
     to the URLs of the servers that the controller started. ``discovered`` maps targets
     to the dialects that the controller detected.
     """
@@ -44,6 +45,7 @@ class Worker:
         self.run = run_id(config)
         self.distribution = str(given.get("realtime_dist", "no"))
         self.fakes: Mapping[str, str] = given.get("realtime_fakes", {})
+        self.count = int(given.get("workercount", 1))
         self.discovered: Mapping[str, list[str]] = given.get("realtime_discovered", {})
 
     def __bool__(self) -> bool:

@@ -27,12 +27,12 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
     blocks: list[list[tuple[str, str, str]]] = []
     used = room
     for pair in alignment.pairs:
-        cells, columns = _cells(pair, room)
-        if used + len(gap) + columns > room:
+        cells, size = _cells(pair, room)
+        if used + len(gap) + size > room:
             blocks.append([])
             used = -len(gap)
         blocks[-1].append(cells)
-        used += len(gap) + columns
+        used += len(gap) + size
     shown, hidden = blocks, list[str]()
     if len(blocks) > _LINES:
         wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
@@ -58,9 +58,9 @@ def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
         None if text is None else _cut(text, room)
         for text in (pair.reference, pair.hypothesis)
     ]
-    width = max(1, *(_columns(text or "") for text in texts))
+    width = max(1, *(columns(text or "") for text in texts))
     left, right = (
-        "*" * width if text is None else text + " " * (width - _columns(text))
+        "*" * width if text is None else text + " " * (width - columns(text))
         for text in texts
     )
     return (left, right, kind(pair).ljust(width)), width
@@ -70,19 +70,21 @@ def _cut(text: str, room: int) -> str:
     text = "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text
     )
-    if _columns(text) <= room:
+    if columns(text) <= room:
         return text
     text = text[:room]
-    while _columns(text) > room - 3:
+    while columns(text) > room - 3:
         text = text[:-1]
     return text + "..."
 
 
-def _columns(text: str) -> int:
-    return sum(map(_column, text))
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(map(column, text))
 
 
-def _column(char: str) -> int:
+def column(char: str) -> int:
+    """Return the columns of a character: 0 if it combines, 2 if it is wide, or 1."""
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

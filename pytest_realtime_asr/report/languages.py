@@ -7,7 +7,10 @@ from pytest_realtime_asr.text.number_format import several
 
 
 def short(found: Languages) -> str:
-    """Return words for a line about an error rate; "" if all languages are stated."""
+    """Return how many utterances state no language, as a part of a longer line.
+
+    The result is empty if every utterance states its language.
+    """
     parts = []
     if found.unknown:
         of = "" if found.unknown == found.of else f" for {found.unknown} of {found.of}"

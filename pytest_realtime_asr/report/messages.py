@@ -8,6 +8,7 @@ responsible.
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
 from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
@@ -31,10 +32,13 @@ from pytest_realtime_asr.report import (
     protocol_links,
     recall,
     soak,
+    worst_sessions,
 )
+from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.report.transcript import transcript
+from pytest_realtime_asr.report.worst_sessions import Strips
 from pytest_realtime_asr.run.ledger import LoadFinding
 from pytest_realtime_asr.run.results import (
     BrokenRule,
@@ -61,16 +65,35 @@ PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
 _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 
 
-def failures(results: Results) -> list[str]:
+def failures(results: Results, *, width: int | None = USUAL) -> list[str]:
     """Return one message for each cause of a test's failure, headline first.
 
-    If a message cannot be made, for example because the user's normaliser raises an
-    error, the only message is about this error.
+    The strips of the worst sessions have at most ``width`` columns; if ``width`` is
+    ``None``, there are no strips. If a message cannot be made, for example because the
+    user's normaliser raises an error, the only message is about this error.
     """
     try:
-        return [text for cause in results.failing for text in _named(cause, results)]
+        strips, failed = _strips(results, width)
+        pairs = zip(results.failing, strips, strict=True)
+        found = [text for cause, of in pairs for text in _named(cause, results, of)]
+        return [*found, *failed]
     except Exception as error:
         return [_unmade(error, results)]
+
+
+def _strips(results: Results, width: int | None) -> tuple[list[Strips], list[str]]:
+    """Return the strips of each failing cause, and why there are none if they failed.
+
+    A strip is an addition: if it cannot be made, the verdict is shown all the same.
+    """
+    none: list[Strips] = [{} for _ in results.failing]
+    if width is None:
+        return none, []
+    try:
+        return worst_sessions.of_causes(results, width=width), []
+    except Exception as error:
+        why = error_text(error, private=results.private)
+        return none, [f"no strip could be made: {why}"]
 
 
 def warnings(results: Results) -> list[str]:
@@ -88,33 +111,49 @@ def skipped(results: Results) -> list[str]:
     return [
         text.partition("\n")[0]
         for cause in results.skipping
-        for text in _named(cause, results)
+        for text in _named(cause, results, {})
     ]
 
 
-def failure(results: Results) -> str | None:
-    """Return why a test fails and how to run it again; ``None`` if the test passes."""
+def failure(results: Results, *, width: int | None = USUAL) -> str | None:
+    """Return why a test fails and how to run it again; ``None`` if the test passes.
+
+    ``width`` is the width of the strips, as in `failures`.
+    """
     if not results.failing:
         return None
     lost = results.outage
     first = "" if lost is None else str(lost)
-    return _joined(first, *failures(results), results.unkept, results.rerun)
+    return _joined(
+        first, *failures(results, width=width), results.unkept, results.rerun
+    )
 
 
-def evidence(results: Results, *, losses: bool = False) -> str:
+def evidence(
+    results: Results, *, losses: bool = False, width: int | None = USUAL
+) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
     This is for tests that have no verdict because their own code raised an error. If
     ``losses`` is true and utterances were lost, only the traces of the lost utterances
-    are named. If no server was there, only the first lost utterances are listed.
+    are named. If no server was there, only the first lost utterances are listed. The
+    strips of lost utterances have ``width`` columns, as in `failures`.
     """
     gone, first = results.outage, ""
     lost = {take.label for take in results.takes if take.lost}
     shown = lost if losses or gone is not None else set()
+    strips: Strips = {}
+    if width is not None and gone is None:
+        strips = worst_sessions.of_losses(results, width=width)
     paths = [
-        f"trace: {path}"
+        "\n".join([f"trace: {path}", *strips.get(label, ())])
         for label, path in results.paths.items()
         if not shown or label in shown
+    ]
+    paths += [
+        "\n".join([f"session {label}", *lines])
+        for label, lines in strips.items()
+        if lines and label not in results.paths
     ]
     if gone is not None:
         first = str(gone)
@@ -179,15 +218,16 @@ def _shown_rule(broken: BrokenRule) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def _failure(cause: Cause, results: Results) -> list[str]:
+def _failure(cause: Cause, results: Results, strips: Strips) -> list[str]:
     match cause:
         case Finding():
-            return [_explained(cause, results)]
+            return [_explained(cause, results, strips)]
         case WerFinding():
             texts = not results.private
-            return [_joined(headline(cause), details(cause, texts=texts))]
+            found = details(cause, texts=texts, strips=strips)
+            return [_joined(headline(cause), found)]
         case RecallFinding():
-            found = recall.details(cause, texts=not results.private)
+            found = recall.details(cause, texts=not results.private, strips=strips)
             return [_joined(headline(cause), found)]
         case Parity():
             text = parity.summary if results.private else parity.details
@@ -205,9 +245,11 @@ def _failure(cause: Cause, results: Results) -> list[str]:
         case Comparison():
             return comparison.failures(cause)
         case BrokenRule():
-            return [_joined(rule(cause), *_shown_rule(cause))]
+            drawn = [line for each in strips.values() for line in each]
+            return [_joined(rule(cause), *_shown_rule(cause), *drawn)]
         case UnjudgedLoss():
-            return [_unjudged(cause)]
+            drawn = [line for each in strips.values() for line in each]
+            return [_joined(_unjudged(cause), *drawn)]
         case _:
             return [_unmade(cause, results)]
 
@@ -228,17 +270,18 @@ def _warning(cause: Cause) -> list[str]:
             raise AssertionError(f"{cause!r} fails its test and is never a warning")
 
 
-def _named(cause: Cause, results: Results) -> list[str]:
+def _named(cause: Cause, results: Results, strips: Strips) -> list[str]:
     """Return the messages of a cause; each begins with the verdict, unless it is FAIL.
 
     Dashboards keep the first line, which must show whether the server is at fault.
+    ``strips`` are the strips of the sessions that the cause names.
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "
-    return [name + text for text in _failure(cause, results)]
+    return [name + text for text in _failure(cause, results, strips)]
 
 
-def _explained(finding: Finding, results: Results) -> str:
+def _explained(finding: Finding, results: Results, strips: Strips) -> str:
     """Return the headline of a finding, with its worst sessions below."""
     found = [headline(finding)]
     indent = f"{'':14}"
@@ -251,12 +294,12 @@ def _explained(finding: Finding, results: Results) -> str:
             found.append(f"{indent}{take.reason}")
         if path := results.paths.get(sample.label):
             found.append(f"{indent}trace: {path}")
-        if take.trace.redactor.private:
-            continue
-        text = take.text
-        if len(text) > _LONGEST_TEXT:
-            text = f"{text[:_LONGEST_TEXT]}..."
-        found.append(f"{indent}text: {text!r}")
+        if not take.trace.redactor.private:
+            text = take.text
+            if len(text) > _LONGEST_TEXT:
+                text = f"{text[:_LONGEST_TEXT]}..."
+            found.append(f"{indent}text: {text!r}")
+        found += strips.get(sample.label, ())
     return "\n".join(found)
 
 
@@ -447,13 +490,19 @@ def _counting(finding: Finding | WerFinding, how: str) -> str:
     return f"; counts {lost} ({how}), {finding.unserved} of them without a server"
 
 
-def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
+def details(
+    finding: WerFinding,
+    *,
+    width: int = USUAL,
+    texts: bool = True,
+    strips: Strips = MappingProxyType({}),
+) -> str:
     """Return the utterances with the most errors, each with its aligned texts.
 
     The result is empty if there are no errors. If ``texts`` is false, the result has
-    only the numbers of errors.
+    only the numbers of errors. The strip of an utterance follows its aligned texts.
     """
-    blocks = []
+    blocks: list[str] = []
     for row, alignment in finding.worst:
         errors = alignment.errors
         head = f"{row.label} {row.utterance.id}: {mistakes(alignment)} wrong of"
@@ -461,9 +510,8 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
         if alignment.reason:  # the message of a normaliser may quote a text
             reason = alignment.reason if texts else alignment.reason.partition(":")[0]
             head += f"; {reason}"
-        blocks.append(
-            f"{head}\n{alignments.lines(alignment, width=width)}" if texts else head
-        )
+        aligned = [alignments.lines(alignment, width=width)] if texts else []
+        blocks += [head, *aligned, *strips.get(row.label, ())]
     return "\n".join(blocks)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
+from pytest_realtime_asr.report.worst_sessions import Strips
 from pytest_realtime_asr.text.number_format import several, share
 from pytest_realtime_asr.verdicts.budgets import Side
 from pytest_realtime_asr.verdicts.recall import RecallFinding
@@ -48,10 +51,13 @@ def _proof(finding: RecallFinding) -> str:
     return f"not proven: needs {finding.needed}"
 
 
-def details(finding: RecallFinding, *, texts: bool = True) -> str:
+def details(
+    finding: RecallFinding, *, texts: bool = True, strips: Strips = MappingProxyType({})
+) -> str:
     """Return the missed keywords of each transcription, and the recognised text.
 
-    If ``texts`` is false, only the number of missed keywords is shown.
+    If ``texts`` is false, only the number of missed keywords is shown. The strip of a
+    transcription follows its text.
     """
     lines = []
     for miss in finding.misses[:_LISTED]:
@@ -67,6 +73,7 @@ def details(finding: RecallFinding, *, texts: bool = True) -> str:
             if len(text) > _LONGEST_TEXT:
                 text = f"{text[:_LONGEST_TEXT]}..."
             lines.append(f"    text: {text!r}")
+        lines += strips.get(row.label, ())
     if (more := len(finding.misses) - _LISTED) > 0:
         lines.append(f"  and {several(more, 'more utterance')} with missed keywords")
     return "\n".join(lines)

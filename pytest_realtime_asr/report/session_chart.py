@@ -80,7 +80,8 @@ class SessionChart:
     was sent: 1000 in real time. ``opened`` and ``ready`` are the times of the
     connection and of the greeting, ``None`` if they never happened. ``marks`` and
     ``frames`` are in the order of the session; ``frames`` has the frames of the whole
-    session. ``text`` is the last text of the utterance.
+    session. ``text`` is the last text of the utterance. ``zero`` is the start of the
+    audio in ns on the clock of the trace.
     """
 
     spoken: Spoken | None
@@ -91,6 +92,7 @@ class SessionChart:
     marks: tuple[ChartMark, ...]
     frames: tuple[ChartFrame, ...]
     text: str
+    zero: int = 0
 
     @property
     def end(self) -> float:
@@ -136,6 +138,7 @@ def chart(recording: Recording, item: int) -> SessionChart:
             )
         ),
         text=timeline.text,
+        zero=zero,
     )
 
 

@@ -125,12 +125,12 @@ class Requirement:
     """One statement about the protocol, with its check and its proof.
 
     ``clause`` names the document or the bug reports behind the requirement. ``binds``
-    is the side that must meet the requirement. The requirement applies to the versions
-    from ``since`` on that come before ``until``. ``scenarios`` provide the evidence for
-    the requirement. A ``passive`` requirement is also checked on every session of every
-    test. A requirement on the ``whole_run`` is checked on all sessions of the suite.
-    ``proof`` names faults of the fake server for which the check must fail; the
-    self-test covers only requirements with a proof.
+    is the side that must meet the requirement. The requirement applies from the version
+    ``since`` up to the last version before ``until``. ``scenarios`` provide the
+    evidence for the requirement. A ``passive`` requirement is also checked on every
+    session of every test. A requirement on the ``whole_run`` is checked on all sessions
+    of the suite. ``proof`` names faults of the fake server for which the check must
+    fail; the self-test covers only requirements with a proof.
     """
 
     id: str

@@ -20,9 +20,9 @@ class Violation:
 
     ``record`` is the index of the first record that violates the requirement; ``None``
     if no record does. ``dialect`` is the name of the dialect of the session. ``ours``
-    says that the check itself failed, which is no fault of the server. ``records`` are
-    all records of the ``session`` that violate the requirement, and ``flaws`` the
-    distinct flaws of their frames, if the flaws are the violation.
+    says that the check itself failed, and not the server. ``records`` are all records
+    of the ``session`` that violate the requirement, and ``flaws`` the distinct flaws of
+    their frames, if the flaws are the violation.
     """
 
     requirement: Requirement

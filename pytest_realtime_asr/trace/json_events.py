@@ -20,8 +20,8 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
     """An event of the protocol; additional fields are allowed.
 
-    The field ``type`` names the event. A protocol whose events are named by another
-    field has subclasses of a class such as
+    The field ``type`` names the event. If another field names the events of a protocol,
+    derive them from a class that names this field:
     ``class Named(Typed, frozen=True, tag_field="event")``.
     """
 

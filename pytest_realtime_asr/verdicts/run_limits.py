@@ -151,7 +151,7 @@ def _number(clause: Clause, metric: Metric | LevelMetric) -> Budget:
     shared = metric.unit is Unit.RATIO
     if clause.unit not in ("", *(["%"] if shared else [])):
         wanted = "0.2 or 20%" if shared else "a number without a unit"
-        raise clause.error(f"limits a metric that is no duration; write {wanted}")
+        raise clause.error(f"has a unit that does not fit the metric; write {wanted}")
     limit = clause.number / (100 if clause.unit else 1)
     stat = clause.statistic or Stat.MEAN
     if clause.relation is Relation.AT_MOST:

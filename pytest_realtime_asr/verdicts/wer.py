@@ -8,7 +8,7 @@ Each bound of the result is the wider of the two bounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,7 +125,12 @@ def judge_wer(
             name, limit, Verdict.FAIL, len(rows), level, errors=errors, reason=reason
         )
     spoken = [(row.utterance, each) for row, each in counted if each.reference]
-    low, high = _interval(spoken, level, seed)
+    low, high = rate_interval(
+        [each for _, each in spoken],
+        [_block(utterance.clip, utterance.speaker) for utterance, _ in spoken],
+        level=level,
+        seed=seed,
+    )
     few = too_few((utterance.clip, utterance.speaker) for utterance, _ in spoken)
     within = observed <= limit
     proven = few is None and (high <= limit if within else low > limit)
@@ -167,18 +172,28 @@ def _name(alignments: Iterable[Alignment]) -> str:
     return "+".join(names) or "wer"
 
 
-def _interval(
-    spoken: Sequence[tuple[Utterance, Errors]], level: float, seed: int
+def rate_interval(
+    errors: Sequence[Errors],
+    blocks: Sequence[Hashable],
+    *,
+    level: float = DEFAULT_LEVEL,
+    seed: int = 0,
 ) -> tuple[float, float]:
+    """Return the confidence interval of the pooled error rate of some utterances.
+
+    Each bound is the wider bound of a bootstrap over the ``blocks`` and of the exact
+    interval of a count. Each utterance has a reference that is not empty; utterances
+    that depend on each other have the same label in ``blocks``.
+    """
     wide = bootstrap(
-        [each.wrong for _, each in spoken],
-        [each.reference for _, each in spoken],
+        [each.wrong for each in errors],
+        [each.reference for each in errors],
         seed=seed,
         confidence=level,
-        blocks=[_block(utterance.clip, utterance.speaker) for utterance, _ in spoken],
+        blocks=blocks,
     )
-    errors = pooled(each for _, each in spoken)
-    exact = count_interval(errors.wrong, errors.reference, level)
+    every = pooled(errors)
+    exact = count_interval(every.wrong, every.reference, level)
     return min(wide[0], exact[0]), max(wide[1], exact[1])
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from pytest_realtime_asr.cli import pytest_process
+from pytest_realtime_asr.cli.main import main
 from tests.support.project import Project
 from tests.support.servers import closed, faking
 
@@ -17,6 +19,43 @@ def test_a_target_is_needed(project: Project) -> None:
     result.stderr.fnmatch_lines(
         ["ERROR: --realtime-doctor: there is no target; *fixture *"]
     )
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Replace pytest; return the arguments of each run."""
+    runs: list[list[str]] = []
+
+    def run(words: list[str]) -> int:
+        runs.append([*words])
+        return 0
+
+    monkeypatch.setattr(pytest_process, "run", run)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (["--dialect=vosk"], ["--realtime-dialect=vosk"]),
+        (["--dialect", "vosk"], ["--realtime-dialect", "vosk"]),
+        (["--realtime-dialect=vosk"], ["--realtime-dialect=vosk"]),
+    ],
+)
+def test_the_dialect_is_named_as_in_other_commands(
+    words: list[list[str]], given: list[str], passed: list[str]
+) -> None:
+    assert main(["doctor", "ws://127.0.0.1:9", *given]) == 0
+    target = "--realtime-target=ws://127.0.0.1:9"
+    assert words == [["--realtime-doctor", target, *passed]]
+
+
+def test_help_after_the_url_is_the_help_of_the_command(
+    words: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "ws://127.0.0.1:9", "--help"]) == 0
+    assert "doctor [-h] URL" in capsys.readouterr().out
+    assert words == []
 
 
 @pytest.mark.slow

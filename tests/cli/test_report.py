@@ -1,12 +1,17 @@
-"""The command ``report`` describes a wrong file in one line."""
+"""The command ``report`` shows earlier runs, and describes a wrong file in one line."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pytest_realtime_asr.cli.main import main
+from pytest_realtime_asr.conformance.results import ServerInfo, Status
+from pytest_realtime_asr.report.conformance import Document, Entry, dumps
+from pytest_realtime_asr.requirements.requirement import Level
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize("view", ["matrix", "badge"])
@@ -15,3 +20,132 @@ def test_a_file_that_is_not_there(
 ) -> None:
     assert main(["report", view, str(tmp_path / "absent.json")]) == 2
     assert "absent.json: there is no such file" in capsys.readouterr().err
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> list[str]:
+    """Two nights of the same utterances."""
+    text = (ROOT / "fixtures" / "reports" / "format-2.jsonl").read_text()
+    paths = [tmp_path / f"{night}.jsonl" for night in (1, 2)]
+    for path in paths:
+        path.write_text(text)
+    return list(map(str, paths))
+
+
+def test_a_trend_is_printed(
+    reports: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "trend", *reports]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("2 runs from 2026-11-29 18:09 to 2026-11-29 18:09, ")
+    assert "first_partial_from_speech p50" in out
+
+
+@pytest.mark.parametrize(("name", "start"), [("o.md", "## "), ("o.html", "<!DOCTYPE")])
+def test_a_trend_is_written(
+    name: str,
+    start: str,
+    reports: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / name
+    assert main(["report", "trend", *reports, "-o", str(out)]) == 0
+    assert out.read_text().startswith(start)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_trend_of_a_chosen_metric(
+    reports: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "trend", *reports, "--metric=drain"]) == 0
+    out = capsys.readouterr().out
+    assert "drain p95" in out
+    assert "final_from_commit" not in out
+
+
+def test_a_trend_of_an_unknown_metric_is_an_error(
+    reports: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "trend", *reports, "--metric=finale"]) == 2
+    assert "error: 'finale' is not a metric" in capsys.readouterr().err
+
+
+def test_a_page_that_is_neither_html_nor_markdown_is_an_error(
+    reports: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["report", "trend", *reports, "-o", "out.pdf"])
+    assert "'out.pdf' is neither HTML nor Markdown" in capsys.readouterr().err
+
+
+def test_a_trend_warns_of_a_report_that_is_not_there(
+    reports: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "trend", *reports, "absent.jsonl"]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith("warning: left out: absent.jsonl: No such file")
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> tuple[Path, Path]:
+    """Two releases with the reports of real runs; the second is slower."""
+    nights = sorted((ROOT / "examples/nightly/trend").glob("*.jsonl"))
+    for name, chosen in (("old", nights[:3]), ("new", nights[5:7])):
+        (tmp_path / name).mkdir()
+        for path in chosen:
+            (tmp_path / name / path.name).write_bytes(path.read_bytes())
+    return tmp_path / "old", tmp_path / "new"
+
+
+def test_a_slower_release_ends_with_1(
+    releases: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "signoff", *map(str, releases)]) == 1
+    assert capsys.readouterr().out.startswith("FAIL: ")
+
+
+def test_an_undecided_release_ends_with_3(
+    reports: list[str], releases: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "signoff", reports[0], str(releases[0])]) == 3
+    assert capsys.readouterr().out.startswith("INCONCLUSIVE:")
+
+
+@pytest.mark.parametrize(("name", "start"), [("o.md", "## "), ("o.html", "<!DOCTYPE")])
+def test_a_signoff_is_written(
+    name: str, start: str, releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / name
+    assert main(["report", "signoff", *map(str, releases), "-o", str(out)]) == 1
+    assert out.read_text().startswith(start)
+
+
+def conformance_report(status: Status) -> bytes:
+    """A conformance report of one requirement."""
+    entry = Entry("a", "t", Level.MUST, "c", (), status)
+    server = ServerInfo("t", "vllm", "m", "", "")
+    return dumps(Document(1, "1", datetime(2026, 1, 2, tzinfo=UTC), server, 1, [entry]))
+
+
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [(Status.SATISFIED, 0), (Status.VIOLATED, 1), (Status.UNDECIDED, 3)],
+)
+def test_the_exit_code_follows_the_requirements(
+    now: Status, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, status in (("old", Status.SATISFIED), ("new", now)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "suite.json").write_bytes(conformance_report(status))
+        (tmp_path / name / "package.json").write_text("{}")
+    releases = [str(tmp_path / name) for name in ("old", "new")]
+    assert main(["report", "signoff", *releases]) == code
+    assert capsys.readouterr().err.count("package.json: not a conformance report") == 2
+
+
+def test_a_folder_without_a_report_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "signoff", str(tmp_path), str(tmp_path)]) == 2
+    assert "there is no report of a release; give a folder" in capsys.readouterr().err

@@ -803,6 +803,19 @@ def test_bytes_that_make_no_event_have_arrived_all_the_same(loop: Loop) -> None:
     assert str(error).endswith("; 60004 bytes were received, but no complete event")
 
 
+def test_a_close_frame_is_no_incomplete_event(loop: Loop) -> None:
+    def then(taken: socket.socket) -> None:
+        reason = b"wrong key"
+        taken.sendall(bytes([0x88, 2 + len(reason)]) + (4401).to_bytes(2) + reason)
+        taken.recv(4096)  # the answer to the close frame
+
+    with bare(then) as url:
+        error, live = lost(loop, plan(url, limits=HASTY))
+    assert live.trace.end.code == 4401
+    assert "wrong key" in str(error)
+    assert "bytes were received" not in str(error)
+
+
 def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
     """The session is broken even if the server answers the close frame as usual."""
 

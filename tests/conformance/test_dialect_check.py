@@ -24,9 +24,10 @@ from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.requirement import Proof
+from pytest_realtime_asr.trace.json_events import Malformed
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Frame, Record, Sender
-from pytest_realtime_asr.trace.timeline import Event, Usage
+from pytest_realtime_asr.trace.timeline import Event, Settled, Usage
 from tests.support.packed import (
     CAPABILITIES,
     PACKED,
@@ -68,6 +69,81 @@ class Chatty(Packed):
     traits = Traits(
         capabilities=CAPABILITIES, keepalive=Keepalive("text is malformed", 1.0)
     )
+
+
+MISSPELT: Table = {
+    **TABLE,
+    Sender.SERVER: {
+        state: {move.replace("whole", "hole"): after for move, after in moves.items()}
+        for state, moves in TABLE[Sender.SERVER].items()
+    },
+}
+
+
+class Misspelt(Packed):
+    table = MISSPELT
+
+
+class Slow(Packed):
+    rate = 8000
+
+
+class Forgetful(Packed):
+    """Takes a frame of audio in a trace for another frame."""
+
+    def parse(self, record: Record) -> Message:
+        return Malformed("empty", json=True) if record.span else super().parse(record)
+
+
+class Silent(Packed):
+    """Greets, but says that no server begins with this frame."""
+
+    traits = Traits(capabilities=CAPABILITIES | {Capability.GREETING})
+
+    def server(
+        self,
+        models: Sequence[str],
+        *,
+        limit: float = 3600.0,
+        request: Request = NO_REQUEST,
+    ) -> Server:
+        return _Greeter()
+
+
+class _Greeter(PackedServer):
+    def open(self, session: str, created: int) -> Iterable[Frame]:
+        return (pack(Words("", 0)),)
+
+
+SEVERAL: Table = {
+    Sender.CLIENT: TABLE[Sender.CLIENT],
+    Sender.SERVER: {
+        **TABLE[Sender.SERVER],
+        "finishing": {**TABLE[Sender.SERVER]["finishing"], "whole": ("open",)},
+    },
+}
+
+
+class Several(Packed):
+    """Has a table with several utterances, but ends the session after the first."""
+
+    table = SEVERAL
+    traits = Traits(capabilities=CAPABILITIES | {Capability.SEVERAL_UTTERANCES})
+
+
+class Unsettled(Packed):
+    traits = Traits(
+        capabilities=CAPABILITIES | {Capability.SETTLED, Capability.TYPED_EVENTS}
+    )
+
+    def reader(self) -> Reader:
+        return _Unsettled()
+
+
+class _Unsettled(PackedReader):
+    def step(self, record: Record, message: Message) -> Sequence[Event]:
+        events = super().step(record, message)
+        return [each for each in events if not isinstance(each, Settled)]
 
 
 class Unjudged(Packed):
@@ -152,6 +228,30 @@ class _Caller(PackedCaller):
                 "the move 'keep', a frame of traits.keepalive, is in no state of the",
             ],
         ),
+        (
+            Misspelt(),
+            [
+                "the move 'whole', an event of the server in the example session, is "
+                "in no state of the server's part of the table; the table has "
+                "'hole'"
+            ],
+        ),
+        (Slow(), ["Caller.rate is 16000 Hz without options, but the rate of the dia"]),
+        (
+            Forgetful(),
+            ["parse() takes a frame of append() for 'audio', but for 'malformed' in a"],
+        ),
+        (
+            Several(),
+            ["Capability.SEVERAL_UTTERANCES is stated, but the reader finds no Final"],
+        ),
+        (
+            Unsettled(),
+            [
+                "Capability.TYPED_EVENTS is stated, but the client sends no text frame",
+                "Capability.SETTLED is stated, but the reader finds no Settled event",
+            ],
+        ),
         (Chatty(), ["parse() does not understand a frame of traits.keepalive"]),
         (
             Unproven(),
@@ -212,6 +312,11 @@ def test_a_flaw_is_found(dialect: Dialect, problems: list[str]) -> None:
     assert begins == problems
     if not isinstance(dialect, Unlisted | Promising | Modest):
         assert len(found) == len(problems)
+
+
+def test_greets_must_know_the_greeting() -> None:
+    found = [problem for each in findings(Silent()) for problem in each.problems]
+    assert "greets() denies the first frame that open() sends" in found
 
 
 def test_an_exception_of_the_dialect_is_a_problem() -> None:

@@ -16,7 +16,9 @@ from pytest_realtime_asr.requirements.shared import BESIDE, TWO_SET_UPS
 class Run:
     """Records the sessions that a scenario opens, and what is sent in each."""
 
-    config = SimpleNamespace(plan=SimpleNamespace(options={"a": 1}, pace=1.0), answer=0)
+    config = SimpleNamespace(
+        plan=SimpleNamespace(options={"a": 1}, pace=1.0, keepalive=True), answer=0
+    )
     clips = SimpleNamespace(first="first", second="second")
 
     def __init__(self) -> None:
@@ -29,7 +31,7 @@ class Run:
             self.done.append((role, "by hand"))
 
         trace = SimpleNamespace(records=())
-        return SimpleNamespace(role=role, send_raw=send_raw, trace=trace)
+        return SimpleNamespace(role=role, send_raw=send_raw, trace=trace, is_open=True)
 
     async def settle(self) -> None:
         self.done.append("settled")

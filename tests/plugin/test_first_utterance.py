@@ -12,7 +12,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.run import model_choice
 from pytest_realtime_asr.trace.records import Sender
-from tests.client.test_greetings import SGLANG_OMNI
+from tests.client.test_greetings import MISTRAL
 from tests.support.project import Faking, Project
 from tests.support.servers import faking, serving
 
@@ -182,9 +182,11 @@ def test_a_refused_set_up_names_the_nearest_dialect(
     ) in said(result)
 
 
-def test_a_refused_set_up_of_another_dialect_names_it(project: Project) -> None:
+def test_a_refused_set_up_of_an_unknown_dialect_names_the_nearest(
+    project: Project,
+) -> None:
     async def talk(connection: ServerConnection) -> None:
-        await connection.send(json.dumps(SGLANG_OMNI))
+        await connection.send(json.dumps(MISTRAL))
         async for _ in connection:
             await connection.send('{"type":"error","error":{"message":"no"}}')
 

@@ -338,7 +338,7 @@ MANY = {
         (),
         (
             ("conformance:out.json", (("conformance", Path("out.json")),)),
-            ("a.jsonl", (("jsonl", Path("a.jsonl")),)),
+            ("a.html", (("html", Path("a.html")),)),
             ("a.jsonl\njsonl:b", (("jsonl", Path("a.jsonl")), ("jsonl", Path("b")))),
         ),
     ),
@@ -702,7 +702,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "suite": (
         (
             "vllm",
-            "'vllm' is not a pinned suite; choose from openai-2026.11, ",
+            "'vllm' is not a pinned suite; choose from deepgram-2026.12, ",
         ),
         ("../x", "'../x' is not a pinned suite; choose from "),
     ),

@@ -102,7 +102,7 @@ REQUIREMENTS = (
         shared.stated(
             "known-events",
             _CLAUSE + "3",
-            each(checks.known_events(Sender.SERVER, ("",))),
+            each(_ONLY_KNOWN),
         ),
         shared.stated("settled-text-stays", proof=Proof(("rewritten-end",))),
         shared.stated("deltas-add-up", _CLAUSE + "3.3", each(segments_add_up)),

@@ -81,9 +81,13 @@ async def _wrong_key(run: ScenarioRun) -> None:
 
 
 async def _refused(run: ScenarioRun, role: str, access: Access) -> None:
-    """Open a session that the server should refuse; the refusal is the evidence."""
+    """Open a session that the server should refuse; the refusal is the evidence.
+
+    A server may refuse a session by a close frame after the WebSocket is open.
+    """
     try:
         live = await run.open(role, access=access)
+        await run.wait_for_end(live, run.config.answer)
         await live.close()
     except Lost as error:
         cause = error.__cause__

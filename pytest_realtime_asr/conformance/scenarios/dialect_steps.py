@@ -96,7 +96,7 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
             case Wait.SETTLED:
                 await run.settle()
             case Wait.END:
-                await _wait_for_end(live)
+                await run.wait_for_end(live, LONGEST_IDLE)
             case Wait.FINALS:
                 while unfinished:
                     await run.final(live, unfinished.pop(0))
@@ -142,16 +142,6 @@ async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None
                 await asyncio.sleep(_LOOK)
     except TimeoutError:
         pass  # the absence of the event is evidence
-
-
-async def _wait_for_end(live: Live) -> None:
-    """Wait until the server ends the session, at most `LONGEST_IDLE` seconds."""
-    try:
-        async with asyncio.timeout(LONGEST_IDLE):
-            while live.is_open:
-                await asyncio.sleep(_LOOK)
-    except TimeoutError:
-        pass  # the open session is evidence
 
 
 def _count(live: Live, move: str) -> int:

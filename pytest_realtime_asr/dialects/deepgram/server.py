@@ -207,9 +207,13 @@ class Server:
     def _interim(self, utterance: _Utterance) -> list[str]:
         frames = list(self._settle(utterance))
         if self._listening.interim_results:
-            end = self._now if utterance.end is None else utterance.end
-            frames.append(encode(self._results(utterance, self._words(utterance), end)))
+            words, end = self._words(utterance), self._end(utterance)
+            frames.append(encode(self._results(utterance, words, end)))
         return frames
+
+    def _end(self, utterance: _Utterance) -> float:
+        """Return the end of the audio of an utterance so far, in seconds."""
+        return self._now if utterance.end is None else utterance.end
 
     def _settle(self, utterance: _Utterance) -> Iterable[str]:
         """Settle segments of the text as long as more than `SEGMENT` words are open."""
@@ -252,7 +256,7 @@ class Server:
     def _final(self, item: int) -> Iterable[str]:
         """Return the final result of an utterance, and the events that follow it."""
         utterance = self._utterances[item]
-        end = utterance.end or self._now
+        end = self._end(utterance)
         opened = self._words(utterance)
         last = opened[-1].end if opened else utterance.segment
         self._last_word = last if opened else self._last_word

@@ -57,7 +57,7 @@ def one_reply(recording: Recording) -> Outcome:
     found = _exchanged(recording)
     count = len(found.replies)
     if found.unknown:
-        return Undecided("a text that is no message of the protocol was sent")
+        return Undecided("a text that is not a message of the protocol was sent")
     if found.late:
         return Undecided("a message was sent after the end of the audio")
     if not found.asked and not count:
@@ -86,7 +86,7 @@ def result_at_end(recording: Recording) -> Outcome:
     """Check that the answer to the end of the audio is a result."""
     found = _exchanged(recording)
     if found.unknown:
-        return Undecided("a text that is no message of the protocol was sent")
+        return Undecided("a text that is not a message of the protocol was sent")
     judged = False
     for place in found.finishes:
         if place > len(found.replies):
@@ -131,7 +131,7 @@ def closes_after_end(recording: Recording) -> Outcome:
 
 
 def text_answered(part: Part) -> Outcome:
-    """Check that a text that is no message is answered, or ends the session."""
+    """Check that a text that is not a message is answered, or ends the session."""
     recording = part.recording
     found = _exchanged(recording)
     if not found.unknown:
@@ -146,8 +146,8 @@ def text_answered(part: Part) -> Outcome:
     if end.how is Ending.CANCELLED:
         return Undecided("the session was cancelled")
     return Violated(
-        "a text that is no message of the protocol got no answer, and the session was "
-        "not closed with a code",
+        "a text that is not a message of the protocol got no answer, and the session "
+        "was not closed with a code",
         found.unknown,
     )
 

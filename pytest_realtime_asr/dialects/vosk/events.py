@@ -161,7 +161,7 @@ def table(*, several: bool) -> Table:
 def parse(record: Record) -> Message:
     """Return the message in a frame.
 
-    The result is `Unknown` or `Malformed` for a frame that is no message of the
+    The result is `Unknown` or `Malformed` for a frame that is not a message of the
     protocol, and `Flawed` for a message of the server with missing or wrong fields.
     """
     if record.sender is Sender.CLIENT:

@@ -207,7 +207,7 @@ def _texts(profile: Profile) -> tuple[Requirement, ...]:
 
 _UNKNOWN = {
     UNKNOWN_TEXT: "a text that is not JSON",
-    "unknown-message": "a JSON object that is no message",
+    "unknown-message": "a JSON object that is not a message",
     "eof-without-space": "the end of the audio, written without spaces,",
     "bad-config": "a configuration that is not JSON",
 }

@@ -29,7 +29,7 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
         Misuse(UNKNOWN_TEXT, "a text that is not JSON", ("hello",), speaking=True),
         Misuse(
             "unknown-message",
-            "a JSON object that is no message",
+            "a JSON object that is not a message",
             ('{"no":"message"}',),
             speaking=True,
         ),

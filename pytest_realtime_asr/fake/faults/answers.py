@@ -121,7 +121,7 @@ class EmptyBreaks(ServerWrapper):
 
 @fault(
     "ignores-texts",
-    "ignores a text that is no message of the protocol",
+    "ignores a text that is not a message of the protocol",
     needs=Needs.ANSWERS,
 )
 class IgnoresTexts(ServerWrapper):

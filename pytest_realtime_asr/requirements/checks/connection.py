@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from pytest_realtime_asr.requirements.checks.combinators import (
     absent,
@@ -37,38 +38,74 @@ _NONE_OPENED = Undecided("the server opened no session, so its refusal proves no
 # The handshake
 
 
-def handshake_refused(role: str, statuses: Collection[int], *, without: str) -> Check:
-    """Return a check that the handshake is refused by one of these HTTP statuses.
+def handshake_refused(
+    role: str,
+    statuses: Collection[int],
+    *,
+    without: str,
+    codes: Collection[int] = (),
+) -> Check:
+    """Return a check that the server refuses to open the sessions of a role.
 
-    The check is undecided if there is no session of the role, for the reason
-    ``without``. It is also undecided if the server opened no session of any role.
+    A refusal is a handshake that is answered by one of the HTTP ``statuses``, or a
+    session that the server closes with one of the close ``codes`` after the WebSocket
+    is open. The check is undecided if there is no session of the role, for the reason
+    ``without``. It is also undecided if the server opened no session of another role
+    and kept it open, since a server that refuses everything shows nothing.
     """
+    by_status = ", ".join(map(str, sorted(statuses)))
+    by_code = ", ".join(map(str, sorted(codes)))
+
+    def refused(part: Part) -> Outcome:
+        end = part.trace.end
+        if part.trace.opened is not None:
+            if not codes:
+                return Violated(
+                    "the server opened the session; it must refuse the handshake", ()
+                )
+            if _closed_with(part, codes):
+                return Satisfied()
+            return Violated(
+                "the server opened the session and did not close it with one of the "
+                f"codes {by_code}: {why(part)}",
+                (),
+                by_end=True,
+            )
+        if end.code is None:
+            return Undecided(f"the handshake was not answered: {why(part)}")
+        if end.code not in statuses:
+            wanted = f"the expected statuses are {by_status}"
+            if not statuses:
+                wanted = f"expected is a close of the session with the code {by_code}"
+            return Violated(
+                f"the handshake was refused by HTTP {end.code}; {wanted}", ()
+            )
+        return Satisfied()
 
     def check(evidence: Evidence) -> Outcome:
         parts = evidence.role(role)
         if not parts:
             return Undecided(without)
         for part in parts:
-            end = part.trace.end
-            if part.trace.opened is not None:
-                return Violated(
-                    "the server opened the session; it must refuse the handshake",
-                    (),
-                    evidence.index(part),
-                )
-            if end.code is None:
-                return Undecided(f"the handshake was not answered: {why(part)}")
-            if end.code not in statuses:
-                wanted = ", ".join(map(str, sorted(statuses)))
-                return Violated(
-                    f"the handshake was refused by HTTP {end.code}; the expected "
-                    f"statuses are {wanted}",
-                    (),
-                    evidence.index(part),
-                )
-        return Satisfied() if opened(evidence) else _NONE_OPENED
+            match refused(part):
+                case Violated() as outcome:
+                    return replace(outcome, part=evidence.index(part))
+                case Undecided() as outcome:
+                    return outcome
+        kept = any(
+            part.trace.opened is not None and not _closed_with(part, codes)
+            for part in evidence.parts
+            if part.role != role
+        )
+        return Satisfied() if kept else _NONE_OPENED
 
     return check
+
+
+def _closed_with(part: Part, codes: Collection[int]) -> bool:
+    """Return whether the server closed a session with one of these codes."""
+    end = part.trace.end
+    return end.how is Ending.CLOSED_BY_PEER and end.code in codes
 
 
 def plain_http_refused(role: str) -> Check:

@@ -12,6 +12,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.requirements.shared.clauses import HARM, bug
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
+_UNAUTHORISED = (1008, 3000, 4401)  # close codes by which servers refuse a key
 
 LIFE: tuple[Requirement, ...] = (
     Requirement(
@@ -124,9 +125,14 @@ HANDSHAKES: tuple[Requirement, ...] = (
         "wrong-key-refused",
         "a wrong key is refused",
         MUST,
-        "RFC 9110, section 15.5.2: 401 for a request without valid credentials",
+        "RFC 9110, section 15.5.2: 401 for a request without valid credentials; once "
+        "the WebSocket is open, the close code 1008 (policy violation), 3000 "
+        "(unauthorized) or 4401 (private use)",
         checks.handshake_refused(
-            "wrong-key", (401, 403), without="no key was given to the client"
+            "wrong-key",
+            (401, 403),
+            codes=_UNAUTHORISED,
+            without="no key was given to the client",
         ),
         scenarios=("close", "wrong-key"),
         proof=Proof(("any-key",)),

@@ -84,7 +84,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-bursts",
-        "clips have as many errors if their audio is late and in bursts as if on time",
+        "late audio in bursts causes no more errors than audio that comes on time",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-20ms",

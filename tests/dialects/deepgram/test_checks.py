@@ -204,7 +204,9 @@ def test_how_sessions_may_end() -> None:
     assert judged(empty, b"", how=Ending.BROKEN) is Violated
     assert judged(empty, b"", **PEER, code=1000) is Satisfied
     refused = session.options_refused("role", 4400)
-    assert judged(refused, ERROR, **PEER, code=4400) is Satisfied
+    closed = Part("role", recording(ERROR, **PEER, code=4400))
+    plain = Part("close", recording(SECOND))
+    assert refused(Evidence((plain, closed))) == Satisfied()
     assert judged(IDLE, **{**PEER, "code": 1001}) is Violated
     assert judged(IDLE, **EXPLAINED) is Violated  # after 1 ms
     soon = session.closed_when_idle("role", least=0.0, most=1.0)

@@ -139,6 +139,16 @@ def test_the_results_of_an_utterance_wait_for_the_final_before_it() -> None:
     assert (text(final), final["from_finalize"]) == ("two", True)
 
 
+def test_an_utterance_of_half_a_sample_has_no_length() -> None:
+    talk = Talk()
+    for frame in (b"\0", FINALIZE, SPEECH, FINALIZE):
+        talk.hear(frame)
+    (final,) = talk.final("", item=0)
+    assert span(final) == (0.0, 0.0)
+    (final,) = talk.final("two", item=1)
+    assert span(final) == (0.0, 1.0)
+
+
 def test_a_final_waits_for_the_final_before_it() -> None:
     talk = two_utterances()
     closing = talk.hear(CLOSE)

@@ -850,8 +850,9 @@ def test_a_correct_server_never_dies() -> None:
 def test_every_fault_is_shown() -> None:
     proven = {
         fault
-        for name in ("vllm", "openai", "openai:sglang")
-        for requirement in dialects.load(name).requirements
+        for name in dialects.installed()
+        for each in (name, *(f"{name}:{p}" for p in dialects.load(name).profiles))
+        for requirement in dialects.load(each).requirements
         if requirement.proof is not None
         for fault in requirement.proof.faults
     }

@@ -230,6 +230,36 @@ def test_answered_plainly(evidence: Evidence, found: Found) -> None:
     check(checks.plain_http_refused("plain-http"), evidence, found)
 
 
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (seen(OPENED, part("it", how=PEER, code=4401)), GOOD),
+        (seen(OPENED, part("it", error("x"), how=PEER, code=1008)), GOOD),
+        (seen(OPENED, unopened("it", code=401)), GOOD),
+        (
+            seen(part("other", how=PEER, code=4401), part("it", how=PEER, code=4401)),
+            Open("the server opened no session, so its refusal"),
+        ),
+        (
+            seen(OPENED, part("it", how=PEER, code=1000)),
+            Bad(
+                "the server opened the session and did not close it with one of the "
+                "codes 1008, 4401: the server closed with code 1000"
+            ),
+        ),
+        (
+            seen(OPENED, part("it", CREATED)),
+            Bad("the server opened the session and did not close it with one of the"),
+        ),
+    ],
+)
+def test_turned_away_by_a_close_code(evidence: Evidence, found: Found) -> None:
+    rule = checks.handshake_refused(
+        "it", (401,), codes=(1008, 4401), without="no key was given"
+    )
+    check(rule, evidence, found)
+
+
 LEFT = [part("it", CREATED)] * 3
 
 

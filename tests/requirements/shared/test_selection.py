@@ -55,8 +55,17 @@ def test_each_requirement_has_a_clause_and_a_proof() -> None:
 
 def test_a_changed_requirement_replaces_the_shared_one() -> None:
     changed = shared.stated("no-secret", "another clause", proof=Proof(("echoes",)))
-    found = shared.requirements(NONE, changed)
+    found = shared.requirements(EVERY, changed)
     assert [each for each in found if each.id == "no-secret"] == [changed]
+
+
+def test_a_changed_requirement_has_only_the_scenarios_that_fit() -> None:
+    changed = shared.stated("no-secret", "another clause", proof=Proof(("echoes",)))
+    (found,) = [
+        each for each in shared.requirements(NONE, changed) if each.id == "no-secret"
+    ]
+    assert "unknown-event" in changed.scenarios
+    assert found == replace(changed, scenarios=("utterances",))
 
 
 @pytest.mark.parametrize(

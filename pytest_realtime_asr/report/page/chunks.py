@@ -1,0 +1,81 @@
+"""The pieces of an HTML page: its head, and the data that follow line by line.
+
+The head has the style and the script. Each further line of the file has data blocks:
+``<script type="application/json">`` elements, which a browser does not run. The script
+reads the blocks that are there. So a process of the run can append a line when a
+session ends, and the page of a killed run has all sessions that had ended.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+# A data block must not end its element, open a comment or break a line.
+_ESCAPES = {
+    b"<": b"\\u003c",
+    b">": b"\\u003e",
+    b"&": b"\\u0026",
+    "\u2028".encode(): b"\\u2028",
+    "\u2029".encode(): b"\\u2029",
+}
+
+
+def block(kind: str, value: object) -> bytes:
+    """Return a data block; ``kind`` tells the script what the value is."""
+    text = msgspec.json.encode(value)
+    for plain, escaped in _ESCAPES.items():
+        text = text.replace(plain, escaped)
+    opening = f'<script type="application/json" data-kind="{kind}">'
+    return opening.encode() + text + b"</script>"
+
+
+def packed(kind: str, value: object) -> bytes:
+    """Return a data block whose value is compressed: base64 of gzip of JSON."""
+    text = gzip.compress(msgspec.json.encode(value), mtime=0)
+    return block(kind, base64.b64encode(text).decode())
+
+
+def head(run: Mapping[str, object], metrics: object) -> bytes:
+    """Return the first lines of a page.
+
+    ``run`` has the fields of the line about the run, and ``metrics`` describes the
+    metrics in the order in which the blocks of the sessions list their values. The
+    policy of the page allows this style and this script only, and no connection.
+    """
+    style, script = _asset("page.css"), _asset("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; "
+        f"script-src '{_digest(script)}'; media-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    shown = msgspec.json.encode(run.get("run", "")).decode()
+    name = "".join(char for char in shown if char.isalnum() or char == "-")
+    return (
+        f"<!doctype html><!-- run {name} -->\n"
+        '<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        "<title>Realtime ASR report</title>\n"
+        f"<style>{style}</style>\n<script>{script}</script></head>\n"
+        '<body><main id="page"><noscript>This page needs JavaScript to show the '
+        "report.</noscript></main>\n"
+    ).encode() + b"%b\n%b\n" % (block("run", run), block("metrics", metrics))
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """Return the hash by which a policy allows an inline style or script."""
+    value = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(value).decode()}"

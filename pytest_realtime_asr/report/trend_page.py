@@ -1,0 +1,136 @@
+"""Shows the trend of several runs as an HTML page with a drawing for each series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from pytest_realtime_asr.report import trend
+from pytest_realtime_asr.report.plain_page import page, table, text
+from pytest_realtime_asr.verdicts.trend import Point, Series, Trend
+
+_WIDTH, _HEIGHT = 760, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 14, 22, 26  # margins
+
+
+def html(found: Trend) -> str:
+    """Return the page."""
+    parts = [f"<p>{text(trend.heading(found))}</p>\n"]
+    for each in found.series:
+        parts.append(f"<h2>{text(trend.title(each))}</h2>\n")
+        parts += [
+            f'<p class="{trend.outcome(shift)}">'
+            f"{text(trend.sentence(found, each, shift))}</p>\n"
+            for shift in each.shifts
+        ]
+        parts.append(_drawing(found, each))
+    if lines := trend.notes(found):
+        items = "".join(f"<li>{text(each)}</li>\n" for each in lines)
+        parts.append(f"<h2>Notes</h2>\n<ul>\n{items}</ul>\n")
+    rows = [
+        [text(run.name), *map(text, cells)]
+        for run, cells in zip(found.runs, trend.cells_of(found), strict=True)
+    ]
+    head = ["run", *map(trend.title, found.series)]
+    parts.append(f"<h2>All numbers</h2>\n{table(head, rows)}")
+    return page(trend.TITLE, "".join(parts))
+
+
+def _drawing(found: Trend, series: Series) -> str:
+    """Return a drawing of the numbers with their intervals and the change points.
+
+    An interval without a bound ends at the edge. An infinite number is at the top edge.
+    """
+    low, high = _range(series)
+
+    def y(value: float) -> float:
+        share = (min(high, max(low, value)) - low) / (high - low)
+        return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
+
+    step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(found.runs))
+
+    def x(index: float) -> float:
+        return round(_LEFT + (index + 0.5) * step, 1)
+
+    lines = [
+        f'<div class="scroll" tabindex="0">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{text(_label(found, series))}">'
+    ]
+    for value in (low, (low + high) / 2, high):
+        lines.append(
+            f'<path class="axis" d="M{_LEFT} {y(value)}H{_WIDTH - _RIGHT}"/>'
+            f'<text x="{_LEFT - 8}" y="{y(value) + 4}" text-anchor="end">'
+            f"{text(trend.number(value, series.unit))}</text>"
+        )
+    lines += _marks(found, series, x)
+    path = ""
+    for index, point in enumerate(series.points):
+        if point is None:
+            continue
+        path += f"{'L' if path else 'M'}{x(index)} {y(point.value)}"
+    lines.append(f'<path class="line" d="{path}"/>')
+    for index, point in enumerate(series.points):
+        if point is not None:
+            lines.append(_dot(found, series, index, point, x(index), y))
+    days = {run.started.date() for run in found.runs}
+    form = "%m-%d" if len(days) == len(found.runs) else "%H:%M"
+    every = max(1, math.ceil(len(found.runs) / 10))
+    lines += [
+        f'<text x="{x(index)}" y="{_HEIGHT - 8}" text-anchor="middle">'
+        f"{run.started:{form}}</text>"
+        for index, run in enumerate(found.runs)
+        if index % every == 0
+    ]
+    return "\n".join([*lines, "</svg></div>\n"])
+
+
+def _marks(found: Trend, series: Series, x: Callable[[float], float]) -> Iterator[str]:
+    """Yield a dashed line before each run from which on the numbers differ."""
+    for shift in series.shifts:
+        word = trend.outcome(shift)
+        at = x(shift.index - 0.5)
+        yield (
+            f'<path class="shift {word}" d="M{at} {_TOP - 8}V{_HEIGHT - _BOTTOM}">'
+            f"<title>{text(trend.sentence(found, series, shift))}</title></path>"
+            f'<text class="{word}" x="{at + 4}" y="{_TOP - 8}">{word}</text>'
+        )
+
+
+def _dot(
+    found: Trend,
+    series: Series,
+    index: int,
+    point: Point,
+    x: float,
+    y: Callable[[float], float],
+) -> str:
+    """Return a run: its number, its interval, and a text shown when it is hovered."""
+    run = found.runs[index]
+    kind = "hollow" if run.interrupted else "dot"
+    told = f"{run.name}: {trend.shown(point, series.unit)}"
+    return (
+        f'<path class="whisker" d="M{x} {y(point.low)}V{y(point.high)}"/>'
+        f'<circle class="{kind}" cx="{x}" cy="{y(point.value)}" r="4">'
+        f"<title>{text(told)}</title></circle>"
+    )
+
+
+def _label(found: Trend, series: Series) -> str:
+    """Return what the drawing shows, for readers who cannot see it."""
+    told = [trend.sentence(found, series, shift) for shift in series.shifts]
+    return f"{trend.title(series)} of each run; {'; '.join(told) or 'no change'}"
+
+
+def _range(series: Series) -> tuple[float, float]:
+    """Return the lowest and the highest number of the axis."""
+    points = [point for point in series.points if point is not None]
+    values = [
+        value
+        for point in points
+        for value in (point.value, point.low, point.high)
+        if math.isfinite(value)
+    ]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = max(0.05 * (high - low), 0.01 * abs(high), 1e-6)
+    return (max(0.0, low - room) if low >= 0 else low - room), high + room

@@ -1,0 +1,267 @@
+"""Compares the results of two releases of a server: what became worse beyond noise.
+
+- Latency and error rate of each test: the newest complete run of the new release is
+  compared with all runs of the old release, as `compare_runs` does. The margins are
+  those of `BESIDE`. So a change counts only if it is larger than its margin and, from
+  five old runs on, than the range of the old runs.
+- Lost sessions: Fisher's exact test of all sessions of both releases.
+- Capacity of each test: the interval of the new release against the lowest and the
+  highest bound of the runs of the old release.
+- Requirements: those whose state differs. Known failures are not counted.
+
+What cannot be decided makes the verdict INCONCLUSIVE; only a proven change for the
+worse makes it FAIL.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.stats import larger_share_p_value
+from pytest_realtime_asr.verdicts.change import LEVEL, Outcome
+from pytest_realtime_asr.verdicts.comparison import BESIDE, Comparison, compare_runs
+from pytest_realtime_asr.verdicts.earlier_runs import EarlierRun
+from pytest_realtime_asr.verdicts.recorded_run import RecordedRun
+from pytest_realtime_asr.verdicts.trend import Point, capacity_point
+from pytest_realtime_asr.verdicts.utterance_record import (
+    UtteranceRecord,
+    shared_test_name,
+)
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+
+class State(enum.Enum):
+    """The state of a requirement in a release."""
+
+    SATISFIED = "satisfied"
+    VIOLATED = "violated"
+    OPEN = "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The results of one release, from at least one report.
+
+    ``requirements`` are the states of the requirements of the levels MUST and SHOULD,
+    by the dialect and the id.
+    """
+
+    name: str
+    runs: tuple[RecordedRun, ...] = ()
+    requirements: Mapping[tuple[str, str], State] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestChange:
+    """The comparison of one test; ``None`` if only one release has the test."""
+
+    __test__ = False  # pytest does not collect it
+
+    test: str
+    comparison: Comparison | None
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcome of each metric; undecided if nothing could be compared."""
+        if self.comparison is None or not self.comparison.pairs:
+            return (Outcome.UNDECIDED,)
+        return tuple(change.outcome for change in self.comparison.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class LostChange:
+    """Lost sessions and all sessions of both releases; ``p`` is one-sided."""
+
+    before: tuple[int, int]
+    now: tuple[int, int]
+    p: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome; undecided if more sessions were lost, perhaps by chance."""
+        (lost, n), (more, m) = self.before, self.now
+        if more * n <= lost * m:
+            return Outcome.SAME
+        return Outcome.WORSE if self.p <= 1 - LEVEL else Outcome.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityChange:
+    """The capacity of a test in both releases; ``None`` if the release states none.
+
+    ``before`` has the number of the newest old run, and the lowest and the highest
+    bound of all old runs.
+    """
+
+    test: str
+    before: Point | None
+    now: Point | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome: a change is proven if the intervals have nothing in common."""
+        old, new = self.before, self.now
+        if old is None or new is None:
+            return Outcome.UNDECIDED
+        if new.high < old.low:
+            return Outcome.WORSE
+        if new.low > old.high:
+            return Outcome.BETTER
+        same = old.low <= new.value <= old.high and math.isfinite(old.low)
+        return Outcome.SAME if same else Outcome.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementChange:
+    """A requirement whose state differs; ``None`` if the release does not have it."""
+
+    dialect: str
+    id: str
+    before: State | None
+    now: State | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome; undecided if one of the releases was not judged."""
+        match self.before, self.now:
+            case State.SATISFIED, State.VIOLATED:
+                return Outcome.WORSE
+            case State.VIOLATED, State.SATISFIED:
+                return Outcome.BETTER
+        return Outcome.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Signoff:
+    """The comparison of two releases.
+
+    ``run`` is the run of the new release whose latency and error rate were compared;
+    ``None`` if the release has no runs. ``lost`` is ``None`` if one release has no
+    sessions. ``judged`` are the numbers of requirements that are satisfied and violated
+    in each release; ``None`` without a conformance report.
+    """
+
+    old: Release
+    new: Release
+    run: str | None
+    tests: tuple[TestChange, ...]
+    lost: LostChange | None
+    capacities: tuple[CapacityChange, ...]
+    requirements: tuple[RequirementChange, ...]
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcome of everything that was compared."""
+        one_sided = [
+            Outcome.UNDECIDED
+            for old, new in (
+                (bool(self.old.runs), bool(self.new.runs)),
+                (self.old.requirements is None, self.new.requirements is None),
+            )
+            if old != new
+        ]
+        return (
+            *(each for test in self.tests for each in test.outcomes),
+            *(() if self.lost is None else (self.lost.outcome,)),
+            *(each.outcome for each in self.capacities),
+            *(each.outcome for each in self.requirements),
+            *one_sided,
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAIL if anything became worse, PASS if everything was decided."""
+        found = self.outcomes
+        if Outcome.WORSE in found:
+            return Verdict.FAIL
+        compared = found or self.old.requirements
+        open = {Outcome.UNDECIDED, Outcome.INVALID} & {*found}
+        return Verdict.INCONCLUSIVE if open or not compared else Verdict.PASS
+
+
+def signoff(old: Release, new: Release) -> Signoff:
+    """Return the comparison of two releases."""
+    runs = sorted(old.runs, key=lambda run: run.started)
+    later = sorted(new.runs, key=lambda run: run.started)
+    complete = [run for run in later if not run.interrupted] or later
+    newest = complete[-1] if complete else None
+    return Signoff(
+        old=old,
+        new=new,
+        run=None if newest is None else newest.name,
+        tests=tuple(_tests(runs, newest)),
+        lost=_lost(runs, later),
+        capacities=tuple(_capacities(runs, later)),
+        requirements=tuple(_requirements(old, new)),
+    )
+
+
+def _by_test(run: RecordedRun) -> dict[str, list[UtteranceRecord]]:
+    found: dict[str, list[UtteranceRecord]] = {}
+    for row in run.rows:
+        found.setdefault(shared_test_name(row.test, row.utterance), []).append(row)
+    return found
+
+
+def _tests(
+    runs: Sequence[RecordedRun], newest: RecordedRun | None
+) -> Iterable[TestChange]:
+    if not runs or newest is None:
+        return
+    before = [(run.name, _by_test(run)) for run in runs]
+    now = _by_test(newest)
+    names = dict.fromkeys(name for _, tests in before for name in tests)
+    shared = [name for name in names if name in now]
+    for name in dict.fromkeys((*names, *now)):
+        comparison = None
+        if name in shared:
+            earlier = [EarlierRun(of, tuple(each.get(name, ()))) for of, each in before]
+            comparison = compare_runs(
+                "the old release", earlier, now[name], BESIDE, tests=len(shared)
+            )
+        yield TestChange(name, comparison)
+
+
+def _lost(
+    runs: Sequence[RecordedRun], later: Sequence[RecordedRun]
+) -> LostChange | None:
+    (lost, n), (more, m) = (
+        (sum(run.lost for run in each), sum(len(run.rows) for run in each))
+        for each in (runs, later)
+    )
+    if not n or not m:
+        return None
+    return LostChange((lost, n), (more, m), larger_share_p_value(more, m, lost, n))
+
+
+def _capacities(
+    runs: Sequence[RecordedRun], later: Sequence[RecordedRun]
+) -> Iterable[CapacityChange]:
+    tests = dict.fromkeys(name for run in (*runs, *later) for name in run.capacities)
+    for test in tests:
+        yield CapacityChange(test, _widest(runs, test), _widest(later, test))
+
+
+def _widest(runs: Sequence[RecordedRun], test: str) -> Point | None:
+    """Return the number of the newest run, with the widest bounds of all runs."""
+    points = [capacity_point(run.capacities, test) for run in runs]
+    known = [point for point in points if point is not None]
+    if not known:
+        return None
+    low, high = min(p.low for p in known), max(p.high for p in known)
+    return Point(known[-1].value, low, high)
+
+
+def _requirements(old: Release, new: Release) -> Iterable[RequirementChange]:
+    """Yield the requirements whose state differs, if both releases were judged."""
+    before, now = old.requirements, new.requirements
+    if before is None or now is None:
+        return
+    for dialect, id in dict.fromkeys((*before, *now)):
+        states = before.get((dialect, id)), now.get((dialect, id))
+        judged = {State.SATISFIED, State.VIOLATED} & {*states}
+        if states[0] is not states[1] and judged:
+            yield RequirementChange(dialect, id, *states)

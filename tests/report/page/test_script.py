@@ -1,0 +1,193 @@
+"""The page in a browser: filter, order, keyboard, pointer, hostile texts and sizes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.transcription import Transcription
+from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.page import chunks
+from pytest_realtime_asr.report.page.appender import session_line
+from tests.support.pages import RUN, chromium, head, opened, page
+from tests.support.servers import CLIP, took
+
+ROW = ".row[tabindex='0']"
+
+
+@pytest.fixture(scope="module")
+def take(loop: Loop) -> Transcription:
+    return took(loop)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory, take: Transcription) -> Path:
+    """A page of ten sessions with finals from 100 to 109 ms and a limit of 104.5."""
+    path = tmp_path_factory.mktemp("page") / "ten.html"
+    path.write_bytes(page(take, 10))
+    return path
+
+
+def names(tab: Any) -> list[str]:
+    found: list[str] = tab.locator(".row .c-utterance").all_inner_texts()
+    return found
+
+
+def test_filter_and_order(browser: Any, ten: Path) -> None:
+    with opened(browser, ten) as tab:
+        assert names(tab)[0] == "clip-0009"  # the worst is the first
+        tab.locator("button", has_text="final").click()
+        tab.locator("button", has_text="final").click()
+        assert names(tab) == [f"clip-{number:04}" for number in range(10)]
+        tab.fill("#filter", "clip-0003")
+        assert names(tab) == ["clip-0003"]
+        assert tab.inner_text("#shown") == "1 of 10 sessions"
+        tab.fill("#filter", "")
+        tab.select_option("#state", "over limit")
+        assert sorted(names(tab)) == [f"clip-{number:04}" for number in range(5, 10)]
+
+
+def test_every_session_is_reached_by_the_keyboard(browser: Any, ten: Path) -> None:
+    with opened(browser, ten) as tab:
+        order = names(tab)
+        tab.focus(ROW)
+        seen = []
+        for _ in order:
+            seen.append(tab.evaluate("document.activeElement.children[1].textContent"))
+            tab.keyboard.press("Enter")
+            tab.wait_for_selector("dialog[open] .timeline")
+            assert tab.inner_text("#session-title").startswith(seen[-1])
+            tab.keyboard.press("Escape")
+            tab.wait_for_selector("dialog:not([open])", state="attached")
+            tab.keyboard.press("ArrowDown")
+        assert seen == order
+
+
+def test_the_timeline_is_read_by_keyboard_and_pointer(browser: Any, ten: Path) -> None:
+    with opened(browser, ten) as tab:
+        tab.locator(".row").first.click()
+        tab.focus(".timeline")
+        tab.keyboard.press("Home")
+        told: list[str] = []
+        while not told or tab.inner_text(".readout") != told[-1]:
+            told.append(tab.inner_text(".readout"))
+            assert len(told) < 500
+            tab.keyboard.press("ArrowRight")
+        text = "\n".join(told)
+        assert f'final: "{CLIP.text}"' in text
+        assert all(f'said "{word.text}"' in text for word in CLIP.words)
+        assert "frame 0 received: session.created" in text
+        assert text.count("partial: ") == len(CLIP.text.split())
+        tab.hover(".at.final", force=True)
+        assert "final" in tab.inner_text(".readout")
+        box = tab.locator("rect.word").first.bounding_box()
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
+        assert f'said "{CLIP.words[0].text}"' in tab.inner_text(".readout")
+
+
+def test_a_hostile_text_is_only_text(
+    browser: Any, tmp_path: Path, take: Transcription
+) -> None:
+    text = (
+        "</script><img src=x onerror=document.title='broken'> \u202eesrever "
+        + "w" * 100_000
+    )
+    spoken = replace(take, utterance=replace(CLIP, id=f"<b>{text[:40]}", text=text))
+    line = jsonl.line("<i>t</i>", spoken, RUN)
+    path = tmp_path / "hostile.html"
+    path.write_bytes(head() + session_line(line, spoken))
+    with opened(browser, path, viewport={"width": 360, "height": 700}) as tab:
+        tab.locator(".row").first.click()
+        tab.wait_for_selector(".timeline")
+        assert tab.title() == "Realtime ASR report"
+        assert tab.locator("img, b, i").count() == 0
+        assert "\u202e" not in tab.inner_text("body")
+        assert "onerror" in tab.inner_text("dialog")
+        wide = "document.documentElement.scrollWidth"
+        assert tab.evaluate(wide) <= 360
+
+
+def test_the_page_of_a_killed_run(
+    browser: Any, tmp_path: Path, take: Transcription
+) -> None:
+    line = session_line(jsonl.line("t", take, RUN), take)
+    path = tmp_path / "killed.html"
+    path.write_bytes(head() + line + line[:200])  # killed while it wrote a row
+    with opened(browser, path) as tab:
+        assert len(names(tab)) == 1
+        notices = tab.locator(".notice").all_inner_texts()
+        assert any("has not ended, or it was killed" in each for each in notices)
+        assert any(each.startswith("1 incomplete part") for each in notices)
+
+
+def test_a_browser_without_decompression_has_the_table(browser: Any, ten: Path) -> None:
+    context = browser.new_context()
+    context.add_init_script("delete window.DecompressionStream")
+    tab = context.new_page()
+    tab.goto(ten.as_uri())
+    assert len(names(tab)) == 10
+    assert "cannot decompress" in tab.inner_text(".notice")
+    tab.locator(".row").first.click()
+    assert "cannot be shown" in tab.inner_text("dialog")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Any, ten: Path, scheme: str) -> None:
+    package = pytest.importorskip("axe_playwright_python")
+    script = (Path(package.__file__).parent / "axe.min.js").read_text()
+    with opened(browser, ten, color_scheme=scheme, bypass_csp=True) as tab:
+        tab.evaluate(script)
+        for step in ("page", "session"):
+            if step == "session":
+                tab.locator(".row").first.click()
+                tab.wait_for_selector(".timeline")
+            found = tab.evaluate("async () => (await axe.run()).violations")
+            bad = [
+                (each["id"], [node["html"][:200] for node in each["nodes"]][:3])
+                for each in found
+                if each["impact"] in ("serious", "critical")
+            ]
+            assert bad == []
+
+
+@pytest.mark.slow
+def test_many_sessions(browser: Any, tmp_path: Path, take: Transcription) -> None:
+    took = {}
+    for count in (200, 2_000):
+        path = tmp_path / f"{count}.html"
+        path.write_bytes(page(take, count))
+        begun = time.monotonic()
+        with opened(browser, path) as tab:
+            drawn = time.monotonic()
+            tab.focus(ROW)
+            tab.keyboard.press("End")
+            last = tab.evaluate("document.activeElement.getAttribute('aria-rowindex')")
+            assert int(last) == count + 1
+            assert tab.locator(".row").count() < 80
+            took[count] = drawn - begun, time.monotonic() - drawn
+    assert (tmp_path / "200.html").stat().st_size < 2_000_000
+    # Ten times the sessions: at most ten times the time, and scrolling is as fast.
+    assert took[2_000][0] < 10 * took[200][0]
+    assert took[2_000][1] < 10 * took[200][1]
+
+
+def test_a_block_of_an_unknown_kind_is_ignored(
+    browser: Any, tmp_path: Path, ten: Path
+) -> None:
+    path = tmp_path / "newer.html"
+    path.write_bytes(ten.read_bytes() + chunks.block("newer", {"a": 1}))
+    with opened(browser, path) as tab:
+        assert len(names(tab)) == 10
