@@ -14,7 +14,7 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
-from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scenarios import many_clips, scenarios
 from pytest_realtime_asr.conformance.scheduler import REPEATS
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements import checks
@@ -102,6 +102,12 @@ def test_a_frame_by_hand_and_a_harmful_scenario_make_a_role_not_plain() -> None:
     assert [role for role, each in found.items() if each.plain] == ["a"]
 
 
+def test_the_scenario_that_is_sent_faster_than_asked_is_not_plain() -> None:
+    assert many_clips.FAST in scenarios(dialects.load("vllm"))
+    (found,) = by_role(Evidence((spoke(many_clips.FAST, "x"),))).values()
+    assert not found.plain
+
+
 # Which roles lose too many
 
 
@@ -172,7 +178,7 @@ def run(
         fates = [loses(name) for _ in range(total)]
         if scenario.streams == 1:  # a scenario ends with its first loss
             fates = fates[: fates.index(True) + 1] if True in fates else fates
-        before = found.get(name, Losses(0, 0, 0, 0, plain=name not in misuses))
+        before = found.get(name, Losses(0, 0, 0, 0, plain=name not in special))
         found[name] = Losses(
             before.lost + sum(fates),
             before.total + len(fates),
@@ -182,6 +188,7 @@ def run(
         )
 
     misuses = {each.name for each in dialects.load("vllm").misuses}
+    special = {*misuses, many_clips.FAST}
     repeatable = (Concurrency.PARALLEL, Concurrency.LONG_RUNNING)
     for name, scenario in known.items():
         if scenario.harm is Harm.SAFE or name == "crowd":
@@ -248,10 +255,12 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
     [
         ((), Undecided, "no plain utterance was sent"),
         ((spoke("a", "x"),), Satisfied, ""),
+        ((spoke("a", "x"), spoke(many_clips.FAST, None)), Satisfied, ""),
         (
             (*(spoke("a", "x") for _ in range(8)), spoke("b", None)),
             Undecided,
-            "random losses cannot be shown: utterances were lost only in b",
+            "random losses cannot be shown: utterances were lost only in b: "
+            "waited 30.0 s",
         ),
         (
             (

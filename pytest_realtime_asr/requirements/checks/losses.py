@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_realtime_asr.requirements import losses
-from pytest_realtime_asr.requirements.checks.combinators import last
+from pytest_realtime_asr.requirements.checks.combinators import last, why
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import (
     Outcome,
@@ -46,10 +46,12 @@ def no_loss(evidence: Evidence) -> Outcome:
             last(evidence.parts[place]),
             place,
         )
-    if any(each.lost for each in plain.values()):
-        where = _listed(role for role, each in plain.items() if each.lost)
+    losing = [role for role, each in plain.items() if each.lost]
+    if losing:
+        first = next(part for part in evidence.role(*losing) if losses.loses(part))
         return Undecided(
-            f"random losses cannot be shown: utterances were lost only in {where}"
+            "random losses cannot be shown: utterances were lost only in "
+            f"{_listed(losing)}: {why(first)}"
         )
     return Satisfied()
 
