@@ -313,7 +313,7 @@ def _server(dialect: Dialect, session: ExampleSession, audio: Audio) -> Iterator
     )
     yield from filter(None, (_fits(dialect, *each) for each in asked))
     if greeting is not None and greets and not dialect.greets(greeting):
-        yield "greets() denies the first frame that open() sends"
+        yield "greets() returns false for the first frame that open() sends"
     settled = any(isinstance(each, Settled) for each in timeline.events)
     if can(dialect, Capability.SETTLED) and not settled:
         yield "Capability.SETTLED is stated, but the reader finds no Settled event"

@@ -201,8 +201,8 @@ class LimitDecision:
 class Decision:
     """The decision on a level.
 
-    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is what is proven at
-    the risk that was given to the level. ``reason`` says why the level proves nothing,
+    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is the verdict that
+    is proven at the level's own share of the risk of a wrong result. ``reason`` says why the level proves nothing,
     whatever its sessions have measured; "" if its sessions count. ``aborted`` says that
     the level was ended early.
     """

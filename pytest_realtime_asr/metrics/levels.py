@@ -127,7 +127,8 @@ def latency_drift(values: LevelValues) -> Estimate | None:
     Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
         pairs of sessions; time(i) is when the commit of session i was planned. Of more
         than 1000 sessions, 1000 evenly chosen ones are used. The interval is Sen's
-        interval of the slope through the medians of at least 5 windows
+        interval of a slope. It is computed from at least 5 windows, with the median of
+        the latencies in each
     Unit: ms_per_minute
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968); a queue that grows, as in

@@ -316,7 +316,7 @@ def test_a_flaw_is_found(dialect: Dialect, problems: list[str]) -> None:
 
 def test_greets_must_know_the_greeting() -> None:
     found = [problem for each in findings(Silent()) for problem in each.problems]
-    assert "greets() denies the first frame that open() sends" in found
+    assert "greets() returns false for the first frame that open() sends" in found
 
 
 def test_an_exception_of_the_dialect_is_a_problem() -> None:

@@ -32,8 +32,9 @@ _ABOUT = (
     "The times of finals do not depend on the chunks, since `eof` is answered at once. "
     "Send the same chunks (`--realtime-chunk`) if you compare servers by their "
     "partials.",
-    f"Newer servers know the text `{RESET_TEXT}` as well (profile `vosk-reset`): the "
-    "answer is the result of the rest, as for `eof`, but the session goes on. The "
+    f"Newer servers know the text `{RESET_TEXT}` as well (profile `vosk-reset`). They "
+    "answer it with the text of the remaining audio, as they answer `eof`, and the "
+    "session goes on. The "
     "server in C++ (profile `vosk-cpp`) reads no configuration; it answers `eof` in a "
     "binary frame and closes only after another message.",
 )
