@@ -59,7 +59,10 @@ def advice(
     """
     found: list[str] = []
     for part in evidence.role(NAME):
-        timed_out = part.trace.end.how is Ending.DEADLINE
+        end = part.trace.end
+        if part.timeline.ready is None and end.how is Ending.CLOSED_BY_US:
+            found.append(end.reason)  # the server speaks another dialect
+        timed_out = end.how is Ending.DEADLINE
         if timed_out and cold:
             found.append(PATIENCE)
         if timed_out and part.timeline.ready is None and silent_dialects():
