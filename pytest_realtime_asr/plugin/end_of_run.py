@@ -54,11 +54,11 @@ class EndOfRun:
         return self._coloured(lines)
 
     @contextmanager
-    def failures(
-        self, reports: Collection[object], reporter: pytest.TerminalReporter
-    ) -> Iterator[None]:
-        """Colour the strips in the failures of reports until the context ends."""
+    def coloured_failures(self, reporter: pytest.TerminalReporter) -> Iterator[None]:
+        """Colour the strips in the failures of the run until the context ends."""
         writer = reporter.config.get_terminal_writer()
+        stats = reporter.stats
+        reports = (*stats.get("failed", ()), *stats.get("error", ()))
         failed = [lines for report in reports if (lines := failure_lines(report))]
         plain = [list(lines) for lines in failed]
         for lines in failed:

@@ -51,6 +51,7 @@ class RealtimePlugin:
         self.used_state: State | None = None
         self._judge: ItemJudge | None = None
         self._controller: Controller | None = None
+        self._tally: Tally | None = None
         self._end: EndOfRun | None = None
         self._output: int | None = None
         self._measures = False  # whether a test of this process uses the plugin
@@ -160,22 +161,16 @@ class RealtimePlugin:
         The output is opened here, before pytest's capture redirects it.
         """
         suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
-        self.config.pluginmanager.register(
-            Tally(
-                "" if self.options.flag("plan") else suite,
-                end=lambda: self._end_of_run,
-                used=lambda: self._active_judge() is not None,
-                notes=self._notes,
-                output=self._rest_of_output,
-                audio=self._sent_audio,
-                measures=lambda: self._measured,
-            ),
-            "realtime-tally",
+        self._tally = Tally(
+            "" if self.options.flag("plan") else suite,
+            end=lambda: self._end_of_run,
+            used=lambda: self._active_judge() is not None,
+            notes=self._notes,
+            output=self._rest_of_output,
+            audio=self._sent_audio,
+            measures=lambda: self._measured,
         )
-        from pytest_realtime_asr.plugin.failure_colours import FailureColours
-
-        colours = FailureColours(lambda: self._end_of_run)
-        self.config.pluginmanager.register(colours, "realtime-failure-colours")
+        self.config.pluginmanager.register(self._tally, "realtime-tally")
         if self.config.getoption("dist", "no") != "no":
             from pytest_realtime_asr.plugin.controller import Controller
 
@@ -508,6 +503,19 @@ class RealtimePlugin:
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))
         return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest prints failures in a wrapper
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> Generator[None, None, None]:
+        """Colour the strips of failed tests while pytest prints the failures.
+
+        The text of a failure has no colour codes, since other reports contain it.
+        """
+        if not (terminalreporter.hasmarkup and self._tally and self._tally.has_rows):
+            return (yield)
+        with self._end_of_run.coloured_failures(terminalreporter):
+            return (yield)
 
     @pytest.hookimpl(trylast=True)  # after pytest has added the failure to JUnit XML
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

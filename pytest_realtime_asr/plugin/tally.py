@@ -83,6 +83,11 @@ class Tally:
         self._untested = False  # whether a test was skipped for want of its server
         self._noted: dict[str, None] = {}  # in the order in which they were added
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a test has measured something."""
+        return bool(self._rows)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep only the last results of each test, since a test may run more than once.
 

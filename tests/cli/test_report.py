@@ -102,7 +102,7 @@ def test_a_slower_release_ends_with_1(
     releases: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", "signoff", *map(str, releases)]) == 1
-    assert capsys.readouterr().out.startswith("FAIL: ")
+    assert capsys.readouterr().out.startswith("FAIL:")
 
 
 def test_an_undecided_release_ends_with_3(

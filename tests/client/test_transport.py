@@ -554,7 +554,8 @@ def test_a_server_that_stays_does_not_keep_the_connection_open(
         async with wired(url) as wire:
             with pytest.raises(Closed) as caught:
                 await wire.receive()
-            assert wire.received == len(sent)
+            # The bytes of a close frame are not part of an event.
+            assert wire.received == (0 if sent[0] == 0x88 else len(sent))
             over.set()
             return caught.value
 

@@ -19,6 +19,7 @@ from pytest_realtime_asr.verdicts.utterance_record import Conditions
 from tests.support.levels import broken, level, row
 from tests.support.runs import Start
 from tests.support.servers import CLIP, plan
+from tests.support.sessions import trace_of
 
 TEST = "test_it.py::test_it"
 PLAN = plan("ws://127.0.0.1:9/v1/realtime")
@@ -46,10 +47,11 @@ def judged(start: Start, folder: Path, terms: Terms, *rows: Row) -> Results:
 
 
 def test_the_traces_that_were_kept_are_written(start: Start, tmp_path: Path) -> None:
-    rows = [row(0), row(1, 900.0, trace=b"late\n"), row(2, None, trace=b"hung\n")]
+    late, hung = (trace_of([], rate=rate).dumps() for rate in (16_000, 8_000))
+    rows = [row(0), row(1, 900.0, trace=late), row(2, None, trace=hung)]
     found = judged(start, tmp_path, LIMITED, *rows)
     files = {path.read_bytes() for path in tmp_path.rglob("*.jsonl")}
-    assert files == {b"late\n", b"hung\n"}
+    assert files == {late, hung}
     shown = messages.failure(found)
     assert shown is not None
     assert shown.count("trace: ") == 2  # of the worst sessions
