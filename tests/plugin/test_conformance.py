@@ -73,7 +73,7 @@ def test_wrong_texts_of_the_corpus_fail_with_their_cause(
             "*% of the words of the spoken corpus are wrong (WER):",
             "ref: turn *right and stop",
             "hyp: *",
-            "the server swaps the two bytes of each sample: sent in *",
+            "the server swaps the two bytes of each sample: with audio changed *",
             "test_spoken_corpus *2 *100.0%",  # the clips in other forms do not count
         ]
     )
