@@ -59,10 +59,7 @@ def advice(
     """
     found: list[str] = []
     for part in evidence.role(NAME):
-        end = part.trace.end
-        if part.timeline.ready is None and end.how is Ending.CLOSED_BY_US:
-            found.append(end.reason)  # the server speaks another dialect
-        timed_out = end.how is Ending.DEADLINE
+        timed_out = part.trace.end.how is Ending.DEADLINE
         if timed_out and cold:
             found.append(PATIENCE)
         if timed_out and part.timeline.ready is None and silent_dialects():

@@ -202,23 +202,6 @@ def test_a_refused_set_up_of_an_unknown_dialect_names_the_nearest(
 
 
 @pytest.mark.slow  # the server is cold for seconds
-def test_a_server_of_another_dialect_is_named_without_a_warm_up(
-    project: Project,
-) -> None:
-    with faking(dialect=dialects.load("openai")) as (url, _):
-        result = project.run(
-            "--realtime-dialect=vllm",
-            "--realtime-conformance",
-            "--realtime-warmup=0",
-            "-x",
-            target=url,
-        )
-    assert (
-        "does not speak vllm: the server sent session.created first, which is the "
-        "first event of openai; use --realtime-dialect=openai"
-    ) in said(result)
-
-
 @pytest.mark.parametrize("wait", ["", "--realtime-wait=20"])
 def test_a_cold_server_is_a_matter_of_the_wait(
     project: Project, wait: str, monkeypatch: pytest.MonkeyPatch
