@@ -201,10 +201,10 @@ class LimitDecision:
 class Decision:
     """The decision on a level.
 
-    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is the verdict that
-    is proven at the level's own share of the risk of a wrong result. ``reason`` says why the level proves nothing,
-    whatever its sessions have measured; "" if its sessions count. ``aborted`` says that
-    the level was ended early.
+    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is the verdict that is
+    proven at the level's own share of the risk of a wrong result. ``reason`` says why
+    the level proves nothing, whatever its sessions have measured; "" if its sessions
+    count. ``aborted`` says that the level was ended early.
     """
 
     streams: int
@@ -343,8 +343,8 @@ def decide_share(
 ) -> LimitDecision:
     """Return the decision on a quantile, from the share of sessions over its limit.
 
-    ``window`` has, for each sample, the number of its window of time. Raises ValueError
-    if the limit is not on a quantile below 1.
+    ``window`` has, for each sample, the index of the time window it belongs to. Raises
+    ValueError if the limit is not on a quantile below 1.
     """
     q = limit.stat.provable
     if q is None:

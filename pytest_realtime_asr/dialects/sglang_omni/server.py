@@ -231,7 +231,7 @@ class Server:
         return Reaction((encode(Error(**self._numbered(), error=problem)),))
 
     def _numbered(self) -> dict[str, Any]:
-        """Return those fields of the next event that every event has."""
+        """Return the fields that all events have, with the values of the next event."""
         self._events += 1
         name = f"evt_{self._session[-12:]}_{self._events}"
         return {"event_id": name, "event_index": self._events}

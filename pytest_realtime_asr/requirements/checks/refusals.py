@@ -92,8 +92,8 @@ def beside_plain(
 ) -> Check:
     """Return a check of the sessions of a role.
 
-    ``check`` takes one of these sessions and all plain sessions (with the role
-    `FIRST`). ``fold`` combines the outcomes.
+    ``check`` takes one of these sessions, and the sessions with the role `FIRST`, which
+    are plain ones. ``fold`` combines the outcomes.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
