@@ -50,8 +50,8 @@ def cache_folder(cache: pytest.Cache, name: str) -> Path:
 def failure_lines(report: object) -> list[str] | None:
     """Return the lines of a failure by ``pytest.fail`` without source lines.
 
-    The list is that of the report, so that a change of it changes the report. Returns
-    ``None`` for any other failure.
+    The report itself holds this list, so a change of the list changes the report.
+    Return ``None`` for any other failure.
     """
     entries = getattr(
         getattr(getattr(report, "longrepr", None), "reprtraceback", None),

@@ -146,7 +146,9 @@ class EarlyResults(ServerWrapper):
         yield from self._state.correct.partial("so")
 
 
-@fault("unasked-interims", "sends interim results that nobody asked for")
+@fault(
+    "unasked-interims", "sends interim results although the client did not ask for them"
+)
 class UnaskedInterims(EventChanger):
     """Sends each settled segment as an interim result first."""
 
@@ -174,7 +176,7 @@ class ChangesRequestId(EventChanger):
 # Other events
 
 
-@fault("unasked-speech-events", "reports speech although nobody asked for it")
+@fault("unasked-speech-events", "reports speech although the client did not ask for it")
 class UnaskedSpeechEvents(EventChanger):
     """Sends ``SpeechStarted`` before each result."""
 
