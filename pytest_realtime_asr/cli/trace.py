@@ -1,49 +1,109 @@
-"""The command ``trace``: shows the frames of a trace that was kept."""
+"""The command ``trace``: shows the traces that were kept."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pytest_realtime_asr import dialects
-from pytest_realtime_asr.report.transcript import transcript
-from pytest_realtime_asr.requirements.violations import observe
-from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.corpus import Corpus, load_all
+from pytest_realtime_asr.report import strip, trace_show
+from pytest_realtime_asr.report.layout import LEAST, USUAL, painted
+from pytest_realtime_asr.text.inputs import whole
 from pytest_realtime_asr.trace import records
 
-HELP = "show the frames of a kept trace, and the requirements that its session violates"
-_LONGEST = 200  # characters of the target and of the session's id
+HELP = "show a kept trace"
+_WIDEST = 120  # columns
+_VIEWS = ("show",)
+
+
+def with_view(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line, with ``show`` if they name no view.
+
+    ``trace FILE`` is a short form of ``trace show FILE``.
+    """
+    if not words or words[0] in (*_VIEWS, "-h", "--help"):
+        return list(words)
+    return ["show", *words]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command to its parser."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
-    parser.add_argument(
+    """Add the arguments of the command to its parser: one subcommand for each view."""
+    views = parser.add_subparsers(required=True, metavar="VIEW")
+    show = views.add_parser(
+        "show",
+        help="what was said and recognised, the session over time, its frames, and the "
+        "requirements that it violates; trace FILE is a short form",
+    )
+    show.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
+    show.add_argument(
         "--all",
         action="store_true",
         help="show every frame (default: the first and the last frames, and those near "
         "a violation); a frame that violates a requirement is marked by >",
     )
-    parser.set_defaults(run=_run)
+    _add_item(show)
+    _add_corpus(show)
+    show.set_defaults(run=_show)
 
 
-def _run(options: argparse.Namespace) -> int:
-    for line in _lines(options.file, whole=options.all):
-        print(line)
+def _add_item(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--item",
+        type=_item,
+        metavar="N",
+        help="the number of the utterance in its session, from 1 (default: each that "
+        "the trace describes)",
+    )
+
+
+def _add_corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="CORPUS",
+        help="the corpus of the run, for a trace that does not describe what was said "
+        "(repeatable)",
+    )
+
+
+def _item(value: str) -> int:
+    """Parse the number of an utterance, from 1; return it from 0."""
+    try:
+        return whole(value, 1, 1_000_000) - 1
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _show(options: argparse.Namespace) -> int:
+    trace = records.read(options.file)
+    _print(
+        trace_show.lines(
+            trace,
+            item=options.item,
+            whole=options.all,
+            corpus=_corpus(options.corpus),
+            width=_width(),
+        )
+    )
     return 0
 
 
-def _lines(file: Path, *, whole: bool) -> Iterator[str]:
-    """Yield the lines to show. Raises ValueError, OSError or LookupError."""
-    trace = records.read(file)
-    dialect = dialects.load(trace.dialect)
-    part = dialects.part(dialect, trace)
-    broken = observe(dialect.requirements, part)
-    version = f" {trace.version}" if trace.version else ""
-    yield shortened(printable(f"{trace.target}, {trace.dialect}{version}"), _LONGEST)
-    session = shortened(printable(part.timeline.session), _LONGEST) or "?"
-    yield f"session {session}, started {trace.started:%Y-%m-%d %H:%M:%S} UTC"
-    marked = {record for each in broken for record in each.records}
-    yield from transcript(trace, marked, whole=whole)
-    yield from map(str, broken)
+def _corpus(places: Sequence[str]) -> Corpus | None:
+    return load_all(places) if places else None
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print lines; in a terminal, the strips have colours."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        lines = map(painted, strip.coloured(lines))
+    for line in lines:
+        print(line)
+
+
+def _width() -> int:
+    return max(LEAST, min(shutil.get_terminal_size((USUAL, 0)).columns, _WIDEST))

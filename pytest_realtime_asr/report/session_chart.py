@@ -122,7 +122,7 @@ def chart(recording: Recording, item: int) -> SessionChart:
     described = {each.asset: each for each in recording.trace.spoken}
     reason = f"{end.how.value}: {end.reason}" if end.reason else end.how.value
     return SessionChart(
-        spoken=described.get(_asset(heard, recording)),
+        spoken=described.get(recording.asset(item)),
         seconds=heard[-1].samples / timeline.rate if heard else 0.0,
         pace=pace / _NS_PER_MS,
         opened=None if opened is None else ms(opened),
@@ -146,24 +146,15 @@ def _clock(heard: Sequence[Heard], rate: int) -> tuple[int, float]:
     """Return when the audio starts (ns), and how many ns a second of it takes.
 
     A frame is due when its last sample was spoken. In a session faster than real time,
-    a second of audio takes less than a second.
+    a second of audio takes less than a second. If all frames were due at the same
+    instant, the pace is that of real time.
     """
     first, last = heard[0], heard[-1]
     seconds = (last.samples - first.samples) / rate
-    pace = (last.due - first.due) / seconds if seconds else 1e9
+    pace = (last.due - first.due) / seconds if seconds else 0.0
+    if pace <= 0:
+        pace = 1e9
     return first.due - round(first.samples / rate * pace), pace
-
-
-def _asset(heard: Sequence[Heard], recording: Recording) -> str:
-    """Return the name of the audio of an utterance, empty without audio."""
-    if not heard:
-        return ""
-    spans = (
-        record.span.asset
-        for record in recording.trace.records
-        if record.span is not None and record.at >= heard[0].sent
-    )
-    return next(spans, "")
 
 
 def _marks(event: Event, ms: Callable[[int], float]) -> Iterator[ChartMark]:
