@@ -10,14 +10,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_realtime_asr.corpus import Corpus, load_all
-from pytest_realtime_asr.report import strip, trace_show
+from pytest_realtime_asr.report import strip, trace_judgement, trace_show
 from pytest_realtime_asr.report.layout import LEAST, USUAL, painted
+from pytest_realtime_asr.run import recorded_results
 from pytest_realtime_asr.text.inputs import whole
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace import records
+from pytest_realtime_asr.verdicts.run_limits import run_limits
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
-HELP = "show a kept trace"
+HELP = "show kept traces, or judge them again"
 _WIDEST = 120  # columns
-_VIEWS = ("show",)
+_VIEWS = ("show", "judge")
+_EXIT_CODES = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 3}
 
 
 def with_view(words: Sequence[str]) -> list[str]:
@@ -48,6 +53,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_item(show)
     _add_corpus(show)
     show.set_defaults(run=_show)
+    judge = views.add_parser(
+        "judge",
+        help="compute the metrics, errors and violations of traces again, and judge "
+        "limits; ends with 1 if a limit is missed or a requirement (MUST) is violated, "
+        "and with 3 if a limit is not decided",
+    )
+    judge.add_argument(
+        "places",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a file of a trace, or a folder with traces",
+    )
+    judge.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="LIMITS",
+        help="limits as in --realtime-budget, such as 'final_from_commit p95 <= 800ms, "
+        "wer <= 12%%' (repeatable)",
+    )
+    judge.add_argument(
+        "--report",
+        type=Path,
+        metavar="REPORT.jsonl",
+        help="the JSON Lines report of the run: show only the numbers that differ from "
+        "it; ends with 1 if any does",
+    )
+    _add_corpus(judge)
+    judge.set_defaults(run=_judge)
 
 
 def _add_item(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +126,20 @@ def _show(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    limits = run_limits(options.budget)
+    paths = recorded_results.files(options.places)
+    sessions = recorded_results.sessions(paths, corpus=_corpus(options.corpus))
+    if options.report is not None:
+        found = list(trace_judgement.differences(sessions, options.report))
+        count = several(sum(len(each.takes) for each in sessions), "utterance")
+        _print(found or [f"the numbers of {count} are those of {options.report}"])
+        return 1 if found else 0
+    results = recorded_results.judge(sessions, limits)
+    _print(trace_judgement.lines(sessions, results, width=_width()))
+    return 0 if results.verdict is None else _EXIT_CODES.get(results.verdict, 0)
 
 
 def _corpus(places: Sequence[str]) -> Corpus | None:

@@ -72,11 +72,12 @@ def transcriptions(
 def utterances(
     recording: Recording, corpus: Corpus | None = None
 ) -> Mapping[int, Utterance]:
-    """Return the utterances of a session, by item number.
+    """Return the utterances of a session that are known, by item number.
 
     The description in the trace comes first, then the ``corpus``. The audio of an
-    utterance of the trace is silence of the same length. Raises `OfflineError` if an
-    utterance is in neither.
+    utterance of the trace is silence of the same length. A trace that was written for
+    one of several utterances describes only this one. Raises `OfflineError` if an
+    utterance is not known, unless the trace describes another.
     """
     described = {each.asset: each for each in recording.trace.spoken}
     known = {} if corpus is None else {each.id: each for each in corpus}
@@ -87,7 +88,7 @@ def utterances(
             found[item] = _utterance(described[asset])
         elif asset in known:
             found[item] = known[asset]
-        else:
+        elif not described:
             raise OfflineError(
                 f"the trace does not say what was said in {asset or 'its audio'}; name "
                 "the corpus of the run with --corpus"

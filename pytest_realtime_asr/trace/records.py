@@ -265,6 +265,10 @@ class _Format(msgspec.Struct):
     format: int
 
 
+class _Vantage(msgspec.Struct):
+    vantage: str  # only the head of a trace has this field
+
+
 class _Kind(msgspec.Struct):
     kind: str = ""  # only the lines of a report have kinds
 
@@ -346,6 +350,16 @@ def loads(lines: bytes) -> Trace:
         version=head.version,
         redactor=WRITTEN,
     )
+
+
+def is_trace(path: Path) -> bool:
+    """Return whether a file begins as a trace does. Raises OSError."""
+    with path.open("rb") as file:
+        first = file.readline()
+    try:
+        return bool(msgspec.json.decode(first, type=_Vantage).vantage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _refuse_report(row: bytes) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client.transcription import Begun
 from pytest_realtime_asr.plugin.kept_traces import SessionTraces
 from pytest_realtime_asr.trace.records import Ending, Trace, read
@@ -132,7 +133,9 @@ def test_workers_keep_the_traces_of_all_tests(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_each_session_under_load_has_a_trace(project: Project) -> None:
+def test_each_session_under_load_has_a_trace(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write(
         """
 def test_load(realtime, corpus):
@@ -147,3 +150,5 @@ def test_load(realtime, corpus):
     assert len(rows) == len(traces) > 2
     described = {each.asset for trace in traces for each in trace.spoken}
     assert described == {row["utterance"] for row in rows}
+    monkeypatch.chdir(project.path)
+    assert main(["trace", "judge", "kept", "--report", "out.jsonl"]) == 0
