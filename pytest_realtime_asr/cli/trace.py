@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_realtime_asr.corpus import Corpus, load_all
-from pytest_realtime_asr.report import strip, trace_judgement, trace_show
+from pytest_realtime_asr.report import perfetto, strip, trace_judgement, trace_show
 from pytest_realtime_asr.report.layout import LEAST, USUAL, painted
 from pytest_realtime_asr.run import recorded_results
 from pytest_realtime_asr.text.inputs import whole
@@ -19,9 +19,9 @@ from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.verdicts.run_limits import run_limits
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-HELP = "show kept traces, or judge them again"
+HELP = "show kept traces, judge them again, or write them for Perfetto"
 _WIDEST = 120  # columns
-_VIEWS = ("show", "judge")
+_VIEWS = ("show", "judge", "perfetto")
 _EXIT_CODES = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 3}
 
 
@@ -59,13 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "limits; ends with 1 if a limit is missed or a requirement (MUST) is violated, "
         "and with 3 if a limit is not decided",
     )
-    judge.add_argument(
-        "places",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="a file of a trace, or a folder with traces",
-    )
+    _add_places(judge)
     judge.add_argument(
         "--budget",
         action="append",
@@ -83,6 +77,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_corpus(judge)
     judge.set_defaults(run=_judge)
+    timeline = views.add_parser(
+        "perfetto",
+        help="write traces in Chrome's trace event format, to open in "
+        "https://ui.perfetto.dev or chrome://tracing",
+    )
+    _add_places(timeline)
+    timeline.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT.json",
+        help="the file to write",
+    )
+    timeline.set_defaults(run=_perfetto)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "places",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a file of a trace, or a folder with traces",
+    )
 
 
 def _add_item(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +159,16 @@ def _judge(options: argparse.Namespace) -> int:
     results = recorded_results.judge(sessions, limits)
     _print(trace_judgement.lines(sessions, results, width=_width()))
     return 0 if results.verdict is None else _EXIT_CODES.get(results.verdict, 0)
+
+
+def _perfetto(options: argparse.Namespace) -> int:
+    paths = recorded_results.files(options.places)
+    output: Path = options.output
+    if any(path.resolve() == output.resolve() for path in paths):
+        raise ValueError(f"{output} is one of the traces; name another file with -o")
+    output.write_bytes(perfetto.document([records.read(path) for path in paths]))
+    print(output)
+    return 0
 
 
 def _corpus(places: Sequence[str]) -> Corpus | None:
