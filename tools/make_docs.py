@@ -8,7 +8,13 @@ from pathlib import Path
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import exchanges
-from pytest_realtime_asr.report import metrics_page, protocol_pages, reference_pages
+from pytest_realtime_asr.plugin.options import GROUPS
+from pytest_realtime_asr.report import (
+    metrics_page,
+    options_page,
+    protocol_pages,
+    reference_pages,
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROTOCOLS = DOCS / "protocols"
@@ -29,6 +35,7 @@ def pages() -> dict[Path, str]:
     sections = [reference_pages.conformance(dialects.load(name)) for name in SECTIONS]
     return {
         DOCS / "conformance.md": "\n".join(sections),
+        DOCS / "guide/options.md": options_page.page(GROUPS),
         DOCS / "metrics.md": metrics_page.page(),
         **{PROTOCOLS / f"{name}.md": protocol(name) for name in DIALECTS},
     }
