@@ -27,8 +27,7 @@ TEXT = "\n".join(TEXTS.values())
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 TABLES: list[str] = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 OUTPUTS: list[str] = re.findall(r"```text\n(.*?)```", TEXTS[README], re.DOTALL)
-TOPICS = sorted((ROOT / "docs/topics").glob("*.md"))
-PAGES = [*TEXTS, *TOPICS, *(ROOT / "docs").glob("*.md"), *ROOT.glob("[A-Z]*.md")]
+PAGES = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("[A-Z]*.md")]
 DESELECTED = sum(r.binds is Sender.SERVER for r in dialects.load("vllm").requirements)
 INI = "[pytest]\nrealtime_dialect = vllm\n"
 
