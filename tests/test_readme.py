@@ -27,7 +27,8 @@ TEXT = "\n".join(TEXTS.values())
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 TABLES: list[str] = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 OUTPUTS: list[str] = re.findall(r"```text\n(.*?)```", TEXTS[README], re.DOTALL)
-PAGES = [*TEXTS, *(ROOT / "docs").glob("*.md"), *ROOT.glob("[A-Z]*.md")]
+HOWTO = sorted((ROOT / "docs/howto").glob("*.md"))
+PAGES = [*TEXTS, *HOWTO, *(ROOT / "docs").glob("*.md"), *ROOT.glob("[A-Z]*.md")]
 DESELECTED = sum(r.binds is Sender.SERVER for r in dialects.load("vllm").requirements)
 INI = "[pytest]\nrealtime_dialect = vllm\n"
 
