@@ -70,9 +70,9 @@ def test_the_three_views_have_the_same_rows(worse: Signoff) -> None:
     terminal = "\n".join(view.terminal(worse, width=1000))
     table = view.markdown_text(worse)
     rows = view.sorted_rows(worse)
-    assert [cells[-1] for cells in html] == [each.outcome.value for each in rows]
+    assert [cells[0] for cells in html] == [each.outcome.value for each in rows]
     for each, cells in zip(rows, html, strict=True):
-        assert cells[:-1] == [each.part, each.what, each.old, each.new, each.change]
+        assert cells[1:] == [each.part, each.what, each.old, each.new, each.change]
         assert f"{each.part}: {each.what}: {each.old} -> {each.new}" in terminal
         assert markdown(each.what) in table
 

@@ -95,15 +95,40 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def complaints(tab: Any) -> list[tuple[str, list[str]]]:
+    """What axe-core finds serious or critical in a page: rules with some elements."""
+    package = pytest.importorskip("axe_playwright_python")
+    tab.evaluate((Path(package.__file__).parent / "axe.min.js").read_text())
+    found = tab.evaluate("async () => (await axe.run()).violations")
+    return [
+        (each["id"], [node["html"][:200] for node in each["nodes"]][:3])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def hidden_columns(tab: Any) -> int:
+    """How many pixels of a page are to the right of its window."""
+    found: int = tab.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return found
+
+
 @contextmanager
-def opened(browser: Any, path: Path, **context: Any) -> Iterator[Any]:
-    """A page that has drawn its report; fails if the script or the policy complains."""
+def opened(
+    browser: Any, path: Path, *, ready: str = "main[data-ready]", **context: Any
+) -> Iterator[Any]:
+    """A page that has drawn its report; fails if the script or the policy complains.
+
+    ``ready`` selects an element that the page has when it is drawn.
+    """
     told: list[str] = []
     tab = browser.new_page(**context)
     tab.on("pageerror", lambda error: told.append(str(error)))
     tab.on("console", lambda message: told.append(message.text))
     tab.goto(path.as_uri())
-    tab.wait_for_selector("main[data-ready]", timeout=20_000)
+    tab.wait_for_selector(ready, timeout=20_000)
     yield tab
     tab.close()
     assert told == []

@@ -39,12 +39,14 @@ function section(title, ...children) {
   return make("section", { "aria-labelledby": id }, make("h2", { id }, title), ...children);
 }
 
+/* A table; a narrow screen shows each row as a block. The roles are stated, since a
+   block has no role of its own. */
 function table(caption, names, rows) {
-  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)));
-  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell) =>
-    make("td", {}, cell instanceof Node ? cell : plain(cell)))));
-  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
-    make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
+  const head = make("tr", { role: "row" }, ...names.map((name) => make("th", { role: "columnheader", scope: "col" }, name)));
+  const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, place) =>
+    make("td", { role: "cell", "data-name": place ? names[place] : null }, cell instanceof Node ? cell : plain(cell)))));
+  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, make("table", { role: "table" },
+    make("thead", { role: "rowgroup" }, head), make("tbody", { role: "rowgroup" }, ...body)));
 }
 
 /* Numbers */
