@@ -83,13 +83,20 @@ VERDICT: Mapping[str, Any] = {
 def chromium() -> Iterator[Any]:
     """Chromium, or Chrome, without a window; skips where a part is missing."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    # Debian has the first; the Linux images of GitHub Actions have the last.
-    paths = map(shutil.which, ("chromium", "google-chrome"))
-    if (path := next(filter(None, paths), None)) is None:
-        pytest.skip("chromium is missing; install it with apt-get install chromium")
     with api.sync_playwright() as playwright:
+        # Debian has the first, and the Linux images of GitHub Actions have the second.
+        # `playwright install chromium` installs the last.
+        known = (*map(shutil.which, ("chromium", "google-chrome")),)
+        paths = [path for path in known if path] or [
+            playwright.chromium.executable_path
+        ]
+        if not Path(paths[0]).is_file():
+            pytest.skip(
+                "Chromium is missing; install it with `apt-get install chromium` or "
+                "`playwright install chromium`"
+            )
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"]
+            executable_path=paths[0], args=["--no-sandbox"]
         )
         yield browser
         browser.close()
