@@ -17,7 +17,14 @@ from pytest_realtime_asr.conformance import scheduler, selection
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.plugin import judging
 from pytest_realtime_asr.plugin.options import OPTIONS
-from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
+from pytest_realtime_asr.report import (
+    conformance,
+    jsonl,
+    listing,
+    planning,
+    recorded_runs,
+    summary,
+)
 from pytest_realtime_asr.run import fakes, realtime
 from tests.support import example_dialect
 from tests.support.pages import chromium
@@ -30,7 +37,7 @@ __all__ = ["start", "url"]  # fixtures
 # A run in this process drops what it imported. Numpy cannot be imported twice, and of
 # the rest the time is saved.
 KEPT = (
-    *(realtime, judging, jsonl, summary),
+    *(realtime, judging, jsonl, summary, recorded_runs),
     *(scheduler, selection, conformance, listing, planning, fakes),
 )
 

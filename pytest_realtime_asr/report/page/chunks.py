@@ -41,6 +41,15 @@ def packed(kind: str, value: object) -> bytes:
     return block(kind, base64.b64encode(text).decode())
 
 
+def fragment(kind: str, html: str) -> bytes:
+    """Return a piece of the page that the script puts into its place unchanged.
+
+    ``html`` must be complete, and its texts escaped.
+    """
+    line = html.replace("\n", " ")
+    return f'<template data-kind="{kind}">{line}</template>'.encode()
+
+
 def head(run: Mapping[str, object], metrics: object) -> bytes:
     """Return the first lines of a page.
 

@@ -53,7 +53,7 @@ function table(caption, names, rows) {
 
 function number(value, unit) {
   if (value === null || value === undefined) return "–";
-  if (unit === "ms") return `${Math.abs(value) < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  if (unit === "ms") return `${value && Math.abs(value) < 10 ? value.toFixed(1) : Math.round(value)} ms`;
   if (unit === "ratio") return `${(100 * value).toFixed(1)} %`;
   return `${Math.round(value * 100) / 100}`;
 }
@@ -237,13 +237,35 @@ function verdicts() {
   return section("Verdicts", ...parts);
 }
 
+/* A change of a metric with its sign: of a share in percentage points, of another
+   value in its unit or in per cent. */
+function change(value, each) {
+  if (value === null || value === undefined) return "–";
+  const sign = value < 0 ? "−" : "+", size = Math.abs(value);
+  if (each.unit === "ms") return `${sign}${number(size, "ms")}`;
+  return `${sign}${(100 * size).toFixed(1)} ${unitOf(each.metric) === "ratio" ? "pp" : "%"}`;
+}
+
+function unitOf(metric) {
+  return report.metrics.find((each) => each.name === metric)?.unit || "ratio"; // an error rate is no metric of a session
+}
+
 function comparisons() {
   const rows = report.verdicts.filter((each) => each.subject === "change");
   if (!rows.length) return null;
+  rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
+  const cells = (each) => [mark(each.verdict), each.metric, number(each.before, unitOf(each.metric)), number(each.now, unitOf(each.metric)),
+    `${change(each.value, each)}${each.reason ? `, ${each.reason}` : ""}`, each.limit === null ? "" : `at most ${change(each.limit, each)}`,
+    each.interval ? `${change(each.interval[0], each)} to ${change(each.interval[1], each)}` : "", each.n, each.against, each.test];
   return section("Comparison", table("comparison with another run",
-    ["outcome", "what", "before", "now", "change", "interval", "against", "reason", "test"],
-    rows.map((each) => [mark(each.verdict), `${each.metric} ${each.statistic}`, number(each.before, each.unit),
-      number(each.now, each.unit), number(each.value, each.unit), interval(each), each.against, each.reason, each.test])));
+    ["verdict", "what", "before", "now", "change", "limit", "interval", "pairs", "compared with", "test"], rows.map(cells)));
+}
+
+/* The trend over earlier runs; the same drawings as those of `report trend` */
+
+function trend() {
+  const found = document.querySelector("template[data-kind=trend]");
+  return found ? section("Trend", found.content.cloneNode(true)) : null;
 }
 
 /* Distributions: the share of sessions at or below each value */
@@ -682,7 +704,7 @@ document.addEventListener("DOMContentLoaded", () => {
   readBlocks();
   prepare();
   const page = document.getElementById("page");
-  page.replaceChildren(...[overview(), state(), verdicts(), comparisons(), distributions(), capacity(), sessions(), conformance(), conditions()].filter(Boolean));
+  page.replaceChildren(...[overview(), state(), verdicts(), comparisons(), distributions(), capacity(), sessions(), conformance(), trend(), conditions()].filter(Boolean));
   dialog = make("dialog", { "aria-labelledby": "session-title" });
   dialog.addEventListener("close", () => { if (!dialog.open) goTo(list.at); });
   document.body.append(dialog);

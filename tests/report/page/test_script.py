@@ -11,9 +11,11 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.transcription import Transcription
-from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report import jsonl, trend_page
 from pytest_realtime_asr.report.page import chunks
 from pytest_realtime_asr.report.page.appender import session_line
+from pytest_realtime_asr.verdicts.trend import trend
+from tests.support.nights import nights
 from tests.support.pages import RUN, complaints, head, hidden_columns, opened, page
 from tests.support.servers import CLIP, took
 
@@ -122,6 +124,17 @@ def test_the_page_of_a_killed_run(
         notices = tab.locator(".notice").all_inner_texts()
         assert any("has not ended, or it was killed" in each for each in notices)
         assert any(each.startswith("1 incomplete part") for each in notices)
+
+
+def test_the_trend_is_shown(browser: Any, tmp_path: Path, ten: Path) -> None:
+    path = tmp_path / "trend.html"
+    drawn = trend_page.part(trend(nights(0.2)), level=3)
+    path.write_bytes(ten.read_bytes() + chunks.fragment("trend", drawn))
+    with opened(browser, path, bypass_csp=True) as tab:
+        part = tab.locator("section[aria-labelledby=trend]")
+        assert part.locator("svg").count() == 3
+        assert "worse from 06.jsonl on" in part.inner_text()
+        assert complaints(tab) == []
 
 
 def test_a_browser_without_decompression_has_the_table(browser: Any, ten: Path) -> None:
