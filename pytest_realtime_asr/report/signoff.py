@@ -184,14 +184,15 @@ def _test(each: TestChange) -> Iterator[Row]:
         text = " ".join(comparison.failures(found)).partition(": ")[2]
         yield Row("test", name, _NONE, _NONE, text, Outcome.UNDECIDED)
         return
-    for change in found.changes:
+    several_runs = len({*each.runs}) > 1
+    for change, run in zip(found.changes, each.runs, strict=True):
         part = "error rate" if change.name in ("wer", "cer") else "latency"
         yield Row(
             part,
             f"{change.name} of {name}",
             value(change, change.before),
             value(change, change.now),
-            _change(change),
+            _change(change) + (f", {printable(run)}" if several_runs else ""),
             change.outcome,
         )
 
@@ -227,10 +228,17 @@ def _capacities(found: Signoff) -> Iterator[Row]:
 def notes(found: Signoff) -> list[str]:
     """Return a sentence for everything that limits what was compared."""
     lines = []
-    if found.run is not None and found.old.runs:
+    if found.compared and found.old.runs:
+        old = several(len(found.old.runs), "run")
+        if len(found.compared) == 1:
+            new = f"{printable(found.compared[0])} of the new release is"
+        else:
+            new = (
+                "for each metric, the median change of "
+                f"{len(found.compared)} runs of the new release is shown,"
+            )
         lines.append(
-            f"latency and error rate: {printable(found.run)} of the new release is "
-            f"compared with {several(len(found.old.runs), 'run')} of the old release"
+            f"latency and error rate: {new} compared with {old} of the old release"
         )
     for what, sides in (
         ("report of a run", (found.old.runs, found.new.runs)),

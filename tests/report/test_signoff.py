@@ -105,6 +105,18 @@ def test_what_is_not_compared_is_said() -> None:
     assert "02.jsonl was interrupted" in notes
 
 
+def test_the_run_of_each_change_is_named_if_they_differ() -> None:
+    old = Release("old", tuple(night(number) for number in range(1, 4)))
+    new = [night(9, 0.3), night(10, -0.3), night(11)]
+    found = signoff(old, Release("new", tuple(new)))
+    assert (
+        "latency and error rate: for each metric, the median change of 3 runs of the "
+        "new release is shown, compared with 3 runs of the old release"
+    ) in view.notes(found)
+    named = [row.change for row in view.rows(found) if row.part == "latency"]
+    assert any(each.endswith(".jsonl") for each in named)
+
+
 def test_utterances_that_are_not_paired_are_said() -> None:
     old = Release("old", (night(1),))
     found = signoff(old, Release("new", (night(2, rows=run(20)),)))
