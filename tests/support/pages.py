@@ -53,12 +53,14 @@ def columns() -> list[dict[str, Any]]:
     return session_data.metric_columns()
 
 
-def page(take: Transcription, count: int) -> bytes:
+def page(
+    take: Transcription, count: int, *, verdict: Mapping[str, Any] | None = None
+) -> bytes:
     """A page of many sessions, which differ by their utterance and their final."""
     written = session_line(jsonl.line("test_it.py::test_it", take, RUN), take)
     (row,), (detail,) = of(written, "row"), of(written, "session")
     at = [each["name"] for each in columns()].index("final_from_commit")
-    lines = [head(), chunks.block("verdict", VERDICT) + b"\n"]
+    lines = [head(), chunks.block("verdict", verdict or VERDICT) + b"\n"]
     for number in range(count):
         metrics = list(row["metrics"])
         metrics[at] = 100.0 + number

@@ -16,6 +16,8 @@ import msgspec
 
 from pytest_realtime_asr.report.page import document
 
+# The parts of the script, which share their names; the last one draws the page.
+_SCRIPTS = ("data.js", "results.js", "sessions.js", "session.js", "page.js")
 # A data block must not end its element, open a comment or break a line.
 _ESCAPES = {
     b"<": b"\\u003c",
@@ -58,7 +60,8 @@ def head(run: Mapping[str, object], metrics: object) -> bytes:
     """
     shown = msgspec.json.encode(run.get("run", "")).decode()
     name = "".join(char for char in shown if char.isalnum() or char == "-")
-    first = document.head("Realtime ASR report", script=document.asset("page.js"))
+    script = "\n".join(map(document.asset, _SCRIPTS))
+    first = document.head("Realtime ASR report", script=script)
     return (
         f"<!doctype html><!-- run {name} -->\n"
         f'<html lang="en">{first}\n'

@@ -16,7 +16,15 @@ from pytest_realtime_asr.report.page import chunks
 from pytest_realtime_asr.report.page.appender import session_line
 from pytest_realtime_asr.verdicts.trend import trend
 from tests.support.nights import nights
-from tests.support.pages import RUN, complaints, head, hidden_columns, opened, page
+from tests.support.pages import (
+    RUN,
+    VERDICT,
+    complaints,
+    head,
+    hidden_columns,
+    opened,
+    page,
+)
 from tests.support.servers import CLIP, took
 
 ROW = ".row[tabindex='0']"
@@ -111,6 +119,64 @@ def test_a_hostile_text_is_only_text(
         assert "\u202e" not in tab.inner_text("body")
         assert "onerror" in tab.inner_text("dialog")
         assert hidden_columns(tab) == 0
+
+
+def test_a_printer_gets_every_session_or_the_open_one(
+    browser: Any, tmp_path: Path, take: Transcription
+) -> None:
+    path = tmp_path / "many.html"
+    path.write_bytes(page(take, 120))
+    with opened(browser, path) as tab:
+        assert tab.locator(".row").count() < 80
+        tab.emulate_media(media="print")
+        tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert tab.locator(".row").count() == 120
+        last = tab.locator(".row").last
+        assert last.bounding_box()["y"] > tab.locator("h2").first.bounding_box()["y"]
+        cut = "(each) => each.scrollHeight - each.clientHeight"
+        assert tab.locator(".scroller").evaluate(cut) == 0
+        tab.emulate_media(media="screen")
+        tab.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        assert tab.locator(".row").count() < 80
+        tab.locator(".row").first.click()
+        tab.wait_for_selector("dialog[open] .timeline")
+        tab.emulate_media(media="print")
+        assert tab.locator("main").is_hidden()
+        assert tab.locator("dialog .alignment").is_visible()
+
+
+def test_a_session_over_a_limit_that_passes_is_no_failure(
+    browser: Any, tmp_path: Path, take: Transcription
+) -> None:
+    path = tmp_path / "passes.html"
+    verdict = {**VERDICT, "statistic": "p50", "verdict": "PASS", "fails": False}
+    path.write_bytes(page(take, 10, verdict=verdict))
+    with opened(browser, path) as tab:
+        states = tab.locator(".row .c-state").all_inner_texts()
+        assert states == ["over, allowed"] * 5 + ["ok"] * 5
+        tab.locator(".row").first.click()
+        assert "the test passes" in tab.inner_text(".causes")
+
+
+def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None:
+    path = tmp_path / "replayed.html"
+    told = b'"run":"20261129T181500Z-3fa2c1"'
+    text = ten.read_bytes()
+    assert text.count(told) == 1
+    path.write_bytes(text.replace(told, told + b',"replayed":true'))
+    with opened(browser, path) as tab:
+        assert "replayed" in tab.inner_text("header .notice")
+    with opened(browser, ten) as tab:
+        assert "replayed" not in tab.inner_text("main")
+
+
+def test_the_sections_are_named_at_the_top(browser: Any, ten: Path) -> None:
+    with opened(browser, ten) as tab:
+        links = tab.locator("nav a")
+        titles = tab.locator("section h2").all_inner_texts()
+        assert links.all_inner_texts() == titles
+        for link in links.all():
+            assert tab.locator(link.get_attribute("href")).count() == 1
 
 
 def test_the_page_of_a_killed_run(
