@@ -267,6 +267,17 @@ def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
     assert len(traces) == 1
 
 
+def test_the_suite_names_another_dialect_without_a_warm_up(project: Project) -> None:
+    with faking() as (url, _):
+        named = ("--realtime-dialect=openai", "--realtime-warmup=0")
+        asked = ("--realtime-conformance", "-k", "text-of-speech")
+        result = project.run(*named, *asked, target=url)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["text-of-speech *does not speak openai: *use --realtime-dialect=vllm"]
+    )
+
+
 # Profiles
 
 
