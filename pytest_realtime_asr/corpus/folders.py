@@ -33,7 +33,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 def has(folder: Path, name: str) -> bool:
-    """Return whether a folder has a file or a folder of this name."""
+    """Return whether a folder has an accessible file or folder of this name."""
     return os.path.exists(folder / name)  # unlike Path.exists, it never raises
 
 
