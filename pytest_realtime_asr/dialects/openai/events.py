@@ -169,7 +169,7 @@ class Cleared(
 class SpeechStarted(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
 ):
-    """Server: speech started; the position is in ms from the start of the audio."""
+    """Server: speech started; ``audio_start_ms`` counts from the start of the audio."""
 
     item_id: str
     audio_start_ms: Whole
