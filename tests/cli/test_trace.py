@@ -7,13 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pytest_realtime_asr.cli.main import main
-from pytest_realtime_asr.trace.records import Trace, read
+from pytest_realtime_asr.trace.records import (
+    End,
+    Ending,
+    Record,
+    Sender,
+    Span,
+    Trace,
+    Vantage,
+    read,
+)
+from pytest_realtime_asr.trace.spoken import Spoken
 from tests.support.paths import ROOT
 
 TRACES = ROOT / "fixtures" / "traces"
 SOUND, LATE = (str(ROOT / "examples/traces" / f"{n}.jsonl") for n in ("sound", "late"))
+OLD = read(TRACES / "vllm-broken.jsonl")
 HOSTILE = ("\x1b[31mred", "\r\nline", "\u202eback", "::error::x", "##[error]y", "\x00")
 
 
@@ -167,3 +180,61 @@ def test_a_hostile_server_cannot_control_the_terminal(
             assert not line.lstrip().startswith(("::error", "##["))
     for event in json.loads(output.read_bytes())["traceEvents"]:
         assert event["name"].isprintable()
+
+
+NAMES = st.sampled_from(["open-door", "other", "tail"])
+TIMES = st.integers(0, 10**11)
+FRAMES = [record.text or "" for record in (*read(Path(SOUND)).records, *OLD.records)]
+RECORDS = st.builds(
+    Record,
+    st.sampled_from(Sender),
+    TIMES,
+    text=st.sampled_from(FRAMES) | st.text(max_size=30),
+    due=st.none() | TIMES,
+    woke=st.none() | TIMES,
+    span=st.none() | st.builds(Span, NAMES, TIMES, TIMES),
+    raw=st.booleans(),
+)
+SPOKEN = st.builds(
+    Spoken,
+    NAMES,
+    st.floats(0, 100),
+    digest=st.sampled_from(["", "0123"]),
+    text=st.text(max_size=20),
+    words=st.just(()),
+    envelope=st.binary(max_size=5),
+    speech=st.none() | st.just((0.1, 0.9)),
+)
+GENERATED = st.builds(
+    Trace,
+    st.sampled_from(Vantage),
+    st.sampled_from(["vllm", "openai", "vosk", "deepgram", "sglang-omni"]),
+    st.sampled_from([8_000, 16_000, 24_000]),
+    st.text(max_size=20),
+    st.just(OLD.started),
+    st.none() | TIMES,
+    st.lists(RECORDS, max_size=12).map(tuple),
+    st.builds(End, st.sampled_from(Ending), TIMES, st.none() | st.just(1011)),
+    spoken=st.lists(SPOKEN, max_size=2).map(tuple),
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(GENERATED, GENERATED)
+def test_any_trace_gives_a_result_or_one_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one: Trace, other: Trace
+) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    one.write(first)
+    replace(other, dialect=one.dialect).write(second)
+    for words in (
+        ("show", str(first)),
+        ("judge", str(first)),
+        ("diff", str(first), str(second)),
+        ("perfetto", str(first), str(second), "-o", str(tmp_path / "out.json")),
+    ):
+        capsys.readouterr()
+        code = main(["trace", *words])
+        out, error = capsys.readouterr()
+        assert bool(out) == (code != 2)
+        assert len(error.splitlines()) == (code == 2)
