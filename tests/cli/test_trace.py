@@ -219,7 +219,7 @@ GENERATED = st.builds(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(GENERATED, GENERATED)
 def test_any_trace_gives_a_result_or_one_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], one: Trace, other: Trace
