@@ -235,7 +235,12 @@ def test_a_capacity_is_drawn_with_its_interval(
 
 
 def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
-    entry = {"id": "one-final", "level": "must", "status": "violated", "title": "t"}
+    entry: dict[str, object] = {
+        "id": "one-final",
+        "level": "must",
+        "status": "violated",
+        "title": "t",
+    }
     entry |= {"clause": "c", "seen": "two finals", "expected": "", "scenarios": []}
     entry |= {"trace": "", "page": "", "lines": ["> 27 server done"]}
     suite = {"planned": 138, "requirements": [entry, {**entry, "status": "satisfied"}]}
