@@ -244,7 +244,8 @@ class RealtimePlugin:
                 if not self.is_worker:
                     if interrupted:
                         self.used_state.note_interrupt()
-                    self.used_state.note_end(interrupted=interrupted)
+                    shared = self._controller.used_folder if self._controller else None
+                    self.used_state.note_end(interrupted=interrupted, shared=shared)
             if self.is_worker:
                 self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 

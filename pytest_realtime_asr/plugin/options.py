@@ -317,8 +317,8 @@ _VERDICTS = (
     Option(
         "compare",
         "compare the results of each test with those of the same test in this earlier "
-        "report (PATH.jsonl), or with the median of several reports (nights/*.jsonl) "
-        "(repeatable)",
+        "report (PATH.jsonl), or with the median of several reports (nights/*.jsonl); "
+        "the HTML page then shows the trend over these reports (repeatable)",
         metavar="FILE",
         many=True,
         guide="comparison.md#with-an-earlier-run",
