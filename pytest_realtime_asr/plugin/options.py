@@ -524,8 +524,9 @@ _REPORTS = (
     Option(
         "report",
         "write a report: PATH.jsonl or PATH.csv with a line for each utterance, "
-        "PATH.html as one page to read in a browser, or conformance:PATH.json with "
-        "the results of the suite (repeatable)",
+        "PATH.html as one page to read in a browser, PATH.md as a summary in Markdown, "
+        "benchmark:PATH.json for github-action-benchmark, PATH.prom as OpenMetrics, or "
+        "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
         guide="reports.md",
@@ -542,9 +543,17 @@ _REPORTS = (
     ),
     Option(
         "traces",
-        "the folder for the traces of tests that fail (default: realtime-traces beside "
-        "the reports; without a report, pytest's cache)",
+        "the folder for traces (default: realtime-traces beside the reports; without a "
+        "report, pytest's cache)",
         metavar="DIR",
+        guide="reports.md#traces",
+    ),
+    Option(
+        "trace-keep",
+        "whose traces are kept: failed for the sessions of tests that fail; all for "
+        "every session of every test (default failed)",
+        "failed",
+        "failed|all",
         guide="reports.md#traces",
     ),
     Option(

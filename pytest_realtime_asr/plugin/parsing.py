@@ -25,6 +25,7 @@ from pytest_realtime_asr.load.arguments import MOST_STREAMS
 from pytest_realtime_asr.load.decision import Held
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.perturb import chain
+from pytest_realtime_asr.plugin.kept_traces import Keep
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
@@ -37,7 +38,7 @@ from pytest_realtime_asr.verdicts.limits import Margin, parse_duration, parse_ma
 from pytest_realtime_asr.verdicts.run_limits import EXAMPLE, RunLimits, run_limits
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
-REPORTS = ("jsonl", "csv", "html", "conformance")
+REPORTS = ("jsonl", "csv", "html", "md", "prom", "benchmark", "conformance")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {
     **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
@@ -545,6 +546,17 @@ def junit(text: str) -> Detail:
         ) from None
 
 
+def keep(text: str) -> Keep:
+    """Parse whose traces are kept: failed or all."""
+    try:
+        return Keep(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not known; choose the traces that are kept from "
+            f"{', '.join(Keep)}"
+        ) from None
+
+
 def report(text: str, origin: Path) -> tuple[str, Path]:
     """Parse ``[KIND:]PATH`` and return the kind of a report and its path.
 
@@ -557,6 +569,10 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
     if kind not in REPORTS:
         raise ValueError(
             f"{text!r} names no known kind of report; write PATH.jsonl, PATH.csv, "
-            "PATH.html, jsonl:PATH, csv:PATH, html:PATH or conformance:PATH"
+            "PATH.html, PATH.md, PATH.prom, benchmark:PATH, conformance:PATH, or one "
+            "of the kinds jsonl, csv, html, md and prom before a path, as in md:PATH"
         )
+    if kind == "benchmark" and Path(path).suffix != ".json":
+        # The values of which bigger ones are better are in a second file beside it.
+        raise ValueError(f"{text!r}: name a file that ends with .json")
     return kind, origin / path

@@ -17,6 +17,7 @@ from pytest_realtime_asr.conformance.config import CapacityConfig
 from pytest_realtime_asr.load import server_metrics
 from pytest_realtime_asr.load.executors import Place
 from pytest_realtime_asr.load.server_metrics import Gauge
+from pytest_realtime_asr.plugin.kept_traces import Keep
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
@@ -159,6 +160,11 @@ CASES = {
         "traces",
         None,
         (("a", Path("a")), ("out/b", Path("out/b")), ("/tmp/c", Path("/tmp/c"))),
+    ),
+    "trace-keep": Case(
+        "keep",
+        Keep.FAILED,
+        (("all", Keep.ALL), ("failed", Keep.FAILED), ("all", Keep.ALL)),
     ),
     "proxy": Case(
         "run.server.proxy",
@@ -868,10 +874,19 @@ def test_a_secret_that_was_written_in_place_of_its_variable_is_not_shown() -> No
 
 
 def test_each_kind_of_report_is_known_by_its_suffix() -> None:
-    for kind in REPORTS:
+    for kind in set(REPORTS) - {"benchmark"}:
         assert made({"report": [f"a/b.{kind}"]}).reports == (
             (kind, Path(f"a/b.{kind}")),
         )
+
+
+def test_a_benchmark_has_two_files() -> None:
+    assert made({"report": ["benchmark:a/b.json"]}).reports == (
+        ("benchmark", Path("a/b.json")),
+        ("benchmark-bigger", Path("a/b.bigger.json")),
+    )
+    with pytest.raises(SettingError, match=r"name a file that ends with \.json"):
+        made({"report": ["a/b.benchmark"]})
 
 
 @pytest.mark.parametrize(
