@@ -879,7 +879,7 @@ def test_a_benchmark_has_two_files() -> None:
         ("benchmark", Path("a/b.json")),
         ("benchmark-bigger", Path("a/b.bigger.json")),
     )
-    with pytest.raises(SettingError, match="name a file that ends with .json"):
+    with pytest.raises(SettingError, match=r"name a file that ends with \.json"):
         made({"report": ["a/b.benchmark"]})
 
 
