@@ -16,7 +16,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.session_refusal import TRY_AGAIN_LATER
 from pytest_realtime_asr.conformance import session_limit
 from pytest_realtime_asr.conformance.results import Findings, Status, judge
-from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
+from pytest_realtime_asr.conformance.scenario import Action, Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.conformance.scheduler import (
     Bounds,
@@ -24,6 +24,7 @@ from pytest_realtime_asr.conformance.scheduler import (
     ScenarioResult,
     Scheduler,
 )
+from pytest_realtime_asr.conformance.session_limit import RateLimited
 from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.requirements.requirement import Harm
 from tests.conformance.test_scheduler import ALL, KNOWN, REQUIREMENTS, config
@@ -38,11 +39,26 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_limit, "RETRY", 0.05)
 
 
-async def _held(run: ScenarioRun) -> None:
-    """Transcribe, and hold the session for longer than all attempts to open one."""
+async def _transcribed(run: ScenarioRun) -> None:
     live = await run.open(run.name)
     await run.transcribe(live, run.clips.first)
-    await asyncio.sleep(4 * session_limit.RETRY)
+
+
+class Held:
+    """Scenarios that hold their sessions until the server has refused one of them."""
+
+    def __init__(self) -> None:
+        self._refused = asyncio.Event()
+
+    async def act(self, run: ScenarioRun) -> None:
+        try:
+            live = await run.open(run.name)
+        except RateLimited:
+            self._refused.set()
+            raise
+        await run.transcribe(live, run.clips.first)
+        async with asyncio.timeout(20):
+            await self._refused.wait()
 
 
 async def _beside(run: ScenarioRun) -> None:
@@ -50,9 +66,9 @@ async def _beside(run: ScenarioRun) -> None:
         await run.open(run.name)
 
 
-def scenario(name: str, *, streams: int = 1) -> Scenario:
-    """A scenario that holds one session."""
-    return Scenario(name, name, _held, streams=streams, times=0)
+def scenario(name: str, act: Action = _transcribed, *, streams: int = 1) -> Scenario:
+    """A scenario of one session."""
+    return Scenario(name, name, act, streams=streams, times=0)
 
 
 def all_run(
@@ -70,7 +86,8 @@ def all_run(
 
 @pytest.mark.parametrize("fault", CAPS)
 def test_a_limited_server_is_judged_within_its_limit(loop: Loop, fault: str) -> None:
-    many = [scenario(f"s{number}") for number in range(CAP + 2)]
+    held = Held()
+    many = [scenario(f"s{number}", held.act) for number in range(CAP + 2)]
     with faking(fault) as (url, _):
         it, found = all_run(loop, url, *many, scenario("wide", streams=CAP + 1))
     obstacle = found.pop("wide").obstacle
