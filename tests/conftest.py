@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,9 +17,17 @@ from pytest_realtime_asr.conformance import scheduler, selection
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.plugin import judging
 from pytest_realtime_asr.plugin.options import OPTIONS
-from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
+from pytest_realtime_asr.report import (
+    conformance,
+    jsonl,
+    listing,
+    planning,
+    recorded_runs,
+    summary,
+)
 from pytest_realtime_asr.run import fakes, realtime
 from tests.support import example_dialect
+from tests.support.pages import chromium
 from tests.support.project import CLIPS, SOON, Faking, Project, Servers
 from tests.support.runs import start, url
 from tests.support.servers import faking
@@ -28,7 +37,7 @@ __all__ = ["start", "url"]  # fixtures
 # A run in this process drops what it imported. Numpy cannot be imported twice, and of
 # the rest the time is saved.
 KEPT = (
-    *(realtime, judging, jsonl, summary),
+    *(realtime, judging, jsonl, summary, recorded_runs),
     *(scheduler, selection, conformance, listing, planning, fakes),
 )
 
@@ -51,6 +60,16 @@ def loop() -> Iterator[Loop]:
     loop = Loop()
     yield loop
     loop.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without a window; the test is skipped where there is none.
+
+    It ends with the module: while Playwright runs, no event loop can start here.
+    """
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -68,6 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the corpus of the run, for the audio of the worst sessions (repeatable)",
     )
     page.add_argument(
+        "--history",
+        action="extend",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="EARLIER.jsonl",
+        help="reports of earlier runs, for the trend",
+    )
+    page.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -131,6 +140,8 @@ def _page(options: argparse.Namespace) -> int:
         traces=options.traces,
         suite=options.conformance,
         corpus=load_all(options.corpus) if options.corpus else None,
+        earlier=options.history,
+        tell=_tell,
     )
     output.write_bytes(b"".join(lines))
     print(output)

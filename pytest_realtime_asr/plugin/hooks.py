@@ -25,10 +25,10 @@ from pytest_realtime_asr.plugin.options import (
     SERVER_OUTPUT,
     SUITE,
     SUITE_ID,
-    RawOptions,
     is_load,
     is_suite,
 )
+from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.tally import Tally, is_used
 
 if TYPE_CHECKING:
@@ -244,7 +244,8 @@ class RealtimePlugin:
                 if not self.is_worker:
                     if interrupted:
                         self.used_state.note_interrupt()
-                    self.used_state.note_end(interrupted=interrupted)
+                    shared = self._controller.used_folder if self._controller else None
+                    self.used_state.note_end(interrupted=interrupted, shared=shared)
             if self.is_worker:
                 self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 

@@ -38,7 +38,7 @@ def new_folder(config: pytest.Config) -> Path:
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is None:
         return Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
-    made: Path = factory.mktemp("realtime", numbered=False)
+    made: Path = factory.mktemp("realtime")
     return made
 
 

@@ -19,8 +19,10 @@ from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance.config import CapacityConfig, SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.load import executors
-from pytest_realtime_asr.plugin import options, parsing
-from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
+from pytest_realtime_asr.plugin import parsing
+from pytest_realtime_asr.plugin.kept_traces import Keep
+from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.raw_options import Given, first_given, flag
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements import known_failures, pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
@@ -94,10 +96,11 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
-    ``junit`` says what JUnit XML contains. ``traces`` is the folder for traces that the
-    user named. With ``utterances``, the terminal lists all utterances of each test.
-    ``fake`` are the command-line arguments of the servers that the plugin starts. The
-    query of the URL in ``target`` may be secret.
+    ``junit`` says what JUnit XML contains. ``traces`` is the folder for traces that
+    the user named; ``keep`` says whose traces are kept. With ``utterances``, the
+    terminal lists all utterances of each test. ``fake`` are the command-line
+    arguments of the servers that the plugin starts. The query of the URL in
+    ``target`` may be secret.
     """
 
     run: MeasurementConfig
@@ -110,6 +113,7 @@ class Settings:
     reports: tuple[tuple[str, Path], ...] = ()
     junit: Detail = Detail.FULL
     traces: Path | None = None
+    keep: Keep = Keep.FAILED
     utterances: bool = False
     fake: tuple[str, ...] = field(default=(), repr=False)
 
@@ -167,6 +171,7 @@ def settings(
                 allow=given.read("allow", parsing.harms),
                 most_errors=given.read("load-errors", parsing.share),
                 place=given.read("load-executor", executors.parse),
+                every_trace=given.read("trace-keep", parsing.keep) is Keep.ALL,
             ),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
@@ -178,6 +183,7 @@ def settings(
         reports=_reports(given),
         junit=given.read("junit", parsing.junit),
         traces=given.optional("traces", lambda text: origin / text),
+        keep=given.read("trace-keep", parsing.keep),
         utterances=given.read("utterances", flag),
         fake=tuple(given.read("fake", shlex.split)),
     )
@@ -201,9 +207,7 @@ class _Values:
         self.origin = origin
         self._given: dict[str, Given] = {}
         for option in OPTIONS:
-            found = options.first_given(
-                option, command_line(option), ini(option), environment
-            )
+            found = first_given(option, command_line(option), ini(option), environment)
             self._given[option.name] = found
             with _named(found):
                 _check(found)

@@ -20,7 +20,9 @@ from pytest_realtime_asr.plugin import kept_calibration
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
-from pytest_realtime_asr.plugin.options import RawOptions
+from pytest_realtime_asr.plugin.kept_traces import Keep, SessionTraces
+from pytest_realtime_asr.plugin.page_trend import PageTrend
+from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.plugin.target_name import shown
 from pytest_realtime_asr.plugin.targets import Targets
@@ -57,6 +59,7 @@ class State:
         self.options = options
         self.settings = _read(config, options)
         self.worker = Worker(config)
+        self.page_trend = PageTrend(config, self.settings, self.worker.folder)
         self._output = output
         self._progress: Progress | ProgressLines | None = None
         self._tests: UtteranceProgress | None = None
@@ -76,6 +79,7 @@ class State:
             self._progress.close()
         if "targets" in self.__dict__:
             self.targets.stop()
+        self.page_trend.stop()
 
     @property
     def has_reports(self) -> bool:
@@ -281,13 +285,35 @@ class State:
             except OSError as error:
                 self.note(f"{file}: {error_text(error)}")
 
-    def note_end(self, *, interrupted: bool) -> None:
-        """Write into the HTML pages that the run has ended."""
-        for page in self.pages() if self.has_reports else ():
+    def note_end(self, *, interrupted: bool, shared: Path | None) -> None:
+        """Write into the HTML pages the trend, and that the run has ended.
+
+        ``shared`` is the folder of the workers of xdist, if there are any.
+        """
+        if not (self.has_reports and (pages := self.pages())):
+            return
+        trend = self._trend(interrupted=interrupted, shared=shared)
+        for page in pages:
             try:
+                if trend is not None:
+                    page.trend(trend)
                 page.end(interrupted=interrupted)
             except OSError as error:
                 self.note(f"{page}: {error_text(error)}")
+
+    def _trend(self, *, interrupted: bool, shared: Path | None) -> bytes | None:
+        """Return the trend for the pages; adds a note if it cannot be made."""
+        if not self.page_trend:
+            return None
+        try:
+            return self.page_trend.block(
+                shared,
+                interrupted=interrupted,
+                tell=lambda text: self.note(f"trend of the page: {text}"),
+            )
+        except Exception as error:
+            self.note(f"the page has no trend: {error_text(error)}")
+            return None
 
     def pages(self) -> list[appender.Appender]:
         """Return what appends to the HTML pages; each adds its share of the clips."""
@@ -304,8 +330,12 @@ class State:
 
     @cached_property
     def traces(self) -> TraceFolder | None:
-        """The folder for traces of tests that fail; ``None`` if none are kept."""
+        """The folder for traces; ``None`` if none are kept."""
         return trace_folder(self.config, self.settings)
+
+    def _make_trace_folder(self) -> Path | None:
+        """Make the folder for traces; return ``None`` if none are kept."""
+        return self.traces.make() if self.traces else None
 
     @cached_property
     def identity(self) -> RunIdentity:
@@ -359,10 +389,15 @@ class State:
         """The object that judges the tests of this process. Raises UsageError."""
         self.register_guard()
         run, sinks, written = self._run()
+        origin, every = self.config.invocation_params.dir, None
+        if self.settings.keep is Keep.ALL:
+            every = SessionTraces(self._make_trace_folder, origin, self.note)
+            run.sinks.append(every)
         made = Judging(
             run,
-            folder=lambda: self.traces.make() if self.traces else None,
-            origin=self.config.invocation_params.dir,
+            folder=self._make_trace_folder,
+            origin=origin,
+            traces=every,
             given=self.options.line,
             comparison=self.settings.comparison,
             earlier=self.earlier,
@@ -382,7 +417,9 @@ class State:
         for text, words in self.worker.discovered.items():
             run.servers.discovered[text] = Discovery(*words)
         run.warn = self.note
-        files = self.reports.get("jsonl", ())
+        files = [*self.reports.get("jsonl", ())]
+        if self.page_trend:
+            files.append(self.page_trend.lines)
         lines = [jsonl.Appender(file, self.identity) for file in files]
         written = self.pages()
         run.sinks.extend(lines)

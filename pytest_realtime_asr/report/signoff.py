@@ -30,7 +30,7 @@ from pytest_realtime_asr.verdicts.change import Change, Outcome
 from pytest_realtime_asr.verdicts.signoff import Signoff, State, TestChange
 
 TITLE = "Release sign-off"
-_HEAD = ["part", "what", "old", "new", "change", "outcome"]
+_HEAD = ["outcome", "part", "what", "old", "new", "change"]
 _NONE = "-"  # a number that a row does not have
 _ORDER = (
     Outcome.WORSE,
@@ -39,6 +39,13 @@ _ORDER = (
     Outcome.BETTER,
     Outcome.SAME,
 )
+_KINDS = {  # the classes of the outcomes in the style of the page
+    Outcome.WORSE: "fail",
+    Outcome.INVALID: "invalid",
+    Outcome.UNDECIDED: "inconclusive",
+    Outcome.BETTER: "pass",
+    Outcome.SAME: "same",
+}
 _STATES = {
     Status.SATISFIED: State.SATISFIED,
     Status.VIOLATED: State.VIOLATED,
@@ -94,7 +101,7 @@ def terminal(found: Signoff, *, width: int = USUAL) -> list[str]:
 def markdown_text(found: Signoff) -> str:
     """Return the comparison as Markdown."""
     cells = [
-        [*map(markdown, (row.part, row.what, row.old, row.new, row.change)), _mark(row)]
+        [_mark(row), *map(markdown, (row.part, row.what, row.old, row.new, row.change))]
         for row in sorted_rows(found)
     ]
     lines = [
@@ -112,25 +119,19 @@ def html(found: Signoff) -> str:
     """Return the comparison as an HTML page."""
     cells = [
         [
+            f'<span class="mark {_KINDS[row.outcome]}">{row.outcome.value}</span>',
             *map(text, (row.part, row.what, row.old, row.new, row.change)),
-            f'<span class="{_kind(row.outcome)}">{row.outcome.value}</span>',
         ]
         for row in sorted_rows(found)
     ]
     items = "".join(f"<li>{text(note)}</li>\n" for note in notes(found))
     verdict = found.verdict.value
     body = (
-        f'<p class="{verdict}">{text(heading(found))}</p>\n{table(_HEAD, cells)}'
-        f"<ul>\n{items}</ul>\n"
+        f'<p class="result mark {verdict.lower()}">{text(heading(found))}</p>\n'
+        + table("comparison of the releases", _HEAD, cells)
+        + (f"<h2>Notes</h2>\n<ul>\n{items}</ul>\n" if items else "")
     )
     return page(f"{TITLE}: {verdict}", body)
-
-
-def _kind(outcome: Outcome) -> str:
-    """Return the class of the style of an outcome."""
-    if outcome in (Outcome.UNDECIDED, Outcome.INVALID):
-        return "INCONCLUSIVE"
-    return str(outcome.value)
 
 
 def _mark(row: Row) -> str:
@@ -183,14 +184,15 @@ def _test(each: TestChange) -> Iterator[Row]:
         text = " ".join(comparison.failures(found)).partition(": ")[2]
         yield Row("test", name, _NONE, _NONE, text, Outcome.UNDECIDED)
         return
-    for change in found.changes:
+    several_runs = len({*each.runs}) > 1
+    for change, run in zip(found.changes, each.runs, strict=True):
         part = "error rate" if change.name in ("wer", "cer") else "latency"
         yield Row(
             part,
             f"{change.name} of {name}",
             value(change, change.before),
             value(change, change.now),
-            _change(change),
+            _change(change) + (f", {printable(run)}" if several_runs else ""),
             change.outcome,
         )
 
@@ -226,10 +228,17 @@ def _capacities(found: Signoff) -> Iterator[Row]:
 def notes(found: Signoff) -> list[str]:
     """Return a sentence for everything that limits what was compared."""
     lines = []
-    if found.run is not None and found.old.runs:
+    if found.compared and found.old.runs:
+        old = several(len(found.old.runs), "run")
+        if len(found.compared) == 1:
+            new = f"{printable(found.compared[0])} of the new release is"
+        else:
+            new = (
+                "for each metric, the median change of "
+                f"{len(found.compared)} runs of the new release is shown,"
+            )
         lines.append(
-            f"latency and error rate: {printable(found.run)} of the new release is "
-            f"compared with {several(len(found.old.runs), 'run')} of the old release"
+            f"latency and error rate: {new} compared with {old} of the old release"
         )
     for what, sides in (
         ("report of a run", (found.old.runs, found.new.runs)),

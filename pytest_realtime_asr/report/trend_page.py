@@ -9,31 +9,52 @@ from pytest_realtime_asr.report import trend
 from pytest_realtime_asr.report.plain_page import page, table, text
 from pytest_realtime_asr.verdicts.trend import Point, Series, Trend
 
-_WIDTH, _HEIGHT = 760, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 14, 22, 26  # margins
+_WIDTH, _HEIGHT = 420, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 12, 22, 26  # margins
+_DATES = 6  # the most dates below a drawing
 
 
 def html(found: Trend) -> str:
     """Return the page."""
-    parts = [f"<p>{text(trend.heading(found))}</p>\n"]
-    for each in found.series:
-        parts.append(f"<h2>{text(trend.title(each))}</h2>\n")
-        parts += [
-            f'<p class="{trend.outcome(shift)}">'
-            f"{text(trend.sentence(found, each, shift))}</p>\n"
-            for shift in each.shifts
-        ]
-        parts.append(_drawing(found, each))
+    return page(trend.TITLE, part(found, level=2))
+
+
+def part(found: Trend, *, level: int) -> str:
+    """Return the content of the page; its headings have the ``level`` 2 or 3."""
+    figures = "".join(_figure(found, each) for each in found.series)
+    parts = [
+        f"<p>{text(trend.heading(found))}</p>\n"
+        '<p class="hint">Each point is a run with its interval; dashed: the run from '
+        "which on the numbers differ by more than the noise between runs. An "
+        "interval that reaches the edge has no bound.</p>\n"
+        f'<div class="figures">\n{figures}</div>\n'
+    ]
     if lines := trend.notes(found):
         items = "".join(f"<li>{text(each)}</li>\n" for each in lines)
-        parts.append(f"<h2>Notes</h2>\n<ul>\n{items}</ul>\n")
+        parts.append(f"<h{level}>Notes</h{level}>\n<ul>\n{items}</ul>\n")
     rows = [
         [text(run.name), *map(text, cells)]
         for run, cells in zip(found.runs, trend.cells_of(found), strict=True)
     ]
     head = ["run", *map(trend.title, found.series)]
-    parts.append(f"<h2>All numbers</h2>\n{table(head, rows)}")
-    return page(trend.TITLE, "".join(parts))
+    numbers = table("all numbers of the trend", head, rows)
+    parts.append(f"<h{level}>All numbers</h{level}>\n{numbers}")
+    return "".join(parts)
+
+
+def _figure(found: Trend, series: Series) -> str:
+    """Return the drawing of a series; its caption says what changed."""
+    last = next((point for point in series.points[::-1] if point is not None), None)
+    lines = [
+        f'<span class="{trend.outcome(shift)}">'
+        f"{text(trend.sentence(found, series, shift))}</span>"
+        for shift in series.shifts
+    ]
+    told = "<br/>".join([f"newest: {text(trend.shown(last, series.unit))}", *lines])
+    return (
+        f"<figure><figcaption><strong>{text(trend.title(series))}</strong><br/>{told}"
+        f"</figcaption>\n{_drawing(found, series)}</figure>\n"
+    )
 
 
 def _drawing(found: Trend, series: Series) -> str:
@@ -53,14 +74,13 @@ def _drawing(found: Trend, series: Series) -> str:
         return round(_LEFT + (index + 0.5) * step, 1)
 
     lines = [
-        f'<div class="scroll" tabindex="0">'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{text(_label(found, series))}">'
     ]
     for value in (low, (low + high) / 2, high):
         lines.append(
-            f'<path class="axis" d="M{_LEFT} {y(value)}H{_WIDTH - _RIGHT}"/>'
-            f'<text x="{_LEFT - 8}" y="{y(value) + 4}" text-anchor="end">'
+            f'<path class="grid" d="M{_LEFT} {y(value)}H{_WIDTH - _RIGHT}"/>'
+            f'<text class="tick end" x="{_LEFT - 6}" y="{y(value) + 4}">'
             f"{text(trend.number(value, series.unit))}</text>"
         )
     lines += _marks(found, series, x)
@@ -69,20 +89,20 @@ def _drawing(found: Trend, series: Series) -> str:
         if point is None:
             continue
         path += f"{'L' if path else 'M'}{x(index)} {y(point.value)}"
-    lines.append(f'<path class="line" d="{path}"/>')
+    lines.append(f'<path class="curve" d="{path}"/>')
     for index, point in enumerate(series.points):
         if point is not None:
             lines.append(_dot(found, series, index, point, x(index), y))
     days = {run.started.date() for run in found.runs}
     form = "%m-%d" if len(days) == len(found.runs) else "%H:%M"
-    every = max(1, math.ceil(len(found.runs) / 10))
+    every = max(1, math.ceil(len(found.runs) / _DATES))
     lines += [
-        f'<text x="{x(index)}" y="{_HEIGHT - 8}" text-anchor="middle">'
+        f'<text class="tick middle" x="{x(index)}" y="{_HEIGHT - 8}">'
         f"{run.started:{form}}</text>"
         for index, run in enumerate(found.runs)
         if index % every == 0
     ]
-    return "\n".join([*lines, "</svg></div>\n"])
+    return "\n".join([*lines, "</svg>\n"])
 
 
 def _marks(found: Trend, series: Series, x: Callable[[float], float]) -> Iterator[str]:
@@ -93,7 +113,7 @@ def _marks(found: Trend, series: Series, x: Callable[[float], float]) -> Iterato
         yield (
             f'<path class="shift {word}" d="M{at} {_TOP - 8}V{_HEIGHT - _BOTTOM}">'
             f"<title>{text(trend.sentence(found, series, shift))}</title></path>"
-            f'<text class="{word}" x="{at + 4}" y="{_TOP - 8}">{word}</text>'
+            f'<text class="tick {word}" x="{at + 4}" y="{_TOP - 8}">{word}</text>'
         )
 
 
@@ -107,11 +127,11 @@ def _dot(
 ) -> str:
     """Return a run: its number, its interval, and a text shown when it is hovered."""
     run = found.runs[index]
-    kind = "hollow" if run.interrupted else "dot"
+    kind = "point hollow" if run.interrupted else "point"
     told = f"{run.name}: {trend.shown(point, series.unit)}"
     return (
-        f'<path class="whisker" d="M{x} {y(point.low)}V{y(point.high)}"/>'
-        f'<circle class="{kind}" cx="{x}" cy="{y(point.value)}" r="4">'
+        f'<path class="bar" d="M{x} {y(point.low)}V{y(point.high)}"/>'
+        f'<circle class="{kind}" cx="{x}" cy="{y(point.value)}" r="3.5">'
         f"<title>{text(told)}</title></circle>"
     )
 

@@ -1,9 +1,12 @@
 """Compares the results of two releases of a server: what became worse beyond noise.
 
-- Latency and error rate of each test: the newest complete run of the new release is
-  compared with all runs of the old release, as `compare_runs` does. The margins are
-  those of `BESIDE`. So a change counts only if it is larger than its margin and, from
-  five old runs on, than the range of the old runs.
+- Latency and error rate of each test: each complete run of the new release is compared
+  with all runs of the old release, as `compare_runs` does. For each metric, the run of
+  the new release with the median change counts; of an even number of runs, it is the
+  worse of the two in the middle. So neither a single slow night nor a single fast one
+  decides, and the number of runs does not influence the correction of the p-values. The
+  margins are those of `BESIDE`: a change counts only if it is larger than its margin
+  and, from five old runs on, than the range of the old runs.
 - Lost sessions: Fisher's exact test of all sessions of both releases.
 - Capacity of each test: the interval of the new release against the lowest and the
   highest bound of the runs of the old release.
@@ -18,10 +21,10 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.stats import larger_share_p_value
-from pytest_realtime_asr.verdicts.change import LEVEL, Outcome
+from pytest_realtime_asr.verdicts.change import LEVEL, Change, Outcome
 from pytest_realtime_asr.verdicts.comparison import BESIDE, Comparison, compare_runs
 from pytest_realtime_asr.verdicts.earlier_runs import EarlierRun
 from pytest_realtime_asr.verdicts.recorded_run import RecordedRun
@@ -56,12 +59,17 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class TestChange:
-    """The comparison of one test; ``None`` if only one release has the test."""
+    """The comparison of one test; ``None`` if only one release has the test.
+
+    ``runs`` names, for each change of the comparison, the run of the new release that
+    it describes.
+    """
 
     __test__ = False  # pytest does not collect it
 
     test: str
     comparison: Comparison | None
+    runs: tuple[str, ...] = ()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -138,15 +146,15 @@ class RequirementChange:
 class Signoff:
     """The comparison of two releases.
 
-    ``run`` is the run of the new release whose latency and error rate were compared;
-    ``None`` if the release has no runs. ``lost`` is ``None`` if one release has no
+    ``compared`` are the runs of the new release whose latency and error rate were
+    compared. ``lost`` is ``None`` if one release has no
     sessions. ``judged`` are the numbers of requirements that are satisfied and violated
     in each release; ``None`` without a conformance report.
     """
 
     old: Release
     new: Release
-    run: str | None
+    compared: tuple[str, ...]
     tests: tuple[TestChange, ...]
     lost: LostChange | None
     capacities: tuple[CapacityChange, ...]
@@ -187,12 +195,11 @@ def signoff(old: Release, new: Release) -> Signoff:
     runs = sorted(old.runs, key=lambda run: run.started)
     later = sorted(new.runs, key=lambda run: run.started)
     complete = [run for run in later if not run.interrupted] or later
-    newest = complete[-1] if complete else None
     return Signoff(
         old=old,
         new=new,
-        run=None if newest is None else newest.name,
-        tests=tuple(_tests(runs, newest)),
+        compared=tuple(run.name for run in complete),
+        tests=tuple(_tests(runs, complete)),
         lost=_lost(runs, later),
         capacities=tuple(_capacities(runs, later)),
         requirements=tuple(_requirements(old, new)),
@@ -207,22 +214,60 @@ def _by_test(run: RecordedRun) -> dict[str, list[UtteranceRecord]]:
 
 
 def _tests(
-    runs: Sequence[RecordedRun], newest: RecordedRun | None
+    runs: Sequence[RecordedRun], later: Sequence[RecordedRun]
 ) -> Iterable[TestChange]:
-    if not runs or newest is None:
+    if not runs or not later:
         return
     before = [(run.name, _by_test(run)) for run in runs]
-    now = _by_test(newest)
+    now = [(run.name, _by_test(run)) for run in later]
     names = dict.fromkeys(name for _, tests in before for name in tests)
-    shared = [name for name in names if name in now]
-    for name in dict.fromkeys((*names, *now)):
-        comparison = None
-        if name in shared:
-            earlier = [EarlierRun(of, tuple(each.get(name, ()))) for of, each in before]
-            comparison = compare_runs(
-                "the old release", earlier, now[name], BESIDE, tests=len(shared)
-            )
-        yield TestChange(name, comparison)
+    new = dict.fromkeys(name for _, tests in now for name in tests)
+    shared = len(names.keys() & new.keys())
+    for name in dict.fromkeys((*names, *new)):
+        if name not in names or name not in new:
+            yield TestChange(name, None)
+            continue
+        earlier = [EarlierRun(of, tuple(each.get(name, ()))) for of, each in before]
+        yield _median(
+            name,
+            [
+                (
+                    of,
+                    compare_runs(
+                        "the old release", earlier, each[name], BESIDE, tests=shared
+                    ),
+                )
+                for of, each in now
+                if name in each
+            ],
+        )
+
+
+def _median(test: str, found: Sequence[tuple[str, Comparison]]) -> TestChange:
+    """Return the comparison whose changes are the medians of all runs.
+
+    ``found`` has the comparison of each run, the newest run last. Whatever is not a
+    change is that of the newest run.
+    """
+    paired = [each for each in found if each[1].pairs] or found
+    changes: dict[str, list[tuple[Change, str]]] = {}
+    for run, comparison in paired:
+        for change in comparison.changes:
+            changes.setdefault(change.margin.metric, []).append((change, run))
+    chosen = [
+        sorted(each, key=lambda pair: _effect(pair[0]))[len(each) // 2]
+        for each in changes.values()
+    ]
+    return TestChange(
+        test,
+        replace(paired[-1][1], changes=tuple(change for change, _ in chosen)),
+        tuple(run for _, run in chosen),
+    )
+
+
+def _effect(change: Change) -> float:
+    """Return the effect; 0 if there is no ratio, since a value is zero or less."""
+    return 0.0 if math.isnan(change.effect) else change.effect
 
 
 def _lost(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 from dataclasses import replace
@@ -29,7 +30,7 @@ from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.requirements.requirement import Harm
 from tests.conformance.test_scheduler import ALL, KNOWN, REQUIREMENTS, config
 from tests.support.project import Project
-from tests.support.servers import VLLM, faking, plan, serving
+from tests.support.servers import BRIEF, VLLM, faking, plan, serving
 
 CAPS = ("caps-by-error", "caps-by-close", "caps-by-429", "caps-by-503")
 
@@ -148,6 +149,22 @@ def test_a_session_lost_for_another_reason_shows_no_limit(loop: Loop) -> None:
             loop.run(live.open())
         assert session_limit.retry_after(live, error.value) is None
         loop.run(live.close())
+
+
+def test_a_refusal_by_an_error_needs_no_close(loop: Loop) -> None:
+    """The close may come after the client has stopped waiting for the server."""
+
+    async def talk(connection: ServerConnection) -> None:
+        refusal = {"type": "error", "error": "full", "code": "too_many_sessions"}
+        await connection.send(json.dumps(refusal))
+        await connection.wait_closed()
+
+    limits = replace(BRIEF, ready=0.5)
+    with serving(talk) as url:
+        found = loop.run(session_limit.measure(loop, plan(url, limits=limits), most=8))
+    assert found is not None
+    assert found.sessions == 0
+    assert found.reason == "full (too_many_sessions)"
 
 
 def test_a_refused_bystander_is_tried_again(loop: Loop) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
+
+from pytest_realtime_asr.metrics.declaration import Unit
+from pytest_realtime_asr.report import trend
 from tests.support.pages import blocks, of
 from tests.support.project import Project
 
@@ -84,3 +89,41 @@ def test_the_page_of_a_private_run_has_no_text_and_no_audio(project: Project) ->
     for word in ("turn", "right and", "stop"):
         assert f'"{word}' not in written
         assert f" {word}" not in written
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+def test_a_comparison_adds_the_trend(project: Project, workers: tuple[str]) -> None:
+    project.write(TESTS)
+    project.run("--realtime-report=night.jsonl", "-k", "right")
+    again = ("--realtime-compare=night.jsonl", "--realtime-compare-fail=none", *BOTH)
+    project.run(*again, "-k", "right", *workers, apart=bool(workers)).assert_outcomes(
+        passed=1
+    )
+    text = page(project)
+    part = text[text.index("<template") : text.index("</template>")]
+    # The table has the numbers of both reports.
+    finals = [
+        row["metrics"]["final_from_commit"]
+        for name in ("night.jsonl", "out.jsonl")
+        for row in project.rows(name)
+        if row["counted"]
+    ]
+    assert len(finals) == 2
+    for name, final in zip(("night.jsonl", "this run"), finals, strict=True):
+        shown = re.escape(trend.number(final, Unit.MS))
+        assert re.search(rf">{name}</th><td [^>]*>{shown} ", part)
+    assert of(text, "end") == [{"interrupted": False}]
+    left = [path for path in project.path.rglob("*") if "page-trend" in path.name]
+    assert left == []
+
+
+def test_a_trend_that_cannot_be_made_is_said(project: Project) -> None:
+    project.write(TESTS)
+    project.run("--realtime-report=night.jsonl", "-k", "right")
+    (project.path / "conftest.py").write_text(
+        "def pytest_runtest_teardown():\n    open('night.jsonl', 'w').close()\n"
+    )
+    again = ("--realtime-compare=night.jsonl", "--realtime-compare-fail=none", *BOTH)
+    found = project.run(*again, "-k", "right")
+    found.stdout.fnmatch_lines("*the page has no trend: *night.jsonl: *")
+    assert "<template" not in page(project)

@@ -70,9 +70,9 @@ def test_the_three_views_have_the_same_rows(worse: Signoff) -> None:
     terminal = "\n".join(view.terminal(worse, width=1000))
     table = view.markdown_text(worse)
     rows = view.sorted_rows(worse)
-    assert [cells[-1] for cells in html] == [each.outcome.value for each in rows]
+    assert [cells[0] for cells in html] == [each.outcome.value for each in rows]
     for each, cells in zip(rows, html, strict=True):
-        assert cells[:-1] == [each.part, each.what, each.old, each.new, each.change]
+        assert cells[1:] == [each.part, each.what, each.old, each.new, each.change]
         assert f"{each.part}: {each.what}: {each.old} -> {each.new}" in terminal
         assert markdown(each.what) in table
 
@@ -103,6 +103,18 @@ def test_what_is_not_compared_is_said() -> None:
     notes = view.notes(found)
     assert "not compared: the old release has no conformance report" in notes
     assert "02.jsonl was interrupted" in notes
+
+
+def test_the_run_of_each_change_is_named_if_they_differ() -> None:
+    old = Release("old", tuple(night(number) for number in range(1, 4)))
+    new = [night(9, 0.3), night(10, -0.3), night(11)]
+    found = signoff(old, Release("new", tuple(new)))
+    assert (
+        "latency and error rate: for each metric, the median change of 3 runs of the "
+        "new release is shown, compared with 3 runs of the old release"
+    ) in view.notes(found)
+    named = [row.change for row in view.rows(found) if row.part == "latency"]
+    assert any(each.endswith(".jsonl") for each in named)
 
 
 def test_utterances_that_are_not_paired_are_said() -> None:

@@ -53,12 +53,14 @@ def columns() -> list[dict[str, Any]]:
     return session_data.metric_columns()
 
 
-def page(take: Transcription, count: int) -> bytes:
+def page(
+    take: Transcription, count: int, *, verdict: Mapping[str, Any] | None = None
+) -> bytes:
     """A page of many sessions, which differ by their utterance and their final."""
     written = session_line(jsonl.line("test_it.py::test_it", take, RUN), take)
     (row,), (detail,) = of(written, "row"), of(written, "session")
     at = [each["name"] for each in columns()].index("final_from_commit")
-    lines = [head(), chunks.block("verdict", VERDICT) + b"\n"]
+    lines = [head(), chunks.block("verdict", verdict or VERDICT) + b"\n"]
     for number in range(count):
         metrics = list(row["metrics"])
         metrics[at] = 100.0 + number
@@ -83,27 +85,59 @@ VERDICT: Mapping[str, Any] = {
 def chromium() -> Iterator[Any]:
     """Chromium, or Chrome, without a window; skips where a part is missing."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
-    # Debian has the first; the Linux images of GitHub Actions have the last.
-    paths = map(shutil.which, ("chromium", "google-chrome"))
-    if (path := next(filter(None, paths), None)) is None:
-        pytest.skip("chromium is missing; install it with apt-get install chromium")
     with api.sync_playwright() as playwright:
+        # Debian has the first, and the Linux images of GitHub Actions have the second.
+        # `playwright install chromium` installs the last.
+        known = (*map(shutil.which, ("chromium", "google-chrome")),)
+        paths = [path for path in known if path] or [
+            playwright.chromium.executable_path
+        ]
+        if not Path(paths[0]).is_file():
+            pytest.skip(
+                "Chromium is missing; install it with `apt-get install chromium` or "
+                "`playwright install chromium`"
+            )
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"]
+            executable_path=paths[0], args=["--no-sandbox"]
         )
         yield browser
         browser.close()
 
 
+def complaints(tab: Any) -> list[tuple[str, list[str]]]:
+    """What axe-core finds serious or critical in a page: rules with some elements."""
+    package = pytest.importorskip("axe_playwright_python")
+    tab.evaluate((Path(package.__file__).parent / "axe.min.js").read_text())
+    found = tab.evaluate("async () => (await axe.run()).violations")
+    return [
+        (each["id"], [node["html"][:200] for node in each["nodes"]][:3])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def hidden_columns(tab: Any) -> int:
+    """How many pixels of a page are to the right of its window."""
+    found: int = tab.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return found
+
+
 @contextmanager
-def opened(browser: Any, path: Path, **context: Any) -> Iterator[Any]:
-    """A page that has drawn its report; fails if the script or the policy complains."""
+def opened(
+    browser: Any, path: Path, *, ready: str = "main[data-ready]", **context: Any
+) -> Iterator[Any]:
+    """A page that has drawn its report; fails if the script or the policy complains.
+
+    ``ready`` selects an element that the page has when it is drawn.
+    """
     told: list[str] = []
     tab = browser.new_page(**context)
     tab.on("pageerror", lambda error: told.append(str(error)))
     tab.on("console", lambda message: told.append(message.text))
     tab.goto(path.as_uri())
-    tab.wait_for_selector("main[data-ready]", timeout=20_000)
+    tab.wait_for_selector(ready, timeout=20_000)
     yield tab
     tab.close()
     assert told == []

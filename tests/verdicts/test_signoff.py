@@ -40,7 +40,7 @@ def loaded(streams: float | None, low: float, high: float) -> RecordedRun:
 def test_an_equal_release_passes() -> None:
     found = compared(OLD, [night(9)])
     assert found.verdict is Verdict.PASS
-    assert found.run == "09.jsonl"
+    assert found.compared == ("09.jsonl",)
     assert {*found.outcomes} == {Outcome.SAME}
 
 
@@ -62,10 +62,49 @@ def test_a_slower_night_within_the_range_of_the_old_ones_is_undecided() -> None:
     assert compared(old, [night(9, 0.2)]).verdict is Verdict.INCONCLUSIVE
 
 
-def test_the_newest_complete_run_is_compared() -> None:
+def test_an_interrupted_run_is_not_compared() -> None:
     stopped = night(11, 0.5, interrupted=True)
-    found = compared(OLD, [night(10), stopped, night(9, 0.5)])
-    assert (found.run, found.verdict) == ("10.jsonl", Verdict.PASS)
+    found = compared(OLD, [night(10), stopped])
+    assert (found.compared, found.verdict) == (("10.jsonl",), Verdict.PASS)
+
+
+def final(found: Signoff) -> tuple[str, Outcome]:
+    """The run that the change of the final describes, and the outcome."""
+    (test,) = found.tests
+    assert test.comparison is not None
+    changes = zip(test.runs, test.comparison.changes, strict=True)
+    return next(
+        (run, change.outcome)
+        for run, change in changes
+        if change.name == "final_from_commit"
+    )
+
+
+def test_one_slow_night_of_three_does_not_decide() -> None:
+    new = [night(9), night(10, 0.01), night(11, 0.5)]
+    found = compared(OLD, new)
+    assert final(found) == ("10.jsonl", Outcome.SAME)
+    assert found.verdict is Verdict.PASS
+
+
+def test_one_fast_night_of_three_does_not_decide() -> None:
+    new = [night(9, 0.3), night(10, 0.35), night(11)]
+    found = compared(OLD, new)
+    assert final(found) == ("09.jsonl", Outcome.WORSE)
+    assert found.verdict is Verdict.FAIL
+
+
+def test_of_two_nights_the_worse_counts() -> None:
+    assert final(compared(OLD, [night(9, 0.3), night(10)]))[0] == "09.jsonl"
+
+
+def test_a_test_of_some_nights_is_compared_with_those() -> None:
+    rows = [replace(each, test="test_new") for each in run(seed=110)]
+    new = [night(9), night(10, rows=[*run(seed=110), *rows])]
+    old = [*OLD, night(4, rows=[*run(seed=104), *rows])]
+    found = compared(old, new)
+    assert [each.test for each in found.tests] == [TEST, "test_new"]
+    assert {*found.tests[1].runs} == {"10.jsonl"}
 
 
 def test_a_test_of_only_one_release_is_undecided() -> None:

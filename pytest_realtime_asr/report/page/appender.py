@@ -144,6 +144,13 @@ class Appender:
             header=lambda: self._head(target, Redactor()),
         )
 
+    def trend(self, block: bytes) -> None:
+        """Append the trend, if this run has written the page.
+
+        Raises OSError if the page cannot be written.
+        """
+        self._file.finish(block + b"\n", run=self._run.id)
+
     def end(self, *, interrupted: bool) -> None:
         """Append the end of the run, if this run has written the page.
 

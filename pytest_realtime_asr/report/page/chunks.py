@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 
 import msgspec
 
+from pytest_realtime_asr.report.page import document
+
+# The parts of the script, which share their names; the last one draws the page.
+_SCRIPTS = ("data.js", "results.js", "sessions.js", "session.js", "page.js")
 # A data block must not end its element, open a comment or break a line.
 _ESCAPES = {
     b"<": b"\\u003c",
@@ -42,40 +43,28 @@ def packed(kind: str, value: object) -> bytes:
     return block(kind, base64.b64encode(text).decode())
 
 
+def fragment(kind: str, html: str) -> bytes:
+    """Return a piece of the page that the script puts into its place unchanged.
+
+    ``html`` must be complete, and its texts escaped.
+    """
+    line = html.replace("\n", " ")
+    return f'<template data-kind="{kind}">{line}</template>'.encode()
+
+
 def head(run: Mapping[str, object], metrics: object) -> bytes:
     """Return the first lines of a page.
 
     ``run`` has the fields of the line about the run, and ``metrics`` describes the
-    metrics in the order in which the blocks of the sessions list their values. The
-    policy of the page allows this style and this script only, and no connection.
+    metrics in the order in which the blocks of the sessions list their values.
     """
-    style, script = _asset("page.css"), _asset("page.js")
-    policy = (
-        f"default-src 'none'; style-src '{_digest(style)}'; "
-        f"script-src '{_digest(script)}'; media-src data:; base-uri 'none'; "
-        "form-action 'none'"
-    )
     shown = msgspec.json.encode(run.get("run", "")).decode()
     name = "".join(char for char in shown if char.isalnum() or char == "-")
+    script = "\n".join(map(document.asset, _SCRIPTS))
+    first = document.head("Realtime ASR report", script=script)
     return (
         f"<!doctype html><!-- run {name} -->\n"
-        '<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        "<title>Realtime ASR report</title>\n"
-        f"<style>{style}</style>\n<script>{script}</script></head>\n"
+        f'<html lang="en">{first}\n'
         '<body><main id="page"><noscript>This page needs JavaScript to show the '
         "report.</noscript></main>\n"
     ).encode() + b"%b\n%b\n" % (block("run", run), block("metrics", metrics))
-
-
-@cache
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    """Return the hash by which a policy allows an inline style or script."""
-    value = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(value).decode()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.metrics.accuracy import words
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.report import conformance
-from pytest_realtime_asr.report.page import chunks, session_data
+from pytest_realtime_asr.report.page import chunks, history, session_data
 from pytest_realtime_asr.report.page.clips import Clips
 from pytest_realtime_asr.report.session_chart import SessionChart, chart
 from pytest_realtime_asr.text.privacy import PRIVATE
@@ -67,12 +67,16 @@ def page(
     traces: Path | None = None,
     suite: Path | None = None,
     corpus: Corpus | None = None,
+    earlier: Sequence[Path] = (),
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[bytes]:
     """Yield the lines of the page of a report.
 
     ``traces`` is the folder of the traces (default: `FOLDER` beside the report),
     ``suite`` a conformance report, and ``corpus`` has the audio of the worst sessions.
-    Raises ValueError if a file cannot be used; its message names the file.
+    ``earlier`` are the reports of earlier runs, for the trend; ``tell`` is called with
+    a sentence about each of them that is left out. Raises ValueError if a file cannot
+    be used; its message names the file.
     """
     lines = _read(report)
     kept = Traces(report.parent / FOLDER if traces is None else traces)
@@ -90,6 +94,8 @@ def page(
         yield chunks.block("conformance", conformance.read(suite)) + b"\n"
     if corpus is not None:
         yield from _clips(lines, corpus)
+    if earlier:
+        yield history.block(earlier, report, tell=tell) + b"\n"
     interrupted = any(line.get("interrupted") for line in lines)
     yield chunks.block("end", {"interrupted": interrupted, "offline": True}) + b"\n"
 

@@ -90,3 +90,18 @@ def test_the_command(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = report.with_suffix(".html")
     assert capsys.readouterr().out == f"{page}\n"
     assert page.read_bytes() == b"".join(offline.page(report))
+
+
+def test_earlier_reports_add_the_trend(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = report.with_name("earlier.jsonl")
+    earlier.write_bytes(report.read_bytes())
+    damaged = report.with_name("damaged.jsonl")
+    damaged.write_text("x\n")
+    names = [str(report), "--history", str(earlier), str(damaged)]
+    assert main(["report", "html", *names]) == 0
+    page = report.with_suffix(".html").read_text()
+    assert page.count('<template data-kind="trend">') == 1
+    assert "earlier.jsonl" in page
+    assert "left out: " in capsys.readouterr().err
