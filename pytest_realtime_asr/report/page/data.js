@@ -46,7 +46,7 @@ function table(caption, columns, cells) {
   const head = make("tr", { role: "row" }, ...names.map((name) => make("th", { role: "columnheader", scope: "col" }, name)));
   const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, place) => {
     const text = cell instanceof Node ? cell : plain(cell);
-    return make("td", { role: "cell", class: text.length > LONG ? "long" : null, "data-name": place ? names[place] : null }, text);
+    return make("td", { role: "cell", class: text.length > LONG ? "long" : null, "data-name": place || !(cell instanceof Node) ? names[place] : null }, text);
   })));
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, make("table", { role: "table" },
     make("thead", { role: "rowgroup" }, head), make("tbody", { role: "rowgroup" }, ...body)));

@@ -214,7 +214,11 @@ def test_a_capacity_is_drawn_with_its_interval(
     level |= {"finals": finals, "client": {"late_ms": 1.0}, "step": "double"}
     found = {**VERDICT, "subject": "capacity", "metric": "capacity", "test": "t"}
     found |= {"statistic": "streams", "unit": "count", "value": 8.0, "limit": None}
-    found |= {"interval": [8, 11], "verdict": "PASS", "reason": "cliff"}
+    found |= {
+        "interval": [8, 11],
+        "verdict": "PASS",
+        "reason": "capacity: 8 streams, a cliff",
+    }
     path = tmp_path / "capacity.html"
     path.write_bytes(
         ten.read_bytes()
@@ -224,7 +228,8 @@ def test_a_capacity_is_drawn_with_its_interval(
     )
     with opened(browser, path) as tab:
         part = tab.locator("section[aria-labelledby=capacity]")
-        assert "capacity 8, interval 8 to 11. cliff" in part.inner_text()
+        assert "capacity: 8 streams, a cliff" in part.inner_text()
+        assert "capacity 8 (8 to 11)" in part.locator("svg").text_content()
         assert part.locator("svg .cross").count() == 1
         box, line = (
             part.locator(f"svg .{name}").bounding_box() for name in ("band", "curve")
@@ -235,7 +240,12 @@ def test_a_capacity_is_drawn_with_its_interval(
 
 
 def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
-    entry = {"id": "one-final", "level": "must", "status": "violated", "title": "t"}
+    entry: dict[str, Any] = {
+        "id": "one-final",
+        "level": "must",
+        "status": "violated",
+        "title": "t",
+    }
     entry |= {"clause": "c", "seen": "two finals", "expected": "", "scenarios": []}
     entry |= {"trace": "", "page": "", "lines": ["> 27 server done"]}
     suite = {"planned": 138, "requirements": [entry, {**entry, "status": "satisfied"}]}
