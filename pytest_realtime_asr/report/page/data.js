@@ -33,6 +33,21 @@ function plain(value) {
   return String(value ?? "").replace(/[\u202a-\u202e\u2066-\u2069\u200e\u200f\u0000-\u0008]/g, "\ufffd");
 }
 
+/* A text in quotation marks, apart from the direction of the text around it */
+function quoted(value) {
+  return `"\u2068${plain(value)}\u2069"`;
+}
+
+/* The direction of a text, by its first letter */
+function directionOf(text) {
+  return /^[^\p{L}]*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/u.test(text) ? "rtl" : "ltr";
+}
+
+/* About how wide a text is in a drawing, in px; the characters of East Asia are wider. */
+function widthOf(text) {
+  return [...text].reduce((sum, char) => sum + (char >= "\u1100" && char !== "…" ? 12.5 : 6.6), 0);
+}
+
 function section(title, ...children) {
   const id = title.toLowerCase().replace(/\W+/g, "-");
   return make("section", { "aria-labelledby": id }, make("h2", { id }, title), ...children);
