@@ -15,3 +15,4 @@ source_suffix = {".md": "markdown"}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 nitpicky = True
+smartquotes = False  # they would change quotation marks and -- in options

@@ -1,8 +1,7 @@
 """Tests realtime speech-recognition servers with pytest.
 
-A public name is imported when it is first used. The plugin is in this package, and
-every pytest run in this Python environment loads the plugin, so the package must load
-fast.
+Every pytest run in this Python environment loads this package, since it contains the
+plugin. To load fast, the package imports each public name only when it is first used.
 """
 
 from __future__ import annotations

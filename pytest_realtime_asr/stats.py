@@ -9,14 +9,13 @@ dropped nor given an invented number. A claim about a quantile is a claim about 
 
 Values that depend on each other (of one clip, or of one speaker) have the same label in
 ``blocks``. A bootstrap resamples them together, and a sign-flip test changes their
-signs together. scipy.stats has neither a clustered, studentised bootstrap nor a
-sequential test of a share, so this module implements both with scipy.special. Every
-function raises ValueError for arguments that are not valid.
+signs together. scipy.stats has no clustered, studentised bootstrap, so this module
+implements it with scipy.special. Every function raises ValueError for arguments that
+are not valid.
 """
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,33 +25,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-GOOD_SHARE = 1 / 5
-"""A good server's share of values over the limit, divided by the allowed share.
-
-`sequential` decides between a good server and one that has the allowed share.
-"""
-
 _CELLS = 4_000_000  # numbers that the bootstrap keeps in memory at once
 _LEAST = 1e-300  # a lower bound of probabilities, which must not be zero
 
 _Array = npt.NDArray[Any]
-
-
-class Decision(enum.Enum):
-    """The decision of a sequential test."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True)
-class SequentialResult:
-    """The result of a sequential test: ``over`` of ``n`` values are over the limit."""
-
-    decision: Decision
-    n: int
-    over: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +79,7 @@ def quantile_interval(
     ordered = _ordered(given)
     n = len(ordered)
     _rank(n, q)
-    miss = (1 - _open("confidence", confidence)) / 2
+    miss = (1 - checked_share("confidence", confidence)) / 2
     index, size = _numbered(blocks, n)
     if resamples < 1:
         raise ValueError("a bootstrap needs at least one resample")
@@ -133,8 +109,8 @@ def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
     binomial sum to fractions.
     """
     _counts(over, n)
-    _open("q", q)
-    _open("confidence", confidence)
+    checked_share("q", q)
+    checked_share("confidence", confidence)
     if over == n:
         return False
     # The bound is the share p at which P(B <= over) falls to 1 - confidence. This
@@ -150,8 +126,8 @@ def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
     ``over`` and ``n`` need not be whole numbers (see `proven_at_most`).
     """
     _counts(over, n)
-    _open("q", q)
-    _open("confidence", confidence)
+    checked_share("q", q)
+    checked_share("confidence", confidence)
     if over == 0:
         return False
     return bool(special.betainc(over, n - over + 1, 1 - q) < 1 - confidence)
@@ -194,65 +170,6 @@ def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
         else:
             least = middle + 1
     return least
-
-
-def sequential(
-    outcomes: Iterable[bool], q: float, confidence: float
-) -> SequentialResult:
-    """Apply Wald's sequential test of a share to outcomes in their order.
-
-    An outcome is true if a value is over the limit. The test stops reading outcomes at
-    its decision. The bad share is the share that the claim allows, b = 1 - q; the good
-    share is a fifth of it, g = b / 5. The test statistic is the logarithm of the
-    likelihood ratio of the bad share to the good share. An outcome over the limit adds
-    ln(b / g) to the statistic, and any other outcome adds ln((1 - b) / (1 - g)). The
-    decision is ``PASS`` if the statistic falls to ln(1 - confidence), and ``FAIL`` if
-    it rises to -ln(1 - confidence).
-
-    This holds for any number of outcomes: if the true share is b or more, ``PASS`` has
-    a probability of at most 1 - confidence. The reason is that the likelihood ratio of
-    the good share to the bad share is then a supermartingale that starts at 1. So
-    Ville's inequality bounds the probability that this ratio ever reaches
-    1 / (1 - confidence). In the same way, if the true share is g or less, ``FAIL`` has
-    a probability of at most 1 - confidence.
-
-    Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but keep
-    these probabilities only approximately. For a p95 at 95 % confidence, Wald's bounds
-    would decide ``PASS`` after 72 outcomes that are all within the limit, and the
-    bounds of this function do so after 73. The exact probability of a wrong ``PASS``
-    would be 4.99 % with Wald's bounds, and is 4.79 % here. But with Wald's bounds, the
-    probability would be 5.10 % for a p99 at 95 %, and 21.6 % for a p95 at 80 %.
-
-    If the true share is between g and b, both decisions are possible. So ``FAIL`` says
-    that a server is not a good one; it does not say that the server breaks the claim.
-
-    Source: Wald, Sequential Analysis (1947); Ville (1939).
-    """
-    steps = _steps(q, confidence)
-    n = over = 0
-    decision = Decision.UNDECIDED
-    for outcome in outcomes:
-        n += 1
-        over += bool(outcome)
-        decision = _decision(over, n, steps)
-        if decision is not Decision.UNDECIDED:
-            break
-    return SequentialResult(decision, n, over)
-
-
-def least_clean(q: float, confidence: float) -> int:
-    """Return the number of outcomes after which `sequential` passes at the earliest.
-
-    This is the number if no outcome is over the limit. With fewer outcomes, a
-    sequential test can never prove the claim. `samples_needed` returns the number for a
-    sample of fixed size.
-    """
-    steps = _, down, bound = _steps(q, confidence)
-    # The quotient may have a rounding error, so the decision itself is tested.
-    n = max(1, math.ceil(bound / down) - 1)
-    while _decision(0, n, steps) is not Decision.PASS:
-        n += 1
-    return n
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -372,7 +289,7 @@ def matched_pairs(
     index, size = _numbered(blocks, len(before))
     errors = _finite([*before, *after])
     sums = np.bincount(index, weights=errors[len(before) :] - errors[: len(before)])
-    miss = 1 - _open("confidence", confidence)
+    miss = 1 - checked_share("confidence", confidence)
     value = float(np.mean(sums))
     if size == 1:
         return Difference(value, -math.inf, math.inf, 1.0, len(before), size)
@@ -425,7 +342,7 @@ def count_interval(
             "a rate needs a `count` of at least 0 and a finite `size` above 0, not "
             f"count={count} and size={size}"
         )
-    miss = (1 - _open("confidence", confidence)) / 2
+    miss = (1 - checked_share("confidence", confidence)) / 2
     low = float(special.gammaincinv(count, miss)) if count else 0.0
     high = float(special.gammaincinv(count + 1, 1 - miss))
     return low / size, high / size
@@ -434,7 +351,7 @@ def count_interval(
 def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact interval (Clopper-Pearson) of the share ``count / n``."""
     _counts(count, n)
-    miss = (1 - _open("confidence", confidence)) / 2
+    miss = (1 - checked_share("confidence", confidence)) / 2
     low = float(special.betaincinv(count, n - count + 1, miss)) if count else 0.0
     rest = n - count
     high = float(special.betaincinv(count + 1, rest, 1 - miss)) if rest else 1.0
@@ -528,7 +445,9 @@ def student_interval(
     size = len(array)
     if size < 2:
         return -math.inf, math.inf
-    t = float(special.stdtrit(size - 1, (1 + _open("confidence", confidence)) / 2))
+    t = float(
+        special.stdtrit(size - 1, (1 + checked_share("confidence", confidence)) / 2)
+    )
     mean, half = float(array.mean()), t * float(array.std(ddof=1)) / math.sqrt(size)
     return mean - half, mean + half
 
@@ -540,7 +459,7 @@ def _studentised(
 
     ``top`` and ``bottom`` have one sum for each block; whole blocks are resampled.
     """
-    miss = (1 - _open("confidence", confidence)) / 2
+    miss = (1 - checked_share("confidence", confidence)) / 2
     size = len(top)
     ratio, error = (each.item() for each in _ratios(top, bottom, np.ones((1, size))))
     found: list[float] = []
@@ -623,7 +542,7 @@ def _percentiles(
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """
-    miss = (1 - _open("confidence", confidence)) / 2
+    miss = (1 - checked_share("confidence", confidence)) / 2
     if size == 1:
         return -math.inf, math.inf
     wider = math.sqrt(size / (size - 1)) * special.stdtrit(size - 1, miss)
@@ -676,27 +595,6 @@ def _finite(values: Sequence[float]) -> _Array:
     return array
 
 
-def _steps(q: float, confidence: float) -> tuple[float, float, float]:
-    """Return the two steps of a sequential test and its bound.
-
-    An outcome over the limit adds the first step to the test statistic; any other
-    outcome subtracts the second step. The test decides when the statistic reaches the
-    bound or its negative.
-    """
-    bad = 1 - _open("q", q)
-    good = bad * GOOD_SHARE
-    bound = -math.log(1 - _open("confidence", confidence))
-    return math.log(bad / good), math.log((1 - good) / (1 - bad)), bound
-
-
-def _decision(over: int, n: int, steps: tuple[float, float, float]) -> Decision:
-    up, down, bound = steps
-    ratio = over * up - (n - over) * down
-    if ratio <= -bound:
-        return Decision.PASS
-    return Decision.FAIL if ratio >= bound else Decision.UNDECIDED
-
-
 def _ordered(values: Iterable[float]) -> list[float]:
     ordered = sorted(values)
     if not ordered:
@@ -713,7 +611,8 @@ def _rank(n: int, q: float) -> int:
     return max(1, math.ceil(q * n - 1e-9))
 
 
-def _open(name: str, value: float) -> float:
+def checked_share(name: str, value: float) -> float:
+    """Return ``value``; raise ValueError unless it is above 0 and below 1."""
     if not 0 < value < 1:
         raise ValueError(f"{name} must be between 0 and 1, not {value}")
     return value

@@ -8,6 +8,7 @@ import pytest
 
 import pytest_realtime_asr
 from pytest_realtime_asr import dialect_api, fault_api
+from pytest_realtime_asr.plugin.fixtures import INTERNAL
 from pytest_realtime_asr.plugin.options import MARKERS
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.verdicts.verdict import Verdict
@@ -38,15 +39,6 @@ def test_the_pinned_suites_are_listed() -> None:
 
 def test_the_verdicts_are_listed() -> None:
     assert sorted(listed("verdicts")) == sorted(each.value for each in Verdict)
-
-
-# Fixtures that only the packaged suite uses, which may change.
-INTERNAL = {
-    "realtime_record_result",
-    "realtime_reporter",
-    "realtime_suite_config",
-    "realtime_trace_file",
-}
 
 
 def test_the_fixtures_are_listed(pytester: pytest.Pytester) -> None:

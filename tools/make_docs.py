@@ -6,9 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
+import pytest_realtime_asr
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import exchanges
-from pytest_realtime_asr.report import metrics_page, protocol_pages, reference_pages
+from pytest_realtime_asr.plugin import fixtures, markers
+from pytest_realtime_asr.plugin.options import GROUPS, MARKERS
+from pytest_realtime_asr.report import (
+    fixtures_page,
+    markers_page,
+    metrics_page,
+    options_page,
+    protocol_pages,
+    python_page,
+    reference_pages,
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROTOCOLS = DOCS / "protocols"
@@ -29,7 +40,17 @@ def pages() -> dict[Path, str]:
     sections = [reference_pages.conformance(dialects.load(name)) for name in SECTIONS]
     return {
         DOCS / "conformance.md": "\n".join(sections),
+        DOCS / "fixtures.md": fixtures_page.page(
+            Path(fixtures.__file__).read_text(), internal=fixtures.INTERNAL
+        ),
+        DOCS / "guide/options.md": options_page.page(GROUPS),
+        DOCS / "markers.md": markers_page.page(
+            MARKERS, markers.ARGUMENTS, markers.EXAMPLES
+        ),
         DOCS / "metrics.md": metrics_page.page(),
+        DOCS / "python.md": python_page.page(
+            [getattr(pytest_realtime_asr, n) for n in pytest_realtime_asr.__all__]
+        ),
         **{PROTOCOLS / f"{name}.md": protocol(name) for name in DIALECTS},
     }
 

@@ -67,14 +67,20 @@ class Session:
             yield error("invalid_event", "final is true or false")
         elif self.model is None:
             yield error("model_not_validated", "send session.update first")
-        elif final and self.stream is not None:
-            yield from self.finish()
-        elif not final and self.stream is None:
-            self.stream = self.recogniser.listen(rate=RATE)
-            self.samples = 0
-            for pcm in self.early:
-                yield from self.hear(pcm)
-            self.early.clear()
+        elif final:
+            if self.early:  # no commit had started this audio
+                yield from self.begin()
+            if self.stream is not None:
+                yield from self.finish()
+        elif self.stream is None:
+            yield from self.begin()
+
+    def begin(self):
+        self.stream = self.recogniser.listen(rate=RATE)
+        self.samples = 0
+        for pcm in self.early:
+            yield from self.hear(pcm)
+        self.early.clear()
 
     def hear(self, pcm):
         self.samples += len(pcm) // 2

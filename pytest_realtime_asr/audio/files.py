@@ -1,9 +1,9 @@
 """Reads and writes audio files; refuses audio that could not be sent as intended.
 
-The samples of a 16-bit file are read and written without a change. Audio whose channels
-cancel each other, float samples in another scale, and files that libsndfile would read
-only in part are refused. Distorted audio is read; the reasons to doubt it are returned
-with it.
+The samples of a 16-bit file are read and written without a change. Three kinds of audio
+are refused: channels that cancel each other, float samples whose full scale is not 1.0,
+and files that libsndfile would read only in part. Distorted audio is returned together
+with the reasons to doubt its quality.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def read(
     stop: float | None = None,
     channels: tuple[int, ...] = (),
 ) -> Audio:
-    """Return the audio of a file without the reasons to doubt it.
+    """Return the audio of a file, without a judgement of its quality.
 
     The arguments and the errors are the same as for `decode`.
     """
@@ -107,10 +107,10 @@ def decode(
     """Return the audio of a file at its own rate, as the average of its ``channels``.
 
     The file may have any format that libsndfile reads. ``start`` and ``stop`` select a
-    part, in seconds; ``channels`` are numbered from 0; an empty tuple selects all.
-    Raises `AudioError` if the file is missing, not audio, empty, truncated or shorter
-    than the selected part, if it lacks a selected channel, if the channels cancel each
-    other, or if its float samples are in another scale.
+    part, in seconds. ``channels`` are numbered from 0; an empty tuple selects all
+    channels. Raises `AudioError` if the file is missing, not audio, empty, truncated or
+    shorter than the selected part, if it lacks a selected channel, if the channels
+    cancel each other, or if the full scale of its float samples is not 1.0.
     """
     levels, found = Levels(), []
     with _opened(path) as file:
@@ -185,7 +185,10 @@ def _loss(loss: float) -> str:
 
 
 def _doubts(path: Path, audio: Audio, peak: float) -> tuple[str, ...]:
-    """Return the reasons to doubt audio; ``peak`` is 0 for integer samples."""
+    """Return the reasons to doubt the quality of audio.
+
+    ``peak`` is the largest magnitude of the float samples; 0 for integer samples.
+    """
     if peak > 1.0:
         return (
             f"{path}: its float samples reach {peak:.3g}, but full scale is 1.0, so "
@@ -194,8 +197,8 @@ def _doubts(path: Path, audio: Audio, peak: float) -> tuple[str, ...]:
         )
     if (share := clipped(audio)) > _CLIPPED:
         return (
-            f"{path}: {share:.1%} of its samples are clipped at full scale (more than "
-            f"{_CLIPPED:.1%}), which adds recognition errors; record it again at "
+            f"{path}: {share:.1%} of its samples are clipped at full scale (the limit "
+            f"is {_CLIPPED:.1%}), which adds recognition errors; record it again at "
             "a lower level",
         )
     return ()
@@ -211,7 +214,7 @@ def write(path: Path, audio: Audio) -> None:
     # libsndfile would write .raw, but the rate could not be read back.
     if kind == "RAW" or not soundfile.check_format(kind, "PCM_16"):
         raise AudioError(
-            f"{path}: the suffix names no format with 16-bit PCM; use .flac or .wav"
+            f"{path}: no file format with this suffix has 16-bit PCM; use .flac or .wav"
         )
     if not audio.samples:
         raise AudioError(f"{path}: there is no sample to write; give audio")
@@ -271,8 +274,8 @@ def _opened(path: Path) -> Iterator[Any]:
             )
         if not _RATES[0] <= file.samplerate <= _RATES[1]:
             raise AudioError(
-                f"{path}: states a rate of {file.samplerate} Hz, which is not from "
-                f"{_RATES[0]} to {_RATES[1]} Hz; create the file again"
+                f"{path}: states a rate of {file.samplerate} Hz, which is not between "
+                f"{_RATES[0]} and {_RATES[1]} Hz; create the file again"
             )
         if file.frames > _LONGEST * file.samplerate:
             raise AudioError(
@@ -308,9 +311,9 @@ def _check_mp3(path: Path, file: Any) -> None:
     if file.subtype != "MPEG_LAYER_III":
         return
     if file.format != "MP3":
-        what = f"is MP3 inside {file.format}, whose stated length is not exact"
+        what = f"is MP3 inside {file.format} and does not state its exact length"
     elif not headers.mp3_states_length(path):
-        what = "is MP3 that does not state its length, so that its end could be lost"
+        what = "is MP3 that does not state its length, so its end could be lost"
     else:
         return
     raise AudioError(f"{path}: {what}; convert it: {conversion(path)}")

@@ -1,8 +1,8 @@
 """ITU-T G.711: 8-bit companded audio, mu-law (PCMU) and A-law (PCMA).
 
-libsndfile implements both laws. But a file object for each chunk takes four times as
-long as a table look-up, and sometimes several ms, which would delay the next audio. So
-libsndfile is used only once for each law, to make two tables.
+libsndfile implements both laws, but needs a file object for each chunk. To create this
+object takes four times as long as a table look-up, and sometimes several ms; this would
+delay the next audio. So libsndfile is used only once for each law, to make two tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RATE = 8_000  # Hz
 
 
 class Law:
-    """One of the two laws; ``subtype`` is the name of the law in libsndfile."""
+    """A companding law; ``subtype`` is its name in libsndfile."""
 
     def __init__(self, subtype: str) -> None:
         self._format: dict[str, Any] = {
@@ -39,7 +39,7 @@ class Law:
 
     @cached_property
     def _codes(self) -> npt.NDArray[np.uint8]:
-        """The code of each PCM16 sample; the index is the sample read as unsigned."""
+        """The code of each PCM16 sample; the index is the sample, read as unsigned."""
         data = io.BytesIO()
         with soundfile.SoundFile(data, "w", **self._format) as file:
             file.write(np.arange(2**16, dtype=np.uint16).view(np.int16))

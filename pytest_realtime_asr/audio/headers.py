@@ -40,11 +40,11 @@ def missing(path: Path) -> int:
 
 
 def piped(path: Path) -> io.BytesIO | None:
-    """Return the content of a WAV file that states 0 bytes of audio but has audio.
+    """Return the content of a WAV file with its size corrected.
 
-    Some programs leave the size at 0 when they write to a pipe. The header of the
-    result states the right size: the audio lasts to the end of the file. Returns
-    ``None`` for any other file.
+    Some programs leave the size at 0 when they write to a pipe. Then the audio is all
+    bytes from the header to the end of the file. Returns ``None`` for a file that needs
+    no correction.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -67,8 +67,8 @@ def piped(path: Path) -> io.BytesIO | None:
 def _data(file: BinaryIO, size: int) -> tuple[int, int]:
     """Return how many bytes of audio a WAV file states, and how many follow its header.
 
-    Both numbers are 0 if the file is not a WAV file. Afterwards, the position in a WAV
-    file is at the first byte of audio.
+    Both numbers are 0 if the file is not a WAV file. Afterwards, the read position in a
+    WAV file is the first byte of audio.
     """
     if file.read(12)[:4] != b"RIFF":
         return 0, 0
@@ -81,7 +81,7 @@ def _data(file: BinaryIO, size: int) -> tuple[int, int]:
 
 
 def _only_chunks(file: BinaryIO, size: int) -> bool:
-    """Return whether the rest of a WAV file consists of RIFF chunks."""
+    """Return whether only RIFF chunks follow the current position in a WAV file."""
     while head := file.read(8):
         count = int.from_bytes(head[4:], "little")
         at = file.seek(count + count % 2, 1)
@@ -91,7 +91,7 @@ def _only_chunks(file: BinaryIO, size: int) -> bool:
 
 
 def mp3_states_length(path: Path) -> bool:
-    """Return whether the first frame of an MP3 file states its number of frames.
+    """Return whether an MP3 file states in its first frame how many frames it has.
 
     Without this number, libsndfile estimates the length from the bit rate of the first
     frame, and does not read beyond this estimate.

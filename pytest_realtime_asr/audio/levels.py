@@ -1,4 +1,4 @@
-"""The level of audio: over time, and of a file's samples before they are mixed."""
+"""Measures the level of audio over time, and the level of channels before mixing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ def envelope(
 ) -> bytes:
     """Return the loudness of PCM16 samples, one byte for each ``step`` seconds.
 
-    A byte is the level (root mean square) of the samples of its step, in whole dB above
-    ``quietest``, which is in dB of full scale. The byte 0 means ``quietest`` or less.
+    A byte is the root mean square of the samples in its step, in whole dB above
+    ``quietest``. The unit of ``quietest`` is dB of full scale. The byte 0 means
+    ``quietest`` or less.
     The last step may be shorter.
     """
     size = max(1, round(step * rate))
@@ -59,9 +60,10 @@ class Levels:
     def loss(self) -> float | None:
         """The number of dB by which the channels' average is quieter than one channel.
 
-        ``None`` unless the channels cancel each other: the average has less than a
-        tenth of the power that it would have if the channels were independent. With two
-        equally loud channels, this means a correlation below -0.9.
+        ``None`` if the channels do not cancel each other. They cancel each other if
+        their average has less than a tenth of the power that the average of independent
+        channels would have. For two equally loud channels, this is a correlation below
+        -0.9.
         """
         if self._mixed >= _CANCELLED * self._apart / self._channels:
             return None

@@ -1,7 +1,7 @@
 """Mono PCM16 audio at any sample rate, in memory.
 
-Full scale is the same everywhere: a float sample is the integer sample divided by
-32768. So -1.0 is -32768; +1.0, which PCM16 cannot represent, is clipped to 32767.
+In the whole package, a float sample is the integer sample divided by 32768. So -1.0 is
+-32768. PCM16 cannot represent +1.0, which is clipped to 32767.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Audio:
         return found.hexdigest()[:16]
 
     def resample(self, rate: int) -> Audio:
-        """Return the audio at ``rate`` Hz; the same object if it has this rate.
+        """Return the audio at ``rate`` Hz; the same object if it already has this rate.
 
         The samples are computed as floats and clipped, so that an overshoot of the
         filter does not wrap around. The length is correct to one sample.
@@ -172,11 +172,11 @@ def clipped(audio: Audio) -> float:
 def speech(audio: Audio) -> tuple[float, float] | None:
     """Return the start and the end of speech in seconds, detected by energy.
 
-    ``None`` if there is no speech. A frame of 10 ms is loud if its RMS is within 35 dB
-    of the 95th percentile of all frames and above -60 dB relative to full scale. Speech
-    lasts from the start of the first run of three loud frames to the end of the last
-    such run. On the bundled clips with word times, the start is 17 ms late on average
-    (80 ms at most), and the end is 6 ms early on average (111 ms at most).
+    ``None`` if there is no speech. A frame of 10 ms is loud if its RMS level is above
+    -60 dB relative to full scale, and at most 35 dB below the 95th percentile of all
+    frames. Speech starts with the first three loud frames in a row, and ends with the
+    last three. On the bundled clips with word times, the start is found 17 ms late on
+    average (80 ms at most), and the end 6 ms early on average (111 ms at most).
     """
     size = max(1, round(_FRAME * audio.rate))
     count = audio.samples // size
@@ -198,7 +198,8 @@ def speech(audio: Audio) -> tuple[float, float] | None:
 class Resampler:
     """Resamples a stream of PCM16 from ``source`` Hz to ``target`` Hz.
 
-    The output is a few milliseconds behind the input until `flush` returns the rest.
+    The output is a few milliseconds behind the input; `flush` returns the last part of
+    the output.
     """
 
     def __init__(self, source: int, target: int) -> None:
@@ -215,7 +216,7 @@ class Resampler:
         return self._next(pcm, last=False)
 
     def flush(self) -> bytes:
-        """Return the rest of the output and end the stream."""
+        """Return the last part of the output, and end the stream."""
         return self._next(b"", last=True)
 
     def _next(self, pcm: bytes, *, last: bool) -> bytes:
@@ -238,7 +239,7 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the index of the first sample of a part and of the first sample after it.
+    """Return the index of the first sample of a part, and of the first after the part.
 
     Raises ValueError if the part is not inside the audio.
     """
@@ -246,6 +247,6 @@ def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
     if not 0 <= start <= stop <= seconds + 0.5 / rate:
         raise ValueError(
             f"{start:g} to {stop:g} s is not inside the {seconds:g} s of audio; give a "
-            "start and a later stop inside the audio"
+            "start and a stop inside the audio, with the start before the stop"
         )
     return _samples(start, rate), min(_samples(stop, rate), samples)

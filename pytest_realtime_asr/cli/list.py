@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
-from pytest_realtime_asr.plugin.options import OPTIONS
+from pytest_realtime_asr.plugin.options import GROUPS
 from pytest_realtime_asr.report import listing
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
@@ -50,6 +50,6 @@ def _run(options: argparse.Namespace) -> int:
         case "metrics":
             lines = listing.metrics()
         case _:
-            lines = listing.options(OPTIONS)
+            lines = listing.options(GROUPS)
     print("\n".join(lines))
     return 0

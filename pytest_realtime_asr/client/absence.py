@@ -29,7 +29,7 @@ def is_cut_off(trace: Trace) -> bool:
     """Return whether a session ended in a way that is usual when a server stops.
 
     These ways are: the connection broke, the server closed it with a code for a
-    shutdown or a restart, or the server did not accept it.
+    shutdown or a restart, or the server did not accept the connection.
     """
     end = trace.end
     match end.how:

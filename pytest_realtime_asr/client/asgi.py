@@ -2,14 +2,14 @@
 
 An application that a test has built cannot be sent to another program, so the process
 is forked. ``os.fork`` is used and not `multiprocessing`, for two reasons. A daemonic
-process of `multiprocessing` may have no children, but an engine starts workers. A
+process of `multiprocessing` may not start processes, but an engine starts workers. A
 process that is not daemonic is joined at the exit of the interpreter, so an
 interrupted test run would wait for the server.
 
 The child reports through a pipe whether the application has started. A second pipe is
 the child's lifeline: the child stops when the parent writes `STOP` to this pipe, or
-when the parent ends. Through the same pipe the parent can wait until the handlers of
-closed sessions have ended, so that their output is complete.
+when the parent ends. Through the lifeline the parent can also wait until the handlers
+of closed sessions have ended; then the output of these sessions is complete.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Application(ChildServer):
 
 
 def _failure(started: Connection, limit: float) -> str | None:
-    """Return why the application did not start; ``None`` if it did."""
+    """Return why the application did not start; ``None`` if it has started."""
     if not started.poll(limit):
         return f"its startup took more than {limit:g} s"
     try:
@@ -168,7 +168,7 @@ def _kill(pid: int) -> None:
 
 
 def _reaped(pid: int) -> bool:
-    """Return whether a child has ended; collect its exit status if it has."""
+    """Return whether a child has ended; collect the exit status of an ended child."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:

@@ -1,8 +1,8 @@
 """The child's side of `client.asgi`: serves an application in the forked process.
 
 The child keeps nothing that belongs to the test run. The child has its own output,
-signals, loggers and warning filters, and closes the connections that it inherits. It
-exits without running the exit handlers, which it inherits as well.
+signals, loggers and warning filters. It closes the connections that it inherits, and
+does not run the exit handlers that it inherits.
 """
 
 from __future__ import annotations
@@ -202,9 +202,9 @@ def _watch_parent(
     server: uvicorn.Server,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """Answer the parent; end this process when the parent says so, or has ended.
+    """Answer the parent's requests; end this process if the parent ends or asks for it.
 
-    This process is ended even while the event loop of the server hangs.
+    The process is ended even if the event loop of the server hangs.
     """
     settled = _Settled(server)
     while os.getppid() == parent:
@@ -254,10 +254,10 @@ class _Settled:
 
 
 class _Sessions:
-    """An application whose output is marked with the session that caused it.
+    """Wraps an application, to mark the output of each session with the client's port.
 
-    When a client leaves a session, a framework may end the handler of this session by
-    an exception. This exception is no error of the application, so it is shown in one
+    When a client leaves a session, a framework may end the session's handler by an
+    exception. This exception is no error of the application, so it is shown in one
     line, without a traceback.
     """
 
@@ -279,7 +279,7 @@ class _Sessions:
 
 
 def _own(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from its first frame that belongs to no framework."""
+    """Return a traceback without the frames of frameworks at its start."""
     first = trace
     while first is not None:
         if (
@@ -292,13 +292,13 @@ def _own(trace: TracebackType | None) -> TracebackType | None:
 
 
 class _Startup:
-    """An application together with the ``failure`` of its lifespan startup.
+    """Wraps an application, to note why its lifespan startup failed.
 
-    ``failure`` says why the startup failed; it is ``None`` if the startup did not fail.
-    By the ASGI specification, an application that raises an exception for the lifespan
-    scope does not support lifespan events and is served without them. If the
-    application has asked for a lifespan event and raises before its startup is
-    complete, the startup failed.
+    ``failure`` is the reason; it is ``None`` if the startup did not fail. By the ASGI
+    specification, an application that raises an exception for the lifespan scope does
+    not support lifespan events and is served without them. But if the application has
+    first asked for a lifespan event, an exception before the end of its startup is a
+    failure.
     """
 
     def __init__(self, application: ASGI) -> None:

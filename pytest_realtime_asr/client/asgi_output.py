@@ -1,9 +1,9 @@
-"""The output of an application, divided by the sessions that caused it.
+"""The output of an application, sorted by the session that caused it.
 
-In the child process, each part of the output follows a tag with the port of the client
-whose session printed it. The parent reads the tags. Output that belongs to no session,
-such as the output of the startup, has an empty tag. Output that bypasses Python's
-streams is attributed to the session that printed last.
+In the child process, a tag is written before each part of the output. The tag contains
+the port of the client whose session printed this part. Output that belongs to no
+session, such as the output of the startup, has an empty tag. The parent reads the tags.
+Output that bypasses Python's streams is attributed to the session that printed last.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ client_port: ContextVar[int | None] = ContextVar("client_port", default=None)
 class TaggingStreams:
     """The standard output and the standard error of the child, with tags.
 
-    The texts of both streams are written in their order, without a buffer.
+    The texts of both streams are written at once, in the order of the calls.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class TaggingStreams:
         self.stderr = _Stream(2, self)
 
     def tag(self) -> str:
-        """Return the tag to write before the next text; "" if the last tag applies."""
+        """Return the tag to write before the next text; "" if none is needed."""
         port = client_port.get()
         if port == self._last:
             return ""
@@ -59,8 +59,8 @@ class _Stream(io.TextIOWrapper):
 class TaggedOutput:
     """The output of the application as the parent reads it.
 
-    ``file`` is the file to which the child writes. Of the output of each session, the
-    last `SHOWN` characters are kept.
+    ``file`` is the file to which the child writes. For each session, the last `SHOWN`
+    characters of its output are kept.
     """
 
     def __init__(self) -> None:
@@ -85,12 +85,12 @@ class TaggedOutput:
         return _end(text)
 
     def of_session(self, port: int) -> str:
-        """Return the output that a session with this port of the client caused."""
+        """Return the output of the session whose client has this port."""
         self.update()
         return self._sessions.get(str(port), "")
 
     def close(self) -> None:
-        """Read what is left, and delete the file; may be called twice."""
+        """Read the output not yet read, and delete the file; may be called twice."""
         self.update()
         self._output.close()
 
@@ -119,7 +119,7 @@ class TaggedOutput:
 
 
 def _end(text: str) -> str:
-    """Return the last part of a text, after a note if the beginning was left out."""
+    """Return the last part of a text; a note says if the beginning was left out."""
     if len(text) <= SHOWN:
         return text
     _, _, lines = text[-SHOWN:].partition("\n")

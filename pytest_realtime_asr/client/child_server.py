@@ -38,7 +38,7 @@ class Output:
         self._start = 0
 
     def skip(self) -> None:
-        """Exclude the output so far from `tail`."""
+        """Make `tail` omit the output that has been written until now."""
         self._start = os.fstat(self.file.fileno()).st_size
 
     def tail(self) -> str:
@@ -90,7 +90,7 @@ class ProgramServer(ChildServer):
         self._lines.put(None)  # marks the end
 
     def _line(self, timeout: float) -> str | None:
-        """Return the next line of the program's output; ``None`` at its end.
+        """Return the next line of the program's output; ``None`` if no line follows.
 
         Raises TimeoutError after ``timeout`` seconds.
         """

@@ -104,8 +104,8 @@ async def find(
 def _refused(refusals: Iterable[Unreachable], *, has_key: bool) -> Iterator[str]:
     """Yield why no session could be opened; ``has_key`` says that a key was sent.
 
-    A server refuses a path that it does not have with HTTP 404, or often with HTTP 403.
-    Such a refusal is left out if another refusal says more about the server.
+    For an unknown path, a server answers HTTP 404, or often HTTP 403. Such a refusal is
+    left out if another refusal says more about the server.
     """
     for statuses in ((HTTPStatus.NOT_FOUND,), (HTTPStatus.FORBIDDEN,)):
         others = [each for each in refusals if each.status not in statuses]
@@ -134,7 +134,9 @@ def silent_dialects() -> str:
     The text is empty if no such dialect is installed.
     """
     names = " or ".join(greetings.silent())
-    return f"a server that waits for the client may speak {names}" if names else ""
+    if not names:
+        return ""
+    return f"a server that waits for the client to begin may speak {names}"
 
 
 def _reason(name: str, record: Record) -> str:
@@ -147,14 +149,14 @@ def _reason(name: str, record: Record) -> str:
 
 
 def _unknown(record: Record, names: tuple[str, ...], redactor: Redactor) -> str:
-    """Return what is unclear about a first event that shows no single dialect."""
+    """Return why a first event does not identify exactly one dialect."""
     if record.text is not None:  # before anything is cut, which may divide a secret
         record = replace(record, text=redactor.clean(record.text))
     frame = record.data if record.text is None else record.text
     first = f"the first event was {shortened(redactor.clean(str(frame)), SHOWN)!r}"
     if names:
         return f"{first}, which several dialects share ({', '.join(names)})"
-    first += ", which no installed dialect sends first"
+    first += "; no installed dialect begins with this event"
     if kind := greetings.unsupported(record):
         first += f"; {kind} sends such an event, but no installed dialect supports it"
     if near := greetings.nearest(record):
@@ -163,11 +165,11 @@ def _unknown(record: Record, names: tuple[str, ...], redactor: Redactor) -> str:
 
 
 def likeness(near: Likeness) -> str:
-    """Return how the first event of a server differs from that of the nearest dialect.
+    """Return how a server's first event differs from the nearest dialect's first event.
 
     Only the first `DIFFERENCES` differences are listed.
     """
     listed = ", ".join(near.differences[:DIFFERENCES])
     more = len(near.differences) - DIFFERENCES
     rest = f" and {more} more" if more > 0 else ""
-    return f"the nearest is {near.name}, but {listed}{rest}"
+    return f"the nearest dialect is {near.name}, but {listed}{rest}"

@@ -1,7 +1,7 @@
 """The garbage collector during a measurement.
 
-A collection stops every session of the process, for longer if there are more objects.
-With hundreds of sessions, it takes tens of milliseconds. This time would count as the
+A collection stops every session of the process. The more objects there are, the longer
+it takes: with hundreds of sessions, tens of milliseconds. This time would count as the
 client's own delay.
 """
 
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_gc() -> Iterator[None]:
-    """Keep the collector from running until the end of the block.
+    """Prevent automatic collections until the end of the block.
 
-    The collector does not run at the start of the block either, since sessions may be
+    There is no collection at the start of the block either, since sessions may be
     running. If the program calls the collector explicitly, the collection skips the
     objects that existed at the start of the block. Reference cycles are kept until the
     end of the block; all other memory is freed as always. Blocks may be nested; the

@@ -2,8 +2,8 @@
 
 A dialect says which first events it accepts (`Dialect.greets`). Profiles of a dialect
 may share this event and differ in its fields. To tell profiles apart, a first event is
-compared with the one that the fake server sends for each profile. The same comparison
-finds the dialect that is nearest to an unknown server.
+compared with the first event that the fake server sends for each profile. The same
+comparison finds the dialect that is nearest to an unknown server.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _NAMING = ("type", "object")  # fields whose values name what an object is
 UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "Mistral": frozenset({"request_id", "audio_format"}),
 }
-"""The servers that no dialect of this package supports, and how to recognise them: each
-has these fields in the session object of its first event."""
+"""Servers that no dialect of this package supports. Each server is recognised by these
+fields of the session object in its first event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Likeness:
     """The similarity of a first event to the first event of a dialect.
 
     ``name`` is the name of the dialect, with its profile. ``shared`` is the number of
-    fields that both have. ``differences`` are sentences.
+    fields that agree. ``differences`` has one sentence for each field that differs.
     """
 
     name: str
@@ -52,8 +52,8 @@ def greeted(record: Record) -> tuple[str, ...]:
     """Return the names of the dialects whose servers may send this frame first.
 
     The name includes a profile if the frame agrees with the profile's first event in
-    more fields than with the first event of the dialect itself. A field that is absent
-    is no sign of a profile.
+    more fields than with the first event of the dialect itself. A field that the frame
+    does not have is not counted against a profile.
     """
     found = []
     for name in installed():
@@ -65,11 +65,12 @@ def greeted(record: Record) -> tuple[str, ...]:
 
 
 def nearest(record: Record, *, besides: str = "") -> Likeness | None:
-    """Return the dialect or profile whose first event is most like this one.
+    """Return the dialect or profile whose first event is most similar to a frame.
 
     ``besides`` is the name of the dialect in use. This dialect and all dialects with
-    the same first event are left out. A first event of the same type is nearer than any
-    other. Return ``None`` if no dialect has a field in common with this frame.
+    the same first event are left out. A first event of the frame's type is more similar
+    than any event of another type. Return ``None`` if no first event has a field in
+    common with the frame.
     """
     names = [each for name in installed() for each in _with_profiles(name)]
     found = _likenesses(record, names)
@@ -97,7 +98,7 @@ def kind(record: Record) -> str:
 
 
 def unsupported(record: Record) -> str | None:
-    """Return the name of the `UNSUPPORTED` server that sends such a first event.
+    """Return the name of the `UNSUPPORTED` server that sends this kind of first event.
 
     Return ``None`` if no unsupported server sends it.
     """
@@ -113,7 +114,7 @@ def _with_profiles(name: str) -> list[str]:
 
 
 def _likenesses(record: Record, names: list[str]) -> list[Likeness]:
-    """Return the likeness of a frame to each of these dialects, if there is any."""
+    """Return the likeness of a frame to each dialect that shares a field with it."""
     given = _fields(record.text)
     found = []
     for name in names:
@@ -147,7 +148,7 @@ def _fields(text: str | None) -> dict[str, Any]:
 def _compared(
     expected: Mapping[str, Any], given: Mapping[str, Any], path: str = ""
 ) -> Iterator[str | None]:
-    """Yield ``None`` for each field that agrees, and a sentence for any other."""
+    """Yield ``None`` for each field that agrees, a sentence for each that differs."""
     for name in {**expected, **given}:
         where = f"{path}{name}"
         one, other = expected.get(name), given.get(name)
@@ -166,7 +167,7 @@ def _compared(
 
 
 def _each(value: object, where: str, what: str) -> Iterator[str]:
-    """Yield a sentence for each field of a value that has no fields inside it."""
+    """Yield a sentence for each innermost field of a value."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _each(inner, f"{where}.{name}", what)

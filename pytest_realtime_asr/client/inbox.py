@@ -30,10 +30,10 @@ _LONGEST_REASON = 120  # characters of the reason why a frame is malformed
 
 
 class Inbox:
-    """The messages of one session, with the state that they lead to.
+    """The messages of one session, and the state that follows from them.
 
     ``received`` holds the server's messages. ``items`` counts the complete utterances;
-    this count is also the number of the next utterance. ``by_hand`` says that a test
+    this count is also the index of the next utterance. ``by_hand`` says that a test
     has written a frame by hand. The server may refuse such a frame; such a refusal does
     not end the utterance.
     """
@@ -60,7 +60,7 @@ class Inbox:
 
     @property
     def ready(self) -> bool:
-        """Return whether the session may begin; always true without a greeting."""
+        """Return whether the session may begin; true if the dialect has no greeting."""
         greets = dialects.can(self._dialect, Capability.GREETING)
         return not greets or self._reader.ready is not None
 
@@ -90,7 +90,7 @@ class Inbox:
     def complete(self) -> int:
         """Count the utterance as complete although no commit was sent for it.
 
-        Return its number.
+        Return the index of the utterance.
         """
         item, self.items = self.items, self.items + 1
         return item
@@ -205,7 +205,8 @@ def flooded(
 def summary(messages: Sequence[Message]) -> str:
     """Return a text that says how many messages of each type have arrived.
 
-    Of frames that are not events of the protocol, the text describes the first.
+    If frames are not events of the protocol, the text describes the first frame of each
+    kind.
     """
     counts = Counter(message.move for message in messages)
     if not counts:

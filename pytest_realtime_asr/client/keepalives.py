@@ -18,11 +18,11 @@ async def send_keepalives(
     sent: Callable[[], object],
     send: Callable[[Frame], Awaitable[None]],
 ) -> None:
-    """Send the keepalive frame whenever the session has been idle for its interval.
+    """Send the keepalive frame whenever the session was idle for the interval.
 
-    ``sent`` returns a value that changes with each frame that the session sends. The
-    frame is sent at most a quarter of the interval too late. Ends when the session is
-    lost.
+    The frame and the interval are those of ``keepalive``. ``sent`` returns a value that
+    changes with each frame that the session sends. The keepalive frame is late by a
+    quarter of the interval at most. Ends when the session is lost.
     """
     before, idle = sent(), 0
     while True:

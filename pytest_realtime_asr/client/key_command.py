@@ -22,7 +22,7 @@ class KeyCommand:
     ``words`` are the command and its arguments; no shell is involved. ``learned`` is
     called with each key, so that the caller knows the secret. Nothing that the command
     prints is shown. After a failure, the same error is raised until the command may run
-    again.
+    again, which is `PAUSE` s after its last run.
     """
 
     def __init__(

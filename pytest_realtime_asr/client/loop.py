@@ -87,7 +87,7 @@ class Loop:
             raise
 
     async def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work`` from another event loop.
+        """Run ``work`` and await its result from another event loop.
 
         Raises RuntimeError if no asyncio event loop runs in the calling thread.
         """
@@ -128,7 +128,10 @@ class Loop:
             self._ticker = self._loop.create_task(self._tick())
 
     def unwatch(self) -> None:
-        """Stop measuring delays once each session that called `watch` has ended."""
+        """Note the end of a session that called `watch`.
+
+        The measurement of delays stops when all these sessions have ended.
+        """
         self._watchers -= 1
         if self._watchers == 0 and self._ticker is not None:
             self._ticker.cancel()
@@ -151,7 +154,7 @@ class Loop:
         return Lag(ticks, tuple(late), max(paused, default=0), load)
 
     def _collected(self, phase: str, info: dict[str, int]) -> None:
-        """Record a pause by the garbage collector, which calls this on any thread."""
+        """Record a pause of the garbage collector; called on any thread."""
         now = monotonic_ns()
         if phase == "start":
             self._gc_start = now

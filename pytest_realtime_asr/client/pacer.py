@@ -1,8 +1,8 @@
 """The pacing of audio: each frame leaves at its due time.
 
 The schedule is absolute: a late frame does not delay the frames after it. Usually a
-timer of the event loop sends a frame, so that no task has to wake up for it. If the
-socket does not accept the frame at once, the task that called `Pacer.run` waits for it.
+timer of the event loop sends a frame, so that no task has to wake up. If the socket
+does not accept the frame at once, the task that called `Pacer.run` waits until it does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_realtime_asr.dialects import Caller
 from pytest_realtime_asr.trace.recorder import AudioFrames, Recorder
 
 Blocked = Callable[[], Awaitable[None]]
-"""Waits until the socket has accepted the frame that blocked a pacer."""
+"""A function that waits until the socket has accepted the frame that was blocked."""
 
 
 class Pacer:
@@ -28,8 +28,8 @@ class Pacer:
     fast as the socket accepts. ``begin`` is the time in ns at which the first sample is
     spoken. ``put`` sends a frame and waits until the socket has accepted it. ``after``
     is called with the number of samples of each frame that was sent; the audio ends
-    early if ``after`` returns true. ``path_delay`` returns the seconds by which the
-    network path delays the next frame, after the frame is due.
+    early if ``after`` returns true. ``path_delay`` returns the simulated delay of
+    the network path in s: how long after its due time the next frame is sent.
     """
 
     def __init__(

@@ -44,8 +44,8 @@ class Plan:
     is the version that the server reports. ``ping_interval`` is the time in seconds
     between two pings that measure the round trip. ``found`` says how the dialect was
     detected; it is "" if the user named the dialect. ``jitter`` is the largest random
-    delay in seconds that the network path adds to a frame of audio, as a mobile network
-    does; ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
+    delay in seconds that is added to a frame of audio, to imitate a mobile network;
+    ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
     ``keepalive``, a session sends the keepalive frames of the dialect while it is idle.
     """
 
@@ -73,7 +73,7 @@ class Plan:
 
 
 def asking(access: Access, caller: Caller) -> Access:
-    """Return the access with the query and the headers of a session."""
+    """Return the access, completed by the query and the headers of a session."""
     target = replace(access.target, query=caller.query)
     return replace(access, target=target, session_headers=caller.headers)
 

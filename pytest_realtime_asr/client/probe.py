@@ -102,7 +102,7 @@ def health(
 async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
     """Return the first frame of a server, ``None`` if none comes in time.
 
-    The time is `GREETING` or ``wait``, whichever is longer, in seconds. Raises
+    The time limit is `GREETING` or ``wait``, whichever is longer, in seconds. Raises
     `Unreachable`, also if the server closes the connection before its first frame.
     """
     wire = await connect(access, timeout=max(ANSWER, wait))
@@ -134,8 +134,8 @@ async def first_frame(
             ) from error
         reason = f": {error.reason}" if error.reason else ""
         raise Unreachable(
-            f"{access.target.shown}: the server closed {with_code(error.code)} "
-            f"before its first event{reason}"
+            f"{access.target.shown}: the server closed the connection "
+            f"{with_code(error.code)} before its first event{reason}"
         ) from error
 
 
@@ -207,7 +207,7 @@ def metrics(access: Access) -> dict[str, float]:
 
 
 def sums(page: bytes) -> dict[str, float]:
-    """Return the sum of the samples of each name in a page of Prometheus's format.
+    """Return the metrics in a page of Prometheus's format; add up samples of one name.
 
     Lines that are not samples are ignored. The cost is linear in the length of the
     page.
@@ -221,7 +221,7 @@ def sums(page: bytes) -> dict[str, float]:
 
 
 def _sample(line: bytes) -> tuple[str, float] | None:
-    """Return the name and the value of a line ``name{labels} value timestamp``.
+    """Return name and value from a line of the form ``name{labels} value timestamp``.
 
     Returns ``None`` if the line is not a sample.
     """
@@ -341,9 +341,10 @@ class _Deadline:
         return connected
 
     def within(self, call: Callable[[], T]) -> T:
-        """Return the result of ``call``, or raise its exception or TimeoutError.
+        """Return the result of ``call``, if it ends within the time limit.
 
-        ``call`` runs in a thread, since name resolution cannot be interrupted.
+        Raises the exception of ``call``, or TimeoutError at the limit. ``call`` runs in
+        a thread, since name resolution cannot be interrupted.
         """
         done: Future[T] = Future()
 
@@ -396,7 +397,7 @@ class _Connections(urllib.request.AbstractHTTPHandler):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects without reading their bodies, which may be endless.
 
-    ``shown`` names the target of the last redirect, as part of a message.
+    ``shown`` is the part of a message that names the target of the last redirect.
     """
 
     def __init__(self) -> None:
@@ -415,8 +416,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _proxies(access: Access) -> dict[str, str] | None:
     """Return the URL of the proxy for each scheme.
 
-    The result is empty for a direct connection. It is ``None`` if the proxies that the
-    environment names are used.
+    The result is empty for a direct connection. It is ``None`` for the proxies that the
+    environment names.
     """
     match access.proxy:
         case None:

@@ -1,7 +1,7 @@
 """The receiving side of a session.
 
-The frames of the server are recorded as they arrive. Their meaning is read only when it
-is needed: while audio is sent, a frame costs no more than its time stamp and a record.
+The frames of the server are recorded as they arrive. They are parsed only when their
+meaning is needed: while audio is sent, a frame costs only a time stamp and a record.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MOST_UNREAD = 256  # recorded frames that the inbox has not read, at most
 
 
 class Reception:
-    """Records what the server sends, and reads it when asked.
+    """Records what the server sends, and parses it when asked.
 
-    ``turn`` is a lock that all sessions of an event loop share; a session reads only
-    while it has the lock. ``misfit`` says which other dialect the server speaks; it is
-    "" if none was detected. ``failure`` is the exception in the client itself that
-    ended the session; it is ``None`` if there was no such exception.
-    ``deaf`` says that the client has stopped reading, so that the end of the session
-    counts as an end by the client. ``seconds`` is the length of the audio that was
+    ``turn`` is a lock that all sessions of an event loop share; a session parses frames
+    only while it has the lock. ``misfit`` says which other dialect the server speaks;
+    it is "" if none was detected. ``failure`` is the exception in the client itself
+    that ended the session; it is ``None`` if there was no such exception. ``deaf`` says
+    that the client no longer receives, so that the end of the session counts as an end
+    by the client. ``seconds`` is the length of the audio that was
     sent. ``changed`` is set by each frame of the server, and by the end of the session.
     """
 
@@ -62,18 +62,18 @@ class Reception:
 
     @property
     def inbox(self) -> Inbox:
-        """The inbox, which has read all frames that were recorded so far.
+        """The inbox; it has parsed all frames that were recorded so far.
 
-        May be read from any thread.
+        May be used from any thread.
         """
         if self._unread and self.failure is None:
             self._update(self._unread)
         return self._inbox
 
     async def read(self) -> None:
-        """Let the inbox read all frames but a few, in small portions.
+        """Let the inbox parse nearly all recorded frames, in small portions.
 
-        Only one session of the event loop reads at a time. Otherwise, many sessions
+        Only one session of the event loop parses at a time. Otherwise, many sessions
         that end together would delay the audio of the other sessions.
         """
         if self._unread <= _PORTION:
@@ -99,11 +99,11 @@ class Reception:
 
     @property
     def _unread(self) -> int:
-        """The number of recorded frames that the inbox has not read."""
+        """The number of recorded frames that the inbox has not parsed."""
         return self._recorder.count - self._inbox.count
 
     def _update(self, most: int) -> None:
-        """Let the inbox read at most ``most`` more frames.
+        """Let the inbox parse at most ``most`` more frames.
 
         If the code of the dialect raises an exception, the session is over; see
         `failure`.
@@ -140,7 +140,7 @@ class Reception:
             self._update(_PORTION)
 
     async def _read(self, wire: Wire) -> None:
-        """Record the frames of the server that the wire does not hand to `_hear`."""
+        """Record those frames of the server that the wire does not pass to `_hear`."""
         try:
             while self._recorder.ended is None:
                 self._hear(await wire.receive())
@@ -161,7 +161,7 @@ class Reception:
         said = dialects.load(names[0]).parse(greeting).move
         self.misfit = (
             f"{self._plan.access.target.shown} does not speak "
-            f"{self._plan.dialect.name}: the server sent {said} first, which is the "
+            f"{self._plan.dialect.name}: the first event was {said}, which is the "
             f"first event of {' or '.join(names)}; use --realtime-dialect={names[0]}"
         )
         self._cut(Ending.CLOSED_BY_US, self.misfit)
@@ -174,5 +174,5 @@ class Reception:
     def _fail(self, error: Exception) -> None:
         """End the session because of a failure of the client itself."""
         self.failure = error
-        reason = f"the client failed to read: {error!r}"
+        reason = f"the client failed to process a frame: {error!r}"
         self._recorder.end(Ending.BROKEN, reason=reason)

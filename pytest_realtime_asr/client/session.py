@@ -106,7 +106,7 @@ class Live:
     async def open(self) -> None:
         """Connect and wait until the server is ready. Raises `Lost`.
 
-        A closed session cannot be opened.
+        A session that was closed cannot be opened again.
         """
         limits = self.plan.limits
         if self._recorder.ended is not None:
@@ -145,7 +145,7 @@ class Live:
                 await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary.
+        """Send a string as it is, a mapping as JSON, or bytes as a binary frame.
 
         Raises `Lost`.
         """
@@ -173,10 +173,11 @@ class Live:
         return found[0]
 
     async def speak(self, utterance: Utterance) -> int:
-        """Send one utterance at the pace, wait for its final, and return its number.
+        """Send one utterance at the pace, and wait for its final.
 
-        The audio is decoded on another thread, so that the event loop is not blocked.
-        Raises `Lost`, or AudioError if the audio cannot be decoded.
+        Return the index of the utterance in the session. The audio is decoded on
+        another thread, so that the event loop is not blocked. Raises `Lost`, or
+        AudioError if the audio cannot be decoded.
         """
         audio = await self.audio(utterance)
         return await self.transcribe(audio, utterance.id)
@@ -190,10 +191,11 @@ class Live:
         return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
     async def transcribe(self, audio: Audio, asset: str) -> int:
-        """Send one utterance at the pace, wait for its final, and return its number.
+        """Send one utterance at the pace, and wait for its final.
 
-        ``audio`` is the audio of the utterance, at the rate of the session. ``asset``
-        is the name of the audio in the trace. Raises `Lost`.
+        Return the index of the utterance in the session. ``audio`` is the audio of the
+        utterance, at the rate of the session. ``asset`` is the name of the audio in the
+        trace. Raises `Lost`.
         """
         try:
             async with self._renewing():
@@ -212,10 +214,10 @@ class Live:
     # The steps of `transcribe`, for sessions that leave some of them out
 
     async def begin(self) -> int:
-        """Start an utterance and return its number.
+        """Start an utterance, and return its index in the session.
 
-        Raises `Lost` if the session is not open. Raises `Lost` as well for a second
-        utterance, in a protocol with one utterance in each session.
+        Raises `Lost` if the session is not open, or if the session has had an utterance
+        and the protocol allows only one.
         """
         item = self.items
         several = can(self.plan.dialect, Capability.SEVERAL_UTTERANCES)
@@ -330,7 +332,7 @@ class Live:
             raise self._loss(Loss.REFUSED, f"refused: {shortened(said)}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
-        """Wait until the server has sent ``count`` refusals; return whether it has.
+        """Wait for ``count`` refusals of the server; return whether they have arrived.
 
         All refusals since the start of the session are counted. The wait ends after
         ``timeout`` seconds, or when the session ends. A timeout leaves the session
@@ -389,7 +391,7 @@ class Live:
     async def close(self) -> None:
         """Close the connection, if there is one; then the trace is complete.
 
-        The trace keeps all frames that arrived before. May be called several times.
+        The trace keeps all frames that arrived until then. May be called several times.
         """
         if self._wire is not None:
             for task in self._beside:
@@ -422,7 +424,7 @@ class Live:
 
     @property
     def items(self) -> int:
-        """The number of complete utterances; also the number of the next utterance."""
+        """The number of complete utterances; also the index of the next utterance."""
         return self._inbox.items
 
     @property
@@ -454,7 +456,7 @@ class Live:
 
     @property
     def _inbox(self) -> Inbox:
-        """The inbox, which has read all frames that were recorded so far."""
+        """The inbox; it has parsed all frames that were recorded so far."""
         return self._reception.inbox
 
     def _start_tasks(self, wire: Wire) -> None:
@@ -497,7 +499,7 @@ class Live:
 
     @asynccontextmanager
     async def _renewing(self) -> AsyncIterator[None]:
-        """If the block raises `Lost`, renew the key if the server refused it.
+        """Renew a key that the server has refused, if the block raises `Lost`.
 
         If the renewal fails, the message of the `Lost` says why.
         """
@@ -521,10 +523,11 @@ class Live:
         return item
 
     def _most(self, audio: Audio) -> float:
-        """Return the seconds that an utterance may take: ``beyond`` plus a duration.
+        """Return the time limit of an utterance in seconds.
 
-        The duration is the time in which the audio is sent at the pace. With pace 0 it
-        is the length of the audio, since a server may be only as fast as speech.
+        The limit is ``beyond`` plus the time to send the audio at the pace. With pace
+        0, the length of the audio is added, since a server may be only as fast as
+        speech.
         """
         return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
 
@@ -550,7 +553,7 @@ class Live:
     ) -> None:
         """Send audio chunk by chunk, each chunk at its due time.
 
-        Ends early after a chunk if ``until`` returns true.
+        Ends after the first chunk for which ``until`` returns true.
         """
         # Silence is paced even if the speech is not: a server that still recognises the
         # speech would ignore silence that arrives at once.

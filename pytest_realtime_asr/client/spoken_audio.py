@@ -1,4 +1,4 @@
-"""The description of an utterance that goes into the trace of its session."""
+"""Describes an utterance, for the trace of its session."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
     except ValueError as error:
         why = str(error)
         if "://" not in text and text.count(":") > 1 and "[" not in text:
-            why = "write an IPv6 address in brackets, [::1]:8000"
+            why = "write an IPv6 address in brackets, such as [::1]:8000"
         raise _wrong(text, why) from error
     if parts.scheme not in _SCHEMES:
         raise _wrong(text, f"the scheme {parts.scheme}:// is unknown")

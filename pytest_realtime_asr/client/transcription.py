@@ -47,12 +47,12 @@ class Purpose(enum.StrEnum):
     """Why an utterance was sent; budgets count only `TEST`.
 
     `BASELINE`: sent to another server, with which the target is compared. `PARITY`:
-    sent for a parity check, whose latencies are not judged. `DISTURBED`: sent in a
+    sent for a parity check; its latencies are not judged. `DISTURBED`: sent in a
     session that the client disturbed; the session was run again, and the first run is
-    kept as evidence only. `INTERRUPTED`: an interrupt of the run ended the utterance.
-    `ALONE`: sent without load, to be compared with the same clip under load. `RAMP`:
-    sent under load, before its steady part. `DRAIN`: sent under load, after its steady
-    part. `SEARCH`: sent under a load that only steers the search for the capacity.
+    kept as evidence only. `INTERRUPTED`: ended by an interrupt of the run. `ALONE`:
+    sent without load, to be compared with the same clip under load. `RAMP`: sent before
+    the steady part of a load. `DRAIN`: sent after the steady part of a load. `SEARCH`:
+    sent under a load that only steers the search for the capacity.
     `WITNESS`: sent by a witness, a separate stream beside the load.
     """
 
@@ -72,7 +72,7 @@ class Purpose(enum.StrEnum):
 class Measured:
     """What was measured of one utterance, without its recording.
 
-    The fields have the meaning of the properties of `Transcription` with the same
+    Each field has the same meaning as the property of `Transcription` that has the same
     name. ``audio`` is the digest of the samples that were sent.
     """
 
@@ -92,17 +92,17 @@ class Measured:
 class Transcription:
     """The result of one utterance; its properties are computed when they are read.
 
-    ``recording`` is the recording of the whole session. ``item`` is the number of the
+    ``recording`` is the recording of the whole session. ``item`` is the index of the
     utterance in the session, from 0. If there is no final, ``lost`` is the kind of the
     loss and ``reason`` explains it; otherwise both are empty. ``raised`` says that
     `Lost` was raised in the test. The utterance was sent under ``conditions``.
     ``again`` says that the session is the retry of a session that the client disturbed.
     ``found`` says how the dialect was detected, and is empty if the user named the
-    dialect. ``kept`` and ``written`` are ``None`` if the recording is complete. If its
-    frames were dropped, ``kept`` is what was measured before, and ``written`` is the
-    trace as JSON Lines, without secrets; ``None`` if the trace was dropped as well.
-    ``level`` is the number of the level of load in which the utterance was sent; it is
-    ``None`` without a load.
+    dialect. ``kept`` and ``written`` are ``None`` if the recording is complete. If the
+    frames of the recording were dropped, ``kept`` is what was measured before, and
+    ``written`` is the trace as JSON Lines, without secrets. If the trace was not kept
+    in this form either, ``written`` is ``None``. ``level`` is the number of the level
+    of load in which the utterance was sent; it is ``None`` without a load.
     """
 
     utterance: Utterance
@@ -214,8 +214,9 @@ class Transcription:
 
     def align(self, normalizer: Normalizer | None) -> Alignment:
         """Return the alignment from which the WER of the text is computed.
-        Secrets are removed from the text first: a normaliser could change their
-        spelling, so that they could no longer be found and removed.
+
+        Secrets are removed from the text first. A normaliser could change the spelling
+        of a secret, so that the secret would no longer be recognised.
         """
         text = self.hypothesis
         clean = None if text is None else self.trace.redactor.clean(text)
@@ -270,7 +271,7 @@ class Transcription:
 
     @property
     def measured(self) -> Measured:
-        """All that was measured, for a transcription without its recording."""
+        """All measurements, to be kept when the recording is dropped."""
         return Measured(
             session=self.session,
             text=self.text,
@@ -315,9 +316,9 @@ class Transcription:
     def label(self) -> str:
         """The name of the utterance in reports: the id of its session.
 
-        From the second utterance of a session on, the number of the utterance follows.
-        If the session has no id, the name consists of the id of the utterance and the
-        time at which the session started.
+        For the second and each later utterance of a session, the number of the
+        utterance is added. If the session has no id, the name consists of the id of the
+        utterance and the time at which the session started.
         """
         begun = f"{self.trace.started:%H:%M:%S.%f}"
         known = shortened(printable(self.session), _LONGEST_LABEL)

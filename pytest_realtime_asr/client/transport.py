@@ -102,8 +102,9 @@ class Closed(Exception):
     did not answer the client's close frame; ``reason`` then says so. ``by_client`` is
     true if the client closed first. ``protocol_error`` is true if the client closed
     because the server violated the WebSocket protocol. ``too_large`` is true if the
-    client closed because a message was larger than the client's own limit. In these two
-    cases ``code`` is the code that the client sent, and ``reason`` says why.
+    client closed because a message was larger than the client's own limit. If
+    ``protocol_error`` or ``too_large`` is true, ``code`` and ``reason`` are from the
+    client.
     """
 
     def __init__(
@@ -233,7 +234,7 @@ class _Connection(ClientConnection):
 
 
 def _text(event: Any) -> str | None:
-    """Return the text of a text message in one frame; ``None`` for other events."""
+    """Return the text of an event that is a whole text message; otherwise ``None``."""
     if isinstance(event, Frame) and event.opcode is Opcode.TEXT and event.fin:
         with suppress(UnicodeDecodeError):  # `recv` closes the connection for it
             return str(event.data, "utf-8")
@@ -311,7 +312,7 @@ class Wire:
     def send_now(self, frame: bytes, *, binary: bool = False) -> bool:
         """Send a frame without waiting; return whether the socket has accepted it.
 
-        If it has not accepted all of the frame, `accepted` waits until it has.
+        If the result is false, `accepted` waits until the socket accepts the rest.
         """
         connection = self._connection
         if binary:
@@ -346,8 +347,8 @@ class Wire:
     async def send_together(self, frames: Iterable[str | bytes]) -> None:
         """Send several frames in one write to the socket. Raises `Closed`.
 
-        The server can then read all frames before it sends anything. A value of the
-        type ``bytes`` is sent as a binary frame.
+        The server can then read all frames before it answers. A value of the type
+        ``bytes`` is sent as a binary frame.
         """
         connection = self._connection
         protocol = connection.protocol
@@ -361,7 +362,7 @@ class Wire:
                 connection.transport.write(b"".join(protocol.data_to_send()))
 
     async def send_fragments(self, parts: Iterable[str] | Iterable[bytes]) -> None:
-        """Send one message in fragments, and an empty last fragment.
+        """Send one message in fragments; the last fragment is empty.
 
         Raises `Closed`.
         """
@@ -382,11 +383,11 @@ class Wire:
             await asyncio.shield(pong)
 
     def listen(self, on_text: Callable[[str], None] | None) -> None:
-        """Call ``on_text`` with text messages as they arrive; `receive` gets the rest.
+        """Call ``on_text`` with each text message that arrives in one frame.
 
-        The rest is what cannot be handed over at once: binary messages, messages in
-        fragments, text that is not UTF-8, and all that arrives while such a message
-        waits for `receive`. Messages keep their order only if the caller always awaits
+        `receive` returns all other messages: binary messages, messages in fragments,
+        text that is not UTF-8, and all that arrives before `receive` has returned such
+        a message. Messages keep their order only if the caller always awaits
         `receive`. If ``on_text`` is ``None``, the calls end.
         """
         self._connection.on_text = on_text
@@ -467,7 +468,7 @@ class Wire:
 class _Direct(_connect):
     """Follows no redirect.
 
-    The API key must be sent to no other server, and no other server must be judged.
+    The API key must not be sent to another server, and no other server is judged.
     """
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -493,7 +494,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
 def _merged(
     headers: Mapping[str, str], stronger: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """Return all headers; one of ``stronger`` replaces one of the same name."""
+    """Return all headers; if a name is in both, the header of ``stronger`` is used."""
     names = {name.lower() for name in stronger}
     kept = {name: each for name, each in headers.items() if name.lower() not in names}
     return {**kept, **stronger}
@@ -513,7 +514,7 @@ def renewed(access: Access, used: Mapping[str, str], refusal: Unreachable) -> bo
 async def _open(access: Access, headers: Mapping[str, str], *, timeout: float) -> Wire:
     """Open a connection with these headers. Raises `Unreachable`.
 
-    These defaults of `websockets` are changed on purpose:
+    It differs from the defaults of `websockets` on purpose:
 
     - No compression: it costs more CPU time than everything else and delays the time
       stamps.
@@ -608,8 +609,8 @@ def explain(status: int, access: Access) -> str:
         case 404 if not target.has_usual_path:
             what = (
                 "not found; is the path right, and is the model a realtime model? This "
-                f"dialect has the path {target.path}, which the target {target.origin} "
-                "uses"
+                f"dialect has the path {target.path}; to use this path, give the "
+                f"target as {target.origin}"
             )
         case 404:
             what = "not found; is the path right, and is the model a realtime model?"
@@ -633,14 +634,14 @@ def untrusted(error: ssl.SSLCertVerificationError) -> str:
     """Return why a certificate cannot be verified, and what to do."""
     if error.verify_code in _EXPIRED:
         return (
-            f"the certificate does not verify: {error.verify_message}; renew the "
-            "certificate, check the clock of this machine or, unsafe, use "
-            "--realtime-insecure"
+            f"the certificate cannot be verified: {error.verify_message}; renew the "
+            "certificate, check the clock of this machine, or use "
+            "--realtime-insecure (unsafe)"
         )
     return (
-        f"the certificate does not verify: {error.verify_message}; to accept it, use "
-        "--realtime-ca=FILE (the CA that issued it), --realtime-server-name=HOST (the "
-        "host name in it) or, unsafe, --realtime-insecure"
+        f"the certificate cannot be verified: {error.verify_message}; to accept it, "
+        "use --realtime-ca=FILE (the CA that issued it), --realtime-server-name=HOST "
+        "(the host name in it), or --realtime-insecure (unsafe)"
     )
 
 
@@ -706,7 +707,10 @@ def _tls_failure(error: ssl.SSLError) -> str:
             f"{what}; the server may require a client certificate: use "
             "--realtime-client-cert=FILE, with a certificate that the server trusts"
         )
-    return f"{what}; the server may support no TLS version or cipher of this machine"
+    return (
+        f"{what}; the server and this machine may have no TLS version or cipher in "
+        "common"
+    )
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:

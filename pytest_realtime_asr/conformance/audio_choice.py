@@ -1,4 +1,4 @@
-"""Chooses the scenarios of a run whose audio is limited."""
+"""Chooses which scenarios run if the audio of the run is limited."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def affordable(
     """Return the names of the scenarios that fit into ``audio`` seconds of audio.
 
     GATE and FIRST scenarios are chosen before all others, since their evidence is used
-    to judge the other scenarios. The other scenarios are chosen by the audio that they
-    send for each requirement that needs them, the least audio first. In this way, as
-    many requirements as possible are judged.
+    to judge the other scenarios. The other scenarios are sorted by their audio divided
+    by the number of requirements that need them, the smallest value first. In this way,
+    as many requirements as possible are judged.
     """
     needs = Counter(name for each in requirements for name in each.scenarios)
 
@@ -41,10 +41,10 @@ def affordable(
 
 
 def beyond(limit: float, enough: float) -> str:
-    """Return the message that the audio of a scenario exceeds the limit of the run.
+    """Return the reason why a scenario does not fit into the audio limit of a run.
 
-    The message is the same for each scenario. ``limit`` is the limit in s, and
-    ``enough`` the length in s of the audio of a run with all scenarios.
+    The reason is the same for each scenario. ``limit`` is the limit in s. ``enough`` is
+    the length in s of the audio of a run with all scenarios.
     """
     return (
         f"the scenario does not fit in --realtime-max-audio={limit:g}s; "

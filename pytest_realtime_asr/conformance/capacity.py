@@ -1,4 +1,4 @@
-"""The number of sessions that scenarios may have at the same time."""
+"""A limit on the number of sessions that all scenarios have open at the same time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 
 
 class Capacity:
-    """A semaphore of streams; a scenario takes all its streams at the same time."""
+    """A semaphore whose permits are streams, that is, sessions at the same time.
+
+    A scenario reserves all its streams in one step.
+    """
 
     def __init__(self, streams: int) -> None:
         self._streams = streams
@@ -16,7 +19,10 @@ class Capacity:
         self._changed = asyncio.Condition()
 
     def resize(self, streams: int) -> None:
-        """Change the number of streams while no scenario runs."""
+        """Change the total number of streams.
+
+        No scenario may run during the call.
+        """
         self._free = self._streams = streams
 
     @asynccontextmanager

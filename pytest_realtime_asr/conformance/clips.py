@@ -29,9 +29,9 @@ _SEED = 1  # of the quiet noise
 
 @dataclass(frozen=True)
 class Clips:
-    """The shortest clips of a corpus that have different reference transcripts.
+    """The shortest clips of a corpus, each with a different reference transcript.
 
-    Scenarios send mostly the first of the ``candidates``. ``shortest`` has the
+    Most scenarios send the first of the ``candidates``. ``shortest`` contains the
     candidates and further clips, the shortest clip first.
     """
 
@@ -45,7 +45,7 @@ class Clips:
 
     @property
     def second(self) -> Utterance:
-        """The second candidate, or the first if there is only one."""
+        """The second candidate, or the only candidate if there is just one."""
         return self.candidates[min(1, len(self.candidates) - 1)]
 
     @property
@@ -54,9 +54,9 @@ class Clips:
         return max(self.first.duration, self.second.duration)
 
     def prefer(self, ids: Iterable[str]) -> Clips:
-        """Return the same clips, sorted by the order of their ids in ``ids``.
+        """Return these clips with the candidates in the order of their ids in ``ids``.
 
-        Clips whose id is not in ``ids`` come last.
+        Candidates whose id is not in ``ids`` come last.
         """
         order = {id: place for place, id in enumerate(ids)}
         late = len(order)
@@ -65,12 +65,15 @@ class Clips:
 
     @property
     def few(self) -> tuple[Utterance, ...]:
-        """A small number of clips, for comparisons that send each clip many times."""
+        """Some of the clips, for comparisons that send each clip many times."""
         return self.shortest[:FEW]
 
     @property
     def many(self) -> tuple[Utterance, ...]:
-        """More clips than `few`, for comparisons that send each clip fewer times."""
+        """The clips of `few` and further clips.
+
+        They are for comparisons that send each clip fewer times.
+        """
         found = list(self.few)
         total = sum(each.duration for each in found)
         for each in self.shortest[FEW:MOST]:
@@ -82,7 +85,10 @@ class Clips:
 
     @cached_property
     def _joined(self) -> Audio:
-        """All candidates joined with gaps, from the start of the first word."""
+        """The audio of all candidates, joined with gaps between them.
+
+        The silence before the first word is left out.
+        """
         gap = silence(_GAP, rate=_RATE)
         parts: list[Audio] = []
         for each in self.candidates:
@@ -93,7 +99,7 @@ class Clips:
 
     @cached_property
     def _joined_words(self) -> tuple[Word, ...]:
-        """The words of the joined candidates, in seconds of the joined audio."""
+        """The words of all candidates, with their times in the joined audio."""
         found: list[Word] = []
         at = -(self.candidates[0].speech_start or 0.0)
         for each in self.candidates:
@@ -105,9 +111,10 @@ class Clips:
         """Return exactly ``seconds`` seconds of speech.
 
         Speech of 10 s or more consists of whole clips; a clip is repeated only after
-        all clips were used. Shorter speech repeats the candidates and is cut after
-        ``seconds`` seconds; its text has only the words that end before the cut. If a
-        clip has no word times, its words are spread evenly over its speech.
+        all clips were used. Shorter speech consists of the joined candidates, repeated
+        and then cut after ``seconds`` seconds; its text has only the words that end
+        before the cut. If a clip has no word times, its words are spread evenly over
+        its speech.
         """
         if seconds >= _LONG:
             return self._of_whole_clips(seconds)
@@ -129,7 +136,7 @@ class Clips:
         )
 
     def _of_whole_clips(self, seconds: float) -> Joined:
-        """Return whole clips with equal pauses, ``seconds`` seconds in all."""
+        """Return whole clips, joined with equal pauses to ``seconds`` s of audio."""
         first = {each.id: each for each in (*self.candidates, *self.shortest)}
         cut = [
             replace(each, words=tuple(_timed(each)))
@@ -167,9 +174,9 @@ class Clips:
 
 
 def choose(corpus: Corpus) -> Clips:
-    """Return the shortest clips that have different reference transcripts.
+    """Return the shortest clips of a corpus, each with a different transcript.
 
-    The clips are without perturbation, since a server may lawfully misrecognise
+    Only clips without perturbation are chosen, since a server may lawfully misrecognise
     perturbed speech. Raises ValueError if no utterance of the corpus has a reference
     transcript.
     """
@@ -184,7 +191,10 @@ def choose(corpus: Corpus) -> Clips:
 
 
 def after_silence(utterance: Utterance, seconds: float) -> Utterance:
-    """Return the clip after ``seconds`` seconds of silence, without its word times."""
+    """Return a copy of the clip with ``seconds`` seconds of silence before its audio.
+
+    The copy has no word times.
+    """
     audio = utterance.audio.resample(_RATE)
     return replace(
         utterance, source=join(silence(seconds, rate=_RATE), audio), words=()
@@ -199,14 +209,18 @@ def quieter(utterance: Utterance) -> Utterance:
 
 
 def nothing(seconds: float) -> Utterance:
-    """Return silence of ``seconds`` s as an utterance, without audio for 0 s."""
+    """Return an utterance of ``seconds`` seconds of silence.
+
+    If ``seconds`` is 0, the utterance has no audio.
+    """
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
 
 
 def quiet_noise(seconds: float) -> Utterance:
-    """Return ``seconds`` seconds of white noise at -60 dBFS, always the same.
+    """Return an utterance of ``seconds`` seconds of white noise at -60 dBFS.
 
-    This noise is about as loud as a quiet room in a recording.
+    Each call returns the same noise. It is about as loud as a quiet room in a
+    recording.
     """
     random = np.random.default_rng(_SEED)
     samples = random.normal(0.0, amplitude(_NOISE), round(seconds * _RATE))
@@ -214,7 +228,10 @@ def quiet_noise(seconds: float) -> Utterance:
 
 
 def _timed(utterance: Utterance) -> Sequence[Word]:
-    """Return the words of a clip with their times, estimated if the clip has none."""
+    """Return the words of a clip with their times.
+
+    If the clip has no word times, its words are spread evenly over its speech.
+    """
     if utterance.words:
         return utterance.words
     start, end = utterance.speech_start, utterance.speech_end

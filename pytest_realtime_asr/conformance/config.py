@@ -12,12 +12,12 @@ FUZZ_SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class CapacityConfig:
-    """How the packaged test searches for the capacity of a server.
+    """The settings of the packaged test that searches for the capacity of a server.
 
     The capacity is the largest number of streams in ``between`` for which the
-    ``limits`` hold; without limits, there is no such test. Each level lasts ``hold``
-    seconds. The confirmation of the result lasts ``confirm`` seconds. The whole search
-    takes at most ``max_time`` seconds.
+    ``limits`` hold. Without limits, the suite does not have this test. Each level lasts
+    ``hold`` seconds. The confirmation lasts ``confirm`` seconds. The whole search takes
+    at most ``max_time`` seconds.
     """
 
     limits: RunLimits = NO_LIMITS
@@ -35,17 +35,18 @@ class SuiteConfig:
     - If ``strict``, a violated SHOULD fails its test.
     - With ``keep_going``, the suite goes on even if the first utterance fails, or if
       sessions wait for events that do not arrive.
-    - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
-      not on this machine.
-    - ``max_audio`` is the largest length in s of the audio of the suite; ``None`` is 10
-      minutes for a server elsewhere, and no limit for a server on this machine.
+    - ``allow`` are the kinds of harm that the suite may do to a server on another
+      machine.
+    - ``max_audio`` is the largest length in s of the audio of the suite. ``None`` means
+      10 minutes for a server on another machine, and no limit for a server on this
+      machine.
     - ``max_streams`` is the largest number of sessions at the same time. ``fuzz`` is
       the number of random sessions. For both, ``None`` chooses a default, which is
       larger for a server on this machine.
-    - ``fuzz_seed`` is the seed of the random sessions; for ``None`` a new seed is drawn
-      in each run.
-    - ``limited`` are the metrics that the limits of the run judge in the spoken corpus.
-      If ``measured`` is true, the spoken corpus is sent even if the target is ``fake``.
+    - ``fuzz_seed`` is the seed of the random sessions. If it is ``None``, each run
+      draws a new seed.
+    - ``limited`` are the metrics of the spoken corpus that the limits of the run judge.
+      If ``measured`` is true, the spoken corpus is sent even to the target ``fake``.
     - ``capacity`` configures the search for the capacity; ``None`` if there is no
       search. ``soak`` is the duration in s of the soak; ``None`` if there is no soak.
     """

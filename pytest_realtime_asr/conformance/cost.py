@@ -47,11 +47,11 @@ def cost(
     requirements: Sequence[Requirement] = (),
     used: float = 0.0,
 ) -> Cost:
-    """Return the largest cost of these scenarios within the bounds.
+    """Return the largest cost that a run of these scenarios can have.
 
-    ``requirements`` are the requirements of the dialect. They decide which scenarios
-    run if the audio of the run is limited. ``used`` is the length in s of the audio
-    that the run has sent before.
+    ``bounds`` limit which scenarios run. ``requirements`` are the requirements of the
+    dialect. They decide which scenarios run if the audio of the run is limited.
+    ``used`` is the length in s of the audio that the run has already sent.
     """
     reasons = {each.name: bounds.why_not(each) for each in scenarios}
     not_run = {name: reason for name, reason in reasons.items() if reason}
@@ -80,10 +80,10 @@ def cost(
 def total(
     run: Iterable[Scenario], durations: Mapping[str, float], streams: int
 ) -> float:
-    """Return the time in s from the start of the first to the end of the last scenario.
+    """Return the estimated duration in s of a run of these scenarios.
 
-    ``durations`` are in s, by the name of the scenario. Scenarios run at the same time
-    as far as the scheduler allows. A scenario without a duration does not run.
+    ``durations`` maps the name of a scenario to its duration in s. Scenarios overlap as
+    far as the scheduler allows. A scenario without a duration does not run.
     """
     by: dict[Concurrency, list[float]] = {each: [] for each in Concurrency}
     for each in run:
@@ -98,7 +98,7 @@ def total(
 
 
 def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
-    """Return the estimated duration of a scenario in s if the server is not slow."""
+    """Return the estimated duration in s of a scenario if the server is not slow."""
     clip = clips.seconds / pace if pace else 0.0
     match scenario.concurrency:
         case Concurrency.FIRST:  # usually the first two clips are recognised
@@ -112,7 +112,7 @@ def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
 
 
 def _streams(run: Iterable[Scenario], most: int) -> int:
-    """Return the largest number of connections at the same time."""
+    """Return the largest number of connections that are open at the same time."""
     shared, exclusive = 0, [0]
     for each in run:
         if each.concurrency is Concurrency.EXCLUSIVE:

@@ -124,16 +124,17 @@ def _moves(dialect: Dialect) -> Iterator[str]:
             yield f"parse() does not understand a frame of {source}: {message}"
         elif message.move not in known:
             yield (
-                f"the move {message.move!r}, a frame of {source}, is in no state of "
-                "the client's part of the table"
+                f"a frame of {source} has the move {message.move!r}, which is in no "
+                "state of the client's part of the table"
             )
     yield from _audio_in_trace(dialect)
 
 
 def _audio_in_trace(dialect: Dialect) -> Iterator[str]:
-    """Yield a problem if a binary frame of audio is another message in a trace.
+    """Yield a problem if parse() gives a binary audio frame another move in a trace.
 
-    A trace has a frame without audio and the range of the samples.
+    In a trace, an audio frame is empty; its record has the range of the samples
+    instead.
     """
     caller = dialect.caller(MODEL, {})
     frame = audio_frame(caller, bytes(2))
@@ -144,14 +145,17 @@ def _audio_in_trace(dialect: Dialect) -> Iterator[str]:
     kept = dialect.parse(Record(Sender.CLIENT, 0, data=caller.append(b""), span=span))
     if kept.move != sent.move:
         yield (
-            f"parse() takes a frame of append() for {sent.move!r}, but for "
-            f"{kept.move!r} in a trace, which leaves the audio out; if the record has "
-            "a span, the frame is audio"
+            f"parse() gives a frame of append() the move {sent.move!r}, but the move "
+            f"{kept.move!r} in a trace, where the frame is empty; parse() must treat "
+            "each record that has a span as audio"
         )
 
 
 def _frames(dialect: Dialect) -> Iterator[tuple[str, Frame]]:
-    """Yield the frames of the client, each with the name of its source."""
+    """Yield a name and a frame for each frame of the client.
+
+    The name says which method or trait of the dialect the frame comes from.
+    """
     caller = dialect.caller(MODEL, {})
     for source, frames in (
         ("configure()", caller.configure()),
@@ -170,11 +174,11 @@ def _parsed(dialect: Dialect, frame: Frame) -> Message:
 
 
 def _events(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
-    """Yield a problem for each event that no state of the table has as a move.
+    """Yield a problem for each event that is a move in no state of the table.
 
-    The events are those of the example session, and those that a dialect lists in its
-    `Reference`. A move may have further words after the type of its event. An event
-    that a profile does not use must be a move in the table of the dialect without a
+    The events are those of the example session and those that the dialect lists in its
+    `Reference`. A move may consist of the type of its event and further words. An event
+    that a profile lists may also be a move in the table of the dialect without the
     profile.
     """
     yield from _unlisted(dialect, session)
@@ -187,11 +191,17 @@ def _events(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
         for kind in kinds:
             name = event_name(kind)
             if not any(move == name or move.startswith(f"{name} ") for move in known):
-                yield f"no state of the {sender.value}'s part of the table has {name!r}"
+                yield (
+                    f"the event {name!r} is a move in no state of the {sender.value}'s "
+                    "part of the table"
+                )
 
 
 def _unlisted(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
-    """Yield a problem for each event of the example session without a move."""
+    """Yield a problem for each event of the server that the table does not have.
+
+    The events are those that the server sends in the example session.
+    """
     known = _known(dialect, Sender.SERVER)
     moves = {
         message.move
@@ -205,8 +215,8 @@ def _unlisted(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
         near = difflib.get_close_matches(move, known, n=1)
         hint = f"; the table has {near[0]!r}" if near else ""
         yield (
-            f"the move {move!r}, an event of the server in the example session, is in "
-            f"no state of the server's part of the table{hint}"
+            "in the example session, the server sends an event with the move "
+            f"{move!r}, which is in no state of the server's part of the table{hint}"
         )
 
 
@@ -217,7 +227,7 @@ def _required(dialect: Dialect) -> Iterator[str]:
     if not dialect.requirements:
         yield (
             "the dialect has no requirements; shared.requirements(CAPABILITIES) "
-            "returns those that fit every protocol"
+            "returns the requirements that fit every protocol"
         )
     yield from selection.unfit_requirements(dialect)
 
@@ -226,10 +236,10 @@ def _required(dialect: Dialect) -> Iterator[str]:
 
 
 def _fits(dialect: Dialect, capability: Capability, found: bool, what: str) -> str:
-    """Return a problem if the dialect is wrong about a capability, else an empty text.
+    """Return a problem if a capability is stated wrongly, else an empty text.
 
-    A dialect must state exactly the capabilities that it has. ``found`` says whether it
-    has this one, and ``what`` is the evidence in words.
+    ``found`` says whether the dialect has the capability. ``what`` describes the
+    evidence in words.
     """
     if can(dialect, capability) == found:
         return ""
@@ -302,7 +312,7 @@ def _server(dialect: Dialect, session: ExampleSession, audio: Audio) -> Iterator
         (
             Capability.USAGE,
             counted,
-            f"the reader found {'a' if counted else 'no'} usage in the final",
+            f"the reader found {'a' if counted else 'no'} usage figure in the final",
         ),
         (
             Capability.SEVERAL_UTTERANCES,
@@ -332,7 +342,7 @@ def _server(dialect: Dialect, session: ExampleSession, audio: Audio) -> Iterator
 
 
 def _has_second_utterance(dialect: Dialect) -> bool:
-    """Return whether the table lets the client end an utterance after a final."""
+    """Return whether the table allows a second utterance after a final."""
     finish = dialect.caller(MODEL, {}).finish()
     finishing = {_parsed(dialect, frame).move for frame in finish}
     client, server = dialect.table[Sender.CLIENT], dialect.table[Sender.SERVER]
@@ -381,18 +391,18 @@ def _read_frame(dialect: Dialect, reader: Reader, frame: Frame) -> Sequence[Even
 def _understood(session: ExampleSession) -> Iterator[str]:
     if session.begun != 1:
         yield (
-            f"the client sent one utterance, but the server began {session.begun} "
-            "(Reaction.begin)"
+            "the client sent one utterance, but the server reported the start of "
+            f"{session.begun} utterances (Reaction.begin)"
         )
     if session.finished != 1:
         yield (
-            f"the client sent one utterance, but the server completed "
-            f"{session.finished} (Reaction.finish)"
+            "the client sent one utterance, but the server reported the end of "
+            f"{session.finished} utterances (Reaction.finish)"
         )
     if session.heard != session.sent:
         yield (
-            f"the server took {session.heard} samples (Reaction.audio) from frames "
-            f"with {session.sent} samples"
+            f"the client sent {session.sent} samples, but the server took "
+            f"{session.heard} samples from the frames (Reaction.audio)"
         )
 
 
@@ -414,7 +424,10 @@ def _read(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
     heard = timeline.heard[-1].samples if timeline.heard else 0
     tail = dialect.caller(MODEL, {}).tail
     if heard != session.sent and not tail:
-        yield f"Heard has {heard} samples of item 0, but {session.sent} were sent"
+        yield (
+            f"the last Heard of item 0 has {heard} samples, but the client sent "
+            f"{session.sent} samples"
+        )
     if timeline.commit is None and not tail:
         yield "no Commit of item 0 was found"
     if timeline.final is None:

@@ -1,4 +1,7 @@
-"""Utterances between the two sides of a dialect, without a socket or a clock."""
+"""Plays a session between the client's and the server's side of a dialect.
+
+No socket and no clock are needed.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,13 @@ _STEP = 1_000_000  # ns between two frames
 
 @dataclass(frozen=True, slots=True)
 class ExampleSession:
-    """The frames of a session with one utterance, and what its server understood.
+    """A session, and what the server understood of its frames.
 
     ``recording`` is the session as the client saw it. ``sent`` is the number of samples
-    of the utterance, and ``heard`` the number of samples that the server took from the
-    frames, both without the silence that ends an utterance. ``begun`` is the number of
-    frames that the server understood as the start of an utterance, and ``finished`` the
-    number of frames that it understood as the end of an utterance.
+    of the utterances, and ``heard`` the number of samples that the server took from the
+    frames. Both leave out the silence that ends an utterance. ``begun`` is the number
+    of frames that the server understood as the start of an utterance, and ``finished``
+    the number of frames that it understood as the end of an utterance.
     """
 
     recording: Recording
@@ -50,9 +53,9 @@ class ExampleSession:
 def play(dialect: Dialect, audio: Audio, *, utterances: int = 1) -> ExampleSession:
     """Return a session in which the client sends ``audio`` as each utterance.
 
-    The session has this many ``utterances``, or fewer if the server closes it before.
-    Raises LookupError if the server refuses to open the session, and all errors of the
-    dialect itself.
+    ``utterances`` is the number of utterances; the session has fewer if the server
+    closes it earlier. Raises LookupError if the server refuses to open the session, and
+    all errors of the dialect itself.
     """
     caller = dialect.caller(MODEL, {})
     request = Request.of(f"{dialect.path}?{caller.query}", caller.headers)

@@ -1,10 +1,9 @@
-"""Exchanges: the few frames of a session that show a requirement met, or violated.
+"""Makes exchanges: a few frames of a session that show a requirement met or violated.
 
 The self-test judges each requirement twice: on the correct fake server, and on a fake
-server with a fault that violates the requirement. An exchange is cut from a session of
-the self-test: at most `MOST` frames, without times, and with short names in place of
-ids and audio. Of consecutive frames of the same kind, such as audio, only the first is
-kept.
+server with a fault that violates the requirement. An exchange has at most `MOST` frames
+of a session of the self-test. Times are left out, and short names replace ids and
+audio. Of consecutive frames of the same kind, such as audio, only the first is kept.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Some frames of one session.
+    """Some frames of a session, or of several sessions.
 
     ``late`` says that earlier frames of the session are left out. ``end`` says how the
     session ended, if the exchange includes the end. ``seen`` is the check's message
@@ -77,7 +76,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def dumps(found: Mapping[str, Pair]) -> str:
-    """Return the exchanges as JSON Lines, each with the id of its requirement."""
+    """Return JSON Lines; each line has the id of a requirement and its exchanges."""
     lines = (
         msgspec.json.encode({"id": id, "right": each.right, "wrong": each.wrong})
         for id, each in found.items()
@@ -92,17 +91,17 @@ class _Line(msgspec.Struct):
 
 
 def loads(text: str) -> Mapping[str, Pair]:
-    """Return the exchanges that `dumps` has written."""
+    """Return the exchanges in a text that `dumps` returned, by requirement id."""
     lines = [msgspec.json.decode(each, type=_Line) for each in text.splitlines()]
     return {each.id: Pair(each.right, each.wrong) for each in lines}
 
 
 def pairs(bench: Bench, ids: Iterable[str]) -> Mapping[str, Pair]:
-    """Run the self-test; return the exchanges of each requirement by its id.
+    """Run the self-test and return the exchanges of these requirements by id.
 
-    The audio for the correct fake server is sent in real time, so that few frames cross
-    on the wire. A requirement has no exchanges if its fault did not violate it in this
-    run, which can happen on a busy machine.
+    The audio for the correct fake server is sent in real time, so that few frames of
+    the two sides cross on the wire. A requirement has no exchanges if the faulty server
+    did not violate it in this run, which can happen on a busy machine.
     """
     wanted = list(ids)
     correct = bench.observe(wanted, Proof((), pace=REAL_TIME))()
@@ -142,13 +141,13 @@ def pair(dialect: Dialect, id: str, correct: Seen, faulty: Seen) -> Pair:
 def unseen(
     kept: Pair, dialect: Dialect, id: str, correct: Seen, faulty: Seen
 ) -> list[str]:
-    """Return the frames of the saved pair that the self-test does not see any more.
+    """Return the texts of those frames of ``kept`` that this self-test does not show.
 
-    A frame is seen if any session in the same role has it. A client's frame is also
-    seen if a session with the correct fake server has it, since a faulty fake server
+    A frame is shown if any session in the same role has it. A client's frame is also
+    shown if a session with the correct fake server has it, since a faulty fake server
     may close its session before the client has sent this frame. What differs from run
-    to run is not compared: the pieces of a text, the times of turns, the numbers of
-    items, and sessions that other sessions disturb.
+    to run is not compared: deltas, the times of turns, the numbers of items, and
+    exchanges of a session that other sessions disturb.
     """
     again = pair(dialect, id, correct, faulty)
     subjects = _subjects(dialect, id)
@@ -178,7 +177,7 @@ def unseen(
 def _shown(
     part: Part, subjects: frozenset[str], senders: Collection[Sender] = tuple(Sender)
 ) -> Iterator[str]:
-    """Yield each frame of these senders in every form that an exchange may show."""
+    """Yield all texts by which an exchange may show the frames of these senders."""
     names = FrameTexts(part, subjects)
     for record in part.trace.records:
         if record.sender not in senders:
@@ -188,16 +187,17 @@ def _shown(
 
 
 def _timeless(text: str) -> str:
-    """Return a frame without the times of turns and the numbers of items.
+    """Return the text of a frame with 0 for the times of turns and the item numbers.
 
-    An item gets its number with its first text. The client may clear its audio shortly
-    before or after this text, so that the number is not the same in each run.
+    An item gets its number with its first text. In some runs, the client clears its
+    audio shortly before this text, in other runs shortly after it. The number therefore
+    differs between runs.
     """
     return re.sub(r"(_ms\":|\"item_)\d+", r"\g<1>0", text)
 
 
 def _subjects(dialect: Dialect, id: str) -> frozenset[str]:
-    """Return the outermost fields that a requirement is about."""
+    """Return the names of the top-level fields that a requirement is about."""
     if not isinstance(dialect, Documented):
         return frozenset()
     fields = dialect.reference.fields.get(id, ())
@@ -224,7 +224,7 @@ def _sessions(
 
     The exchange of the violating session has the frames that show the violation. The
     exchange of the correct session has the corresponding frames. Pings and the close
-    are shown only if the requirement is about no field of a frame.
+    are shown only if the requirement is not about a field of a frame.
     """
     marked = frozenset(result.records) or _quoted(broken, result.reason or "")
     pings = any(ping.answered is None for ping in broken.trace.pings)
@@ -250,7 +250,10 @@ def _sessions(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A frame with its kind, or the first of consecutive frames of the same kind."""
+    """One row of an exchange: one frame, or several frames of the same kind.
+
+    Of several frames, the row shows only the first.
+    """
 
     sender: Sender
     kind: str
@@ -262,16 +265,17 @@ class _Row:
 
     @property
     def control(self) -> bool:
-        """Whether the row is a frame of the client without audio."""
+        """Whether the row is a client's frame without audio."""
         return self.sender is Sender.CLIENT and self.record.span is None
 
 
 def _rows(part: Part, marked: frozenset[int], *, pings: bool) -> list[_Row]:
-    """Return the rows of a session: its frames, without repetitions of the same kind.
+    """Return the rows of a session.
 
     Of consecutive frames with audio, only the first is a row; the same applies to
-    consecutive deltas. The frames whose indexes are ``marked`` are wrong; each of them
-    is a row. If ``pings`` is true, the first ping of the session is a row as well.
+    consecutive deltas. Every other frame is a row. ``marked`` are the indexes of the
+    wrong frames; a wrong frame is always a row. If ``pings`` is true, the first ping of
+    the session is also a row.
     """
     finals = {event.at for event in part.timeline.events if isinstance(event, Final)}
     rows: list[_Row] = []
@@ -302,7 +306,10 @@ def _rows(part: Part, marked: frozenset[int], *, pings: bool) -> list[_Row]:
 
 
 def _quoted(part: Part, reason: str) -> frozenset[int]:
-    """Return the index of the record whose text the reason quotes, if there is one."""
+    """Return the index of the first record whose text is quoted in the reason.
+
+    The set is empty if the reason quotes no record.
+    """
     records = list(enumerate(part.trace.records))
     finals = [each for each in part.timeline.events if isinstance(each, Final)]
     for quoted in re.findall(r"'([^']*)'", reason):
@@ -316,16 +323,16 @@ def _quoted(part: Part, reason: str) -> frozenset[int]:
 
 
 def _answers(record: Record) -> str:
-    """Return the text of a frame of the server, "" for a frame of the client."""
+    """Return the text of a server's frame, or "" for a client's frame."""
     return (record.text or "") if record.sender is Sender.SERVER else ""
 
 
 def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
     """Return the slice of the rows that show a violation, at most `MOST` rows.
 
-    These are the rows around the first wrong row. If no row is wrong, they are the rows
-    up to the first final. If there is no final either, or if ``by_end`` is true, they
-    are the last rows.
+    If ``by_end`` is true, these are the last rows of the session. Otherwise, they are
+    the rows around the first wrong row. If no row is wrong, they are the rows up to the
+    first final. If there is also no final, they are the last rows.
     """
     marks = [place for place, row in enumerate(rows) if row.wrong]
     finals = [place for place, row in enumerate(rows) if row.final]
@@ -340,11 +347,12 @@ def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
 def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> slice:
     """Return the slice of ``others`` that corresponds to the ``window`` of ``rows``.
 
-    ``rows`` are the rows of a violating session, ``others`` the rows of a correct one.
-    Two rows correspond if the client has sent the same number of frames without audio
-    before each of them. The slice includes the answers to the last of these frames
-    before the first wrong row. The slice also includes the next final if a wrong row is
-    a final, or if ``rows`` has fewer finals than ``others``.
+    ``rows`` are the rows of a violating session, ``others`` the rows of a correct
+    session. Two rows correspond if the client has sent the same number of frames
+    without audio before each of them. The slice includes all answers to the last frame
+    without audio that the client sent before the first wrong row. The slice also
+    includes the next final if a wrong row is a final, or if ``rows`` has fewer finals
+    than ``others``.
     """
     marks = [i for i in range(window.start, window.stop) if rows[i].wrong]
     anchor = marks[0] if marks else window.stop - 1
@@ -366,7 +374,7 @@ def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> sli
 def _exchange(
     part: Part, rows: Sequence[_Row], window: slice, names: FrameTexts
 ) -> Exchange:
-    """Return these rows of a session as an exchange."""
+    """Return the rows in ``window`` as an exchange."""
     frames = [
         Frame(
             row.sender,
@@ -381,7 +389,7 @@ def _exchange(
 
 
 def _end(part: Part) -> str:
-    """Return how a session ended, "" if the client closed it."""
+    """Return a text about the end of a session, or "" if the client closed it."""
     end = part.trace.end
     reason = f": {beginning(end.reason, LONGEST_RAW)}" if end.reason else ""
     match end.how:
@@ -407,7 +415,7 @@ def _with_handshake(exchange: Exchange, part: Part) -> Exchange:
 
 
 def _with_close(exchange: Exchange, part: Part) -> Exchange:
-    """Return the exchange; its end says if the client's close frame was answered."""
+    """Return the exchange with an end that says if the close frame was answered."""
     end = "the client closes the connection; its close frame is "
     end += "never answered" if part.trace.end.reason else "answered by a close frame"
     return msgspec.structs.replace(exchange, end=end)
@@ -417,7 +425,7 @@ def _with_close(exchange: Exchange, part: Part) -> Exchange:
 
 
 def _requests(ours: Evidence, theirs: Evidence) -> tuple[Exchange, Exchange] | None:
-    """Return the exchanges of a plain HTTP request; ``None`` if there was none."""
+    """Return the exchanges of a plain HTTP request; ``None`` if no request was sent."""
     if not (ours.answers and theirs.answers):
         return None
     right, wrong = ours.answers[0], theirs.answers[0]
@@ -434,10 +442,10 @@ def _requests(ours: Evidence, theirs: Evidence) -> tuple[Exchange, Exchange] | N
 def _gauges(
     ours: Evidence, theirs: Evidence, reason: str
 ) -> tuple[Exchange, Exchange] | None:
-    """Return the exchanges that show a value of ``/metrics`` before and after harm.
+    """Return exchanges that show a value of ``/metrics`` before and after a scenario.
 
-    The reason names the value. If it names none, the value is the start time of the
-    server's process. Return ``None`` if the value has not changed.
+    The value is the one that the reason names, or the start time of the server's
+    process if the reason names no value. Return ``None`` if the value has not changed.
     """
     seen = {name for each in theirs.gauges for name in each.values}
     name = next((each for each in sorted(seen) if each in reason), _PROCESS)
@@ -467,9 +475,11 @@ def _gauges(
 def _openings(
     ours: Evidence, theirs: Evidence, reason: str
 ) -> tuple[Exchange, Exchange] | None:
-    """Return the first frames of the two sessions whose ids the reason quotes.
+    """Return exchanges with the first frames of two sessions.
 
-    Return ``None`` if the reason does not quote the ids of two sessions.
+    The reason quotes the ids of the two violating sessions. The other exchange has two
+    sessions of the correct fake server with the same roles. Return ``None`` if the
+    reason does not quote the ids of two sessions.
     """
     ids = re.findall(r"'([^']+)'", reason)
     wrong = [part for part in theirs.parts if part.timeline.session in ids][:2]
@@ -480,7 +490,7 @@ def _openings(
 
 
 def _opening(parts: Sequence[Part], *, wrong: bool = False) -> Exchange:
-    """Return the first frame of each session, with the number of the session."""
+    """Return an exchange with the first frame of each session."""
     names = FrameTexts(parts[0], frozenset({"session"}))
     frames = [
         Frame(

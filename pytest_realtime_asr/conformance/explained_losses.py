@@ -24,11 +24,11 @@ def without_losses(
 
     ``outcome`` is a violation that consists of an utterance without a final. ``whole``
     is the evidence of the whole run. If the server loses plain utterances at some rate,
-    the losses of a role are due to chance unless they are too many for this rate. The
-    sessions with losses due to chance are left out, and the check judges the other
-    sessions. The result is a violation if one of these violates the requirement;
-    otherwise, it is undecided. A loss of the first utterance of the run is always a
-    violation, since everything else depends on this utterance.
+    the losses of a role are due to chance unless the role has too many losses for this
+    rate. The check then judges only the sessions without such losses. The result is a
+    violation if one of these sessions violates the requirement; otherwise, it is
+    undecided. A loss of the first utterance of the run is always a violation, since all
+    other scenarios depend on this utterance.
     """
     role = evidence.parts[outcome.part].role
     if role == FIRST or not isinstance(no_loss(whole), Violated):

@@ -1,7 +1,7 @@
-"""The first utterance of a run: a plain one, which must work before all others.
+"""The first utterance of a run, which must be transcribed before all others.
 
-If the server cannot transcribe this utterance, every other scenario would fail for the
-same cause.
+It is a plain utterance. If the server cannot transcribe it, every other scenario would
+fail for the same reason.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def advice(
 
 
 def _other_dialect(part: Part, dialect: str) -> str:
-    """Return the dialect or profile to try after a refusal, empty if there is none."""
+    """Return a sentence with the dialect or profile to try, or "" if there is none."""
     records = part.trace.records
     first = next((each for each in records if each.sender is Sender.SERVER), None)
     near = None if first is None else greetings.nearest(first, besides=dialect)
@@ -82,8 +82,8 @@ def _other_dialect(part: Part, dialect: str) -> str:
     if load(dialect).greets(first):
         return (
             f"the first event of the server fits {dialect}, so check --realtime-model "
-            "and --realtime-session-options first; the nearest other dialect is "
-            f"{option}"
+            f"and --realtime-session-options first; after that, try {option}, the "
+            "other dialect whose first event is the most similar"
         )
     return (
         f"the first event of the server does not fit {dialect}; try {option}, the "

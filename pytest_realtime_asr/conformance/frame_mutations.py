@@ -42,6 +42,6 @@ def mutations(frame: Frame) -> tuple[Group, ...]:
 
 
 def _with_field(frame: str, name: str, value: object) -> str:
-    """Return a JSON object with an added field, even if it already has this field."""
+    """Return a JSON object with one more field, even if it has this field already."""
     head = frame.rstrip().removesuffix("}")
     return f"{head},{json.dumps(name)}:{json.dumps(value)}}}"

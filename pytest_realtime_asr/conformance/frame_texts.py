@@ -24,8 +24,8 @@ _HIDDEN = frozenset({"session", "item", "logprobs", "usage"})  # long fields
 class FrameTexts:
     """Shows the frames of a session, with short names in place of its ids.
 
-    ``subjects`` are the fields that a reader has to see. Of the other fields, the long
-    ones and the ids of events are left out.
+    ``subjects`` are the fields that a reader has to see. Long fields and the ids of
+    events are left out if they are not in ``subjects``.
     """
 
     def __init__(self, part: Part, subjects: frozenset[str]) -> None:
@@ -38,7 +38,10 @@ class FrameTexts:
             self.shown(record)
 
     def shown(self, record: Record, *, whole: bool = False) -> str:
-        """Return the text that shows a frame; if ``whole``, long fields are kept."""
+        """Return the text that shows a frame.
+
+        If ``whole`` is true, the text keeps long fields.
+        """
         if record.text is None:
             if record.span is not None:
                 return "a binary frame with audio"
@@ -57,7 +60,7 @@ class FrameTexts:
         return text.replace(json.dumps(_LEFT_OUT), "{...}")
 
     def sentence(self, reason: str) -> str:
-        """Return the reason for a violation, without ids, addresses and dates."""
+        """Return the reason for a violation, with ids, addresses and dates replaced."""
         text = reason.partition("\n")[0].partition("; events received")[0]
         for id, name in self._names.items():
             text = text.replace(id, name)
@@ -104,7 +107,10 @@ class FrameTexts:
         return self._names[id]
 
     def _moved(self, time: float) -> float:
-        """Return a unix time, moved as if the session had started at `NOW`."""
+        """Return a Unix time as it would be if the session had started at `NOW`.
+
+        A time that is far from the start of the session stays the same.
+        """
         for scale in (1, 1000):
             after = time / scale - self._started
             if abs(after) < _NEAR:
@@ -122,7 +128,7 @@ def _refuse(number: str) -> None:
 
 
 def _repeats_keys(text: str) -> bool:
-    """Return whether an object in a JSON text has a key twice."""
+    """Return whether any object in a JSON text has the same key twice."""
     repeated = False
 
     def read(items: list[tuple[str, Any]]) -> dict[str, Any]:

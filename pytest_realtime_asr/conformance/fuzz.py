@@ -1,21 +1,21 @@
 """Random scripts, which Hypothesis generates from the state table of a dialect.
 
 One Hypothesis example is one script. The whole script is generated before its first
-step is executed, so that no step depends on what a server does or when. One version of
-Hypothesis therefore generates the same scripts for the same seed.
+step is executed, so no step depends on the behaviour or the speed of a server. The same
+version of Hypothesis therefore generates the same scripts for the same seed.
 
 Hypothesis draws all choices of a script, through its public interface (``@seed``,
 ``@given`` and ``@composite``). It is not used for three other things:
 
 - Hypothesis does not execute the scripts. Several sessions can be needed to see that a
-  failure is flaky, and Hypothesis would report a flaky test as an error of its own.
+  failure is flaky, and Hypothesis would raise an error about the flaky test instead.
 - Hypothesis does not shrink the scripts. It would shrink thousands of choices one by
-  one, and each attempt is a session of up to some seconds; the module `shrinking`
+  one, and each attempt is a session that may take some seconds. The module `shrinking`
   removes whole steps instead.
-- Hypothesis draws no integers. Its integers prefer constants of the loaded modules, so
-  that one seed would give different scripts in different projects (and Hypothesis would
-  write a cache of these constants to disk). Numbers are computed from booleans, which
-  are drawn independently.
+- Hypothesis is not asked for integers. It would prefer integers that are constants of
+  the loaded modules. One seed would then give different scripts in different projects,
+  and Hypothesis would write a cache of these constants to disk. Numbers are computed
+  from booleans, which are drawn independently.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ _Drawn = TypeVar("_Drawn")
 
 @cache
 def below(count: int) -> st.SearchStrategy[int]:
-    """Return a strategy for 0 to ``count`` - 1, with nearly equal probabilities."""
+    """Return a strategy that draws an integer from 0 to ``count`` - 1.
+
+    All these integers are nearly equally probable.
+    """
     bits = (count - 1).bit_length() + _EVEN
     return st.tuples(*[st.booleans()] * bits).map(
         lambda drawn: (
@@ -62,11 +65,10 @@ def below(count: int) -> st.SearchStrategy[int]:
 
 
 def scripts(grammar: Grammar, pcm: bytes) -> st.SearchStrategy[Script]:
-    """Return a strategy for scripts.
+    """Return a strategy that generates scripts.
 
     ``pcm`` is speech at the dialect's sample rate. Each script uses only some kinds of
-    steps ("swarm testing"), so that many scripts contain no foreign frame, that is, no
-    frame outside the protocol.
+    steps ("swarm testing"), so that many scripts contain no foreign frame.
     """
 
     @st.composite
@@ -116,7 +118,7 @@ class _Writer:
         return options[self._draw(below(len(options)))]
 
     def possible(self) -> list[Callable[[], None]]:
-        """Return the kinds of steps that can be appended in the present states."""
+        """Return the methods that can append a step in the present states."""
         grammar = self._grammar
         impossible = {
             self.legal: not grammar.legal(self._states),
@@ -129,24 +131,24 @@ class _Writer:
     # The kinds of steps
 
     def legal(self) -> None:
-        """Append a frame that the state table allows in a possible state."""
+        """Append a frame that is legal in at least one possible state."""
         self._send_one_of(self._grammar.legal(self._states))
 
     def illegal(self) -> None:
-        """Append a protocol frame that the state table allows in no possible state."""
+        """Append a frame of the protocol that is illegal in all possible states."""
         self._send_one_of(self._grammar.illegal(self._states))
 
     def audio(self) -> None:
-        """Append some chunks of silence or speech, even if audio is not allowed."""
+        """Append some chunks of silence or speech, even if audio is illegal."""
         samples, speech = self._samples(), self._draw(st.booleans())
         for _ in range(1 + self._draw(below(5))):
             self._append(samples, speech=speech)
 
     def utterance(self) -> None:
-        """Append a whole utterance of one chunk, even if no utterance may begin.
+        """Append a whole utterance of one chunk, even if this is illegal.
 
-        At most one utterance of a script has a pause before its end. In this pause, a
-        faulty server may send a final before the commit.
+        At most one utterance of a script has a pause before its end. The pause gives a
+        faulty server time to send a final before the commit.
         """
         self.send(*self._grammar.begin)
         self._append(self._samples(), speech=self._draw(st.booleans()))
@@ -168,11 +170,11 @@ class _Writer:
         self.steps.append(Send(self.choose(group), foreign=True))
 
     def pause(self) -> None:
-        """Append a short time without frames."""
+        """Append a step that waits a short time."""
         self.steps.append(Pause(_PAUSE))
 
     def wait(self) -> None:
-        """Append a wait until the server has completed all utterances."""
+        """Append a step that waits until the server has completed all utterances."""
         self.steps.append(Await())
         self._states = self._grammar.after_answer(self._states)
 
@@ -199,7 +201,10 @@ class _Writer:
         return 1 + self._draw(below(_CHUNK))
 
     def _append(self, samples: int, *, speech: bool) -> None:
-        """Append some samples of silence, or of speech while unused speech is left."""
+        """Append a frame of silence, or of speech that the script has not used yet.
+
+        If all the speech is used, the frame has silence.
+        """
         start = self._used
         stop = min(start + 2 * samples, len(self._pcm))
         caller = self._grammar.caller
@@ -213,9 +218,9 @@ class _Writer:
 def generate(
     grammar: Grammar, pcm: bytes, *, seed: int | str, count: int
 ) -> tuple[Script, ...]:
-    """Return ``count`` scripts, the same ones for the same seed.
+    """Return ``count`` scripts; the same seed gives the same scripts.
 
-    ``pcm`` is speech at the dialect's sample rate. Do not call this function on an
+    ``pcm`` is speech at the dialect's sample rate. Do not call this function in an
     event loop, since each script takes some tens of milliseconds.
     """
     strategy = scripts(grammar, pcm)
@@ -223,10 +228,10 @@ def generate(
 
 
 def _script(strategy: st.SearchStrategy[Script], seed: str) -> Script:
-    """Return the script of a seed.
+    """Return the script that belongs to a seed.
 
-    The first example of a Hypothesis run is always the simplest one. The third and
-    later examples are mostly variations of earlier examples. The second example is
+    The first example of a Hypothesis run is always the simplest example. The third and
+    later examples are mostly variations of earlier examples. Only the second example is
     random, so each script is the second example of a separate run.
     """
     found: list[Script] = []

@@ -1,8 +1,8 @@
 """The frames that a client can send in a dialect, and the states to which they lead.
 
-Random scripts are generated from a `Grammar`, which also decides whether an utterance
-is pending: accepted by the server and not completed yet. A *move* is the name of a
-frame in the state table, such as the type of its event.
+Random scripts are generated from a `Grammar`. A `Grammar` also decides whether an
+utterance is pending, that is, accepted by the server and not completed yet. A *move* is
+the name of a frame in the state table, such as the type of its event.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Grammar:
     """The frames of a client and the states of a session in one dialect.
 
     - ``configure`` are the frames that set up a session.
-    - ``begin`` are the frames that start an utterance, ``finish`` the frames that end
-      an utterance.
-    - ``moves`` maps each move without audio to a frame; ``audio`` is the move of a
+    - ``begin`` are the frames that start an utterance. ``finish`` are the frames that
+      end an utterance.
+    - ``moves`` maps each move without audio to a frame. ``audio`` is the move of a
       frame with audio.
     - ``pending`` are the states in which the server has accepted an utterance and has
       to complete the utterance.
-    - ``ends`` are the server's moves that complete an utterance: first the moves that
-      always complete an utterance, then the moves that only sometimes do.
+    - ``ends`` are the server's moves that can complete an utterance. The moves that
+      always complete an utterance come first.
     - ``fresh`` are the possible states of a new session that is ready.
     """
 
@@ -61,7 +61,10 @@ class Grammar:
         return _move(self.dialect, frame)
 
     def legal(self, states: States) -> list[str]:
-        """Return the moves without audio that are legal in one of these states."""
+        """Return the moves without audio that are legal in at least one state.
+
+        ``states`` are the possible states.
+        """
         table = self.table[Sender.CLIENT]
         return [
             move
@@ -70,12 +73,16 @@ class Grammar:
         ]
 
     def illegal(self, states: States) -> list[str]:
-        """Return the moves without audio that are legal in none of these states."""
+        """Return the moves without audio that are illegal in all these states."""
         legal = self.legal(states)
         return [move for move in self.moves if move not in legal]
 
     def after_frame(self, states: States, frame: Frame) -> States:
-        """Return the states after a client frame; an illegal frame changes no state."""
+        """Return the possible states after a client's frame.
+
+        ``states`` are the possible states before the frame. A state in which the frame
+        is illegal stays the same.
+        """
         table, move = self.table[Sender.CLIENT], self.move(frame)
         return frozenset(
             follower
@@ -99,7 +106,7 @@ class Grammar:
         return frozenset(found)
 
     def after_answer(self, states: States) -> States:
-        """Return the states after the server has completed all utterances."""
+        """Return the possible states after the server has completed all utterances."""
         table = self.table[Sender.SERVER]
         after = [_followers(table.get(state, {})) for state in states & self.pending]
         return states.union(*after) - self.pending
@@ -107,9 +114,9 @@ class Grammar:
     def is_pending(self, taken: Iterable[Step], trace: Trace) -> bool:
         """Return whether an utterance is certainly accepted and not completed yet.
 
-        ``taken`` are the steps that sent the client's frames of the trace. If the
-        server ended an utterance before its commit, the utterance counts as completed;
-        other requirements judge the order of events.
+        ``taken`` are the steps that sent the client's frames in ``trace``. If the
+        server ended an utterance before its commit, the utterance counts as completed,
+        since other requirements judge the order of events.
         """
         states = PossibleStates(self.table, start=self.dialect.start, of=Sender.SERVER)
         foreign = [step.foreign for step in frames(taken)]
@@ -175,9 +182,9 @@ def grammar_of(plan: Plan) -> Grammar:
 def _with_early_ends(
     table: Table, finishing: frozenset[str], pending: States
 ) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    """Return the server's part of the state table, with early ends of utterances.
+    """Return the server's part of the state table, extended by early ends.
 
-    The extended table allows that the server ends an utterance before its commit.
+    In the extended table, the server may end an utterance before its commit.
     ``finishing`` are the client's moves that end an utterance.
     """
     server = table[Sender.SERVER]

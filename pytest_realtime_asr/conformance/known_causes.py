@@ -1,8 +1,8 @@
 """Recognises random sessions whose failure has a cause that is already known.
 
 A random session may fail after an illegal move, such as a final commit without an
-utterance. Such a failure often shows a defect that a scenario with the same illegal
-move has already shown; the requirement of this scenario is then violated, too.
+utterance. Often, a scenario with the same illegal move has already shown the defect,
+and the requirement of this scenario is violated. This requirement is then the cause.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pytest_realtime_asr.trace.records import Sender
 def excused(
     evidence: Evidence, scheduler: Scheduler, dialect: Dialect
 ) -> tuple[Evidence, tuple[str, ...]]:
-    """Return the evidence with known failures marked as excused, and their causes' ids.
+    """Return the evidence with its known failures excused, and the ids of the causes.
 
-    A failure of a random session is known if a violated requirement has a scenario that
-    sends, in the same state, an illegal move of the random session. This requirement is
-    the cause.
+    A failure of a random session is known if the session has an illegal move that a
+    scenario of a violated requirement has in the same state. This requirement is the
+    cause.
     """
     causes: list[str] = []
     findings: list[SessionFinding] = []
@@ -40,7 +40,7 @@ def excused(
 def _cause(
     finding: SessionFinding, scheduler: Scheduler, dialect: Dialect
 ) -> str | None:
-    """Return the id of the violated requirement that explains a finding, if any."""
+    """Return the id of the requirement that is the cause of a finding, if any."""
     for each in _judged_alone(dialect.requirements):
         if not scheduler.done(each.scenarios):
             continue
@@ -52,7 +52,7 @@ def _cause(
 
 
 def _judged_alone(requirements: Iterable[Requirement]) -> Iterable[Requirement]:
-    """Yield the requirements, except INFO, that have scenarios of their own."""
+    """Yield the MUST and SHOULD requirements that have scenarios of their own."""
     for each in requirements:
         general = each.passive or each.whole_run or each.binds is Sender.CLIENT
         if not general and each.level is not Level.INFO:
@@ -60,7 +60,10 @@ def _judged_alone(requirements: Iterable[Requirement]) -> Iterable[Requirement]:
 
 
 def _illegal(evidence: Evidence, dialect: Dialect) -> frozenset[tuple[str, str]]:
-    """Return the illegal moves in all sessions except the random sessions."""
+    """Return the illegal moves of a scenario, as pairs of a state and a move.
+
+    The moves of random sessions are left out.
+    """
     found: frozenset[tuple[str, str]] = frozenset()
     if evidence.findings:
         return found

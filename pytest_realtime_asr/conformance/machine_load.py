@@ -1,4 +1,4 @@
-"""The load of this machine, which delays the fake servers and the client alike."""
+"""The load of this machine, which delays both the fake servers and the client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts: the steps of a session, and the source of a test that repeats the steps."""
+"""Scripts of steps for a session, and the source of a test that repeats a script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENCODED = f"base64.b64encode({_CLIP}"
 class Send:
     """A step that sends a frame; a ``foreign`` frame is outside the protocol.
 
-    ``speech`` is the range of bytes of a clip whose audio the frame contains, ``None``
+    ``speech`` is the range of bytes of a clip's audio that the frame contains; ``None``
     if the frame contains no speech.
     """
 
@@ -34,7 +34,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A step that sends nothing for some seconds."""
+    """A step that waits some seconds without sending anything."""
 
     seconds: float
 
@@ -43,9 +43,9 @@ class Pause:
 class Await:
     """A step that waits for answers to foreign frames, then for pending utterances.
 
-    ``move`` is ``None`` before the step is executed, and if no utterance is pending.
-    Otherwise ``move`` is the name of the event that completed the pending utterances,
-    or of the event that should have completed them.
+    ``move`` is ``None`` until the step is executed, and stays ``None`` if no utterance
+    was pending. Otherwise ``move`` is the name of the event that completed the pending
+    utterances, or of the event that should have completed them.
     """
 
     move: str | None = None
@@ -112,10 +112,11 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
 
 
 def _terms(step: Send, speech: Utterance) -> Iterator[str]:
-    """Yield Python expressions; the sum of their values is the frame.
+    """Yield Python expressions whose values, added together, are the frame.
 
-    The speech of a frame is written as a slice of the clip. This needs PCM in a binary
-    frame, or Base64 of PCM in a text frame; otherwise, the speech is a literal.
+    Where possible, the speech of a frame is written as a slice of the clip. This needs
+    PCM in a binary frame, or Base64 of PCM in a text frame. In other frames, the speech
+    is written as a literal.
     """
     start, stop = step.speech or (0, 0)
     pcm = speech.audio.pcm[start:stop]
@@ -135,13 +136,16 @@ def _terms(step: Send, speech: Utterance) -> Iterator[str]:
 
 
 def _literals(text: str, literal: Callable[[str], str]) -> Iterator[str]:
-    """Yield Python expressions whose sum is the text, each made by ``literal``."""
+    """Yield Python expressions whose values, added together, are the text.
+
+    ``literal`` returns the literal of a piece of the text.
+    """
     for piece, times in _products(text):
         yield _times(literal(piece), times)
 
 
 def _bytes_literal(text: str) -> str:
-    """Return the literal of the bytes that Latin-1 decodes to this text."""
+    """Return the Python literal of the bytes that encode a text in Latin-1."""
     return repr(text.encode("latin-1"))
 
 
@@ -150,7 +154,7 @@ def _times(literal: str, times: int) -> str:
 
 
 def _products(text: str) -> Iterable[tuple[str, int]]:
-    """Yield the pieces of a string, each with the number of its repetitions."""
+    """Yield the pieces of a text, each with the number of its repetitions."""
     at = 0
     for run in _RUN.finditer(text):
         if at < run.start():
@@ -167,7 +171,7 @@ def _lines(text: str) -> Iterable[tuple[str, int]]:
 
 
 def quoted(text: str) -> str:
-    """Return a Python literal of the string, in double quotes if nothing is escaped."""
+    """Return the Python literal of a text, in double quotes if nothing is escaped."""
     literal = repr(text)
     plain = '"' not in text and "\\" not in literal
     return f'"{text}"' if plain else literal

@@ -4,7 +4,7 @@ Few things are required of the server, so that every legal behaviour passes:
 
 - The server stays reachable, and the next session works.
 - The server completes each utterance that it has certainly accepted.
-- The server does not end the session without an error or a close code that says why.
+- If the server ends the session, it sends an error or a close code that says why.
 
 The server may refuse a frame outside the protocol, ignore the frame, or treat it as any
 frame that is legal in the state of the session.
@@ -63,10 +63,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class RandomSession:
-    """An executed script: its executed steps, its evidence, and its problem, if any.
+    """The executed steps of a script, the evidence, and the problem if there is one.
 
-    ``slowest`` is the longest time in s that the server took to complete an utterance
-    of the script, or the transcription in the next session.
+    ``slowest`` is the longest time in s that the server took to complete an utterance,
+    in this session or in the next one.
     """
 
     script: Script
@@ -81,8 +81,8 @@ async def execute(
     """Execute a script, and transcribe a clip in a second session.
 
     The second session opens as soon as the last step is executed, while an utterance of
-    the first session may still be pending. No single wait takes longer than ``limit``
-    s. Raises `RateLimited`.
+    the first session may still be pending. Each wait takes at most ``limit`` s. Raises
+    `RateLimited`.
     """
     run = ScenarioRun(config, ROLE)
     limits = Limits(
@@ -114,7 +114,7 @@ class _Execution:
         self.slowest = 0.0
 
     async def both_sessions(self, script: Script) -> None:
-        """Execute the script; after its last step, transcribe in a second session."""
+        """Execute the script, and then transcribe a clip in a second session."""
         run, limits = self._run, self._limits
         ending = None
         try:
@@ -161,9 +161,10 @@ class _Execution:
         self._completed(start)
 
     async def _wait(self, live: Live) -> Await:
-        """Wait a limited time until no utterance is pending; return the executed step.
+        """Wait until no utterance is pending, or until the time limit is over.
 
-        The ``move`` of the returned step is the event that arrived or is missing.
+        Return the executed step. Its ``move`` is the event that completed the
+        utterances or that is missing, or ``None`` if no utterance was pending.
         """
         foreign = sum(step.foreign for step in frames(self.taken))
         await live.answered(foreign, timeout=REFUSED)
@@ -200,7 +201,7 @@ def judge(
 ) -> Problem | None:
     """Return the problem of an executed script, or ``None`` if there is none.
 
-    ``taken`` are the executed steps. ``limit`` is the time limit of each wait in s.
+    ``taken`` are the executed steps. ``limit`` is the longest time of each wait in s.
     """
     for gauges in evidence.gauges:
         if gauges.lost:
@@ -227,8 +228,8 @@ def judge(
 def _ends_too_early(grammar: Grammar, part: Part, taken: Script) -> bool:
     """Return whether the server closed as if it had completed the utterance.
 
-    This is possible only in a protocol with one utterance in each session: there, a
-    normal close says that the utterance is complete.
+    This is possible only in a protocol with one utterance in each session, since a
+    normal close says there that the utterance is complete.
     """
     end = part.trace.end
     several = can(grammar.dialect, Capability.SEVERAL_UTTERANCES)
@@ -240,8 +241,8 @@ def _ends_too_early(grammar: Grammar, part: Part, taken: Script) -> bool:
 def _wrong_end(part: Part, taken: Script) -> Problem | None:
     """Return the problem if the server ended a session in a way that is not allowed.
 
-    Other requirements judge how a foreign frame may end its own session. A session with
-    a foreign frame may therefore end in more ways here.
+    A session with a foreign frame may end in more ways. Other requirements judge how
+    the server may end a session after a foreign frame.
     """
     end, why = part.trace.end, checks.why(part)
     if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):

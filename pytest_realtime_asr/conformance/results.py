@@ -1,4 +1,4 @@
-"""Judges requirements: status, reason, and the session with the violation."""
+"""Judges requirements. A result has a status, a reason and the violating session."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class Result:
     """The result of a requirement.
 
     - ``reason`` is a sentence about what was observed, without secrets.
-    - ``session`` is the session with the violation, and ``records`` are the indexes of
-      those of its records that show the violation.
+    - ``session`` is the session with the violation. ``records`` are the indexes of the
+      records of this session that show the violation.
     - ``known`` is the requirement's entry in the list of known failures, if any.
     - ``reports_stop`` says that ``reason`` tells why the run stopped.
     - ``by_end`` says that the violation is the way in which ``session`` ended.
@@ -105,12 +105,15 @@ class Result:
 
     @property
     def stale(self) -> bool:
-        """Return whether the requirement is listed as a failure, but is satisfied."""
+        """Return whether the requirement is a known failure but is satisfied."""
         listed = self.known is not None and not self.flaky
         return listed and self.status is Status.SATISFIED
 
     def fails(self, *, strict: bool) -> bool:
-        """Return whether the test fails; for a violated SHOULD only if ``strict``."""
+        """Return whether the test fails.
+
+        A violated SHOULD fails the test only if ``strict`` is true.
+        """
         if self.status is Status.STOPPED:
             return self.reports_stop
         if self.stale or self.status in (Status.MISSING, Status.HARNESS):
@@ -213,9 +216,9 @@ def _is_violated(requirement: Requirement, found: ScenarioResult) -> bool:
 
 
 def missing(requirement: Requirement, reason: str, *, reporter: str) -> Result:
-    """Return the result of a requirement whose server could not be tested.
+    """Return the result of a requirement if the server could not be tested.
 
-    ``reporter`` is the test that reports the reason; the results of all other tests
+    ``reporter`` is the test that reports the reason. The results of all other tests
     refer to that test.
     """
     if reporter == requirement.id:
@@ -224,10 +227,11 @@ def missing(requirement: Requirement, reason: str, *, reporter: str) -> Result:
 
 
 class Findings:
-    """The violated requirements of a run so far, by their causes.
+    """The violations that a run has found so far, one for each cause.
 
     Requirements have the same cause if one session violates all of them by the way in
-    which it ended. The first of them is the finding, and the others refer to it.
+    which it ended. The first of these requirements is the finding, and the other ones
+    refer to it.
     """
 
     def __init__(self) -> None:
@@ -257,7 +261,8 @@ def _is_stronger(result: Result, other: Result) -> bool:
 
 def stopped(result: Result, reporter: str) -> Result:
     """Return the result as it is reported after the gate has stopped the run.
-    ``reporter`` is the test that reports why the run stopped; the results of all other
+
+    ``reporter`` is the test that reports why the run stopped. The results of all other
     tests refer to that test.
     """
     if result.status is not Status.STOPPED:
@@ -290,7 +295,7 @@ def lost(result: Result, loss: ServerLoss, reporter: str) -> Result:
 
 
 def is_hindered(result: Result, loss: ServerLoss) -> bool:
-    """Return whether a requirement could not be judged, since the server was lost."""
+    """Return whether a requirement could not be judged because of the server's loss."""
     return result.status is Status.MISSING and result.reason == str(loss)
 
 
@@ -305,7 +310,7 @@ def is_fatal(result: Result, loss: ServerLoss) -> bool:
 
 
 def after_loss(reporter: str) -> str:
-    """Return the reason of a test that is not judged, since the server was lost.
+    """Return the reason why a test is not judged after the loss of the server.
 
     ``reporter`` is the test that reports the loss.
     """
@@ -313,7 +318,7 @@ def after_loss(reporter: str) -> str:
 
 
 def after_stop(reporter: str) -> str:
-    """Return the reason of a test that is not tried, since the gate stopped the run.
+    """Return the reason why a test is not tried after the gate stopped the run.
 
     ``reporter`` is the test that reports why the gate stopped the run.
     """

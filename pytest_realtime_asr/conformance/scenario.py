@@ -52,16 +52,17 @@ Action = Callable[[ScenarioRun], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """An exchange with a server (``act``), a sentence ``about`` it, and its cost.
+    """A scripted exchange with a server, and its cost.
 
-    A scenario opens at most ``sessions`` connections; at most ``streams`` of them are
-    open at the same time. In a protocol with one utterance in each session, it opens
-    further connections, one after the other, for further utterances. A scenario sends
-    a short clip at most ``times`` times, ``seconds`` seconds of other audio, and
+    ``act`` plays the exchange, and ``about`` describes it in words. A scenario opens at
+    most ``sessions`` connections; at most ``streams`` of them are open at the same
+    time. In a protocol with one utterance in each session, it opens further
+    connections, one after the other, for further utterances. A scenario sends a short
+    clip at most ``times`` times, ``seconds`` seconds of other audio, and
     ``of_clips(clips)`` seconds of audio that depends on the clips. If the scenario may
     need a retry, the numbers include this retry. A CONFIRMATION scenario runs only if
     ``is_needed`` returns true for the evidence of the scenarios before it. The scenario
-    can be played only in a protocol with the capabilities ``fits``.
+    needs a protocol that has all capabilities in ``fits``.
     """
 
     name: str

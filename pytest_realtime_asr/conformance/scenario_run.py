@@ -37,10 +37,11 @@ class RunConfig:
 
     - ``answer`` is the longest time in s that a scenario waits for a refusal.
     - ``settle`` is the time in s to wait for events that may still arrive.
-    - ``first`` are the time limits of the first utterance; ``None`` for the
-      time limits of the plan.
+    - ``first`` are the time limits of the first utterance. If it is ``None``, the time
+      limits of the plan are used.
     - ``fuzz`` is the number of random sessions.
-    - ``seed`` is the seed of the random sessions; for ``None`` a new seed is drawn.
+    - ``seed`` is the seed of the random sessions. If it is ``None``, a new seed is
+      drawn.
     """
 
     loop: Loop
@@ -53,16 +54,16 @@ class RunConfig:
     seed: int | str | None = None
 
     def wall_seconds(self, seconds: float) -> float:
-        """Return the time in s to send ``seconds`` s of audio at the plan's pace."""
+        """Return the time in s that ``seconds`` s of audio take at the plan's pace."""
         return seconds / self.plan.pace if self.plan.pace else 0.0
 
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session, its role, and the utterances that were sent, by their item numbers.
+    """A session, its role, and the utterances sent in it, by item number.
 
-    ``successor`` is the session that was opened for the next utterance, ``None`` if
-    this session was enough.
+    ``successor`` is the session that was opened for the next utterance, or ``None`` if
+    no such session was opened.
     """
 
     role: str
@@ -80,8 +81,8 @@ class ScenarioRun:
     """One run of a scenario, with the sessions that the scenario has opened.
 
     In a protocol with one utterance in each session, `transcribe` and `next` open a
-    further session in the same role for each further utterance. Every method that takes
-    a session then applies to the last of these sessions.
+    further session in the same role for each further utterance. Both methods accept any
+    of these sessions, and apply to the last one.
     """
 
     def __init__(self, config: RunConfig, name: str) -> None:
@@ -100,8 +101,8 @@ class ScenarioRun:
         """Return a new session in this role; ``changes`` are changes to the plan.
 
         If the server limits its sessions, the session is requested again after the time
-        that the server names. Raises `Lost`, and `RateLimited` if the last attempt is
-        refused as well; the refused session is no evidence.
+        that the server names. Raises `Lost`. Raises `RateLimited` if the server also
+        refuses the last attempt; the refused session is then not part of the evidence.
         """
         plan = replace(self.config.plan, **changes)
         session = await self._opened(role, plan)
@@ -129,11 +130,11 @@ class ScenarioRun:
         return tried[-1]
 
     async def next(self, live: Live) -> Live:
-        """Return the session for the next utterance after those sent in ``live``.
+        """Return the session in which to send the utterance after those of ``live``.
 
         This is ``live`` itself, unless the protocol has one utterance in each session
-        and ``live`` has had its utterance. Then ``live`` is closed, and a new session
-        opens in the same role with the same plan. Raises the errors of `open`.
+        and ``live`` has had its utterance. In that case, ``live`` is closed, and a new
+        session opens in the same role with the same plan. Raises the errors of `open`.
         """
         session = self._of(live)
         several = dialects.can(self.dialect, Capability.SEVERAL_UTTERANCES)
@@ -203,9 +204,10 @@ class ScenarioRun:
     async def with_bystander(self) -> AsyncIterator[None]:
         """Run a block beside a bystander session, then transcribe in a fresh session.
 
-        The bystander transcribes a clip repeatedly until the block ends. A failure of
-        the bystander or of the fresh session is evidence, and nothing is raised. A
-        `Lost` from the block is raised again after the fresh session.
+        The bystander transcribes a clip repeatedly until the block ends. If the
+        bystander or the fresh session fails, this is evidence, and no exception is
+        raised. If the block raises `Lost`, the exception is raised again after the
+        fresh session.
         """
         over = asyncio.Event()
         started = asyncio.Event()
@@ -248,7 +250,7 @@ class ScenarioRun:
             started.set()
 
     async def get(self, role: str, route: str) -> None:
-        """Request a route over plain HTTP; the answer or its absence is evidence."""
+        """Request a route over plain HTTP; record the answer or its absence."""
         try:
             status, body = await asyncio.to_thread(
                 probe.get, self.config.plan.access, route, errors=True
@@ -288,7 +290,7 @@ class ScenarioRun:
         )
 
     def _of(self, live: Live) -> _RoleSession:
-        """Return the session of ``live``, or the last one that has replaced it."""
+        """Return the session of ``live``, or the last session that has replaced it."""
         found = next(session for session in self._sessions if session.live is live)
         while found.successor is not None:
             found = found.successor

@@ -54,7 +54,7 @@ _START = "the start"
 
 
 class Silence(enum.Enum):
-    """An event for which a session waited until its timeout; the value is its name."""
+    """An event for which a session waited in vain; the value is the event's name."""
 
     GREETING = "the first event of the server"
     FINAL = "a final"
@@ -83,8 +83,8 @@ class ObstacleKind(enum.Enum):
 class Obstacle:
     """The reason why a scenario gave no evidence: its kind, and a sentence.
 
-    ``violation`` is a session that the server refused although it must accept it;
-    ``None`` if there is no such session.
+    ``violation`` is a session that the server must accept but refused; ``None`` if
+    there is no such session.
     """
 
     kind: ObstacleKind
@@ -159,7 +159,10 @@ class _Lost:
         self._left[name] = self._left[name] - 1 if _lost_utterance(again) else 0
 
     def to_repeat(self) -> list[str]:
-        """Return the scenarios to repeat: none if only one scenario had a loss."""
+        """Return the names of the scenarios to repeat.
+
+        If only one scenario lost an utterance, no scenario is repeated.
+        """
         return [
             name for name, left in self._left.items() if left and len(self.found) > 1
         ]
@@ -172,9 +175,9 @@ class EarlyStop:
     - ``gate`` is called with the evidence of the GATE scenarios. It returns why the run
       stops, or ``None`` if the run goes on.
     - ``silences`` is a number of scenarios. The run ends when this number of scenarios
-      have waited for the same event until their timeout. A scenario is not counted if
-      any session gets this event after the scenario began to wait, so a server that
-      loses some finals does not end the run.
+      have waited for the same event until their timeout. A scenario does not count if
+      any session gets this event after the scenario began to wait. A server that loses
+      only some finals therefore does not end the run.
     - ``seconds`` is a time in s from the start of the run. After this time, no scenario
       starts if any session has waited for an event until its timeout. A server that is
       slow but answers does not end the run.
@@ -190,13 +193,13 @@ class Scheduler:
 
     - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
     - ``progress`` is called with a line that says how many scenarios have run, and how
-      much time is left. ``left`` returns the time in s that is left. Its argument has
-      the scenarios that are not done, and the time in s that each of them has run.
+      much time is left. ``left`` returns the time in s that is left. Its argument maps
+      the name of each scenario that is not done to the time in s that it has run.
     - ``repeats`` is the largest number of times that a scenario is repeated. If two or
       more scenarios lost an utterance, the harmless ones among them are repeated until
-      they lose none. The repetitions show which losses are due to chance.
+      they lose no utterance. The repetitions show which losses are due to chance.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
-    - ``account`` is the account of the audio that the run sends.
+    - ``account`` counts the audio that the run sends.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
       limits.
     """
@@ -322,7 +325,7 @@ class Scheduler:
 
     @property
     def loss(self) -> ServerLoss | None:
-        """When and where the server was lost for good; ``None`` if it was not."""
+        """When and where the server was lost for good; ``None`` if it was not lost."""
         return self._watch.loss
 
     def reporter(self, test: str) -> str:
@@ -422,7 +425,7 @@ class Scheduler:
                 task.cancel()
 
     def _leave_out(self, new: Sequence[Scenario]) -> None:
-        """Note which of the new scenarios do not fit in the limit of the audio."""
+        """Note which new scenarios do not fit into the audio limit of the run."""
         allowed = [each for each in new if self._bounds.why_not(each) is None]
         left = self._bounds.audio - self._audio
         if self._account.limit is not None:
@@ -433,7 +436,7 @@ class Scheduler:
         self._left_out |= {each.name for each in allowed} - fitting
 
     async def _repeat(self) -> None:
-        """Repeat scenarios that lost an utterance until they lose none.
+        """Repeat each scenario that lost an utterance, until it loses none.
 
         Each scenario is repeated at most ``repeats`` times.
         """
@@ -577,7 +580,7 @@ class Scheduler:
         return None
 
     def _in_vain(self) -> str | None:
-        """Return why the run ends after missing events; ``None`` if it goes on."""
+        """Return why missing events end the run early; ``None`` if the run goes on."""
         if self._early_stop is None:
             return None
         for silence, waits in self._silent.items():
@@ -585,7 +588,7 @@ class Scheduler:
             names = [name for name, start in waits if start > heard]
             if len(names) >= self._early_stop.silences:
                 return (
-                    f"not tried, since {silence.value} did not arrive in "
+                    f"not tried, since {silence.value} did not arrive in the scenarios "
                     f"{' and '.join(names[: self._early_stop.silences])}; "
                     "--realtime-keep-going tries it"
                 )
@@ -599,7 +602,7 @@ class Scheduler:
         return None
 
     def _note_silences(self, scenario: Scenario, evidence: Evidence) -> None:
-        """Record the events that did not arrive in a scenario, and those that did."""
+        """Record which events arrived in a scenario, and which did not."""
         for silence, start in silences(evidence).items():
             self._silent.setdefault(silence, []).append((scenario.name, start))
         for part in evidence.parts:
@@ -617,7 +620,7 @@ class Scheduler:
 
 
 def refusal(reason: str) -> str:
-    """Return the message about a session that exceeds a limit of the server."""
+    """Return the message that the server refused a session because of its limit."""
     return (
         f"the server refused a session: {reason}; --realtime-max-streams=N opens fewer "
         "sessions at the same time"
@@ -632,7 +635,7 @@ def _beyond(limit: SessionLimit, streams: int) -> Obstacle:
         return Obstacle(
             ObstacleKind.LIMITED,
             "the server refused a second session while only one was open: "
-            f"{limit.reason}; if its documents name this limit, set "
+            f"{limit.reason}; if the server's documents name this limit, set "
             "--realtime-max-streams=1",
             limit.refused,
         )
@@ -668,9 +671,10 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
 
 
 def silences(evidence: Evidence) -> dict[Silence, float]:
-    """Return each event that did not come in a session, and the start of the wait.
+    """Return the events that did not come, each with the start of the wait.
 
-    The start of the wait is the time of the last frame of the session, in unix seconds.
+    The start of the wait is the time of the last frame of the session that waited, in
+    Unix seconds.
     """
     found: dict[Silence, float] = {}
     for part in evidence.parts:
@@ -684,7 +688,7 @@ def silences(evidence: Evidence) -> dict[Silence, float]:
 
 
 def _heard(part: Part) -> Iterator[tuple[Silence, float]]:
-    """Yield the times of the greeting and the finals of a session, in unix seconds."""
+    """Yield the times of the greeting and the finals of a session, in Unix seconds."""
     if part.timeline.ready is not None:
         yield Silence.GREETING, _clock(part, part.timeline.ready)
     for item in part.spoken:
@@ -694,7 +698,10 @@ def _heard(part: Part) -> Iterator[tuple[Silence, float]]:
 
 
 def _clock(part: Part, at: int) -> float:
-    """Return a time of a session, in ns from its start, as unix seconds."""
+    """Return a time in a session as Unix seconds.
+
+    ``at`` is the time in ns from the start of the session.
+    """
     return part.trace.started.timestamp() + at / 1e9
 
 

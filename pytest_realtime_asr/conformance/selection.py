@@ -1,4 +1,4 @@
-"""Selects the requirements of a run, and the limits of the harm to its server."""
+"""Selects the requirements of a run, and limits what the run may do to its server."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def requirements(
     """Return the requirements of a run of the suite, in the order of judging.
 
     The first utterance comes first, then the passive requirements, which apply to every
-    session. The others follow from the simplest to the hardest: by the harm and the
-    concurrency of their scenarios. The requirements on the whole run come last. Raises
-    LookupError for an unknown dialect and for a dialect that lacks a scenario, and
-    ValueError if the pinned suite belongs to another dialect.
+    session. The other requirements follow, sorted by the harm and the concurrency of
+    their scenarios, the simplest first. The requirements on the whole run come last.
+    Raises LookupError if the dialect is unknown or lacks a scenario. Raises ValueError
+    if the pinned suite belongs to another dialect.
     """
     if dialect == AUTO:
         return (UNKNOWN,)
@@ -91,16 +91,17 @@ def requirements(
 def judged(
     dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
 ) -> tuple[Requirement, ...]:
-    """Return the `requirements` of a run; raise LookupError if there are none.
+    """Return the requirements of a run.
 
-    Raises the errors of `requirements` too.
+    Raises LookupError if there are none, and the errors of `requirements`.
     """
     found = requirements(dialect, level=level, pinned=pinned)
     if not found:
         which = "requirements" if level is Level.INFO else f"{level.name} requirements"
         raise LookupError(
             f"the dialect {dialect} has no {which}, so the suite would judge nothing; "
-            "the groups of pytest_realtime_asr.requirements.shared fit every protocol"
+            "add a group of pytest_realtime_asr.requirements.shared; these groups fit "
+            "every protocol"
         )
     return found
 
@@ -117,7 +118,7 @@ def checked_scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
 
 
 def unfit_requirements(dialect: Dialect) -> Iterator[str]:
-    """Yield a sentence for each requirement that the dialect cannot be judged by."""
+    """Yield a sentence for each requirement by which the dialect cannot be judged."""
     known = scenarios(dialect)
     for each in dialect.requirements:
         if reason := _unfit(each, dialect, known):
@@ -130,7 +131,10 @@ def unfit_requirements(dialect: Dialect) -> Iterator[str]:
 def _unfit(
     requirement: Requirement, dialect: Dialect, known: Mapping[str, Scenario]
 ) -> str | None:
-    """Return why a dialect cannot be judged by a requirement, and what to change."""
+    """Return why a dialect cannot be judged by a requirement, and what to change.
+
+    Return ``None`` if it can be judged.
+    """
     if requirement.check is protocol_check:
         return (
             "has no check; state it with a check of the dialect's events: "
@@ -154,7 +158,7 @@ def _unfit(
 def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
     """Return the limits of what a run may do to its server.
 
-    ``here`` says that the server is on this machine; every harm is allowed there.
+    If ``here`` is true, the server is on this machine, and every harm is allowed.
     """
     audio = math.inf if here else AUDIO_ELSEWHERE
     if config.max_audio is not None:
@@ -168,7 +172,10 @@ def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
 
 
 def fuzz(config: SuiteConfig, *, here: bool) -> int:
-    """Return the number of random sessions; the default is 0 for a server elsewhere."""
+    """Return the number of random sessions.
+
+    If the option is not set, it is 0 for a server on another machine.
+    """
     if config.fuzz is not None:
         return config.fuzz
     return FUZZ if here else 0

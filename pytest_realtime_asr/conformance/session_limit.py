@@ -1,8 +1,8 @@
 """The limit of a server on the number of sessions at the same time.
 
 A server that has reached its limit refuses a further session in one of three ways: by
-the HTTP status 429 or 503, by an error as the first event of the session and a close,
-or by the close code 1013. Such a server is *limited*. A limit breaks no rule of the
+the HTTP status 429 or 503, by an error as the first event of the session, or by the
+close code 1013. Such a server is *limited*. A limit breaks no rule of the
 protocol, and a refused session says nothing about the sessions that the server accepts.
 """
 
@@ -79,10 +79,13 @@ def retry_after(live: Live, error: Lost) -> float | None:
             asked = RETRY
         return min(_LONGEST_RETRY, asked)
     timeline, end = live.timeline, live.trace.end
-    if timeline.ready is not None or end.how is not Ending.CLOSED_BY_PEER:
+    if timeline.ready is not None:
         return None
     codes = [refusal.code for refusal in timeline.refusals]
-    limited = end.code == TRY_AGAIN_LATER or (codes and codes[0] in CODES)
+    closed = end.how is Ending.CLOSED_BY_PEER and end.code == TRY_AGAIN_LATER
+    limited = closed or (
+        codes and codes[0] in CODES
+    )  # a close may follow late or never
     return RETRY if limited else None
 
 

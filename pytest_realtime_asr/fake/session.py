@@ -59,6 +59,7 @@ class FakeSession:
         self._utterances: list[FakeUtterance] = []  # in the order of their starts
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
+        self._idle_notice = faults.idle_notice
         self._active = 0.0  # when the last frame came that is not a keepalive, in s
         traits = config.dialect.traits
         self._keepalive = None if traits.keepalive is None else traits.keepalive.frame
@@ -140,6 +141,7 @@ class FakeSession:
             async with asyncio.timeout_at(until):
                 frame = await self._connection.recv()
         except TimeoutError:
+            await self._send(self._idle_notice())
             await self._close(*self._idle_close)
             return await self._connection.recv()  # raises ConnectionClosed
         if frame != self._keepalive:

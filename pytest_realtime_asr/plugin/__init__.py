@@ -1,37 +1,43 @@
 """The pytest plugin: registers its options, markers, fixtures and hooks.
 
 Every pytest run in this Python environment imports this module and, through it,
-`hooks`, `fixtures`, `options` and `tally`. These modules import the other modules of
-the package only when a test needs them. No module of the package imports this one.
+`hooks`, `fixtures`, `options`, `raw_options` and `tally`. These modules import the
+other modules of the package only when a test needs them. No module of the package
+imports this one.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from pytest_realtime_asr.plugin import fixtures
 from pytest_realtime_asr.plugin.hooks import RealtimePlugin
-from pytest_realtime_asr.plugin.options import COMMANDS, MARKERS, OPTIONS
+from pytest_realtime_asr.plugin.options import COMMANDS, GROUPS, MARKERS, Option
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("realtime", "realtime speech recognition")
-    for option in OPTIONS:
-        help = option.help.replace("%", "%%")  # argparse would format it
-        kwargs: dict[str, Any] = {"dest": option.ini, "help": help}
-        if option.flag:
-            kwargs |= {"action": "store_true", "default": None}
-        else:
-            kwargs |= {"metavar": option.metavar, "default": None}
-            kwargs |= {"action": "append" if option.many else "store"}
-        group.addoption(option.cli, **kwargs)
-        if option.many:
-            parser.addini(option.ini, option.help, type="linelist", default=None)
-        else:
-            parser.addini(option.ini, option.help, type="string", default=None)
+    for group in GROUPS:
+        name = f"realtime speech recognition, {group.title}"
+        found = parser.getgroup(name, name)
+        for option in group.options:
+            found.addoption(option.cli, **_arguments(option))
+            kind: Literal["linelist", "string"] = (
+                "linelist" if option.many else "string"
+            )
+            parser.addini(option.ini, option.help, type=kind, default=None)
+
+
+def _arguments(option: Option) -> dict[str, Any]:
+    """Return the arguments with which argparse adds an option."""
+    help = option.help.replace("%", "%%")  # argparse would format it
+    kwargs: dict[str, Any] = {"dest": option.ini, "help": help, "default": None}
+    if option.flag:
+        return kwargs | {"action": "store_true"}
+    action = "append" if option.many else "store"
+    return kwargs | {"metavar": option.metavar, "action": action}
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:

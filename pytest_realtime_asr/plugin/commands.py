@@ -19,9 +19,9 @@ from pytest_realtime_asr.plugin.judging import again
 from pytest_realtime_asr.plugin.options import (
     BY_NAME,
     CALIBRATION,
-    OPTIONS,
-    RawOptions,
+    GROUPS,
 )
+from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.report import calibration as calibration_text
 from pytest_realtime_asr.report import diagnosis as diagnosis_text
@@ -167,7 +167,7 @@ def _list(state: State) -> int:
             case "metrics":
                 lines = listing.metrics()
             case "options":
-                lines = listing.options(OPTIONS)
+                lines = listing.options(GROUPS)
             case _:
                 *others, last = listing.LISTS
                 known = f"{', '.join(others)} and {last}"

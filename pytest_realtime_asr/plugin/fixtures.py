@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.run.session import AsyncSession, Session
     from pytest_realtime_asr.trace.records import Trace
 
+# Fixtures that only the packaged suite uses, and that may change in any release.
+INTERNAL = {
+    "realtime_record_result",
+    "realtime_reporter",
+    "realtime_suite_config",
+    "realtime_trace_file",
+}
+
 
 def _plugin(config: pytest.Config) -> RealtimePlugin:
     found: RealtimePlugin = config.pluginmanager.getplugin("realtime-plugin")

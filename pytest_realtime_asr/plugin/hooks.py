@@ -25,10 +25,10 @@ from pytest_realtime_asr.plugin.options import (
     SERVER_OUTPUT,
     SUITE,
     SUITE_ID,
-    RawOptions,
     is_load,
     is_suite,
 )
+from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.tally import Tally
 
 if TYPE_CHECKING:

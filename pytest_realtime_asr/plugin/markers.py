@@ -22,12 +22,72 @@ _BUDGETS: Mapping[str, Callable[..., Budget]] = {
 }
 _OF_ONE = {"max", "mean"}  # the statistics that a single session has
 _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
-_EXAMPLES = {
+EXAMPLES = {
     "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
     "budget": 'budget("normalized_erasure", at_most=0.2)',
     "capacity": "capacity(at_least=40)",
     "keyword_recall": 'keyword_recall(["Anna", "41729"], at_least=0.95)',
     "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
+}
+_CONFIDENCE = (
+    "the confidence, such as 0.95, with which the sample must prove the limit "
+    "(default: the option `--realtime-confidence`)"
+)
+_NORMALIZER = (
+    "the name of the normalizer that makes the texts comparable, such as `basic` "
+    "(default: the normalizer for the language of the utterance)"
+)
+_OVER = (
+    '`"module"`, to judge the sessions of all tests of the module together (default: '
+    "the sessions of the test)"
+)
+_METRIC = "the name of the metric"
+_STATISTICS = (
+    'limits of these statistics, each a string such as `"800ms"` or a timedelta; at '
+    "least one is needed, and quantiles use the nearest rank"
+)
+# What the arguments of each marker mean, in Markdown.
+ARGUMENTS: Mapping[str, Mapping[str, str]] = {
+    "latency_budget": {
+        "metric": _METRIC,
+        "p50, p90, p95, p99, max, mean": _STATISTICS,
+        "confidence": _CONFIDENCE,
+        "over": _OVER,
+    },
+    "budget": {
+        "metric": _METRIC,
+        "at_most, at_least": "the upper and the lower limit, in the unit of the "
+        "metric; at least one is needed",
+        "stat": "the statistic to which the limits apply: `mean`, `max` or a quantile "
+        "such as `p95`",
+        "confidence": f"{_CONFIDENCE}; only a quantile can have one",
+        "over": _OVER,
+    },
+    "wer_threshold": {
+        "limit": "the largest word error rate, as a share",
+        "normalizer": _NORMALIZER,
+        "confidence": _CONFIDENCE,
+    },
+    "keyword_recall": {
+        "keywords": "the names, numbers and terms to count, as a list of strings",
+        "at_least": "the smallest share, from 0 to 1",
+        "normalizer": _NORMALIZER,
+        "confidence": f"{_CONFIDENCE}; no sample proves a share of 1",
+    },
+    "capacity": {"at_least": "the number of streams, a whole number from 1"},
+    "realtime_requirement": {
+        "id": "the id of the requirement",
+        "level": "the level of the requirement: `must`, `should` or `info`",
+        "scenario": "the names of the scenarios whose sessions are judged, separated "
+        "by blanks",
+    },
+    "realtime": {
+        "dialect": "as the option `--realtime-dialect`",
+        "model": "as the option `--realtime-model`",
+        "pace": "as the option `--realtime-pace`",
+        "chunk": "as the option `--realtime-chunk`",
+        "rules": "as the option `--realtime-rules`",
+    },
 }
 
 
@@ -84,7 +144,7 @@ def read(
                 keywords = {**_keywords(mark), **keywords}
         except TypeError as error:
             raise BudgetError(
-                f"{mark.name}: {error}; write the marker as in {_EXAMPLES[mark.name]}"
+                f"{mark.name}: {error}; write the marker as in {EXAMPLES[mark.name]}"
             ) from None
     keywords = {name: value for name, value in keywords.items() if name not in fixed}
     session, limits = settings.run.session, settings.limits
@@ -146,7 +206,7 @@ def _capacity(*, at_least: object) -> int:
     if type(at_least) is not int or at_least < 1:
         raise BudgetError(
             f"capacity: at_least={shown(at_least)} is not a number of streams; write "
-            f"the marker as in {_EXAMPLES['capacity']}"
+            f"the marker as in {EXAMPLES['capacity']}"
         )
     return at_least
 

@@ -2,16 +2,13 @@
 
 Every pytest run imports this module, so it imports little. Each option is
 ``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
-``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
-precedence. If an option may be repeated, each line of the ini file or of the
-environment variable is one value. `pytest_realtime_asr.plugin.settings` parses the
-values.
+``REALTIME_NAME`` in the environment (dashes become underscores). The page of the
+options in the documentation is generated from this module.
+`pytest_realtime_asr.plugin.raw_options` has the values of a run.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,7 +67,8 @@ class Option(NamedTuple):
     """An option of the plugin; ``default`` is written as a user writes a value.
 
     ``many`` says that the option may be repeated, and ``flag`` that it has no value on
-    the command line.
+    the command line. ``guide`` is the page of the guide that explains the option, such
+    as "noise.md", or a section of this page; it is empty if there is none.
     """
 
     name: str
@@ -79,6 +77,7 @@ class Option(NamedTuple):
     metavar: str = ""
     many: bool = False
     flag: bool = False
+    guide: str = ""
 
     @property
     def cli(self) -> str:
@@ -96,19 +95,15 @@ class Option(NamedTuple):
         return self.ini.upper()
 
 
-class Given(NamedTuple):
-    """The raw value of an option, and the name of the place that sets the option.
+class Group(NamedTuple):
+    """The options of one subject: a group of ``--help`` and a section of the docs.
 
-    ``value`` is a string, true for a flag on the command line, or a list of strings for
-    an option that may be repeated. ``stated`` is false if the value is the default.
-    ``from_environment`` is true if an environment variable sets the option. Such a
-    variable may also be set in runs that do not use this plugin.
+    ``about`` says in Markdown what holds for all options of the group.
     """
 
-    value: object
-    place: str
-    stated: bool = True
-    from_environment: bool = False
+    title: str
+    options: tuple[Option, ...]
+    about: str = ""
 
 
 def is_load(item: pytest.Item) -> bool:
@@ -121,240 +116,12 @@ def is_suite(item: pytest.Item) -> bool:
     return item.nodeid.startswith(f"{SUITE_ID}/")
 
 
-def first_given(
-    option: Option, line: object, ini: object, environment: Mapping[str, str]
-) -> Given:
-    """Return the value from the first place that sets an option, or its default.
-
-    ``line`` is the value on the command line and ``ini`` the value in the ini file;
-    each is ``None`` if the option is not set there. An environment variable that is
-    empty counts as not set.
-    """
-    if line is not None:
-        return Given(line, option.cli)
-    if ini is not None:
-        return Given(ini, f"{option.ini} in the ini file")
-    place = f"the environment variable {option.env}"
-    text = environment.get(option.env, "")
-    stated = bool(text.strip())
-    if not stated:
-        place, text = option.cli, option.default
-    value: object = text
-    if option.many:
-        value = [line.strip() for line in text.splitlines() if line.strip()]
-    return Given(value, place, stated, from_environment=stated)
-
-
-def flag(text: str) -> bool:
-    """Convert the value of a flag to a boolean; "" is false. Raises ValueError."""
-    if text.lower() in ("", "0", "false", "no", "off"):
-        return False
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    raise ValueError(f"{text!r} is neither true nor false; write true or false")
-
-
-class RawOptions:
-    """The raw options of a run: pytest has read them, but they are not yet parsed.
-
-    ``wrong_environment`` says that an environment variable sets the option in which an
-    error was found.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.wrong_environment = False
-        self._config = config
-
-    def line(self, option: Option) -> object:
-        """Return the value of an option on the command line, or ``None``."""
-        return self._config.getoption(option.ini)
-
-    def ini(self, option: Option) -> object:
-        """Return the value of an option in the ini file, or ``None``.
-
-        Raises UsageError.
-        """
-        try:
-            return self._config.getini(option.ini)
-        except (TypeError, ValueError) as error:  # the value may be a TOML number
-            raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
-
-    def given(self, name: str) -> Given:
-        """Return the value of an option and the place that sets it.
-
-        Raises UsageError.
-        """
-        option = BY_NAME[name]
-        return first_given(option, self.line(option), self.ini(option), os.environ)
-
-    def text(self, name: str) -> str:
-        """Return the value that is set for an option, or an empty string.
-
-        A flag with a wrong value in the environment counts as not set, since this value
-        must not end a run that does not use the plugin. The header reports the wrong
-        value, and a test that uses the plugin fails. Raises UsageError for a flag with
-        a wrong value on the command line or in the ini file.
-        """
-        found = self.given(name)
-        if not found.stated:
-            return ""
-        if wrong := self.wrong_flag(name):
-            if found.from_environment:
-                return ""
-            raise pytest.UsageError(wrong)
-        return str(found.value or "")
-
-    def flag(self, name: str) -> bool:
-        """Return whether a flag is set. Raises UsageError."""
-        return flag(self.text(name))
-
-    def wrong_flag(self, name: str) -> str:
-        """Return what is wrong with the value of a flag, or an empty string.
-
-        The message begins with the place that sets the flag.
-        """
-        found = self.given(name)
-        try:
-            if BY_NAME[name].flag:
-                flag(str(found.value))
-        except ValueError as error:
-            return f"{found.place}: {error}"
-        return ""
-
-    def usage_error(self, name: str, error: object) -> pytest.UsageError:
-        """Return an error whose message begins with the place that sets the option."""
-        return pytest.UsageError(f"{self.given(name).place}: {error}")
-
-
-OPTIONS = (
+_SERVER = (
     Option(
         "target",
         "the server under test: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, "
         "HOST:PORT, fake (a scripted server) or reference (a real recogniser)",
         metavar="URL",
-    ),
-    Option("conformance", "run the packaged suite against the target", flag=True),
-    Option(
-        "level",
-        "the weakest level of requirements that the suite judges: must, should, or "
-        "info for all (default info)",
-        "info",
-        "LEVEL",
-    ),
-    Option(
-        "strict",
-        "in the suite, also fail the test of a SHOULD requirement that is violated",
-        flag=True,
-    ),
-    Option(
-        "keep-going",
-        "do not stop the suite when the first utterance has failed, or when sessions "
-        "have waited for finals that never came",
-        flag=True,
-    ),
-    Option(
-        "suite",
-        "judge the server by this pinned suite (default: by the newest requirements)",
-        metavar="NAME",
-    ),
-    Option(
-        "known-failures",
-        "a TOML file of the requirements that the server is known to violate, each "
-        "with id, reason, issue and until",
-        metavar="FILE",
-    ),
-    Option(
-        "server-version",
-        "the version of the server; the suite judges the requirements of this version "
-        "(default: the version that GET /version returns)",
-        metavar="VERSION",
-    ),
-    Option(
-        "allow",
-        "what may be done to a server that is not on this machine: heavy (a load test, "
-        "and scenarios with four or more sessions or a flood), disruptive (load beyond "
-        "the capacity that was found, and scenarios that have crashed servers), or "
-        "both",
-        metavar="HARM[,HARM]",
-    ),
-    Option(
-        "max-audio",
-        "the most audio that the whole run may send: the suite, tests of your own, the "
-        "warm-up and the baseline server together (default: 10min for the scenarios of "
-        "the suite on a server that is not on this machine; a load test of such a "
-        "server has no default and needs this option)",
-        "",
-        "TIME",
-    ),
-    Option(
-        "max-streams",
-        "the largest number of sessions that the suite opens at the same time (default "
-        "16 for a server on this machine, otherwise 2)",
-        metavar="N",
-    ),
-    Option(
-        "fuzz",
-        "the number of random sessions that the suite runs (default 8 for a server on "
-        "this machine, otherwise 0)",
-        metavar="N",
-    ),
-    Option(
-        "fuzz-seed",
-        "the seed of the random sessions, so that two runs of the suite send the same "
-        "frames (default 1); with the value random, each run draws a new seed and "
-        "reports it with a failure",
-        "1",
-        "N|random",
-    ),
-    Option(
-        "plan",
-        "show what the suite would do and what it would cost, and send nothing",
-        flag=True,
-    ),
-    Option(
-        "list",
-        "list the requirements, the dialects with their profiles, the metrics or the "
-        "options, and exit",
-        metavar="requirements|dialects|metrics|options",
-    ),
-    Option(
-        "selftest",
-        "test the suite itself on this machine, and exit: each check must pass on a "
-        "correct fake server, and fail on a fake server with the matching fault",
-        flag=True,
-    ),
-    Option(
-        "calibrate",
-        "measure how far the client's own times are off on this machine, keep the "
-        "result in pytest's cache for the header and the reports, and exit",
-        flag=True,
-    ),
-    Option(
-        "doctor",
-        "show what is known about the server, its models, the corpus and this machine, "
-        "send no audio to the server, and exit; the exit code is 1 if tests cannot run",
-        flag=True,
-    ),
-    Option(
-        "metrics-url",
-        "the URL of the server's own metrics in Prometheus's text format; a load test "
-        "reads them each second (default: /metrics of the target)",
-        metavar="URL",
-    ),
-    Option(
-        "metrics-name",
-        "NAME is a metric of a load test (running, waiting, kv_cache, sessions, "
-        "all_sessions or memory), and METRIC is the server's own name of it (default: "
-        "the names that the dialect states) (repeatable)",
-        metavar="NAME=METRIC",
-        many=True,
-    ),
-    Option(
-        "load-executor",
-        "where load runs: processes (one for each core), processes:N (at most N), or "
-        "dask:ADDRESS (the scheduler of a Dask cluster) (default processes)",
-        "processes",
-        "PLACE",
     ),
     Option(
         "dialect",
@@ -362,12 +129,14 @@ OPTIONS = (
         "message)",
         "auto",
         "auto|NAME",
+        guide="servers.md#dialects",
     ),
     Option(
         "profile",
         "the kind of server, such as sglang; changes to its capabilities may follow "
         'the name, as in "sglang rates=16000"',
         metavar="NAME",
+        guide="servers.md#profiles",
     ),
     Option(
         "model",
@@ -375,12 +144,57 @@ OPTIONS = (
         "session can be set up)",
         "",
         "NAME",
+        guide="servers.md#models-and-servers-that-are-slow-to-start",
     ),
     Option(
         "session-options",
-        "additional fields for the configuration of each session",
+        "additional fields for the configuration of each session, such as "
+        '{"turn_detection": "server_vad"}',
         "{}",
         "JSON",
+        guide="servers.md#session-options",
+    ),
+    Option(
+        "corpus",
+        "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
+        "NeMo manifest, a Common Voice table, a metadata.csv, a Kaldi folder, a "
+        "LibriSpeech tree or a folder with a .txt file for each audio file (default: "
+        "bundled:english) (repeatable)",
+        metavar="NAME|PATH",
+        many=True,
+        guide="recordings.md",
+    ),
+    Option(
+        "language",
+        "the language of the utterances that state none, such as de, en-US or German "
+        "(default: the only language that uses the writing system of the text, if "
+        "there is one; otherwise unknown)",
+        metavar="LANGUAGE",
+        guide="wer.md#the-language",
+    ),
+    Option(
+        "perturb",
+        "what is done to the utterances of the corpus before they are sent, such as "
+        "noise:10dB or telephone,packet-loss:5%:seed=2; also babble, clipping, dither, "
+        "gain, lead-silence, reverberation and speed (repeatable)",
+        metavar="NAME[:AMOUNT][,...]",
+        many=True,
+        guide="noise.md#for-a-whole-run",
+    ),
+    Option(
+        "pace",
+        "the seconds of audio to send per second, from 0.001 to 1000; 0 means as fast "
+        "as possible (default 1.0)",
+        "1",
+        "X",
+    ),
+    Option("chunk", "the length of each chunk of audio (default 100ms)", "100ms", "T"),
+    Option(
+        "warmup",
+        "the number of warm-up sessions before the first test, whose times are not "
+        "counted; auto runs as many as the server needs (default auto)",
+        "auto",
+        "auto|N",
     ),
     Option(
         "wait",
@@ -388,6 +202,7 @@ OPTIONS = (
         "of its first session are at least this long (default 0)",
         "0",
         "TIME",
+        guide="servers.md#models-and-servers-that-are-slow-to-start",
     ),
     Option(
         "recover",
@@ -398,25 +213,22 @@ OPTIONS = (
     ),
     Option(
         "timeout",
-        "the idle timeout: the time without any event after which a session ends "
-        "(default 30s)",
+        "the idle timeout: the time without any event after which a session ends, also "
+        "in the warm-up; in addition, an utterance may take the length of its audio "
+        "plus twice this time, at least 60s (default 30s)",
         "30s",
         "TIME",
     ),
     Option(
         "max-message",
         "the largest size of an event, or of the body of an HTTP response, that the "
-        "client accepts (default 1MiB)",
+        "client accepts; a larger one exceeds the client's limit, and is not a "
+        "violation by the server (default 1MiB)",
         "1MiB",
         "SIZE",
     ),
-    Option(
-        "warmup",
-        "the number of warm-up sessions before the first test; auto runs as many as "
-        "the server needs (default auto)",
-        "auto",
-        "auto|N",
-    ),
+)
+_ACCESS = (
     Option(
         "api-key-env",
         "the environment variable that holds the API key (default REALTIME_API_KEY)",
@@ -428,12 +240,7 @@ OPTIONS = (
         "a command that prints the API key, such as 'vault read -field=key asr'; it is "
         "run again, at most once a minute, when the server refuses the key",
         metavar="COMMAND",
-    ),
-    Option(
-        "private",
-        "leave texts, audio and names of audio files out of reports, traces and "
-        "messages; numbers and error counts are still written",
-        flag=True,
+        guide="servers.md#keys-that-expire",
     ),
     Option(
         "header",
@@ -441,6 +248,7 @@ OPTIONS = (
         "(repeatable)",
         metavar="NAME=VARIABLE",
         many=True,
+        guide="servers.md#connections",
     ),
     Option("ca", "trust the certificate authorities in this file", metavar="FILE"),
     Option("client-cert", "send this client certificate to the server", metavar="FILE"),
@@ -456,39 +264,10 @@ OPTIONS = (
         "connect through this proxy (default: the proxy that the environment variables "
         "name); a server at a loopback address is always reached directly",
         metavar="URL",
+        guide="servers.md#connections",
     ),
-    Option(
-        "corpus",
-        "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
-        "NeMo manifest, a Common Voice table, a metadata.csv, a Kaldi folder, a "
-        "LibriSpeech tree or a folder with a .txt file for each audio file "
-        "(repeatable)",
-        metavar="NAME|PATH",
-        many=True,
-    ),
-    Option(
-        "language",
-        "the language of the utterances that state none, such as de, en-US or German "
-        "(default: the only language that uses the writing system of the text, if "
-        "there is one; otherwise unknown)",
-        metavar="LANGUAGE",
-    ),
-    Option(
-        "perturb",
-        "what is done to the utterances of the corpus before they are sent, such as "
-        "noise:10dB or telephone,packet-loss:5%:seed=2; also babble, clipping, dither, "
-        "gain, lead-silence, reverberation and speed (repeatable)",
-        metavar="NAME[:AMOUNT][,...]",
-        many=True,
-    ),
-    Option(
-        "pace",
-        "the seconds of audio to send per second; 0 means as fast as possible (default "
-        "1.0)",
-        "1",
-        "X",
-    ),
-    Option("chunk", "the length of each chunk of audio (default 100ms)", "100ms", "T"),
+)
+_VERDICTS = (
     Option(
         "rules",
         "the weakest level at which a violated requirement fails a test: must, should, "
@@ -502,6 +281,7 @@ OPTIONS = (
         "must be proven (default: no proof; the observed value is compared with the "
         "limit)",
         metavar="SHARE",
+        guide="budgets.md#proof",
     ),
     Option(
         "undecided",
@@ -509,22 +289,72 @@ OPTIONS = (
         "or skip the test (default fail)",
         "fail",
         "fail|warn|skip",
+        guide="budgets.md#verdicts",
     ),
     Option(
         "budget",
-        "limits of this run, such as final_from_commit p95 <= 800ms, wer <= 12%, for "
-        "each metric that no marker limits; without a path and without "
-        "--realtime-conformance, pytest runs only the spoken corpus (repeatable)",
-        metavar="LIMIT[,...]",
-        many=True,
-    ),
-    Option(
-        "capacity",
-        "run a packaged test that searches for the largest number of streams for which "
-        "these limits hold, such as final_from_commit p95 <= 800ms, wer <= 12% "
+        'limits of this run, such as "final_from_commit p95 <= 800ms, wer <= 12%", for '
+        "each metric that no marker limits; on the command line, without a path and "
+        "without --realtime-conformance, pytest runs only the spoken corpus "
         "(repeatable)",
         metavar="LIMIT[,...]",
         many=True,
+        guide="budgets.md#limits-without-a-test-file",
+    ),
+    Option(
+        "budgets",
+        'a TOML file of named limits; a marker uses the limit NAME as "$NAME"',
+        metavar="FILE",
+        guide="budgets.md#limits-that-differ-by-machine",
+    ),
+    Option(
+        "budget-profile",
+        "the name of the table, such as l4, that sets the limits in the file of "
+        "--realtime-budgets",
+        metavar="NAME",
+        guide="budgets.md#limits-that-differ-by-machine",
+    ),
+    Option(
+        "compare",
+        "compare the results of each test with those of the same test in this earlier "
+        "report (PATH.jsonl), or with the median of several reports (nights/*.jsonl); "
+        "the HTML page then shows the trend over these reports (repeatable)",
+        metavar="FILE",
+        many=True,
+        guide="comparison.md#with-an-earlier-run",
+    ),
+    Option(
+        "compare-fail",
+        "by how much a metric may get worse in a comparison before the test fails "
+        "(default final_from_commit:10%,wer:1pp); with the value none, the comparison "
+        "is shown but fails no test",
+        "final_from_commit:10%,wer:1pp",
+        "METRIC:LIMIT[,...]|none",
+        guide="comparison.md",
+    ),
+    Option(
+        "baseline-target",
+        "send each utterance also to this server, alternately with the target, and "
+        "compare the two servers",
+        metavar="URL",
+        guide="comparison.md#with-another-server",
+    ),
+    Option(
+        "parallel",
+        "let xdist workers run sessions at the same time; latency budgets cannot be "
+        "judged in such a run",
+        flag=True,
+    ),
+)
+_LOAD = (
+    Option(
+        "capacity",
+        "run a packaged test that searches for the largest number of streams for which "
+        'these limits hold, such as "final_from_commit p95 <= 800ms, wer <= 12%" '
+        "(repeatable)",
+        metavar="LIMIT[,...]",
+        many=True,
+        guide="capacity.md#search-for-the-capacity-without-test-code",
     ),
     Option(
         "capacity-between",
@@ -548,7 +378,8 @@ OPTIONS = (
     ),
     Option(
         "capacity-max-time",
-        "the longest time that the whole search may take (default 30min)",
+        "the longest time that the whole search may take; what the search has not "
+        "reached by then is INCONCLUSIVE (default 30min)",
         "30min",
         "TIME",
     ),
@@ -557,65 +388,148 @@ OPTIONS = (
         "run the packaged soak test for this time, such as 1h: sessions come and go, "
         "and the latency, losses, memory and open sessions of the server must not grow",
         metavar="TIME",
+        guide="capacity.md#keep-it-up-for-an-hour-and-stop-it",
     ),
     Option(
         "load-errors",
-        "the share of lost sessions at which a level of load is aborted (default 20%)",
+        "the share of lost sessions above which a level of load is aborted, also in "
+        "tests of your own (default 20%)",
         "20%",
         "SHARE",
     ),
     Option(
-        "budgets",
-        'a TOML file of named limits; a marker uses the limit NAME as "$NAME"',
-        metavar="FILE",
+        "load-executor",
+        "where load runs: processes (one for each core at most), processes:N (at most "
+        "N), or dask:ADDRESS (the scheduler of a Dask cluster, such as "
+        "dask:tcp://HOST:8786; needs the extra dask, and the same version of this "
+        "plugin on each worker) (default processes)",
+        "processes",
+        "PLACE",
+        guide="capacity.md#more-load-than-one-process-sends",
     ),
     Option(
-        "budget-profile",
-        "the name of the table, such as l4, that sets the limits in the file of "
-        "--realtime-budgets",
-        metavar="NAME",
-    ),
-    Option(
-        "compare",
-        "compare the results of each test with those of the same test in this earlier "
-        "report (PATH.jsonl), or with the median of several reports (nights/*.jsonl) "
-        "(repeatable)",
-        metavar="FILE",
-        many=True,
-    ),
-    Option(
-        "compare-fail",
-        "by how much a metric may get worse in a comparison before the test fails "
-        "(default final_from_commit:10%,wer:1pp); with the value none, the comparison "
-        "is shown but fails no test",
-        "final_from_commit:10%,wer:1pp",
-        "METRIC:LIMIT[,...]|none",
-    ),
-    Option(
-        "baseline-target",
-        "send each utterance also to this server, alternately with the target, and "
-        "compare the two servers",
+        "metrics-url",
+        "the URL of the server's own metrics in Prometheus's text format; a load test "
+        "reads them each second, with the extra load installed; the API key is sent "
+        "only to the host and port of the target (default: /metrics of the target)",
         metavar="URL",
+        guide="capacity.md#see-the-servers-own-figures",
     ),
     Option(
-        "label",
-        "a label of this run, such as gpu=H100, for the report (repeatable)",
-        metavar="NAME=VALUE",
+        "metrics-name",
+        "NAME is a metric of a load test, and METRIC is the server's own name of it, "
+        "such as waiting=my_queue_length; NAME is running or waiting (numbers of "
+        "requests), kv_cache (the used share; the largest sample counts), sessions "
+        "(those that are open), all_sessions (those that were opened so far) or memory "
+        "(in bytes); samples that differ only in their labels are added up (default: "
+        "the names that the dialect states) (repeatable)",
+        metavar="NAME=METRIC",
         many=True,
+        guide="capacity.md#see-the-servers-own-figures",
+    ),
+)
+_CONFORMANCE = (
+    Option(
+        "conformance",
+        "run the packaged suite against the target",
+        flag=True,
+        guide="suite.md",
     ),
     Option(
-        "parallel",
-        "let xdist workers run sessions at the same time; latency budgets cannot be "
-        "judged in such a run",
+        "plan",
+        "show what the suite would do and what it would cost, and send nothing",
+        flag=True,
+        guide="suite.md#what-it-costs",
+    ),
+    Option(
+        "level",
+        "the weakest level of requirements that the suite judges: must, should, or "
+        "info for all (default info)",
+        "info",
+        "LEVEL",
+    ),
+    Option(
+        "strict",
+        "in the suite, also fail the test of a SHOULD requirement that is violated",
         flag=True,
     ),
     Option(
+        "keep-going",
+        "do not stop the suite when the first utterance has failed, or when sessions "
+        "have waited for finals that never came",
+        flag=True,
+    ),
+    Option(
+        "suite",
+        "judge the server by this pinned suite (default: by the newest requirements)",
+        metavar="NAME",
+        guide="suite.md",
+    ),
+    Option(
+        "known-failures",
+        "a TOML file of the requirements that the server is known to violate, each "
+        "with id, reason, issue and until",
+        metavar="FILE",
+        guide="suite.md#known-failures",
+    ),
+    Option(
+        "server-version",
+        "the version of the server; the suite judges the requirements of this version "
+        "(default: the version that GET /version returns)",
+        metavar="VERSION",
+    ),
+    Option(
+        "allow",
+        "what may be done to a server that is not on this machine: heavy (a load test, "
+        "and scenarios with four or more sessions or a flood), disruptive (load beyond "
+        "the capacity that was found, and scenarios that have crashed servers), or "
+        "both",
+        metavar="HARM[,HARM]",
+        guide="suite.md#what-it-costs",
+    ),
+    Option(
+        "max-audio",
+        "the most audio that the whole run may send: the suite, tests of your own, the "
+        "warm-up and the baseline server together (default: 10min for the scenarios of "
+        "the suite on a server that is not on this machine; a load test of such a "
+        "server has no default and needs this option)",
+        "",
+        "TIME",
+        guide="suite.md#what-it-costs",
+    ),
+    Option(
+        "max-streams",
+        "the largest number of sessions that the suite opens at the same time (default "
+        "16 for a server on this machine, otherwise 2)",
+        metavar="N",
+    ),
+    Option(
+        "fuzz",
+        "the number of random sessions that the suite runs (default 8 for a server on "
+        "this machine, otherwise 0)",
+        metavar="N",
+        guide="suite.md#random-sessions",
+    ),
+    Option(
+        "fuzz-seed",
+        "the seed of the random sessions, so that two runs of the suite send the same "
+        "frames (default 1); with the value random, each run draws a new seed and "
+        "reports it with a failure",
+        "1",
+        "N|random",
+        guide="suite.md#random-sessions",
+    ),
+)
+_REPORTS = (
+    Option(
         "report",
         "write a report: PATH.jsonl or PATH.csv with a line for each utterance, "
-        "PATH.html as one page to read in a browser, or conformance:PATH.json with "
-        "the results of the suite (repeatable)",
+        "PATH.html as one page to read in a browser, PATH.md as a summary in Markdown, "
+        "benchmark:PATH.json for github-action-benchmark, PATH.prom as OpenMetrics, or "
+        "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
+        guide="reports.md",
     ),
     Option(
         "junit",
@@ -625,12 +539,14 @@ OPTIONS = (
         "default of the next release is lean)",
         "full",
         "lean|full|strict",
+        guide="reports.md#junit-xml",
     ),
     Option(
         "traces",
         "the folder for the traces of tests that fail (default: realtime-traces beside "
         "the reports; without a report, pytest's cache)",
         metavar="DIR",
+        guide="reports.md#traces",
     ),
     Option(
         "utterances",
@@ -640,11 +556,68 @@ OPTIONS = (
         flag=True,
     ),
     Option(
+        "label",
+        "a label of this run, such as gpu=H100, for the report (repeatable)",
+        metavar="NAME=VALUE",
+        many=True,
+    ),
+    Option(
+        "private",
+        "leave texts, audio and names of audio files out of reports, traces and "
+        "messages; numbers and error counts are still written",
+        flag=True,
+        guide="reports.md#private-audio",
+    ),
+)
+_INSTEAD = (
+    Option(
+        "list",
+        "list the requirements, the dialects with their profiles, the metrics or the "
+        "options, and exit",
+        metavar="requirements|dialects|metrics|options",
+    ),
+    Option(
+        "selftest",
+        "test the suite itself on this machine, and exit: each check must pass on a "
+        "correct fake server, and fail on a fake server with the matching fault",
+        flag=True,
+    ),
+    Option(
+        "doctor",
+        "show what is known about the server, its models, the corpus and this machine, "
+        "send no audio to the server, and exit; the exit code is 1 if tests cannot run",
+        flag=True,
+        guide="first-steps.md#look-before-you-test",
+    ),
+    Option(
+        "calibrate",
+        "measure how far the client's own times are off on this machine, keep the "
+        "result in pytest's cache for the header and the reports, and exit",
+        flag=True,
+        guide="budgets.md#the-clients-own-errors",
+    ),
+    Option(
         "fake",
         "options for the server that --realtime-target=fake or "
         "--realtime-target=reference starts, such as "
         '"--word-delay 300ms --final-delay 250ms"',
         metavar="OPTIONS",
+        guide="fake-server.md#for-a-whole-run",
     ),
 )
+GROUPS = (
+    Group("server and session", _SERVER),
+    Group("access", _ACCESS),
+    Group("verdicts", _VERDICTS),
+    Group("load and capacity", _LOAD),
+    Group("conformance suite", _CONFORMANCE),
+    Group("reports", _REPORTS),
+    Group(
+        "commands and the fake server",
+        _INSTEAD,
+        "The first four options run no tests. `python -m pytest_realtime_asr list`, "
+        "`selftest`, `doctor` and `calibrate` do the same.",
+    ),
+)
+OPTIONS = tuple(option for group in GROUPS for option in group.options)
 BY_NAME = {option.name: option for option in OPTIONS}

@@ -19,8 +19,9 @@ from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance.config import CapacityConfig, SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.load import executors
-from pytest_realtime_asr.plugin import options, parsing
-from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
+from pytest_realtime_asr.plugin import parsing
+from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.raw_options import Given, first_given, flag
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements import known_failures, pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
@@ -201,9 +202,7 @@ class _Values:
         self.origin = origin
         self._given: dict[str, Given] = {}
         for option in OPTIONS:
-            found = options.first_given(
-                option, command_line(option), ini(option), environment
-            )
+            found = first_given(option, command_line(option), ini(option), environment)
             self._given[option.name] = found
             with _named(found):
                 _check(found)
@@ -401,7 +400,15 @@ def _run_limits(given: _Values) -> RunLimits:
 
 
 def _reports(given: _Values) -> tuple[tuple[str, Path], ...]:
-    return given.each("report", lambda text: parsing.report(text, given.origin))
+    found = given.each("report", lambda text: parsing.report(text, given.origin))
+    return tuple(each for kind, path in found for each in _files(kind, path))
+
+
+def _files(kind: str, path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each file of a report, with its kind; only a benchmark has two files."""
+    yield kind, path
+    if kind == "benchmark":
+        yield "benchmark-bigger", path.with_name(f"{path.stem}.bigger{path.suffix}")
 
 
 def _comparison(given: _Values) -> ComparisonConfig:

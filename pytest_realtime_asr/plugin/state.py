@@ -20,8 +20,8 @@ from pytest_realtime_asr.plugin import kept_calibration
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
-from pytest_realtime_asr.plugin.options import RawOptions
 from pytest_realtime_asr.plugin.page_trend import PageTrend
+from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.plugin.target_name import shown
 from pytest_realtime_asr.plugin.targets import Targets

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selection
-from pytest_realtime_asr.plugin.options import SUITE, SUITE_ID, RawOptions
+from pytest_realtime_asr.plugin.options import SUITE, SUITE_ID
+from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.requirements.requirement import Requirement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from pytest_realtime_asr import dialects
@@ -31,6 +31,23 @@ class Option(Protocol):
     def metavar(self) -> str: ...
     @property
     def help(self) -> str: ...
+    @property
+    def many(self) -> bool: ...
+    @property
+    def flag(self) -> bool: ...
+    @property
+    def guide(self) -> str: ...
+
+
+class Group(Protocol):
+    """The options of one subject."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def options(self) -> Sequence[Option]: ...
+    @property
+    def about(self) -> str: ...
 
 
 def requirements(
@@ -77,13 +94,15 @@ def metrics() -> list[str]:
     return lines
 
 
-def options(found: Iterable[Option]) -> list[str]:
-    """List the options with their command-line, ini and environment names."""
+def options(groups: Iterable[Group]) -> list[str]:
+    """Return the lines that list the options with their three names, by group."""
     lines = []
-    for option in found:
-        value = f"={option.metavar}" if option.metavar else ""
-        lines.append(f"{option.cli}{value}  ({option.ini}, {option.env})")
-        lines += _indented(option.help)
+    for group in groups:
+        lines.append(f"{group.title}:")
+        for option in group.options:
+            value = f"={option.metavar}" if option.metavar else ""
+            lines.append(f"{option.cli}{value}  ({option.ini}, {option.env})")
+            lines += _indented(option.help)
     return lines
 
 

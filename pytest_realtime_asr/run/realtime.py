@@ -179,13 +179,17 @@ class AsyncRealtime:
 class Realtime:
     """The server under test, with methods that open sessions and send utterances.
 
-    ``terms`` are the terms of the running test. ``baseline`` is the plan for another
-    server; `transcribe` sends every utterance to this server as well.
+    The methods block the test; those of ``aio`` have the same names and are awaited.
     """
 
     def __init__(
         self, run: Run, plan: Plan, terms: Terms, *, baseline: Plan | None = None
     ) -> None:
+        """Make the fixture of a test whose terms are ``terms``.
+
+        ``baseline`` is the plan for another server; `transcribe` sends every utterance
+        to this server as well.
+        """
         self._run = run
         self._ledger = run.ledger
         self._plan = plan

@@ -2,7 +2,7 @@
 
 A sequential test needs no fixed number of sessions: after each session it decides
 whether more are needed. It uses only whether each sample is beyond the limit, not how
-far (`pytest_realtime_asr.stats.sequential`).
+far (`pytest_realtime_asr.verdicts.sprt.sequential`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_realtime_asr.stats import (
-    GOOD_SHARE,
-    Decision,
-    least_clean,
-    samples_needed,
-    sequential,
-)
+from pytest_realtime_asr.stats import samples_needed
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.budgets import Budget, Limit
 from pytest_realtime_asr.verdicts.client_delay import bound, not_real_time
@@ -32,6 +26,12 @@ from pytest_realtime_asr.verdicts.finding import (
 from pytest_realtime_asr.verdicts.limits import BudgetError
 from pytest_realtime_asr.verdicts.reasons import NotDecided, NotGood, Reason
 from pytest_realtime_asr.verdicts.sample import Sample, orient
+from pytest_realtime_asr.verdicts.sprt import (
+    GOOD_SHARE,
+    SequentialDecision,
+    least_clean,
+    sequential,
+)
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
 MOST_SESSIONS = 400  # most sessions that are sent for a sequential verdict
@@ -110,7 +110,7 @@ def _judge(
     measured = list(itertools.takewhile(lambda each: not each.missing, samples))
     oriented = orient(limit, measured, delay)
     ways = [sequential(way, q, level) for way in (oriented.over, oriented.attributed)]
-    pending = [way for way in ways if way.decision is Decision.UNDECIDED]
+    pending = [way for way in ways if way.decision is SequentialDecision.UNDECIDED]
     if not samples or (pending and len(measured) < len(samples)):
         return unmeasured(budget, limit, samples)
     decided = None if pending else max(way.n for way in ways)
@@ -134,7 +134,7 @@ def _judge(
 
 
 _VERDICTS = {
-    Decision.PASS: Verdict.PASS,
-    Decision.FAIL: Verdict.FAIL,
-    Decision.UNDECIDED: Verdict.INCONCLUSIVE,
+    SequentialDecision.PASS: Verdict.PASS,
+    SequentialDecision.FAIL: Verdict.FAIL,
+    SequentialDecision.UNDECIDED: Verdict.INCONCLUSIVE,
 }

@@ -57,7 +57,7 @@ def test_any_sound_survives_a_file(
 @pytest.mark.parametrize("name", ["x.mp3", "x.ogg", "x.raw", "x.txt", "x"])
 def test_write_needs_a_format_of_16_bit_pcm(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with pytest.raises(AudioError, match=r"no format with 16-bit PCM; use \.flac"):
+    with pytest.raises(AudioError, match=r"suffix has 16-bit PCM; use \.flac"):
         write(path, silence(1))
     assert not path.exists()
 
@@ -308,7 +308,7 @@ def test_clipped_audio_is_doubtful(tmp_path: Path, subtype: str) -> None:
     (doubt,) = decode(path).doubts
     share = np.mean(np.abs(wave() * 4) >= 1)  # most of a flat top is counted
     assert float(doubt.split(": ")[1].split("%")[0]) / 100 == pytest.approx(share, 0.3)
-    assert "of its samples are clipped at full scale (more than 0.1%)" in doubt
+    assert "of its samples are clipped at full scale (the limit is 0.1%)" in doubt
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "ULAW"])
@@ -378,7 +378,7 @@ def test_mp3_that_does_not_state_its_length(tmp_path: Path) -> None:
     data = mp3(path)
     path.write_bytes(data.replace(b"Xing", bytes(4)).replace(b"Info", bytes(4)))
     assert refusal(path) == (
-        f"{path}: is MP3 that does not state its length, so that its end could be "
+        f"{path}: is MP3 that does not state its length, so its end could be "
         f"lost; convert it: ffmpeg -i {path} {path.with_suffix('.wav')}"
     )
 
@@ -395,7 +395,7 @@ def test_mp3_inside_wav(tmp_path: Path) -> None:
     body = b"".join(name + struct.pack("<I", len(it)) + it for name, it in chunks)
     path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)
     assert refusal(path) == (
-        f"{path}: is MP3 inside WAV, whose stated length is not exact; "
+        f"{path}: is MP3 inside WAV and does not state its exact length; "
         f"convert it: ffmpeg -i {path} {path.with_suffix('.flac')}"
     )
 

@@ -145,7 +145,7 @@ def test_an_unknown_server(greeting: object, name: str, kind: str | None) -> Non
 def test_the_differences_are_named() -> None:
     near = greetings.nearest(record(HALF_VLLM))
     assert near is not None
-    assert likeness(near) == "the nearest is vllm, but `created` is missing"
+    assert likeness(near) == "the nearest dialect is vllm, but `created` is missing"
     near = greetings.nearest(record(UNKNOWN))
     assert near is not None
     assert near.differences[0] == "`type` is session.ready, not session.created"

@@ -166,8 +166,9 @@ def test_the_greeting_of_another_dialect_ends_the_session_at_once(loop: Loop) ->
         (trace,) = fake.traces()
     where = url.replace("http", "ws")
     said = (
-        f"{where}/v1/realtime does not speak vllm: the server sent session.created "
-        "first, which is the first event of openai; use --realtime-dialect=openai"
+        f"{where}/v1/realtime does not speak vllm: the first event was "
+        "session.created, which is the first event of openai; use "
+        "--realtime-dialect=openai"
     )
     assert str(error) == live.misfit == live.trace.end.reason == said
     assert error.how == "closed"

@@ -126,9 +126,9 @@ def test_a_refused_key_is_named_by_its_source() -> None:
 
 def test_a_wrong_path_is_answered_with_the_right_one() -> None:
     said = explain(404, access("ws://h:1/v1/wrong"))
-    assert said.endswith(f"the path {PATH}, which the target http://h:1 uses")
+    assert said.endswith(f"{PATH}; to use this path, give the target as http://h:1")
     for right in ("http://h:1", f"ws://h:1{PATH}?model=m", "http://h:1/v1"):
-        assert "which the target" not in explain(404, access(right))
+        assert "to use this path" not in explain(404, access(right))
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def hello(reached: Access) -> str | bytes:
 def test_unknown_authority(server_side: ssl.SSLContext) -> None:
     with serving(echo, tls=server_side) as url:
         found = refusal(access(url))
-    assert "the certificate does not verify: " in str(found)
+    assert "the certificate cannot be verified: " in str(found)
     assert "--realtime-ca=FILE" in str(found)
 
 

@@ -224,22 +224,22 @@ class _Caller(PackedCaller):
         (
             Unlisted(),
             [
-                "the move 'audio', a frame of append(), is in no state of the client's",
-                "the move 'keep', a frame of traits.keepalive, is in no state of the",
+                "a frame of append() has the move 'audio', which is in no state of the",
+                "a frame of traits.keepalive has the move 'keep', which is in no state",
             ],
         ),
         (
             Misspelt(),
             [
-                "the move 'whole', an event of the server in the example session, is "
-                "in no state of the server's part of the table; the table has "
-                "'hole'"
+                "in the example session, the server sends an event with the move "
+                "'whole', which is in no state of the server's part of the table; the "
+                "table has 'hole'"
             ],
         ),
         (Slow(), ["Caller.rate is 16000 Hz without options, but the rate of the dia"]),
         (
             Forgetful(),
-            ["parse() takes a frame of append() for 'audio', but for 'malformed' in a"],
+            ["parse() gives a frame of append() the move 'audio', but the move 'malfo"],
         ),
         (
             Several(),
@@ -286,7 +286,7 @@ class _Caller(PackedCaller):
         (
             Tolerant(),
             [
-                "the server took ",
+                "the client sent ",
                 "Capability.REFUSALS is stated, but the reader finds no error in",
                 "words came out of order",
             ],
@@ -296,7 +296,7 @@ class _Caller(PackedCaller):
             [
                 "Capability.PARTIALS is stated, but the reader found no text",
                 "Capability.REFUSALS is stated, but the reader finds no error in",
-                "Heard has 0 samples of item 0, but ",
+                "the last Heard of item 0 has 0 samples, but the client sent ",
                 "no Commit of item 0 was found",
                 "no Final of item 0 was found",
             ],

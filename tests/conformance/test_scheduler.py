@@ -554,8 +554,8 @@ def test_no_scenario_starts_after_two_have_waited_for_the_same_event(
         for later in ("first_c", "exclusive_d"):
             assert found[later].obstacle == Obstacle(
                 ObstacleKind.UNDECIDED,
-                f"not tried, since {event} did not arrive in gate_a and first_b; "
-                "--realtime-keep-going tries it",
+                f"not tried, since {event} did not arrive in the scenarios gate_a and "
+                "first_b; --realtime-keep-going tries it",
             )
 
 

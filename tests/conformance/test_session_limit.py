@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.session_refusal import TRY_AGAIN_LATER
 from pytest_realtime_asr.conformance import session_limit
 from pytest_realtime_asr.conformance.results import Findings, Status, judge
-from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
+from pytest_realtime_asr.conformance.scenario import Action, Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.conformance.scheduler import (
     Bounds,
@@ -24,11 +25,12 @@ from pytest_realtime_asr.conformance.scheduler import (
     ScenarioResult,
     Scheduler,
 )
+from pytest_realtime_asr.conformance.session_limit import RateLimited
 from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.requirements.requirement import Harm
 from tests.conformance.test_scheduler import ALL, KNOWN, REQUIREMENTS, config
 from tests.support.project import Project
-from tests.support.servers import VLLM, faking, plan, serving
+from tests.support.servers import BRIEF, VLLM, faking, plan, serving
 
 CAPS = ("caps-by-error", "caps-by-close", "caps-by-429", "caps-by-503")
 
@@ -38,11 +40,26 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_limit, "RETRY", 0.05)
 
 
-async def _held(run: ScenarioRun) -> None:
-    """Transcribe, and hold the session for longer than all attempts to open one."""
+async def _transcribed(run: ScenarioRun) -> None:
     live = await run.open(run.name)
     await run.transcribe(live, run.clips.first)
-    await asyncio.sleep(4 * session_limit.RETRY)
+
+
+class Held:
+    """Scenarios that hold their sessions until the server has refused one of them."""
+
+    def __init__(self) -> None:
+        self._refused = asyncio.Event()
+
+    async def act(self, run: ScenarioRun) -> None:
+        try:
+            live = await run.open(run.name)
+        except RateLimited:
+            self._refused.set()
+            raise
+        await run.transcribe(live, run.clips.first)
+        async with asyncio.timeout(20):
+            await self._refused.wait()
 
 
 async def _beside(run: ScenarioRun) -> None:
@@ -50,9 +67,9 @@ async def _beside(run: ScenarioRun) -> None:
         await run.open(run.name)
 
 
-def scenario(name: str, *, streams: int = 1) -> Scenario:
-    """A scenario that holds one session."""
-    return Scenario(name, name, _held, streams=streams, times=0)
+def scenario(name: str, act: Action = _transcribed, *, streams: int = 1) -> Scenario:
+    """A scenario of one session."""
+    return Scenario(name, name, act, streams=streams, times=0)
 
 
 def all_run(
@@ -70,7 +87,8 @@ def all_run(
 
 @pytest.mark.parametrize("fault", CAPS)
 def test_a_limited_server_is_judged_within_its_limit(loop: Loop, fault: str) -> None:
-    many = [scenario(f"s{number}") for number in range(CAP + 2)]
+    held = Held()
+    many = [scenario(f"s{number}", held.act) for number in range(CAP + 2)]
     with faking(fault) as (url, _):
         it, found = all_run(loop, url, *many, scenario("wide", streams=CAP + 1))
     obstacle = found.pop("wide").obstacle
@@ -131,6 +149,22 @@ def test_a_session_lost_for_another_reason_shows_no_limit(loop: Loop) -> None:
             loop.run(live.open())
         assert session_limit.retry_after(live, error.value) is None
         loop.run(live.close())
+
+
+def test_a_refusal_by_an_error_needs_no_close(loop: Loop) -> None:
+    """The close may come after the client has stopped waiting for the server."""
+
+    async def talk(connection: ServerConnection) -> None:
+        refusal = {"type": "error", "error": "full", "code": "too_many_sessions"}
+        await connection.send(json.dumps(refusal))
+        await connection.wait_closed()
+
+    limits = replace(BRIEF, ready=0.5)
+    with serving(talk) as url:
+        found = loop.run(session_limit.measure(loop, plan(url, limits=limits), most=8))
+    assert found is not None
+    assert found.sessions == 0
+    assert found.reason == "full (too_many_sessions)"
 
 
 def test_a_refused_bystander_is_tried_again(loop: Loop) -> None:

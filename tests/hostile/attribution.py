@@ -91,7 +91,7 @@ CASES = [
     Case(
         "greeting-closed-without-a-code",
         "a server of an unknown dialect closes with a close frame without a code",
-        ("the server closed without a code before its first event",),
+        ("the server closed the connection without a code before its first event",),
         10,
         lambda _: greeting(frames(b"\x88\0")),
     ),

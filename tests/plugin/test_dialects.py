@@ -138,12 +138,12 @@ def test_a_run_without_a_realtime_test_connects_to_no_server(project: Project) -
             (),
             "the server opened a session and sent nothing within 0.2 s; "
             "--realtime-wait=SECONDS waits longer for a server that is slow to start; "
-            "a server that waits for the client may speak deepgram or vosk",
+            "a server that waits for the client to begin may speak deepgram or vosk",
         ),
         (
             ('{"type":"hello","to":"you"}',),
-            """the first event was '{"type":"hello","to":"you"}', which no installed """
-            "dialect sends first",
+            """the first event was '{"type":"hello","to":"you"}'; no installed """
+            "dialect begins with this event",
         ),
     ],
 )
@@ -259,12 +259,23 @@ def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
     outcomes = {"errors": 1, "skipped": 1} if warmup else {"errors": 1, "failed": 1}
     result.assert_outcomes(**outcomes)
     said = (
-        "*ws://127.0.0.1:*/v1/realtime does not speak openai: the server sent "
-        "session.created first, which is the first event of vllm; use "
+        "*ws://127.0.0.1:*/v1/realtime does not speak openai: the first event was "
+        "session.created, which is the first event of vllm; use "
         "--realtime-dialect=vllm"
     )
     result.stdout.fnmatch_lines([said] * (1 if warmup else 2))
     assert len(traces) == 1
+
+
+def test_the_suite_names_another_dialect_without_a_warm_up(project: Project) -> None:
+    with faking() as (url, _):
+        named = ("--realtime-dialect=openai", "--realtime-warmup=0")
+        asked = ("--realtime-conformance", "-k", "text-of-speech")
+        result = project.run(*named, *asked, target=url)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["text-of-speech *does not speak openai: *use --realtime-dialect=vllm"]
+    )
 
 
 # Profiles

@@ -177,8 +177,9 @@ def test_a_refused_set_up_names_the_nearest_dialect(
     result = project.run(*SUITE, target=faulty("refuses-setup"))
     assert (
         "the first event of the server fits vllm, so check --realtime-model and "
-        "--realtime-session-options first; the nearest other dialect is "
-        "--realtime-dialect=openai:sglang"
+        "--realtime-session-options first; after that, try "
+        "--realtime-dialect=openai:sglang, the other dialect whose first event is the "
+        "most similar"
     ) in said(result)
 
 

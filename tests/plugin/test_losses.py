@@ -42,4 +42,5 @@ def test_a_fault_of_one_scenario_is_a_finding_of_its_own(
     result = project.run(*SUITE, "-k", PLAIN, target=faulty("no-final-long"))
     found = " ".join(" ".join(result.outlines).split())
     assert "finishes-35s: no final came for" in found
-    assert "utterances were lost only in 35s (no-loss)" in found
+    assert "utterances were lost only in 35s: waited" in found
+    assert "(no-loss)" in found

@@ -490,7 +490,7 @@ def test_the_first_session_reports_another_dialect(start: Start) -> None:
     with faking() as (url, fake):
         run = start(options(dialect="openai"))
         run.begin("test")
-        with pytest.raises(Lost, match="does not speak openai: the server sent sess"):
+        with pytest.raises(Lost, match="does not speak openai: the first event"):
             realtime(run, url).transcribe(CLIP)
         run.finish()
         with pytest.raises(Unreachable, match="use --realtime-dialect=vllm"):

@@ -1,4 +1,4 @@
-"""Connections that idle, break, are abandoned or must be refused."""
+"""Scenarios with connections that idle, break, are abandoned or must be refused."""
 
 from __future__ import annotations
 

@@ -134,7 +134,8 @@ def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:
 async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None:
     """Wait until the server has sent ``count`` events of this type.
 
-    The wait ends with the session, and takes at most as long as a wait for a refusal.
+    The wait also ends when the session ends, or after the longest time that a scenario
+    waits for a refusal.
     """
     try:
         async with asyncio.timeout(run.config.answer):

@@ -136,9 +136,9 @@ async def _early_begin(run: ScenarioRun) -> None:
 
 
 async def _answers(run: ScenarioRun, live: Live, *, finals: int) -> None:
-    """Wait until ``finals`` finals or an error have come.
+    """Wait until the server has sent ``finals`` finals or an error.
 
-    The wait takes at most as long as a wait for a refusal.
+    The wait also ends after the longest time that a scenario waits for a refusal.
     """
     try:
         async with asyncio.timeout(run.config.answer):
@@ -226,7 +226,7 @@ SCENARIOS = (
     ),
     Scenario(
         EARLY_BEGIN,
-        "an utterance that begins before the final of the utterance before it",
+        "an utterance that begins before the previous utterance has its final",
         _early_begin,
         sessions=_TRIES,
         times=2 * _TRIES,

@@ -1,8 +1,8 @@
 """Many clips of the corpus, under several conditions that must not change their texts.
 
-The clips are cut to their speech, since a server that loses the start or the end of a
-clip would otherwise lose only silence. A scenario sends its utterances one after the
-other in `_STREAMS` sessions.
+The clips are cut to their speech. Otherwise, a server that loses the start or the end
+of a clip would lose only silence. A scenario divides its utterances between `_STREAMS`
+sessions, which are open at the same time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def _protected(clips: Sequence[Utterance]) -> list[Utterance]:
 
 
 def _joined(clips: Sequence[Utterance]) -> list[Utterance]:
-    """Return joined clips of about equal length; ``clips`` are sorted by length."""
+    """Return utterances of about equal length, each of several joined clips.
+
+    ``clips`` are sorted by length.
+    """
     cut = _cut(clips)
     number = math.ceil(len(cut) / _TOGETHER)
     return [joined(cut[at::number], _PAUSE) for at in range(number)]
@@ -60,7 +63,7 @@ async def _plain(run: ScenarioRun, live: Live, utterance: Utterance) -> None:
 
 
 async def _in_bursts(run: ScenarioRun, live: Live, utterance: Utterance) -> None:
-    """Send the audio of an utterance late, several chunks at once."""
+    """Send the audio of an utterance in bursts of chunks; each burst comes late."""
     live = await run.next(live)
     audio = await run.audio(utterance, live)
     item = await run.begin(live, utterance)
@@ -114,7 +117,7 @@ async def _fast(run: ScenarioRun) -> None:
 
 
 def _spoken(clips: Sequence[Utterance], beside: float = 0.0) -> float:
-    """Return the length in s of the speech of clips, with ``beside`` s for each.
+    """Return the length in s of the speech of all clips, plus ``beside`` s for each.
 
     If a clip has no word times, its whole length counts, since its audio would have to
     be decoded to find the speech.

@@ -1,4 +1,7 @@
-"""Noise as quiet as an empty room, in which a server must not recognise words."""
+"""Noise as quiet as an empty room.
+
+A server must not recognise words in this noise.
+"""
 
 from __future__ import annotations
 

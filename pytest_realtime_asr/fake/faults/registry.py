@@ -128,6 +128,10 @@ class Hooks:
         """
         return seconds
 
+    def idle_notice(self) -> Iterable[Frame]:
+        """Return the frames that the server sends before it closes an idle session."""
+        return ()
+
     def client_vanished(self, *, mid_utterance: bool) -> None:
         """React to a client that left without a close frame."""
 
@@ -397,6 +401,9 @@ class Faults(Hooks):
         for each in self._hooks:
             seconds = each.idle_timeout(seconds)
         return seconds
+
+    def idle_notice(self) -> Iterable[Frame]:
+        return [frame for each in self._hooks for frame in each.idle_notice()]
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         for each in self._hooks:

@@ -52,8 +52,8 @@ def _loss(part: Part, what: str) -> Outcome:
         return Violated(f"{what}: {why(part)}", last(part), by_end=True, by_loss=True)
     refusals = part.timeline.refusals
     if not refusals or by_hand(part):  # a frame written by hand may be refused
-        cancelled = end.how is Ending.CANCELLED
-        reason = why(part) if cancelled else "the client closed the session first"
+        stated = end.reason or end.how is Ending.CANCELLED
+        reason = why(part) if stated else "the client closed the session first"
         return Undecided(f"{what}: {reason}")
     refusal = refusals[0]  # such as that of the set-up; later errors follow from it
     message = f"{what}: the server sent an error: {refusal}"

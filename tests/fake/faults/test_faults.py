@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.faults import FAULTS, network
-from pytest_realtime_asr.fake.faults.limits import CAP
+from pytest_realtime_asr.fake.faults import limits as limits_on_load
+from pytest_realtime_asr.fake.faults.limits import CAP, QUEUE
 from pytest_realtime_asr.fake.process import FakeServer
 from tests.fake.faults.test_answers import SHOWS as OF_ANSWERS
 from tests.fake.faults.test_drain import NAMES as OF_DRAIN
@@ -549,6 +550,23 @@ async def closes_when_idle(place: Place) -> bool:
     return talk.closed == 1011 and not talk.codes
 
 
+async def ends_when_idle(place: Place) -> bool:
+    talk = await place.open()
+    await asyncio.sleep(2 * BRIEF)
+    await talk.rest()
+    return talk.closed == 1011 and talk.codes == ["idle_timeout"]
+
+
+async def refuses_waiting_audio(place: Place) -> bool:
+    talk = await place.open()
+    await talk.send(*[append(bytes(2))] * (QUEUE + 2))
+    refused = await talk.hear("error") is not None
+    await talk.send(COMMIT, FINAL)
+    assert await talk.hear("transcription.done")
+    assert await talk.utter("a b") == "a b"  # the queue is empty again
+    return refused and talk.codes == ["buffer_full"] * 2
+
+
 async def accepts(place: Place, **given: Any) -> bool:
     try:
         return bool((await place.open(**given)).frames)
@@ -739,6 +757,8 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "no-close-answer": answers_no_close,
     "no-fragments": closes_on_fragments,
     "idle-kills": closes_when_idle,
+    "ends-idle": ends_when_idle,
+    "caps-queue": refuses_waiting_audio,
     "any-path": takes_any_path,
     "any-key": accepts,
     "crash-page": shows_a_crash,
@@ -765,6 +785,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", SHOWS)
 def test_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "IDLE", BRIEF)
+    monkeypatch.setattr(limits_on_load, "IDLE", BRIEF)
 
     async def shown(*faults: str) -> bool:
         async with place(*faults, **GIVEN.get(name, {})) as it:
