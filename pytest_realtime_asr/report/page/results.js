@@ -85,9 +85,10 @@ function conditions() {
 
 const ORDER = { FAIL: 0, INVALID: 1, INCONCLUSIVE: 2, PASS: 3 };
 
-function mark(verdict) {
+/* A verdict; one about recorded sessions that were replayed says so */
+function mark(verdict, { replayed = false } = {}) {
   const shown = { FAIL: "✗ FAIL", PASS: "✓ PASS", INVALID: "! INVALID", INCONCLUSIVE: "? INCONCLUSIVE" };
-  return make("span", { class: `mark ${String(verdict).toLowerCase()}` }, shown[verdict] || plain(verdict ?? "not judged"));
+  return make("span", { class: `mark ${String(verdict).toLowerCase()}` }, `${shown[verdict] || plain(verdict ?? "not judged")}${replayed ? ", replayed" : ""}`);
 }
 
 function interval(each) {
@@ -102,7 +103,7 @@ function verdicts() {
   const rows = report.verdicts.filter((each) => each.subject !== "change");
   if (!rows.length) return report.suite ? null : section("Verdicts", make("p", {}, "No test has judged anything yet."));
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
-  const cells = (each) => [mark(each.verdict), `${each.subject}: ${each.metric} ${each.statistic}`,
+  const cells = (each) => [mark(each.verdict, each), `${each.subject}: ${each.metric} ${each.statistic}`,
     each.value === null ? (each.lost || each.premature ? "never" : "–") : number(each.value, each.unit),
     each.limit === null ? "" : `${each.side} ${number(each.limit, each.unit)}`, interval(each),
     each.n || "", each.lost || "", each.subject === "capacity" ? "see Capacity" : each.reason, each.test];
@@ -133,7 +134,7 @@ function comparisons() {
   const rows = report.verdicts.filter((each) => each.subject === "change");
   if (!rows.length) return null;
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
-  const cells = (each) => [mark(each.verdict), each.metric, number(each.before, unitOf(each.metric)), number(each.now, unitOf(each.metric)),
+  const cells = (each) => [mark(each.verdict, each), each.metric, number(each.before, unitOf(each.metric)), number(each.now, unitOf(each.metric)),
     `${change(each.value, each)}${each.reason ? `, ${each.reason}` : ""}`, each.limit === null ? "" : `at most ${change(each.limit, each)}`,
     each.interval ? `${change(each.interval[0], each)} to ${change(each.interval[1], each)}` : "", each.n, others.size > 1 ? each.against : "", each.test];
   const others = new Set(rows.map((each) => each.against));
@@ -209,7 +210,7 @@ function capacity() {
   for (const test of new Set(report.levels.map((each) => each.test))) {
     const levels = report.levels.filter((each) => each.test === test);
     const found = report.verdicts.filter((each) => each.subject === "capacity" && each.test === test);
-    parts.push(make("h3", {}, plain(test)), ...found.map((each) => make("p", {}, mark(each.verdict),
+    parts.push(make("h3", {}, plain(test)), ...found.map((each) => make("p", {}, mark(each.verdict, each),
       ` ${plain(each.reason || `capacity ${number(each.value, each.unit)}`)}`)));
     const curve = capacityCurve(levels, found[0]);
     if (curve) parts.push(curve);

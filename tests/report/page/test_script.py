@@ -168,9 +168,12 @@ def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None
     told = b'"run":"20261129T181500Z-3fa2c1"'
     text = ten.read_bytes()
     assert text.count(told) == 1
-    path.write_bytes(text.replace(told, told + b',"replayed":true'))
+    text = text.replace(told, told + b',"replayed":true')
+    verdict = chunks.block("verdict", {**VERDICT, "replayed": True})
+    path.write_bytes(text.replace(chunks.block("verdict", VERDICT), verdict))
     with opened(browser, path) as tab:
         assert "replayed" in tab.inner_text("header .notice")
+        assert "FAIL, replayed" in tab.inner_text("section[aria-labelledby=verdicts]")
     with opened(browser, ten) as tab:
         assert "replayed" not in tab.inner_text("main")
 
