@@ -16,7 +16,10 @@ from pytest_realtime_asr.requirements import known_failures
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "docs/howto"
-PAGES = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.md"))}
+PAGES = {  # by name; a command has one line
+    path.stem: re.sub(r"\\\n +", "", path.read_text())
+    for path in sorted(FOLDER.glob("*.md"))
+}
 COMMANDS = {
     command: page
     for page, text in PAGES.items()
