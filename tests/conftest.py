@@ -41,6 +41,12 @@ KEPT = (
     *(scheduler, selection, conformance, listing, planning, fakes),
 )
 
+# What CI services set.
+SERVICES = (
+    *("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"),
+    *("CI_PROJECT_DIR", "WORKSPACE"),
+)
+
 # On a busy machine, the time that an example takes says nothing about the test.
 settings.register_profile(
     "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -73,7 +79,8 @@ def _environment() -> Iterator[None]:
         for option in OPTIONS:
             patch.delenv(option.env, raising=False)
         patch.delenv("REALTIME_API_KEY", raising=False)
-        for name in ("CI", "BUILD_NUMBER"):  # with them, pytest shortens no summary
+        # With these, pytest shortens no summary, and the plugin writes for a service.
+        for name in (*("CI", "BUILD_NUMBER"), *SERVICES):
             patch.delenv(name, raising=False)
         yield
 

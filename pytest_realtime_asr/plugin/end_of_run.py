@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pytest_realtime_asr.conformance import suite_run
@@ -20,7 +22,15 @@ from pytest_realtime_asr.plugin.pytest_internals import (
     properties_to_output,
 )
 from pytest_realtime_asr.plugin.state import State, printable_lines
-from pytest_realtime_asr.report import conformance, junit, layout, strip, summary
+from pytest_realtime_asr.plugin.summaries import KINDS, Summaries
+from pytest_realtime_asr.report import (
+    conformance,
+    junit,
+    layout,
+    run_summary,
+    strip,
+    summary,
+)
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.run import audio_account
 from pytest_realtime_asr.text.messages import error_text, printable
@@ -35,6 +45,7 @@ class EndOfRun:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._summaries = Summaries(state, os.environ)
 
     def table(self, rows: Iterable[Row]) -> list[Line]:
         """Return the lines of the table that has a row for each test."""
@@ -102,8 +113,9 @@ class EndOfRun:
             for kind, files in self._state.reports.items()
             for file in files
         ]
-        if any(file.is_begun(folder) for _, file in asked):
+        if any(file.is_begun(folder) for kind, file in asked if kind not in KINDS):
             return []
+        asked = [(kind, file) for kind, file in asked if not file.is_begun(folder)]
         return [
             f"{file}: the report is not written, since "
             + ("no requirement was judged" if kind == "conformance" else _UNMEASURED)
@@ -182,6 +194,27 @@ class EndOfRun:
                     )
             except Exception as error:
                 state.note(f"{file}: the report is not written: {error_text(error)}")
+
+    def summarise(
+        self,
+        rows: Collection[Row],
+        failures: Collection[Row],
+        results: Collection[Row],
+        *,
+        interrupted: bool,
+    ) -> None:
+        """Write the summaries of the run; ``results`` are those of the suite."""
+        state = self._state
+        suite = self._document(results) if results else None
+        found = run_summary.summary(
+            state.identity, rows, failures, conformance=suite, interrupted=interrupted
+        )
+        self._summaries.write(found)
+
+    def annotations(self, failures: Collection[Row]) -> list[str]:
+        """Return a line for each failure that GitHub shows beside the test."""
+        found = msgspec.convert(list(failures), list[run_summary.Failure])
+        return self._summaries.annotations(found)
 
     def _document(self, rows: Collection[Row]) -> conformance.Document:
         state = self._state

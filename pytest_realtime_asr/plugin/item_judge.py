@@ -149,6 +149,7 @@ class ItemJudge:
             result=result,
             notes=self._state.drain_notes(),
             untested=items.UNTESTED in item.stash and report.skipped,
+            failed=uses and report.failed,
         )
         if row is not None:
             del item.stash[_ROW]

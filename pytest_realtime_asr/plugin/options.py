@@ -524,8 +524,9 @@ _REPORTS = (
     Option(
         "report",
         "write a report: PATH.jsonl or PATH.csv with a line for each utterance, "
-        "PATH.html as one page to read in a browser, or conformance:PATH.json with "
-        "the results of the suite (repeatable)",
+        "PATH.html as one page to read in a browser, PATH.md as a summary in Markdown, "
+        "benchmark:PATH.json for github-action-benchmark, PATH.prom as OpenMetrics, or "
+        "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
         guide="reports.md",

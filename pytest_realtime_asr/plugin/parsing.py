@@ -37,7 +37,7 @@ from pytest_realtime_asr.verdicts.limits import Margin, parse_duration, parse_ma
 from pytest_realtime_asr.verdicts.run_limits import EXAMPLE, RunLimits, run_limits
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
-REPORTS = ("jsonl", "csv", "html", "conformance")
+REPORTS = ("jsonl", "csv", "html", "md", "prom", "benchmark", "conformance")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {
     **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
@@ -557,6 +557,10 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
     if kind not in REPORTS:
         raise ValueError(
             f"{text!r} names no known kind of report; write PATH.jsonl, PATH.csv, "
-            "PATH.html, jsonl:PATH, csv:PATH, html:PATH or conformance:PATH"
+            "PATH.html, PATH.md, PATH.prom, benchmark:PATH, conformance:PATH, or one "
+            "of the kinds jsonl, csv, html, md and prom before a path, as in md:PATH"
         )
+    if kind == "benchmark" and Path(path).suffix != ".json":
+        # The values of which bigger ones are better are in a second file beside it.
+        raise ValueError(f"{text!r}: name a file that ends with .json")
     return kind, origin / path

@@ -400,7 +400,15 @@ def _run_limits(given: _Values) -> RunLimits:
 
 
 def _reports(given: _Values) -> tuple[tuple[str, Path], ...]:
-    return given.each("report", lambda text: parsing.report(text, given.origin))
+    found = given.each("report", lambda text: parsing.report(text, given.origin))
+    return tuple(each for kind, path in found for each in _files(kind, path))
+
+
+def _files(kind: str, path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each file of a report, with its kind; only a benchmark has two files."""
+    yield kind, path
+    if kind == "benchmark":
+        yield "benchmark-bigger", path.with_name(f"{path.stem}.bigger{path.suffix}")
 
 
 def _comparison(given: _Values) -> ComparisonConfig:

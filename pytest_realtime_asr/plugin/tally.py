@@ -5,6 +5,7 @@ Every pytest run imports this module, so it imports little.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ from pytest_realtime_asr.plugin.options import is_suite
 Row = Mapping[str, Any]
 Line = list[tuple[str, Mapping[str, bool]]]  # the parts of a line with their markup
 _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the controller
+_EVIDENCE = "Captured realtime "  # begins the title of a section by the plugin
+_WORKER = re.compile(r"\A\[gw\d+\] .*\s+")  # xdist's line about the worker
+_CRASHED = "???"  # the phase that xdist reports for a test whose worker crashed
 
 
 def attach(
@@ -24,16 +28,18 @@ def attach(
     result: Row | None,
     notes: list[str],
     untested: bool = False,
+    failed: bool = False,
 ) -> None:
     """Attach the results of a test to pytest's report, in builtin types.
 
     ``row`` is the row of the test in the table. ``result`` is the result of the
     requirement that the test judges, if it belongs to the packaged suite. ``untested``
-    says that the test was skipped because its server could not be tested.
+    says that the test was skipped because its server could not be tested. ``failed``
+    says that the test uses the plugin and failed in the phase of the report.
     """
-    if row is not None or result is not None or notes or untested:
+    if row is not None or result is not None or notes or untested or failed:
         found = {"row": row, "result": result, "notes": notes, "untested": untested}
-        vars(report)[_ATTACHED] = found
+        vars(report)[_ATTACHED] = found | {"failed": failed}
 
 
 class End(Protocol):
@@ -45,6 +51,15 @@ class End(Protocol):
     def write(self, rows: Collection[Row]) -> None: ...
     def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None: ...
     def interrupted(self) -> Mapping[str, Row]: ...
+    def summarise(
+        self,
+        rows: Collection[Row],
+        failures: Collection[Row],
+        results: Collection[Row],
+        *,
+        interrupted: bool,
+    ) -> None: ...
+    def annotations(self, failures: Collection[Row]) -> list[str]: ...
 
 
 class Tally:
@@ -79,6 +94,7 @@ class Tally:
         self._measures = measures
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
+        self._failures: dict[tuple[str, str], Row] = {}  # by test and phase
         self._judged = 0
         self._untested = False  # whether a test was skipped for want of its server
         self._noted: dict[str, None] = {}  # in the order in which they were added
@@ -94,6 +110,7 @@ class Tally:
         Count the tests of the suite that were judged.
         """
         found = getattr(report, _ATTACHED, None)
+        self._note_failure(report, found or {})
         if found is not None:
             row = found["row"]
             if row is not None and (row["planned"] or row["lines"]):
@@ -105,6 +122,25 @@ class Tally:
         if self._suite and report.nodeid.startswith(self._suite):
             expected = hasattr(report, "wasxfail")
             self._judged += report.when == "call" and (expected or not report.skipped)
+
+    def _note_failure(self, report: pytest.TestReport, found: Row) -> None:
+        """Keep the failure of a test that uses the plugin or whose worker crashed."""
+        if report.when == "setup":  # the test runs again
+            for each in [key for key in self._failures if key[0] == report.nodeid]:
+                del self._failures[each]
+        crashed = report.when == _CRASHED
+        if report.failed and (crashed or found.get("failed")):
+            failure = _failure(report, requirement=found.get("result") is not None)
+            self._failures[report.nodeid, report.when or ""] = failure
+
+    @property
+    def _failed(self) -> Collection[Row]:
+        """The failures of tests that use the plugin.
+
+        Without xdist, the process knows which tests use the plugin. A test whose worker
+        crashed counts only if the run has begun to measure.
+        """
+        return self._failures.values() if self._measures() else ()
 
     @pytest.hookimpl(tryfirst=True)  # before pytest writes JUnit XML
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -122,6 +158,13 @@ class Tally:
             self._end().write(self._results.values())
         if self._results or self._rows or (interrupted and self._measures()):
             self._end().annotate(self._rows.values(), interrupted=interrupted)
+        if self._results or self._rows or self._failed:
+            self._end().summarise(
+                self._rows.values(),
+                self._failed,
+                self._results.values(),
+                interrupted=interrupted,
+            )
         nothing = self._untested or self._proves_nothing(session.config)
         if nothing and exitstatus in (0, 5):
             session.exitstatus = 1
@@ -150,10 +193,31 @@ class Tally:
             )
         if sent := self._audio():
             terminalreporter.write_line(f"realtime: {sent}")
+        if self._failed:
+            for line in self._end().annotations(self._failed):
+                terminalreporter.write_line(line)
 
     def _proves_nothing(self, config: pytest.Config) -> bool:
         asked = bool(self._suite) and not config.getoption("collectonly")
         return asked and not self._judged
+
+
+def _failure(report: pytest.TestReport, *, requirement: bool) -> Row:
+    """Return a failure in builtin types, with the evidence in the report's sections."""
+    path, line, _ = report.location
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = _WORKER.sub("", report.longreprtext)
+    errors = [line[1:] for line in text.splitlines() if line.startswith("E ")]
+    head = crash.message if crash is not None else "\n".join(errors) or text
+    evidence = [text for name, text in report.sections if _EVIDENCE in name]
+    return {
+        "test": report.nodeid,
+        "path": path,
+        "line": None if line is None else line + 1,
+        "headline": head.strip().partition("\n")[0],
+        "text": "\n".join([text, *evidence]),
+        "requirement": requirement,
+    }
 
 
 def _write(reporter: pytest.TerminalReporter, lines: Iterable[Line]) -> None:

@@ -24,7 +24,7 @@ from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.report.level_rows import LevelRow
 from pytest_realtime_asr.report.level_rows import row as level_row
 from pytest_realtime_asr.report.parts import Parts
-from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
+from pytest_realtime_asr.report.verdict_rows import VerdictRow, measured, rows
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.identity import PACKAGE, RunIdentity
 from pytest_realtime_asr.run.results import Results
@@ -163,11 +163,8 @@ def _limited(row: VerdictRow) -> str:
 
 
 def _value(row: VerdictRow) -> Value | None:
-    digits = 4 if row.unit == "ratio" else 3
-    if row.value is not None:
-        return number(row.value, digits)
-    # Lost and premature samples are beyond every limit; without samples, nothing is.
-    return _infinite(row.side == Side.AT_MOST.value) if row.over else None
+    value = measured(row)
+    return None if value is None else number(value, 4 if row.unit == "ratio" else 3)
 
 
 def _of_limit(row: VerdictRow, key: str) -> Value | None:

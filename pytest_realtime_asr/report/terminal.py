@@ -19,6 +19,8 @@ from pytest_realtime_asr.report import (
 )
 from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
+from pytest_realtime_asr.report.verdict_rows import VerdictRow
+from pytest_realtime_asr.report.verdict_rows import rows as verdict_rows
 from pytest_realtime_asr.run.results import Results, broken_rules
 from pytest_realtime_asr.run.statistics import (
     all_statistics,
@@ -46,7 +48,9 @@ class Row(msgspec.Struct, frozen=True):
     latency of the first final of the server's warm-up, in ms, and ``note`` is a remark
     on the warm-up. Three lists are shown below the table, in this order: ``lines``, the
     table ``levels`` of the levels of load, and the table ``utterances`` of all
-    utterances of the test. ``version`` is the version of the server.
+    utterances of the test. ``version`` is the version of the server. ``statistics`` has
+    the statistics of each metric, and ``verdicts`` what the test was judged by; the
+    summaries for CI services show both.
     """
 
     test: str
@@ -65,6 +69,8 @@ class Row(msgspec.Struct, frozen=True):
     utterances: list[str] = []
     version: str = ""
     levels: list[str] = []
+    statistics: dict[str, dict[str, float]] = {}
+    verdicts: list[VerdictRow] = []
 
 
 def row(
@@ -93,6 +99,8 @@ def row(
     loads = parts("levels", lambda: list(map(level_rows.row, results.levels)), none)
     silence = parts("words in silence", lambda: unspoken(results.takes), None)
     lines: list[str] = []
+    judged: list[VerdictRow] = []
+    judged += parts("verdict rows", lambda: verdict_rows(results), judged)
     lines += parts("verdicts", lambda: messages.lines(results), lines)
     lines += map(messages.rule, broken_rules(results.violations))
     lines += _endpoints(found)
@@ -121,6 +129,8 @@ def row(
         utterances=utterances.lines(results.takes, width=width) if listed else [],
         version=results.takes[0].trace.version if results.takes else "",
         levels=levels.table(loads, width=width - len(_INDENT)),
+        statistics=found,
+        verdicts=judged,
     )
 
 
@@ -139,21 +149,22 @@ def table(rows: Sequence[Row], *, width: int = USUAL) -> list[str]:
     if not rows:
         return []
     lines = []
-    for server in dict.fromkeys(_server(each) for each in rows if each.target):
+    for server in dict.fromkeys(server_line(each) for each in rows if each.target):
         lines += wrapped(server, width)
     names = _names({each.test for each in rows})
     longest = max(map(len, names.values()))
     columns = max(_NAME, min(longest, width - USUAL + _NAME))
     lines.append(" " * columns + _HEAD)
     for each in rows:
+        times = map(time_text, (each.first, each.final, each.tail))
         lines.append(
             f"{_short(names[each.test], columns):{columns}} "
             f"{each.planned:4} {each.lost:4} "
-            f"{_time(each.first):>9} {_time(each.final):>9} {_time(each.tail):>9} "
-            f"{_share(each.wer):>6} {each.verdict}".rstrip()
+            f"{' '.join(f'{time:>9}' for time in times)} "
+            f"{share_text(each.wer):>6} {each.verdict}".rstrip()
         )
-    times = (time for each in rows for time in (each.first, each.final, each.tail))
-    never = _LEGEND_NEVER if any(map(_is_never, times)) else ""
+    found = (time for each in rows for time in (each.first, each.final, each.tail))
+    never = _LEGEND_NEVER if any(map(_is_never, found)) else ""
     lines += wrapped(_LEGEND.format(never=never), width)
     for each in rows:
         if each.lines or each.levels or each.utterances:
@@ -169,8 +180,9 @@ def _rate(by_words: Errors, by_characters: Errors) -> float | None:
     return by_characters.rate if by_words.rate is None else by_words.rate
 
 
-def _server(row: Row) -> str:
-    cold = "" if row.cold is None else f", cold final {_time(row.cold)}"
+def server_line(row: Row) -> str:
+    """Return the server of a test in one line: URL, model and warm-up."""
+    cold = "" if row.cold is None else f", cold final {time_text(row.cold)}"
     note = f", {row.note}" if row.note else ""
     return f"{row.target}, model {row.model}{cold}{note}"
 
@@ -182,7 +194,7 @@ def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
         return []
     late = ""
     if delay is not None:
-        p50, p95 = _time(delay["p50"]), _time(delay["p95"])
+        p50, p95 = time_text(delay["p50"]), time_text(delay["p95"])
         late = f"endpoint_delay p50 = {p50}, p95 = {p95}; "
     most = f"at most {cut['max']:.0f}" if cut["max"] else "none"
     return [f"{late}false_endpoints: {most} in any utterance (n={cut['n']:.0f})"]
@@ -222,8 +234,8 @@ def _short(name: str, columns: int) -> str:
     return name if len(name) <= columns else ".." + name[-(columns - 2) :]
 
 
-def _time(value: float | None) -> str:
-    """Return a time with its unit, for a column of the table."""
+def time_text(value: float | None) -> str:
+    """Return a time in ms with its unit, for a column of the table."""
     if value is None:
         return "-"
     return _NEVER if _is_never(value) else f"{value:.0f} ms"
@@ -233,5 +245,6 @@ def _is_never(value: float | None) -> bool:
     return value is not None and math.isinf(value)
 
 
-def _share(value: float | None) -> str:
+def share_text(value: float | None) -> str:
+    """Return a rate in percent, for a column of the table."""
     return "-" if value is None else f"{value:.1%}"

@@ -137,6 +137,19 @@ def rows(results: Results) -> list[VerdictRow]:
     return made
 
 
+def measured(row: VerdictRow) -> float | None:
+    """Return the value of a row; infinite if so many samples have no value.
+
+    Lost and premature samples are beyond every limit, so the value is infinite towards
+    the side of the limit. Return ``None`` if nothing was measured.
+    """
+    if row.value is not None:
+        return row.value
+    if not row.over:
+        return None
+    return math.inf if row.side == Side.AT_MOST.value else -math.inf
+
+
 def limit_name(limit: Limit) -> str:
     """Return the name of a statistic in reports.
 

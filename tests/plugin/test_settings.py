@@ -868,10 +868,19 @@ def test_a_secret_that_was_written_in_place_of_its_variable_is_not_shown() -> No
 
 
 def test_each_kind_of_report_is_known_by_its_suffix() -> None:
-    for kind in REPORTS:
+    for kind in set(REPORTS) - {"benchmark"}:
         assert made({"report": [f"a/b.{kind}"]}).reports == (
             (kind, Path(f"a/b.{kind}")),
         )
+
+
+def test_a_benchmark_has_two_files() -> None:
+    assert made({"report": ["benchmark:a/b.json"]}).reports == (
+        ("benchmark", Path("a/b.json")),
+        ("benchmark-bigger", Path("a/b.bigger.json")),
+    )
+    with pytest.raises(SettingError, match=r"name a file that ends with \.json"):
+        made({"report": ["a/b.benchmark"]})
 
 
 @pytest.mark.parametrize(
