@@ -37,7 +37,9 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and return its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["trace"]:
+        given[1:] = trace.with_view(given[1:])
     options = _parser().parse_args(given)
     try:
         with inputs.reading("an argument"):

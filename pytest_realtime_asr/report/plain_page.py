@@ -8,6 +8,9 @@ from pathlib import Path
 from pytest_realtime_asr.report.page import document
 from pytest_realtime_asr.text.messages import printable
 
+_LONGEST = 40  # characters of a cell that is not broken into lines
+_LONG = ' class="long"'
+
 
 def page(title: str, body: str) -> str:
     """Return the page; ``title`` is a text, and ``body`` is HTML."""
@@ -29,14 +32,12 @@ def markdown(value: object) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|" else sign for sign in shown)
 
 
-def table(
-    name: str, head: list[str], rows: list[list[str]], *, numbers: bool = False
-) -> str:
+def table(name: str, head: list[str], rows: list[list[str]]) -> str:
     """Return an HTML table; a narrow screen shows each row as a block.
 
     The cells are HTML, and the first cell of a row is its head. ``name`` is the name of
-    the table for a screen reader. With ``numbers``, no cell is broken into lines. The
-    roles are stated, since a block has no role of its own.
+    the table for a screen reader. The roles are stated, since a block has no role of
+    its own.
     """
     heads = "".join(
         f'<th role="columnheader" scope="col">{text(each)}</th>' for each in head
@@ -44,15 +45,15 @@ def table(
     lines = [
         f'<tr role="row"><th role="rowheader" scope="row">{first}</th>'
         + "".join(
-            f'<td role="cell" data-name="{text(title)}">{cell}</td>'
+            f'<td role="cell"{_LONG if len(cell) > _LONGEST else ""} '
+            f'data-name="{text(title)}">{cell}</td>'
             for title, cell in zip(head[1:], cells, strict=True)
         )
         + "</tr>"
         for first, *cells in rows
     ]
-    kind = "wide numbers" if numbers else "wide"
     return (
-        f'<div class="{kind}" tabindex="0" role="region" aria-label="{text(name)}">'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{text(name)}">'
         '<table role="table">\n<thead role="rowgroup"><tr role="row">'
         f'{heads}</tr></thead>\n<tbody role="rowgroup">\n'
         + "\n".join(lines)

@@ -37,7 +37,7 @@ def part(found: Trend, *, level: int) -> str:
         for run, cells in zip(found.runs, trend.cells_of(found), strict=True)
     ]
     head = ["run", *map(trend.title, found.series)]
-    numbers = table("all numbers of the trend", head, rows, numbers=True)
+    numbers = table("all numbers of the trend", head, rows)
     parts.append(f"<h{level}>All numbers</h{level}>\n{numbers}")
     return "".join(parts)
 

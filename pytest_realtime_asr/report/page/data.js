@@ -8,6 +8,8 @@ const report = {
   traces: new Map(), suite: null, end: null, damaged: 0,
 };
 
+const LONG = 40; // characters of a cell that may be broken into lines
+
 /* Elements */
 
 function make(name, attributes = {}, ...children) {
@@ -42,8 +44,10 @@ function table(caption, columns, cells) {
   const used = columns.map((_, place) => !cells.length || cells.some((each) => each[place] !== "" && each[place] !== 0));
   const names = columns.filter((_, place) => used[place]), rows = cells.map((each) => each.filter((_, place) => used[place]));
   const head = make("tr", { role: "row" }, ...names.map((name) => make("th", { role: "columnheader", scope: "col" }, name)));
-  const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, place) =>
-    make("td", { role: "cell", "data-name": place ? names[place] : null }, cell instanceof Node ? cell : plain(cell)))));
+  const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, place) => {
+    const text = cell instanceof Node ? cell : plain(cell);
+    return make("td", { role: "cell", class: text.length > LONG ? "long" : null, "data-name": place ? names[place] : null }, text);
+  })));
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, make("table", { role: "table" },
     make("thead", { role: "rowgroup" }, head), make("tbody", { role: "rowgroup" }, ...body)));
 }

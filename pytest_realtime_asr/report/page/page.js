@@ -4,12 +4,12 @@ document.addEventListener("DOMContentLoaded", () => {
   readBlocks();
   prepare();
   const page = document.getElementById("page");
-  const sections = [state(), verdicts(), comparisons(), distributions(), capacity(), sessions(), conformance(), trend(), conditions()].filter(Boolean);
+  const sections = [state(), verdicts(), comparisons(), distributions(), capacity(), conformance(), report.rows.length || !report.suite ? sessions() : null, trend(), conditions()].filter(Boolean);
   page.replaceChildren(overview(), contents(sections), ...sections);
   dialog = make("dialog", { "aria-labelledby": "session-title" });
   dialog.addEventListener("close", () => { if (!dialog.open) goTo(list.at); });
   document.body.append(dialog);
-  list.update();
+  list.update?.();
   window.addEventListener("resize", () => fill());
   let closed = [];
   window.addEventListener("beforeprint", () => {

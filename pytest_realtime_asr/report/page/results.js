@@ -47,6 +47,7 @@ function state() {
     card("tests that fail", failing.size, failing.size ? "bad" : "good"),
     ...Object.entries(counts).map(([name, count]) => card(name, count,
       count && name === "FAIL" ? "bad" : count && name !== "PASS" ? "warn" : "")),
+    ...violated(),
     card("sessions", counted.length),
     card("lost", lost, lost ? "bad" : ""));
   const late = report.rows.map((row) => metricOf(row, "sender_lateness_max")).filter((each) => each !== null);
@@ -57,6 +58,13 @@ function state() {
     ["sessions sent again, since the client disturbed them", report.rows.filter((row) => row.purpose === "disturbed").length],
   ];
   return section("Result", cards, make("h3", {}, "State of the instrument"), pairs(facts));
+}
+
+/* The number of violated requirements that are not known failures */
+function violated() {
+  if (!report.suite) return [];
+  const found = report.suite.requirements.filter((each) => (each.status === "violated" || each.status === "same cause") && !each.expected);
+  return [card("requirements violated", found.length, found.length ? "bad" : "good")];
 }
 
 function pairs(facts) {
@@ -92,12 +100,12 @@ function interval(each) {
 
 function verdicts() {
   const rows = report.verdicts.filter((each) => each.subject !== "change");
-  if (!rows.length) return section("Verdicts", make("p", {}, "No test has judged anything yet."));
+  if (!rows.length) return report.suite ? null : section("Verdicts", make("p", {}, "No test has judged anything yet."));
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
   const cells = (each) => [mark(each.verdict), `${each.subject}: ${each.metric} ${each.statistic}`,
     each.value === null ? (each.lost || each.premature ? "never" : "–") : number(each.value, each.unit),
     each.limit === null ? "" : `${each.side} ${number(each.limit, each.unit)}`, interval(each),
-    each.n || "", each.lost || "", each.reason, each.test];
+    each.n || "", each.lost || "", each.subject === "capacity" ? "see Capacity" : each.reason, each.test];
   const names = ["verdict", "what", "value", "limit", "interval", "n", "lost", "reason", "test"];
   const parts = [table("verdicts", names, rows.slice(0, MOST_VERDICTS).map(cells))];
   if (rows.length > MOST_VERDICTS) {
@@ -112,7 +120,7 @@ function verdicts() {
    value in its unit or in per cent. */
 function change(value, each) {
   if (value === null || value === undefined) return "–";
-  const sign = value < 0 ? "−" : "+", size = Math.abs(value);
+  const sign = value < 0 ? "-" : "+", size = Math.abs(value);
   if (each.unit === "ms") return `${sign}${number(size, "ms")}`;
   return `${sign}${(100 * size).toFixed(1)} ${unitOf(each.metric) === "ratio" ? "pp" : "%"}`;
 }
@@ -127,8 +135,9 @@ function comparisons() {
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
   const cells = (each) => [mark(each.verdict), each.metric, number(each.before, unitOf(each.metric)), number(each.now, unitOf(each.metric)),
     `${change(each.value, each)}${each.reason ? `, ${each.reason}` : ""}`, each.limit === null ? "" : `at most ${change(each.limit, each)}`,
-    each.interval ? `${change(each.interval[0], each)} to ${change(each.interval[1], each)}` : "", each.n, each.against, each.test];
-  return section("Comparison", table("comparison with another run",
+    each.interval ? `${change(each.interval[0], each)} to ${change(each.interval[1], each)}` : "", each.n, others.size > 1 ? each.against : "", each.test];
+  const others = new Set(rows.map((each) => each.against));
+  return section("Comparison", others.size > 1 ? null : make("p", {}, `Compared with ${plain(rows[0].against)}.`), table("comparison with another run",
     ["verdict", "what", "before", "now", "change", "limit", "interval", "pairs", "compared with", "test"], rows.map(cells)));
 }
 
@@ -202,7 +211,7 @@ function capacity() {
     const found = report.verdicts.filter((each) => each.subject === "capacity" && each.test === test);
     parts.push(make("h3", {}, plain(test)), ...found.map((each) => make("p", {}, mark(each.verdict),
       ` capacity ${number(each.value, each.unit)}${each.interval ? `, interval ${interval(each)}` : ""}. ${plain(each.reason)}`)));
-    const curve = capacityCurve(levels);
+    const curve = capacityCurve(levels, found[0]);
     if (curve) parts.push(curve);
     parts.push(table("levels of load", ["streams", "step", "verdict", "p50", "p95", "largest", "sessions", "lost", "limit", "client"],
       levels.map((each) => [each.streams, each.step ?? "", mark(each.decision), number(each.finals?.p50, "ms"), number(each.finals?.p95, "ms"),
@@ -212,7 +221,7 @@ function capacity() {
   return section("Capacity", ...parts);
 }
 
-function capacityCurve(levels) {
+function capacityCurve(levels, found) {
   const known = levels.filter((each) => each.finals && each.finals.p50 !== null).sort((a, b) => a.streams - b.streams);
   if (!known.length) return null;
   const limits = [...new Set(levels.map((each) => each.binding)
@@ -231,7 +240,14 @@ function capacityCurve(levels) {
   for (let at = 0, gap = Math.max(1, step(streams, 8)); at <= streams; at += gap) {
     svg.append(draw("text", { x: x(at), y: height - bottom + 16, class: "tick middle" }, String(Math.round(at))));
   }
-  svg.append(draw("text", { x: (left + width) / 2, y: height - 6, class: "tick middle" }, "streams (point: p95; bar: p50 to largest; ✗: level fails)"));
+  if (found && found.value) {
+    const [low, high] = found.interval || [null, null];
+    const from = x(low ?? 0), to = x(Math.min(high ?? streams, streams));
+    svg.append(draw("rect", { x: from, width: Math.max(1, to - from), y: 16, height: height - bottom - 16, class: "band" }),
+      draw("line", { x1: x(found.value), x2: x(found.value), y1: 16, y2: height - bottom, class: "capacity-line" }),
+      draw("text", { x: x(found.value) + 4, y: 12, class: "label" }, `capacity ${number(found.value, "count")}${found.interval ? ` (${interval(found)})` : ""}`));
+  }
+  svg.append(draw("text", { x: (left + width) / 2, y: height - 6, class: "tick middle" }, "streams (point: p95; bar: p50 to largest; ✗: level fails; shaded: interval of the capacity)"));
   for (const limit of limits) svg.append(draw("line", { x1: left, x2: width - 12, y1: y(limit), y2: y(limit), class: "budget" }),
     draw("text", { x: left + 4, y: y(limit) - 4, class: "tick budget-text" }, `limit ${number(limit, "ms")}`));
   const points = known.filter((each) => each.finals.p95 !== null);

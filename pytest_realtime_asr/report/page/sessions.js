@@ -2,7 +2,7 @@
 
 const ROW_HEIGHT = 34; // px, as in the style sheet
 const COLUMNS = [
-  ["state", "state", (row) => row.state], ["utterance", "utterance", (row) => row.utterance],
+  ["state", "state", (row) => row.state], ["utterance", "utterance", (row) => row.counted ? row.utterance : `${row.utterance} (${row.purpose})`],
   ["final", "final", (row) => number(row.final, "ms")], ["first", "first partial", (row) => number(row.first, "ms")],
   ["wer", "error rate", (row) => number(row.wer, "ratio")], ["violations", "violations", (row) => row.violations || ""],
   ["text", "text", (row) => row.text], ["test", "test", (row) => row.test],
@@ -72,6 +72,7 @@ function sessions() {
 
 /* Draws the rows in view, or all rows for a printer */
 function fill({ all = false } = {}) {
+  if (!list.body) return; // a run without sessions
   const first = all ? 0 : Math.max(0, Math.floor(list.scroller.scrollTop / ROW_HEIGHT) - 8);
   const seen = Math.ceil((list.scroller.scrollTop + list.scroller.clientHeight) / ROW_HEIGHT) + 8;
   const last = all ? list.rows.length : Math.min(list.rows.length, seen);

@@ -179,6 +179,77 @@ def test_the_sections_are_named_at_the_top(browser: Any, ten: Path) -> None:
             assert tab.locator(link.get_attribute("href")).count() == 1
 
 
+def test_a_comparison_has_the_units_of_its_metrics(
+    browser: Any, tmp_path: Path, ten: Path
+) -> None:
+    change = {**VERDICT, "subject": "change", "statistic": "change", "unit": "ratio"}
+    late = {**change, "before": 255.02, "now": 503.66, "value": 0.97, "limit": 0.1}
+    wrong = {**change, "metric": "wer", "before": 0.05, "now": 0.07, "value": 0.02}
+    wrong |= {"limit": None, "verdict": None, "reason": "worse", "n": 10}
+    path = tmp_path / "compared.html"
+    blocks = [
+        chunks.block("verdict", {**each, "against": "night.jsonl"})
+        for each in (wrong, {**late, "interval": [-0.01, 0.99]})
+    ]
+    path.write_bytes(ten.read_bytes() + b"".join(blocks))
+    with opened(browser, path) as tab:
+        part = tab.locator("section[aria-labelledby=comparison]")
+        assert "Compared with night.jsonl." in part.inner_text()
+        rows = [
+            line.split("\t") for line in part.locator("tbody").inner_text().split("\n")
+        ]
+        assert rows[0][1:7] == [
+            *("final_from_commit", "255 ms", "504 ms", "+97.0 %", "at most +10.0 %"),
+            "-1.0 % to +99.0 %",
+        ]
+        assert rows[1][:5] == ["not judged", "wer", "5.0 %", "7.0 %", "+2.0 pp, worse"]
+
+
+def test_a_capacity_is_drawn_with_its_interval(
+    browser: Any, tmp_path: Path, ten: Path
+) -> None:
+    finals = {"p50": 200.0, "p95": 300.0, "max": 400.0, "n": 40}
+    binding = {"name": "final_from_commit p95", "limit": 600.0, "over": 1, "n": 40}
+    level = {"test": "t", "decision": "PASS", "lost": 0, "binding": binding}
+    level |= {"finals": finals, "client": {"late_ms": 1.0}, "step": "double"}
+    found = {**VERDICT, "subject": "capacity", "metric": "capacity", "test": "t"}
+    found |= {"statistic": "streams", "unit": "count", "value": 8.0, "limit": None}
+    found |= {"interval": [8, 11], "verdict": "PASS", "reason": "cliff"}
+    path = tmp_path / "capacity.html"
+    path.write_bytes(
+        ten.read_bytes()
+        + chunks.block("level", {**level, "streams": 8})
+        + chunks.block("level", {**level, "streams": 16, "decision": "FAIL"})
+        + chunks.block("verdict", found)
+    )
+    with opened(browser, path) as tab:
+        part = tab.locator("section[aria-labelledby=capacity]")
+        assert "capacity 8, interval 8 to 11. cliff" in part.inner_text()
+        assert part.locator("svg .cross").count() == 1
+        box, line = (
+            part.locator(f"svg .{name}").bounding_box() for name in ("band", "curve")
+        )
+        # The curve goes from 8 to 16 streams; the interval is its first three eighths.
+        assert box["x"] == pytest.approx(line["x"], abs=3)
+        assert box["width"] == pytest.approx(line["width"] * 3 / 8, abs=5)
+
+
+def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
+    entry = {"id": "one-final", "level": "must", "status": "violated", "title": "t"}
+    entry |= {"clause": "c", "seen": "two finals", "expected": "", "scenarios": []}
+    entry |= {"trace": "", "page": "", "lines": ["> 27 server done"]}
+    suite = {"planned": 138, "requirements": [entry, {**entry, "status": "satisfied"}]}
+    path = tmp_path / "suite.html"
+    path.write_bytes(head() + chunks.block("conformance", suite))
+    with opened(browser, path) as tab:
+        assert tab.locator("nav a").all_inner_texts() == [
+            *("Result", "Conformance", "Conditions")
+        ]
+        cards = tab.locator(".card.bad").all_inner_texts()
+        assert [" ".join(each.split()) for each in cards] == ["requirements violated 1"]
+        assert "> 27 server done" in tab.inner_text("details[open]")
+
+
 def test_the_page_of_a_killed_run(
     browser: Any, tmp_path: Path, take: Transcription
 ) -> None:
