@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,10 @@ from pytest_realtime_asr.requirements import known_failures
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "docs/howto"
-PAGES = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.md"))}
+PAGES = {  # by name; a command has one line
+    path.stem: re.sub(r"\\\n +", "", path.read_text())
+    for path in sorted(FOLDER.glob("*.md"))
+}
 COMMANDS = {
     command: page
     for page, text in PAGES.items()
@@ -29,6 +29,7 @@ REMOTE = [  # test_corpora_guide has the others
     for command, page in COMMANDS.items()
     if command not in LOCAL and page != "corpora"
 ]
+FASTER = ("--realtime-pace=8", "--realtime-warmup=0")
 SERVERS = (ROOT / "docs/servers.md").read_text()
 
 
@@ -63,28 +64,18 @@ def test_an_invalid_option_would_be_found(
         pytester.parseconfigure("--realtime-target=http://gpu-7:8000", wrong)
 
 
-def run(command: str, path: Path) -> str:
-    words = [sys.executable, "-m", *shlex.split(command)]
-    done = subprocess.run(
-        words, cwd=path, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 @pytest.mark.slow
-def test_what_needs_no_server_passes(tmp_path: Path) -> None:
-    """The runs take place at the same time: they only wait."""
-    folders = [tmp_path / str(number) for number in range(len(LOCAL))]
-    for folder in folders:
-        folder.mkdir()
-    with ThreadPoolExecutor(3) as pool:
-        outputs = list(pool.map(run, LOCAL, folders))
-    assert len(outputs) >= 6
-    for command, output in zip(LOCAL, outputs, strict=True):
-        (dialect,) = re.findall(r"--realtime-dialect=(\S+)", command)
-        assert f", {dialect}" in output, command
-        assert "satisfied" in output, command
+@pytest.mark.parametrize("command", LOCAL)
+def test_what_needs_no_server_passes(command: str, pytester: pytest.Pytester) -> None:
+    (dialect,) = re.findall(r"--realtime-dialect=(\S+)", command)
+    done = pytester.runpytest(*shlex.split(command)[1:], *FASTER)
+    assert done.ret == 0
+    done.stdout.fnmatch_lines([f"ws://*, {dialect}, model *", "1 requirement*: 1 sat*"])
+
+
+def test_each_dialect_with_a_server_has_a_command_for_the_fake() -> None:
+    pages = {COMMANDS[command] for command in LOCAL}
+    assert pages == PAGES.keys() - {"corpora", "own-repository"}
 
 
 @pytest.mark.slow

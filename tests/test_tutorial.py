@@ -14,7 +14,7 @@ import pytest
 from pytest_realtime_asr.cli.main import main
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "docs/tutorial.md").read_text()
+PAGE = re.sub(r"\\\n +", "", (ROOT / "docs/tutorial.md").read_text())
 STEPS = re.findall(  # each command, and the text that follows before the next command
     r"```console\n(.*?)```(.*?)(?=```console|\Z)", PAGE, re.DOTALL
 )
