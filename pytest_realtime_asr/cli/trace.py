@@ -10,7 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_realtime_asr.corpus import Corpus, load_all
-from pytest_realtime_asr.report import perfetto, strip, trace_judgement, trace_show
+from pytest_realtime_asr.report import (
+    perfetto,
+    strip,
+    trace_diff,
+    trace_judgement,
+    trace_show,
+)
 from pytest_realtime_asr.report.layout import LEAST, USUAL, painted
 from pytest_realtime_asr.run import recorded_results
 from pytest_realtime_asr.text.inputs import whole
@@ -19,9 +25,9 @@ from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.verdicts.run_limits import run_limits
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-HELP = "show kept traces, judge them again, or write them for Perfetto"
+HELP = "show kept traces, judge or compare them, or write them for Perfetto"
 _WIDEST = 120  # columns
-_VIEWS = ("show", "judge", "perfetto")
+_VIEWS = ("show", "judge", "diff", "perfetto")
 _EXIT_CODES = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 3}
 
 
@@ -77,6 +83,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_corpus(judge)
     judge.set_defaults(run=_judge)
+    diff = views.add_parser(
+        "diff",
+        help="where two sessions part: in what the client sent, in what the server "
+        "answered, in the texts, and by how much in time; ends with 1 if frames or "
+        "texts differ",
+    )
+    for name in ("A", "B"):
+        diff.add_argument(
+            f"trace_{name.lower()}", type=Path, metavar=name, help="a file of a trace"
+        )
+    diff.add_argument("--all", action="store_true", help="show the times of all words")
+    _add_item(diff)
+    diff.set_defaults(run=_diff)
     timeline = views.add_parser(
         "perfetto",
         help="write traces in Chrome's trace event format, to open in "
@@ -159,6 +178,18 @@ def _judge(options: argparse.Namespace) -> int:
     results = recorded_results.judge(sessions, limits)
     _print(trace_judgement.lines(sessions, results, width=_width()))
     return 0 if results.verdict is None else _EXIT_CODES.get(results.verdict, 0)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    found = trace_diff.compare(
+        options.trace_a,
+        options.trace_b,
+        item=options.item,
+        whole=options.all,
+        width=_width(),
+    )
+    _print(found.lines)
+    return 0 if found.same else 1
 
 
 def _perfetto(options: argparse.Namespace) -> int:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.metrics.declaration import Unit
 from pytest_realtime_asr.report import trend
-from tests.support.pages import blocks, of
-from tests.support.project import Project
+from tests.support.pages import blocks, of, opened
+from tests.support.project import SOON, Project
+from tests.support.servers import CLIP, thread
+from tests.support.spellings import KEY
 
 TESTS = """
 @pytest.mark.wer_threshold(0)
@@ -127,3 +136,96 @@ def test_a_trend_that_cannot_be_made_is_said(project: Project) -> None:
     found = project.run(*again, "-k", "right")
     found.stdout.fnmatch_lines("*the page has no trend: *night.jsonl: *")
     assert "<template" not in page(project)
+
+
+def test_no_block_of_the_page_has_the_key(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that recognises the key; the compressed blocks are searched as well."""
+    monkeypatch.setenv("REALTIME_API_KEY", KEY)
+    project.write(TESTS)
+    heard = replace(CLIP, text=f"turn {KEY} right")
+    fake = Fake(
+        FakeConfig(dialects.load("vllm"), word_delay=0.0, final_delay=0.0),
+        ScriptedRecogniser([heard]),
+    )
+    with thread(lambda: fake.listen(port=0)) as port:
+        result = project.run(*BOTH, "-k", "right", target=f"http://127.0.0.1:{port}")
+    result.assert_outcomes(failed=1)
+    text = page(project)
+    written = json.dumps(blocks(text))
+    assert "[removed]" in written
+    assert KEY not in written
+    assert KEY not in text
+
+
+CRASHES = """
+import os
+import pathlib
+import signal
+import time
+
+@pytest.mark.latency_budget("final_from_commit", max="1ms")
+@pytest.mark.realtime(pace=1)
+def test_late(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+@pytest.mark.wer_threshold(0)
+def test_right(realtime, corpus):
+    realtime.transcribe(corpus["open-door"])
+
+def test_crash(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+    pathlib.Path("crashed").touch()
+    os._exit(3)
+
+def test_killed(realtime, corpus):
+    report = pathlib.Path("out.jsonl")
+    for _ in range(800):  # until the other tests have got their finals
+        judged = report.exists() and report.read_text().count('"kind":"verdict"') >= 2
+        if judged and pathlib.Path("crashed").exists():
+            break
+        time.sleep(0.05)
+    os.kill({pid}, signal.SIGKILL)
+    realtime.transcribe(corpus["turn-right"])
+"""
+
+
+@pytest.mark.slow
+def test_a_crashed_worker_and_a_killed_server_leave_one_page(project: Project) -> None:
+    with FakeServer(["--corpus", "bundled:english", *SOON]) as fake:
+        project.write(CRASHES.replace("{pid}", str(fake.pid)))
+        result = project.run(*BOTH, "-n4", target=fake.url, apart=True)
+    result.assert_outcomes(passed=1, failed=3)
+    text, lines = page(project), project.lines()
+    assert text.count("<!doctype html>") == 1
+    of_kind = {
+        kind: [line for line in lines if line["kind"] == kind]
+        for kind in ("run", "utterance", "verdict")
+    }
+    assert of(text, "run") == of_kind["run"]
+
+    def key(row: dict[str, Any]) -> tuple[str, str, str]:
+        return row["test"], row["utterance"], row["lost"]
+
+    assert sorted(map(key, of(text, "row"))) == sorted(map(key, of_kind["utterance"]))
+    by_test = {row["test"].split("::")[1] for row in of(text, "row") if row["lost"]}
+    assert by_test == {"test_killed"}
+    verdicts = of(text, "verdict")
+    assert sorted(map(repr, verdicts)) == sorted(map(repr, of_kind["verdict"]))
+    assert "FAIL" in {each["verdict"] for each in verdicts}
+    assert of(text, "end") == [{"interrupted": False}]
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_its_page(project: Project, browser: Any) -> None:
+    project.write(TESTS + "\ndef test_dies(realtime):\n    os.kill(os.getpid(), 9)\n")
+    source = project.path / "test_it.py"
+    source.write_text("import os\n" + source.read_text())
+    project.run(*BOTH, apart=True)
+    assert of(page(project), "end") == []
+    with opened(browser, project.path / "out.html") as tab:
+        told = tab.locator(".notice").all_inner_texts()
+        assert any("has not ended, or it was killed" in each for each in told)
+        states = tab.locator(".row .c-state").all_inner_texts()
+        assert sorted(states) == ["ok", "over limit"]

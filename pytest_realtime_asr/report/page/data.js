@@ -33,6 +33,21 @@ function plain(value) {
   return String(value ?? "").replace(/[\u202a-\u202e\u2066-\u2069\u200e\u200f\u0000-\u0008]/g, "\ufffd");
 }
 
+/* A text in quotation marks, apart from the direction of the text around it */
+function quoted(value) {
+  return `"\u2068${plain(value)}\u2069"`;
+}
+
+/* The direction of a text, by its first letter */
+function directionOf(text) {
+  return /^[^\p{L}]*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/u.test(text) ? "rtl" : "ltr";
+}
+
+/* About how wide a text is in a drawing, in px; the characters of East Asia are wider. */
+function widthOf(text) {
+  return [...text].reduce((sum, char) => sum + (char >= "\u1100" && char !== "…" ? 12.5 : 6.6), 0);
+}
+
 function section(title, ...children) {
   const id = title.toLowerCase().replace(/\W+/g, "-");
   return make("section", { "aria-labelledby": id }, make("h2", { id }, title), ...children);
@@ -46,7 +61,7 @@ function table(caption, columns, cells) {
   const head = make("tr", { role: "row" }, ...names.map((name) => make("th", { role: "columnheader", scope: "col" }, name)));
   const body = rows.map((cells) => make("tr", { role: "row" }, ...cells.map((cell, place) => {
     const text = cell instanceof Node ? cell : plain(cell);
-    return make("td", { role: "cell", class: text.length > LONG ? "long" : null, "data-name": place ? names[place] : null }, text);
+    return make("td", { role: "cell", class: text.length > LONG ? "long" : null, "data-name": place || !(cell instanceof Node) ? names[place] : null }, text);
   })));
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, make("table", { role: "table" },
     make("thead", { role: "rowgroup" }, head), make("tbody", { role: "rowgroup" }, ...body)));

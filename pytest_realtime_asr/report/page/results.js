@@ -48,7 +48,7 @@ function state() {
     ...Object.entries(counts).map(([name, count]) => card(name, count,
       count && name === "FAIL" ? "bad" : count && name !== "PASS" ? "warn" : "")),
     ...violated(),
-    card("sessions", counted.length),
+    card("sessions", counted.length || report.rows.length),
     card("lost", lost, lost ? "bad" : ""));
   const late = report.rows.map((row) => metricOf(row, "sender_lateness_max")).filter((each) => each !== null);
   const facts = [
@@ -85,9 +85,10 @@ function conditions() {
 
 const ORDER = { FAIL: 0, INVALID: 1, INCONCLUSIVE: 2, PASS: 3 };
 
-function mark(verdict) {
+/* A verdict; one about recorded sessions that were replayed says so */
+function mark(verdict, { replayed = false } = {}) {
   const shown = { FAIL: "✗ FAIL", PASS: "✓ PASS", INVALID: "! INVALID", INCONCLUSIVE: "? INCONCLUSIVE" };
-  return make("span", { class: `mark ${String(verdict).toLowerCase()}` }, shown[verdict] || plain(verdict ?? "not judged"));
+  return make("span", { class: `mark ${String(verdict).toLowerCase()}` }, `${shown[verdict] || plain(verdict ?? "not judged")}${replayed ? ", replayed" : ""}`);
 }
 
 function interval(each) {
@@ -102,7 +103,7 @@ function verdicts() {
   const rows = report.verdicts.filter((each) => each.subject !== "change");
   if (!rows.length) return report.suite ? null : section("Verdicts", make("p", {}, "No test has judged anything yet."));
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
-  const cells = (each) => [mark(each.verdict), `${each.subject}: ${each.metric} ${each.statistic}`,
+  const cells = (each) => [mark(each.verdict, each), `${each.subject}: ${each.metric} ${each.statistic}`,
     each.value === null ? (each.lost || each.premature ? "never" : "–") : number(each.value, each.unit),
     each.limit === null ? "" : `${each.side} ${number(each.limit, each.unit)}`, interval(each),
     each.n || "", each.lost || "", each.subject === "capacity" ? "see Capacity" : each.reason, each.test];
@@ -133,7 +134,7 @@ function comparisons() {
   const rows = report.verdicts.filter((each) => each.subject === "change");
   if (!rows.length) return null;
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
-  const cells = (each) => [mark(each.verdict), each.metric, number(each.before, unitOf(each.metric)), number(each.now, unitOf(each.metric)),
+  const cells = (each) => [mark(each.verdict, each), each.metric, number(each.before, unitOf(each.metric)), number(each.now, unitOf(each.metric)),
     `${change(each.value, each)}${each.reason ? `, ${each.reason}` : ""}`, each.limit === null ? "" : `at most ${change(each.limit, each)}`,
     each.interval ? `${change(each.interval[0], each)} to ${change(each.interval[1], each)}` : "", each.n, others.size > 1 ? each.against : "", each.test];
   const others = new Set(rows.map((each) => each.against));
@@ -209,8 +210,8 @@ function capacity() {
   for (const test of new Set(report.levels.map((each) => each.test))) {
     const levels = report.levels.filter((each) => each.test === test);
     const found = report.verdicts.filter((each) => each.subject === "capacity" && each.test === test);
-    parts.push(make("h3", {}, plain(test)), ...found.map((each) => make("p", {}, mark(each.verdict),
-      ` capacity ${number(each.value, each.unit)}${each.interval ? `, interval ${interval(each)}` : ""}. ${plain(each.reason)}`)));
+    parts.push(make("h3", {}, plain(test)), ...found.map((each) => make("p", {}, mark(each.verdict, each),
+      ` ${plain(each.reason || `capacity ${number(each.value, each.unit)}`)}`)));
     const curve = capacityCurve(levels, found[0]);
     if (curve) parts.push(curve);
     parts.push(table("levels of load", ["streams", "step", "verdict", "p50", "p95", "largest", "sessions", "lost", "limit", "client"],
@@ -228,7 +229,7 @@ function capacityCurve(levels, found) {
     .filter((each) => each && each.name.startsWith("final")).map((each) => each.limit))];
   const top = (each) => each.finals.max ?? each.finals.p95 ?? each.finals.p50;
   const most = Math.max(...known.map(top), ...limits) * 1.08, streams = Math.max(...levels.map((each) => each.streams)) * 1.05;
-  const width = 640, height = 260, left = 60, bottom = 40;
+  const width = window.innerWidth < 700 ? 380 : 640, height = 260, left = 60, bottom = 26;
   const x = (value) => left + value / streams * (width - left - 12);
   const y = (value) => height - bottom - value / most * (height - bottom - 16);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "capacity",
@@ -245,9 +246,8 @@ function capacityCurve(levels, found) {
     const from = x(low ?? 0), to = x(Math.min(high ?? streams, streams));
     svg.append(draw("rect", { x: from, width: Math.max(1, to - from), y: 16, height: height - bottom - 16, class: "band" }),
       draw("line", { x1: x(found.value), x2: x(found.value), y1: 16, y2: height - bottom, class: "capacity-line" }),
-      draw("text", { x: x(found.value) + 4, y: 12, class: "label" }, `capacity ${number(found.value, "count")}${found.interval ? ` (${interval(found)})` : ""}`));
+      draw("text", { x: x(found.value) + (x(found.value) > width / 2 ? -4 : 4), y: 12, class: `label ${x(found.value) > width / 2 ? "end" : ""}` }, `capacity ${number(found.value, "count")}${found.interval ? ` (${interval(found)})` : ""}`));
   }
-  svg.append(draw("text", { x: (left + width) / 2, y: height - 6, class: "tick middle" }, "streams (point: p95; bar: p50 to largest; ✗: level fails; shaded: interval of the capacity)"));
   for (const limit of limits) svg.append(draw("line", { x1: left, x2: width - 12, y1: y(limit), y2: y(limit), class: "budget" }),
     draw("text", { x: left + 4, y: y(limit) - 4, class: "tick budget-text" }, `limit ${number(limit, "ms")}`));
   const points = known.filter((each) => each.finals.p95 !== null);
@@ -257,9 +257,10 @@ function capacityCurve(levels, found) {
     const at = y(each.finals.p95 ?? top(each));
     svg.append(each.decision === "FAIL"
       ? draw("text", { x: x(each.streams), y: at + 5, class: "cross middle" }, "✗")
-      : draw("circle", { cx: x(each.streams), cy: at, r: 4, class: "point" }));
+      : draw("circle", { cx: x(each.streams), cy: at, r: 4, class: each.decision === "PASS" ? "point" : "point hollow" }));
   }
-  return make("figure", { class: "whole" }, svg);
+  const told = "Final by number of streams. Point: p95, hollow if undecided, ✗ if the level fails; bar: p50 to largest; shaded: interval of the capacity.";
+  return make("figure", { class: "whole" }, make("figcaption", {}, told), svg);
 }
 
 /* Conformance */

@@ -66,7 +66,7 @@ function alignment(data) {
     make("span", { class: "kind" }, kind ? `${kind} ${names[kind]}` : "\u00a0")));
   const found = make("section", {}, make("h3", {}, "Alignment"), make("p", { class: "hint" },
     `Above: reference; below: recognised, after the normalizer ${plain(data.normalizer)}. S, D and I mark errors.`),
-    make("ol", { class: "alignment" }, ...words));
+    make("ol", { class: "alignment", dir: directionOf(data.reference || "") }, ...words));
   if (data.pairs_left_out) found.append(make("p", { class: "hint" }, `${data.pairs_left_out} more words are left out.`));
   return found;
 }
@@ -119,20 +119,20 @@ function timeline(row, data) {
   for (const [text, from, to] of chart.words || []) {
     const at = x(from * pace), size = Math.max(2, x(to * pace) - at - 1);
     svg.append(draw("rect", { x: at, y: lanes.words, width: size, height: 20, class: "word" }));
-    if (plain(text).length * 6.4 < size) svg.append(draw("text", { x: at + 3, y: lanes.words + 14, class: "label" }, plain(text)));
-    add("words", from * pace, `said "${plain(text)}" until ${seconds(to * pace)}`, to * pace);
+    if (widthOf(plain(text)) < size) svg.append(draw("text", { x: at + 3, y: lanes.words + 14, class: "label" }, plain(text)));
+    add("words", from * pace, `said ${quoted(text)} until ${seconds(to * pace)}`, to * pace);
   }
   let free = -1;
   const near = (at) => chart.marks.some(([kind, other]) => (kind === "final" || kind === "refusal") && x(at) - x(other) < 70);
   chart.marks.forEach(([kind, at, added], place) => {
     const lane = kind === "partial" || kind === "settled" ? "partial" : "final", full = plain(texts[place]).slice(0, 400);
-    const what = { partial: `partial: "${full}"`, final: `final: "${full}"`, commit: "commit: the client asks for the final", settled: "text is settled",
+    const what = { partial: `partial: ${quoted(full)}`, final: `final: ${quoted(full)}`, commit: "commit: the client asks for the final", settled: "text is settled",
       endpoint: "the server ends the turn", refusal: `refused: ${plain(added)}`, end: `end of the session: ${plain(added)}` }[kind];
     add(lane, at, what);
     const across = kind === "final" || kind === "commit" || kind === "end" || kind === "refusal";
     svg.append(draw("line", { x1: x(at), x2: x(at), y1: across ? 12 : lanes[lane], y2: across ? 220 : lanes[lane] + 20, class: `at ${kind}` }));
     const label = kind === "partial" ? plain(added).trim().slice(0, 24) : { final: "final", commit: "commit", end: cut && width >= 500 ? `… end at ${seconds(chart.end)}` : "end", refusal: "refused" }[kind];
-    const size = (label || "").length * 6.6 + 6, flip = x(at) + size > width;
+    const size = widthOf(label || "") + 6, flip = x(at) + size > width;
     const back = flip || (kind === "commit" && x(at) - size > left);
     if (label && kind === "partial" && x(at) > free && !flip) { svg.append(draw("text", { x: x(at) + 3, y: lanes.partial + 14, class: "label" }, label)); free = x(at) + size; }
     else if (label && kind !== "partial" && !(kind === "end" && near(at))) svg.append(draw("text", { x: x(at) + (back ? -3 : 3), y: lanes.final + 14, class: `label strong ${back ? "end" : ""}` }, label));
@@ -187,6 +187,7 @@ function timeline(row, data) {
   if (chart.frames_left_out) pieces.push(`${chart.frames_left_out} more frames are left out.`);
   if (Math.abs(pace - 1000) > 50) pieces.push(`The audio was sent at ${(1000 / pace).toFixed(1)} times real time.`);
   if (!levels.length) pieces.push("The audio is not described in the trace.");
+  else if (!(chart.words || []).length) pieces.push("The corpus does not say when each word was spoken.");
   if (pieces.length) found.append(make("p", { class: "hint" }, pieces.join(" ")));
   return found;
 }

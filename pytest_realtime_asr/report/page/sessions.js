@@ -83,7 +83,7 @@ function fill({ all = false } = {}) {
     if (list.drawn.has(place)) continue;
     const row = list.rows[place];
     const element = make("div", { role: "row", class: "row", "data-row": place, "aria-rowindex": place + 2, tabindex: place === list.at ? "0" : "-1" },
-      ...COLUMNS.map(([key, , cell]) => make("div", { role: "gridcell", class: `c-${key}` },
+      ...COLUMNS.map(([key, , cell]) => make("div", { role: "gridcell", class: `c-${key}`, dir: key === "text" ? "auto" : null },
         key === "state" ? stateMark(row) : plain(cell(row)))));
     element.style.top = `${place * ROW_HEIGHT}px`;
     list.drawn.set(place, element);

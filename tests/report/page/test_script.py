@@ -48,6 +48,11 @@ def names(tab: Any) -> list[str]:
     return found
 
 
+def quoted(text: str) -> str:
+    """A text as the timeline quotes it: apart from the direction around it."""
+    return f'"\u2068{text}\u2069"'
+
+
 def test_filter_and_order(browser: Any, ten: Path) -> None:
     with opened(browser, ten) as tab:
         assert names(tab)[0] == "clip-0009"  # the worst is the first
@@ -89,15 +94,15 @@ def test_the_timeline_is_read_by_keyboard_and_pointer(browser: Any, ten: Path) -
             assert len(told) < 500
             tab.keyboard.press("ArrowRight")
         text = "\n".join(told)
-        assert f'final: "{CLIP.text}"' in text
-        assert all(f'said "{word.text}"' in text for word in CLIP.words)
+        assert f"final: {quoted(CLIP.text)}" in text
+        assert all(f"said {quoted(word.text)}" in text for word in CLIP.words)
         assert "frame 0 received: session.created" in text
         assert text.count("partial: ") == len(CLIP.text.split())
         tab.hover(".at.final", force=True)
         assert "final" in tab.inner_text(".readout")
         box = tab.locator("rect.word").first.bounding_box()
         tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
-        assert f'said "{CLIP.words[0].text}"' in tab.inner_text(".readout")
+        assert f"said {quoted(CLIP.words[0].text)}" in tab.inner_text(".readout")
 
 
 def test_a_hostile_text_is_only_text(
@@ -163,9 +168,12 @@ def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None
     told = b'"run":"20261129T181500Z-3fa2c1"'
     text = ten.read_bytes()
     assert text.count(told) == 1
-    path.write_bytes(text.replace(told, told + b',"replayed":true'))
+    text = text.replace(told, told + b',"replayed":true')
+    verdict = chunks.block("verdict", {**VERDICT, "replayed": True})
+    path.write_bytes(text.replace(chunks.block("verdict", VERDICT), verdict))
     with opened(browser, path) as tab:
         assert "replayed" in tab.inner_text("header .notice")
+        assert "FAIL, replayed" in tab.inner_text("section[aria-labelledby=verdicts]")
     with opened(browser, ten) as tab:
         assert "replayed" not in tab.inner_text("main")
 
@@ -214,7 +222,11 @@ def test_a_capacity_is_drawn_with_its_interval(
     level |= {"finals": finals, "client": {"late_ms": 1.0}, "step": "double"}
     found = {**VERDICT, "subject": "capacity", "metric": "capacity", "test": "t"}
     found |= {"statistic": "streams", "unit": "count", "value": 8.0, "limit": None}
-    found |= {"interval": [8, 11], "verdict": "PASS", "reason": "cliff"}
+    found |= {
+        "interval": [8, 11],
+        "verdict": "PASS",
+        "reason": "capacity: 8 streams, a cliff",
+    }
     path = tmp_path / "capacity.html"
     path.write_bytes(
         ten.read_bytes()
@@ -224,7 +236,8 @@ def test_a_capacity_is_drawn_with_its_interval(
     )
     with opened(browser, path) as tab:
         part = tab.locator("section[aria-labelledby=capacity]")
-        assert "capacity 8, interval 8 to 11. cliff" in part.inner_text()
+        assert "capacity: 8 streams, a cliff" in part.inner_text()
+        assert "capacity 8 (8 to 11)" in part.locator("svg").text_content()
         assert part.locator("svg .cross").count() == 1
         box, line = (
             part.locator(f"svg .{name}").bounding_box() for name in ("band", "curve")
@@ -235,7 +248,12 @@ def test_a_capacity_is_drawn_with_its_interval(
 
 
 def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
-    entry = {"id": "one-final", "level": "must", "status": "violated", "title": "t"}
+    entry: dict[str, object] = {
+        "id": "one-final",
+        "level": "must",
+        "status": "violated",
+        "title": "t",
+    }
     entry |= {"clause": "c", "seen": "two finals", "expected": "", "scenarios": []}
     entry |= {"trace": "", "page": "", "lines": ["> 27 server done"]}
     suite = {"planned": 138, "requirements": [entry, {**entry, "status": "satisfied"}]}
@@ -248,6 +266,28 @@ def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
         cards = tab.locator(".card.bad").all_inner_texts()
         assert [" ".join(each.split()) for each in cards] == ["requirements violated 1"]
         assert "> 27 server done" in tab.inner_text("details[open]")
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [("\u0645\u0646 \u0641\u0636\u0644\u0643", "rtl"), ("\u53f3\u306b", "ltr")],
+    ids=["arabic", "japanese"],
+)
+def test_a_text_has_its_direction(
+    browser: Any, tmp_path: Path, take: Transcription, text: str, direction: str
+) -> None:
+    """The words of Arabic begin on the right; the names of the columns do not move."""
+    spoken = replace(take, utterance=replace(CLIP, text=text, words=()))
+    path = tmp_path / "direction.html"
+    path.write_bytes(head() + session_line(jsonl.line("t", spoken, RUN), spoken))
+    with opened(browser, path) as tab:
+        tab.locator(".row").first.click()
+        words = tab.locator("dialog .alignment")
+        assert words.evaluate("(each) => getComputedStyle(each).direction") == direction
+        assert text.split()[0] in words.inner_text()
+        body = "getComputedStyle(document.body).direction"
+        assert tab.evaluate(body) == "ltr"
+        assert "does not say when each word" in tab.inner_text("dialog")
 
 
 def test_the_page_of_a_killed_run(
