@@ -661,7 +661,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "usage-counts": (
         SOUND_SESSION,
         trace_of(mixed(done("", 0, 0, 0))),
-        "no text came with a usage",
+        "no final had both a text and a usage",
     ),
     "usage-matches": (
         SOUND_SESSION,
@@ -794,12 +794,12 @@ BROKEN = (
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "the parts of usage must be 0 or more and add up, but are -1 + 3 = 2",
+        "the counts in usage must be 0 or more and add up, but are -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "the parts of usage must be 0 or more and add up, but are 1 + 2 = 4",
+        "the counts in usage must be 0 or more and add up, but are 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
@@ -1499,7 +1499,9 @@ def test_an_event_by_a_name_of_its_own_is_an_extension() -> None:
 
 def test_a_text_without_a_usage_counts_nothing() -> None:
     held = at_deadline('{"type":"transcription.done","text":"a"}')
-    assert judged("usage-counts", held) == Undecided("no text came with a usage")
+    assert judged("usage-counts", held) == Undecided(
+        "no final had both a text and a usage"
+    )
 
 
 def test_a_refused_handshake_says_nothing_of_the_first_event() -> None:
