@@ -163,6 +163,28 @@ def test_a_session_over_a_limit_that_passes_is_no_failure(
         assert "the test passes" in tab.inner_text(".causes")
 
 
+def test_the_sessions_of_each_limit_are_drawn(
+    browser: Any, tmp_path: Path, ten: Path, take: Transcription
+) -> None:
+    """A test with another limit has a drawing of its own, of its own sessions only."""
+    other = session_line(jsonl.line("other", take, RUN), take)
+    limit = {**VERDICT, "test": "other", "limit": 500.0, "statistic": "p95"}
+    path = tmp_path / "two.html"
+    path.write_bytes(ten.read_bytes() + other + chunks.block("verdict", limit))
+    with opened(browser, path) as tab:
+        part = tab.locator("section[aria-labelledby=latency] figure")
+        told = [text for text in part.all_inner_texts() if "final_from_commit" in text]
+        assert [text.split("\n")[1].split(",")[0] for text in told] == [
+            *("10 sessions", "1 session")
+        ]
+        assert told[1].split("\n")[2] == "other"
+        drawn = part.locator("svg[aria-label^=final_from_commit]").all()
+        labels = [str(each.get_attribute("aria-label")) for each in drawn]
+        assert [label.split("; ")[1] for label in labels] == [
+            *("max <= 105 ms", "p95 <= 500 ms")  # 104.5 is rounded
+        ]
+
+
 def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None:
     path = tmp_path / "replayed.html"
     told = b'"run":"20261129T181500Z-3fa2c1"'
