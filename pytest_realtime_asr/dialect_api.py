@@ -1,9 +1,9 @@
 """The names with which another package implements a dialect.
 
 A dialect imports from this module alone; the modules in which the names are defined may
-move. The module `fault_api` has the names for faults of the fake server. These names
-have a module of their own, since `fault_api` loads the fake server, which a run against
-a real server does not need.
+move. The names for faults of the fake server are in the module `fault_api`, which loads
+the fake server. They are not in this module, since a run against a real server does not
+need the fake server.
 """
 
 from pytest_realtime_asr.dialects import (

@@ -21,7 +21,7 @@ from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.verdicts.wer import rate_interval
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "docs/howto/corpora.md").read_text()
+PAGE = re.sub(r"\\\n +", "", (ROOT / "docs/howto/corpora.md").read_text())
 SCRIPT = "examples/recordings/make_manifest.py"
 COMMANDS = re.findall(r"^(?:pytest|python) .*$", PAGE, re.MULTILINE)
 HOURS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)

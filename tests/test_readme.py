@@ -267,7 +267,7 @@ def test_every_option_that_is_named_is_there() -> None:
 
 
 def test_the_readme_is_a_front_page() -> None:
-    assert len(TEXTS[README].splitlines()) <= 175
+    assert len(TEXTS[README].splitlines()) <= 195
     linked = {ROOT / path for path in re.findall(r"\]\((docs/guide/\w+[^)#]*)", TEXT)}
     assert linked == set(GUIDE)
 

@@ -47,7 +47,7 @@ def test_a_test_fails_on_a_server_with_the_fault(
 ) -> None:
     """The tests of all examples show that it passes with ``LIMITED`` alone."""
     faults, why = BROKEN[test]
-    done = example.runpytest_subprocess(
+    done = example.runpytest(
         f"--realtime-fake={' '.join(f'--fault {name}' for name in faults)}",
         "--realtime-timeout=4",
         "--realtime-pace=8",

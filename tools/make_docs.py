@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest_realtime_asr
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.cli.main import parser
 from pytest_realtime_asr.conformance import exchanges
 from pytest_realtime_asr.plugin import fixtures, markers
 from pytest_realtime_asr.plugin.options import GROUPS, MARKERS
 from pytest_realtime_asr.report import (
+    commands_page,
     fixtures_page,
     markers_page,
     metrics_page,
@@ -40,6 +42,7 @@ def pages() -> dict[Path, str]:
     sections = [reference_pages.conformance(dialects.load(name)) for name in SECTIONS]
     return {
         DOCS / "conformance.md": "\n".join(sections),
+        DOCS / "commands.md": commands_page.page(parser()),
         DOCS / "fixtures.md": fixtures_page.page(
             Path(fixtures.__file__).read_text(), internal=fixtures.INTERNAL
         ),

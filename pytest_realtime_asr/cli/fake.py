@@ -15,25 +15,41 @@ import socket
 import ssl
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from websockets.asyncio.server import Server
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake import recordings
 from pytest_realtime_asr.fake.capacity import Capacity, CapacityMode
-from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.config import FakeConfig, Timing
 from pytest_realtime_asr.fake.faults import FAULTS, lacking
 from pytest_realtime_asr.fake.faults.registry import Needs, known
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.cached import CachedRecogniser
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.recordings import REPLAYED
+from pytest_realtime_asr.fake.replay import Recordings
 from pytest_realtime_asr.fake.server import HOST, Fake
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.verdicts.limits import parse_duration
 
 # Addresses on which a server listens on all networks, and one at which it is reached
 _REACHED = {"0.0.0.0": HOST, "::": "::1"}
+
+# Options that change the speech or the behaviour of a server that replays nothing
+_OF_SPEECH = (
+    "recogniser",
+    "corpus",
+    "word_delay",
+    "final_delay",
+    "fault",
+    "capacity",
+    "variety",
+    "session_limit",
+)
 
 _MOST = 1_000_000  # the highest capacity that can be asked for
 
@@ -44,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.set_defaults(run=lambda options: asyncio.run(_serve(options)))
     _add_speech(parser)
+    _add_replay(parser)
     _add_behaviour(parser)
     _add_connection(parser)
 
@@ -52,16 +69,15 @@ def _add_speech(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--dialect",
-        default=DEFAULT_DIALECT,
         metavar="NAME[:PROFILE]",
-        help=f"the protocol of the server (default {DEFAULT_DIALECT})",
+        help=f"the protocol of the server (default {DEFAULT_DIALECT}, or the protocol "
+        "of the traces)",
     )
     add(
         "--recogniser",
         choices=("scripted", "pocketsphinx"),
-        default="scripted",
-        help="scripted recognises the audio of a corpus; pocketsphinx is a real "
-        "recogniser",
+        help="scripted, the default, recognises the audio of a corpus; pocketsphinx is "
+        "a real recogniser",
     )
     add(
         "--corpus",
@@ -85,6 +101,23 @@ def _add_speech(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="send the recorded answers of the traces in this folder; no other option "
+        "about speech or behaviour has an effect",
+    )
+    add(
+        "--replay-timing",
+        choices=[each.value for each in Timing],
+        help="when a recorded answer is sent: after its recorded delay (recorded, the "
+        "default), or at once (none)",
+    )
+
+
 def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
@@ -97,7 +130,6 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     add(
         "--session-limit",
         type=_positive_seconds,
-        default=3600.0,
         metavar="TIME",
         help="the time after which the server ends a session (default 60min)",
     )
@@ -221,24 +253,29 @@ async def _serve(options: argparse.Namespace) -> int:
             "closed; name a port"
         )
     real = options.recogniser == "pocketsphinx"
-    dialect = dialects.load(options.dialect)
+    found = None if options.replay is None else recordings.find(options.replay)
+    usual = DEFAULT_DIALECT if found is None or options.dialect else found.dialect
+    dialect = dialects.load(options.dialect or usual)
     _refuse_without_effect(options, dialect)
+    recorded = None if found is None else recordings.load(found, dialect)
     capacity = None
     if options.capacity is not None:
         mode = CapacityMode(options.capacity_mode or CapacityMode.QUEUE)
         capacity = Capacity(options.capacity, mode)
     config = FakeConfig(
         dialect=dialect,
-        models=tuple(options.model or [options.recogniser]),
+        models=tuple(options.model or [_source(options)]),
         word_delay=_default(options.word_delay, 0.0 if real else 0.3),
         final_delay=_default(options.final_delay, 0.0 if real else 0.25),
         faults=tuple(options.fault),
         key=_key(options.api_key_env),
         seed=options.seed,
-        version=options.server_version,
+        version=_version(options.server_version, recorded),
         variety=options.variety,
-        limit=options.session_limit,
+        limit=_default(options.session_limit, 3600.0),
         capacity=capacity,
+        recordings="" if recorded is None else str(options.replay),
+        timing=Timing(options.replay_timing or Timing.RECORDED),
     )
     tls = _tls(options.tls_cert, options.tls_key)
     draining, over = asyncio.Event(), asyncio.Event()
@@ -262,10 +299,14 @@ async def _serve(options: argparse.Namespace) -> int:
                 f"--lifeline: standard input cannot be watched ({error.strerror}); "
                 "give a pipe or a terminal, not a file"
             ) from error
-    recogniser = await _recogniser(options)
-    fake = Fake(config, recogniser)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(recogniser.close)
+        source: Recogniser | Recordings
+        if recorded is None:
+            source = recogniser = await _recogniser(options)
+            stack.push_async_callback(recogniser.close)
+        else:
+            source = recorded
+        fake = Fake(config, source)
         listening = fake.listen(host=options.host, port=options.port, tls=tls)
         try:
             server = await stack.enter_async_context(listening)
@@ -304,8 +345,32 @@ async def _ended(
         task.result()
 
 
+def _source(options: argparse.Namespace) -> str:
+    """Return the name of the model that the server has if none is named."""
+    if options.replay is not None:
+        return REPLAYED
+    return options.recogniser or "scripted"
+
+
+def _version(given: str | None, recorded: Recordings | None) -> str | None:
+    """Return the version that the server shows, by default that of the recordings."""
+    return recorded.version if given is None and recorded is not None else given
+
+
 def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> None:
     """Raise ValueError for an option that has no effect with the other options."""
+    if options.replay is None and options.replay_timing is not None:
+        raise ValueError(
+            "--replay-timing: has no effect without --replay; add --replay DIR, or "
+            "omit the timing"
+        )
+    for name in _OF_SPEECH if options.replay is not None else ():
+        if getattr(options, name) not in (None, []):
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{option}: has no effect with --replay, which sends recorded answers; "
+                f"omit {option}"
+            )
     if options.recogniser == "pocketsphinx" and options.corpus:
         raise ValueError(
             "--corpus: has no effect with --recogniser pocketsphinx, which recognises "

@@ -37,8 +37,10 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and return its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(given)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["trace"]:
+        given[1:] = trace.with_view(given[1:])
+    options = parser().parse_args(given)
     try:
         with inputs.reading("an argument"):
             for each in given:
@@ -60,10 +62,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {one_line(message)}; see --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m pytest_realtime_asr")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with all commands."""
+    made = _Parser(prog="python -m pytest_realtime_asr")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
     for name, module in _COMMANDS.items():
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
-    return parser
+    return made

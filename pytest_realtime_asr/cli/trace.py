@@ -1,49 +1,218 @@
-"""The command ``trace``: shows the frames of a trace that was kept."""
+"""The command ``trace``: shows the traces that were kept."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pytest_realtime_asr import dialects
-from pytest_realtime_asr.report.transcript import transcript
-from pytest_realtime_asr.requirements.violations import observe
-from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.corpus import Corpus, load_all
+from pytest_realtime_asr.report import (
+    perfetto,
+    strip,
+    trace_diff,
+    trace_judgement,
+    trace_show,
+)
+from pytest_realtime_asr.report.layout import LEAST, USUAL, painted
+from pytest_realtime_asr.run import recorded_results
+from pytest_realtime_asr.text.inputs import whole
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace import records
+from pytest_realtime_asr.verdicts.run_limits import run_limits
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
-HELP = "show the frames of a kept trace, and the requirements that its session violates"
-_LONGEST = 200  # characters of the target and of the session's id
+HELP = "show kept traces, judge or compare them, or write them for Perfetto"
+_WIDEST = 120  # columns
+_VIEWS = ("show", "judge", "diff", "perfetto")
+_EXIT_CODES = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 3}
+
+
+def with_view(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line, with ``show`` if they name no view.
+
+    ``trace FILE`` is a short form of ``trace show FILE``.
+    """
+    if not words or words[0] in (*_VIEWS, "-h", "--help"):
+        return list(words)
+    return ["show", *words]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command to its parser."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
-    parser.add_argument(
+    """Add the arguments of the command to its parser: one subcommand for each view."""
+    views = parser.add_subparsers(required=True, metavar="VIEW")
+    show = views.add_parser(
+        "show",
+        help="what was said and recognised, the session over time, its frames, and the "
+        "requirements that it violates; trace FILE is a short form",
+    )
+    show.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
+    show.add_argument(
         "--all",
         action="store_true",
         help="show every frame (default: the first and the last frames, and those near "
         "a violation); a frame that violates a requirement is marked by >",
     )
-    parser.set_defaults(run=_run)
+    _add_item(show)
+    _add_corpus(show)
+    show.set_defaults(run=_show)
+    judge = views.add_parser(
+        "judge",
+        help="compute the metrics, errors and violations of traces again, and judge "
+        "limits; ends with 1 if a limit is missed or a requirement (MUST) is violated, "
+        "and with 3 if a limit is not decided",
+    )
+    _add_places(judge)
+    judge.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="LIMITS",
+        help="limits as in --realtime-budget, such as 'final_from_commit p95 <= 800ms, "
+        "wer <= 12%%' (repeatable)",
+    )
+    judge.add_argument(
+        "--report",
+        type=Path,
+        metavar="REPORT.jsonl",
+        help="the JSON Lines report of the run: show only the numbers that differ from "
+        "it; ends with 1 if any does",
+    )
+    _add_corpus(judge)
+    judge.set_defaults(run=_judge)
+    diff = views.add_parser(
+        "diff",
+        help="where two sessions part: in what the client sent, in what the server "
+        "answered, in the texts, and by how much in time; ends with 1 if frames or "
+        "texts differ",
+    )
+    for name in ("A", "B"):
+        diff.add_argument(
+            f"trace_{name.lower()}", type=Path, metavar=name, help="a file of a trace"
+        )
+    diff.add_argument("--all", action="store_true", help="show the times of all words")
+    _add_item(diff)
+    diff.set_defaults(run=_diff)
+    timeline = views.add_parser(
+        "perfetto",
+        help="write traces in Chrome's trace event format, to open in "
+        "https://ui.perfetto.dev or chrome://tracing",
+    )
+    _add_places(timeline)
+    timeline.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT.json",
+        help="the file to write",
+    )
+    timeline.set_defaults(run=_perfetto)
 
 
-def _run(options: argparse.Namespace) -> int:
-    for line in _lines(options.file, whole=options.all):
-        print(line)
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "places",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a file of a trace, or a folder with traces",
+    )
+
+
+def _add_item(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--item",
+        type=_item,
+        metavar="N",
+        help="the number of the utterance in its session, from 1 (default: each that "
+        "the trace describes)",
+    )
+
+
+def _add_corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="CORPUS",
+        help="the corpus of the run, for a trace that does not describe what was said "
+        "(repeatable)",
+    )
+
+
+def _item(value: str) -> int:
+    """Parse the number of an utterance, from 1; return it from 0."""
+    try:
+        return whole(value, 1, 1_000_000) - 1
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _show(options: argparse.Namespace) -> int:
+    trace = records.read(options.file)
+    _print(
+        trace_show.lines(
+            trace,
+            item=options.item,
+            whole=options.all,
+            corpus=_corpus(options.corpus),
+            width=_width(),
+        )
+    )
     return 0
 
 
-def _lines(file: Path, *, whole: bool) -> Iterator[str]:
-    """Yield the lines to show. Raises ValueError, OSError or LookupError."""
-    trace = records.read(file)
-    dialect = dialects.load(trace.dialect)
-    part = dialects.part(dialect, trace)
-    broken = observe(dialect.requirements, part)
-    version = f" {trace.version}" if trace.version else ""
-    yield shortened(printable(f"{trace.target}, {trace.dialect}{version}"), _LONGEST)
-    session = shortened(printable(part.timeline.session), _LONGEST) or "?"
-    yield f"session {session}, started {trace.started:%Y-%m-%d %H:%M:%S} UTC"
-    marked = {record for each in broken for record in each.records}
-    yield from transcript(trace, marked, whole=whole)
-    yield from map(str, broken)
+def _judge(options: argparse.Namespace) -> int:
+    limits = run_limits(options.budget)
+    paths = recorded_results.files(options.places)
+    sessions = recorded_results.sessions(paths, corpus=_corpus(options.corpus))
+    if options.report is not None:
+        found = list(trace_judgement.differences(sessions, options.report))
+        count = several(sum(len(each.takes) for each in sessions), "utterance")
+        _print(found or [f"the numbers of {count} are those of {options.report}"])
+        return 1 if found else 0
+    results = recorded_results.judge(sessions, limits)
+    _print(trace_judgement.lines(sessions, results, width=_width()))
+    return 0 if results.verdict is None else _EXIT_CODES.get(results.verdict, 0)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    found = trace_diff.compare(
+        options.trace_a,
+        options.trace_b,
+        item=options.item,
+        whole=options.all,
+        width=_width(),
+    )
+    _print(found.lines)
+    return 0 if found.same else 1
+
+
+def _perfetto(options: argparse.Namespace) -> int:
+    paths = recorded_results.files(options.places)
+    output: Path = options.output
+    if any(path.resolve() == output.resolve() for path in paths):
+        raise ValueError(f"{output} is one of the traces; name another file with -o")
+    output.write_bytes(perfetto.document([records.read(path) for path in paths]))
+    print(output)
+    return 0
+
+
+def _corpus(places: Sequence[str]) -> Corpus | None:
+    return load_all(places) if places else None
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print lines; in a terminal, the strips have colours."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        lines = map(painted, strip.coloured(lines))
+    for line in lines:
+        print(line)
+
+
+def _width() -> int:
+    return max(LEAST, min(shutil.get_terminal_size((USUAL, 0)).columns, _WIDEST))

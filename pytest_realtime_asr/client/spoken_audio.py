@@ -27,6 +27,9 @@ def described(utterance: Utterance) -> Spoken:
         audio = utterance.audio
     except AudioError:
         return found
+    start, end = utterance.speech_start, utterance.speech_end
+    if not utterance.words and start is not None and end is not None:
+        found = replace(found, speech=(start, end))
     return replace(
         found,
         seconds=audio.seconds,

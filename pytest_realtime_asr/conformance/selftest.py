@@ -1,9 +1,9 @@
 """The self-test: each check passes on a correct fake server and fails on a faulty one.
 
-The fake servers, *fakes* for short, share a process and have a port each. A fake whose
-fault may end its process has its own process. Sessions with several fakes run at the
-same time. Their audio is sent faster than real time if the fault does not depend on
-time.
+The fake servers, *fakes* for short, run in one process, each on its own port. A fake
+whose fault may end the process runs in a separate process. Sessions with different
+fakes run at the same time. If a fault does not depend on time, the audio is sent faster
+than real time.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _RETRIES = 2  # repetitions of requirements that are undecided
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The results of a dialect's requirements on the correct fake and on faulty fakes.
+    """The results of a dialect's requirements on correct and on faulty fake servers.
 
-    Each mapping has the id of the requirement as its key. ``proofs`` name the faults
-    that must violate a requirement. ``correct`` has the results on the correct fake,
-    and ``faulty`` the results on fakes with these faults.
+    The keys of each mapping are the ids of requirements. ``proofs`` name the faults
+    with which a fake server must violate a requirement. ``correct`` has the results on
+    the fake server without faults, ``faulty`` the results on servers with these faults.
     """
 
     dialect: str
@@ -69,15 +69,15 @@ class Score:
     def unproven(self) -> list[str]:
         """One line for each wrong result.
 
-        A result is wrong if the requirement is not satisfied by the correct fake, or
-        not violated by the fake with the matching fault. A dialect without requirements
-        has one line too.
+        A result is wrong if the correct fake server does not satisfy the requirement,
+        or if the fake server with the matching fault does not violate it. For a dialect
+        without requirements, one line says that nothing is proven.
         """
         lines = []
         if not self.correct:
             lines.append(
-                f"{self.dialect}: the dialect has no requirements, so that nothing is "
-                "proven"
+                f"{self.dialect}: the dialect has no requirements, so the self-test "
+                "proves nothing"
             )
         for id, found in self.correct.items():
             if found.status is not Status.SATISFIED:
@@ -92,7 +92,10 @@ class Score:
         reason = f": {found.reason}" if found.reason else ""
         busy = ""
         if self.load is not None and self.load.is_high:
-            busy = f"; the machine was busy: {self.load}; repeat on a quiet machine"
+            busy = (
+                f"; the machine was busy: {self.load}; repeat the self-test on a quiet "
+                "machine"
+            )
         return f"{self.dialect}: {id}: {found.status.value} {where}{reason}{busy}"
 
     def __str__(self) -> str:
@@ -116,7 +119,7 @@ class Seen:
 class Bench:
     """A context manager that runs the suite on the fake servers of a dialect.
 
-    ``variety`` is the seed of the legal variation that the fake servers show. Raises
+    ``variety`` is the seed for the legal variation of the fake servers. Raises
     LookupError if the dialect is unknown, or if one of its requirements needs a
     scenario or a fault that does not exist.
     """
@@ -146,7 +149,7 @@ class Bench:
 
     @property
     def requirements(self) -> Mapping[str, Requirement]:
-        """The requirements that bind a server, by id."""
+        """The dialect's requirements for servers, by their ids."""
         return {
             each.id: each
             for each in self.dialect.requirements
@@ -154,17 +157,18 @@ class Bench:
         }
 
     def floods(self, ids: Iterable[str]) -> bool:
-        """Return whether any scenario of these requirements floods the server."""
+        """Return whether any scenario of these requirements sends megabytes of data."""
         names = (name for id in ids for name in self.requirements[id].scenarios)
         return any(name in FLOODS for name in names)
 
     def start(
         self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
     ) -> Callable[[], dict[str, Result]]:
-        """Start the scenarios of requirements on a fake with the faults of ``proof``.
+        """Start the scenarios of requirements on a fake server.
 
-        Returns a function that waits for the scenarios and returns the result of each
-        requirement; see `observe`.
+        The fake server has the faults of ``proof``. Returns a function that waits for
+        the scenarios and returns the result of each requirement. Undecided requirements
+        are repeated as `observe` says.
         """
         judge = self.observe(ids, proof, retries=retries)
         return lambda: {id: seen.result for id, seen in judge().items()}
@@ -172,12 +176,14 @@ class Bench:
     def observe(
         self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
     ) -> Callable[[], dict[str, Seen]]:
-        """Start the scenarios of requirements on a fake with the faults of ``proof``.
+        """Start the scenarios of requirements on a fake server.
 
-        Returns a function that waits for the scenarios and returns what was seen of
-        each requirement. Undecided requirements are repeated up to ``retries`` times on
-        a new fake: if two frames cross on a busy machine, their order is random, and
-        some requirements can be decided only in one of the orders.
+        The fake server has the faults of ``proof``. Returns a function that waits for
+        the scenarios and returns the result and the evidence of each requirement.
+
+        An undecided requirement is repeated on a new fake server, up to ``retries``
+        times. Some requirements can be decided only if two frames come in a certain
+        order, and this order is random on a busy machine.
         """
         wanted = [self.requirements[id] for id in ids]
         names = {name for each in wanted for name in each.scenarios} | {*proof.beside}
@@ -215,7 +221,7 @@ class Bench:
         return judge
 
     def _fake(self, proof: Proof) -> str:
-        """Start a fake with the faults of a proof, and return its URL."""
+        """Start a fake server with the faults of a proof, and return its URL."""
         pool = self._pool
         if proof.own_process:
             pool = self._stack.enter_context(ServerPool(_CORPUS))
@@ -246,7 +252,7 @@ class Bench:
 
 
 def missing_faults(dialect: Dialect) -> Iterator[str]:
-    """Yield a message for each fault that a proof names but that does not exist."""
+    """Yield a message for each fault that is named by a proof but does not exist."""
     for each in dialect.requirements:
         for name in each.proof.faults if each.proof else ():
             if name not in known():
@@ -254,12 +260,12 @@ def missing_faults(dialect: Dialect) -> Iterator[str]:
                     f"the requirement {each.id} of the dialect {dialect.name} is "
                     f"proven with the fault {name}, which does not exist; declare the "
                     "fault in a module that is an entry point of the group "
-                    f"{GROUP}, and install its package again"
+                    f"{GROUP}, and install the package of this module again"
                 )
 
 
 def _evidence(requirement: Requirement, scheduler: Scheduler) -> Evidence:
-    """Return the evidence of the scenarios of a requirement."""
+    """Return the evidence on which a requirement is judged."""
     if requirement.whole_run:
         return scheduler.whole()
     if requirement.passive:
@@ -273,7 +279,7 @@ def prove(
     *,
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Result]:
-    """Return the result of each requirement on a fake with the matching fault."""
+    """Return the result of each requirement on a fake server that must violate it."""
     seen = observe_faults(bench, ids, progress=progress)
     return {id: each.result for id, each in seen.items()}
 
@@ -284,7 +290,10 @@ def observe_faults(
     *,
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Seen]:
-    """Return what is seen of each requirement on a fake with the matching fault."""
+    """Return the results and evidence on fake servers that violate the requirements.
+
+    Each requirement is judged on a fake server with the matching fault.
+    """
     groups: dict[tuple[Proof, str], list[str]] = {}
     for id in ids:
         proof = bench.proofs[id]
@@ -307,12 +316,15 @@ def observe_faults(
         with ThreadPoolExecutor(at_once) as pool:
             for each in pool.map(run, batch):
                 found |= each
-                progress(f"faulty fakes: {len(found)} of {total} requirements")
+                progress(
+                    f"faulty fake servers: {len(found)} of {total} requirements are "
+                    "judged"
+                )
     return found
 
 
 def selftests(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
-    """Run the self-test of one dialect, or of all dialects for ``None``.
+    """Run the self-test of one dialect, or of all installed dialects for ``None``.
 
     ``progress`` is called with a line for each step. Raises LookupError for an unknown
     dialect.
@@ -322,7 +334,7 @@ def selftests(dialect: str | None, *, progress: Callable[[str], None]) -> list[S
 
 
 def selftest(name: str, *, progress: Callable[[str], None]) -> Score:
-    """Judge a dialect's requirements on the correct fake and on faulty fakes.
+    """Judge a dialect's requirements on correct and on faulty fake servers.
 
     ``progress`` is called with a line for each step. Raises LookupError for an unknown
     dialect.

@@ -1,4 +1,4 @@
-"""Notes when a server is lost during the suite, and waits until it is back."""
+"""Detects that a server is lost during the suite, and waits until it is back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAUSE = 0.5  # s between two health checks of a lost server
 
 @dataclass(frozen=True, slots=True)
 class ServerLoss:
-    """When a server was lost (in unix seconds), in which scenario, and why."""
+    """The loss of a server: when (in Unix seconds), in which scenario, and why."""
 
     at: float
     scenario: str
@@ -29,10 +29,11 @@ class ServerLoss:
 
 
 class ServerWatch:
-    """Notes the loss of a server.
+    """Detects the loss of a server.
 
-    ``recover`` is the longest time in s to wait for the server. Each check appends the
-    server's own metrics to ``gauges``. ``loss`` is set if the server did not come back.
+    ``recover`` is the longest time in s to wait until the server is back. If it does
+    not come back, ``loss`` is set. `check` appends the server's own metrics to
+    ``gauges``.
     """
 
     def __init__(self, recover: float, gauges: list[Gauges]) -> None:
@@ -59,9 +60,9 @@ class ServerWatch:
     ) -> bool:
         """Return whether the server was lost while a harmless scenario ran.
 
-        The server is asked only if a session of the scenario was cut off. A server is
+        The server is checked only if a session of the scenario was cut off. A server is
         not lost if it answers again within the time ``recover``. A server that was not
-        reachable at the start of the run is not lost either.
+        reachable at the start of the run does not count as lost.
         """
         cut = [part.trace for part in evidence.parts if is_cut_off(part.trace)]
         if not cut or absence(self._gauges[0].lost):
@@ -77,7 +78,7 @@ class ServerWatch:
         return self.loss is not None
 
     async def _wait(self, config: RunConfig, seen: Gauges, since: float) -> None:
-        """Wait for a server that did not answer; record a loss if it never answers."""
+        """Wait until a server answers again; record a loss if the time runs out."""
         deadline = time.monotonic() + self._recover
         while seen.lost and time.monotonic() < deadline:
             # Polled here and not in a thread, so that an interrupt ends the wait.
@@ -89,7 +90,7 @@ class ServerWatch:
 
 
 def _ended(trace: Trace) -> float:
-    """Return when a session ended, in unix seconds."""
+    """Return when a session ended, in Unix seconds."""
     return trace.started.timestamp() + trace.end.at / 1e9
 
 

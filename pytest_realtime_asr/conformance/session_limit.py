@@ -1,8 +1,8 @@
 """The limit of a server on the number of sessions at the same time.
 
 A server that has reached its limit refuses a further session in one of three ways: by
-the HTTP status 429 or 503, by an error as the first event of the session, or by the
-close code 1013. Such a server is *limited*. A limit breaks no rule of the
+the HTTP status 429 or 503, by an error event before the session is ready,
+or by the close code 1013. Such a server is *limited*. A limit breaks no rule of the
 protocol, and a refused session says nothing about the sessions that the server accepts.
 """
 
@@ -33,7 +33,7 @@ _LONGEST_RETRY = 30.0  # s, the longest wait for a Retry-After
 
 
 class RateLimited(Exception):
-    """Raised if a server that limits its sessions refused each attempt to open one.
+    """Raised if a server's limit refused each attempt to open a session.
 
     ``live`` is the session of the last attempt.
     """
@@ -45,7 +45,7 @@ class RateLimited(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionLimit:
-    """The limit of a server, which accepts ``sessions`` and refuses the next one.
+    """The limit of a server that accepts ``sessions`` sessions and refuses the next.
 
     ``refused`` is the refused session, and ``reason`` says how it was refused.
     """
@@ -58,17 +58,17 @@ class SessionLimit:
     def is_lawful(self) -> bool:
         """Return whether a server may have this limit.
 
-        A limit of one session is too low. A limit of 0 is lawful, since the sessions of
-        other clients may use all that the server accepts.
+        A limit of 1 is too low. A limit of 0 is lawful, since other clients may have
+        opened all the sessions that the server accepts.
         """
         return self.sessions != 1
 
 
 def retry_after(live: Live, error: Lost) -> float | None:
-    """Return the time in s until the next attempt if a server limits its sessions.
+    """Return the time in s to wait before the next attempt to open a session.
 
-    ``live`` is the session that could not be opened. Return ``None`` if the session was
-    lost for another reason.
+    ``live`` is the session that could not be opened, and ``error`` was raised for it.
+    Return ``None`` if the reason was not the limit of the server.
     """
     cause = error.__cause__
     if isinstance(cause, Unreachable):
@@ -90,7 +90,7 @@ def retry_after(live: Live, error: Lost) -> float | None:
 
 
 def reason(live: Live) -> str:
-    """Return how a server refused a session, with the server's own words."""
+    """Return how a server refused a session, in its own words if there are any."""
     end, refusals = live.trace.end, live.timeline.refusals
     said = str(refusals[0]) if refusals else end.reason
     if end.how is Ending.REFUSED:
@@ -100,10 +100,10 @@ def reason(live: Live) -> str:
 
 
 async def opened(new: Callable[[], Live]) -> Live:
-    """Return an open session, after more attempts if the server limits its sessions.
+    """Open a session, with further attempts if the server has reached its limit.
 
-    ``new`` returns a new session for each attempt. Raises `Lost`, and `RateLimited` if
-    the server refuses the last attempt as well.
+    ``new`` returns a new session for each attempt. Raises `RateLimited` if the limit
+    refuses every attempt, and `Lost` if a session cannot be opened for another reason.
     """
     for left in reversed(range(TRIES)):
         live = new()
@@ -129,7 +129,8 @@ async def measure(loop: Loop, plan: Plan, *, most: int) -> SessionLimit | None:
     """Open up to ``most`` sessions one by one; return the limit of the server, if any.
 
     No other session may be open. The sessions send nothing. Return ``None`` if the
-    server opens all of them, or if one is lost for another reason.
+    server accepts all sessions, or if one of them is lost for a reason other than the
+    limit.
     """
     held: list[Live] = []
     try:

@@ -1,8 +1,9 @@
 """Searches for a random session that fails, and shrinks its script.
 
 A limited number of shorter scripts is tried, so that the result does not depend on the
-speed of the server. The shortest script that fails is then repeated. If neither this
-script nor the first one fails again, the failure is reported as flaky.
+speed of the server. The shortest script that fails is then repeated several times. If
+it does not fail each time, the original script is repeated in the same way. If neither
+script fails each time, the failure is reported as flaky.
 """
 
 from __future__ import annotations
@@ -55,12 +56,13 @@ async def search(
     limit: float = LIMIT,
     shorter: int = SHORTER,
 ) -> Evidence:
-    """Execute random sessions; return the failed ones, or the last one if none failed.
+    """Execute random sessions, and return the evidence of the sessions that failed.
 
-    If a failure needs an illegal move, the search goes on with the sessions that do not
-    have this move. After any other failure, the search ends. ``speech`` is at the
-    dialect's sample rate. No single wait takes longer than ``limit`` seconds. At most
-    ``shorter`` shorter scripts are tried for each failure. Raises `RateLimited`.
+    If no session failed, return the evidence of the last session. If a failure needs an
+    illegal move, the search goes on with the sessions that do not have this move. After
+    any other failure, the search ends. ``speech`` is at the dialect's sample rate. No
+    wait takes longer than ``limit`` seconds. At most ``shorter`` shorter scripts are
+    tried for each failure. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
@@ -121,10 +123,11 @@ class _Failure:
         return self._grammar.unlawful(self.shortest.script)
 
     async def shrink(self, shorter: int) -> None:
-        """Remove steps that the failure does not need; try ``shorter`` scripts at most.
+        """Remove the steps that are not needed for the failure.
 
-        First many steps at a time are removed, then single steps. Finally the audio in
-        the remaining frames is replaced by one sample.
+        At most ``shorter`` shorter scripts are tried. First many steps at a time are
+        removed, then single steps. Finally the audio of each remaining frame is
+        replaced by one sample.
         """
         self._left = shorter
         self._deadline = time.monotonic() + SHRINKING
@@ -153,9 +156,9 @@ class _Failure:
         return False
 
     async def _repeated(self, script: Script) -> RandomSession | None:
-        """Execute a script several times; return the last session if each one failed.
+        """Execute a script several times; return the last session if all failed.
 
-        Return ``None`` if a session did not fail.
+        Return ``None`` as soon as a session does not fail.
         """
         session = None
         for _ in range(REPETITIONS):
@@ -169,9 +172,9 @@ class _Failure:
         return session
 
     async def _without(self, size: int) -> bool:
-        """Remove ``size`` steps at a time, the last steps first.
+        """Remove ``size`` steps at a time, from the end of the script to its start.
 
-        Return whether a script without some of the steps fails as well.
+        Return whether any shorter script still fails.
         """
         fewer = False
         place = len(self.shortest.script)
@@ -189,10 +192,10 @@ class _Failure:
         return False
 
     async def _fails(self, script: Script) -> bool:
-        """Return whether a shorter script fails as well.
+        """Return whether a shorter script still fails.
 
-        Return false without a session if the script was tried before, no more scripts
-        may be tried, or the server is unreachable.
+        Return false without executing the script if it was tried before, if no more
+        scripts may be tried, or if the server is unreachable.
         """
         script = _not_taken(script)
         over = not self._left or time.monotonic() > self._deadline
@@ -211,7 +214,7 @@ class _Failure:
 
 
 def _not_taken(script: Script) -> Script:
-    """Return a script to execute again, without the results of its waits.
+    """Return a script without the results of its waits, to execute it again.
 
     Waits at the end of the script are removed, since every execution ends with a wait
     for pending utterances.
@@ -232,7 +235,7 @@ def _evidence(session: RandomSession | None) -> Evidence:
 async def _finding(
     failure: _Failure, speech: Utterance, shorter: int, reproduce: str
 ) -> SessionFinding:
-    """Shrink and repeat a failure; return its message and a test that repeats it."""
+    """Shrink and repeat a failed session; return a message and a test for it."""
     flaky, limited = False, ""
     try:
         if not failure.unreachable:
@@ -264,7 +267,7 @@ async def _finding(
 
 
 def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:
-    """Return statements for the end of the test, which fail on the same problem."""
+    """Return the last statements of a test; they fail if the problem occurs again."""
     match kind:
         case ProblemKind.NOT_COMPLETED:
             return ()  # the wait at the end of the script fails

@@ -1,4 +1,4 @@
-"""One run of the packaged suite in a process, shared by all of its tests."""
+"""The run of the packaged suite in one process, which all tests of the suite share."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class SuiteRun:
     """The scenarios of a run, with the plan of their sessions and the findings so far.
 
     ``realtime`` is the fixture of the first test; it names the server.
-    ``judges_losses`` says that one requirement of the run judges the rate of lost
-    utterances. A loss that this rate explains then violates no other requirement.
-    ``requirements`` are the requirements that the run judges.
+    ``requirements`` are the requirements that the run judges. ``judges_losses`` says
+    that one of them judges how often the server loses utterances. A lost utterance then
+    violates no other requirement if this rate explains the loss.
     """
 
     scheduler: Scheduler
@@ -54,7 +54,7 @@ class SuiteRun:
 
     @property
     def server(self) -> ServerInfo:
-        """What a report says about the server."""
+        """The facts about the server for a report."""
         pinned = self.realtime.run.config.pinned
         limit = self.scheduler.session_limit
         return ServerInfo(
@@ -81,13 +81,12 @@ class SuiteRun:
         return self.findings.add(result)
 
     def loss_reporter(self, test: str) -> str:
-        """Return the name of the test that reports the loss of the server.
+        """Return the name of the only test that reports the loss of the server.
 
-        Of the requirements that need the scenario in which the server was lost, the
-        test of the first one that the loss affects is the reporter. If there is no such
-        requirement, or if this process does not run all tests, the reporter is the
-        first ``test`` with which this method is called. The result of ``test`` must not
-        be "satisfied".
+        This test belongs to the first requirement whose result the loss affects and
+        that needs the scenario in which the server was lost. If there is no such
+        requirement, or if this process does not run all tests, it is the ``test`` of
+        the first call of this method. The result of ``test`` must not be "satisfied".
         """
         loss = self.scheduler.loss
         run = self.realtime.run
@@ -167,9 +166,9 @@ def asked_scenarios(items: Iterable[pytest.Item]) -> set[str]:
 def interrupted(
     config: pytest.Config, items: Iterable[pytest.Item]
 ) -> dict[str, ServerResult]:
-    """Return the results of tests that an interrupt prevented, by node id.
+    """Return the results of tests that did not run because of an interrupt, by node id.
 
-    Only a test whose scenarios have run has a result.
+    A test has a result only if all its scenarios have run.
     """
     if _RUN not in config.stash:
         return {}
@@ -182,12 +181,12 @@ def interrupted(
 
 
 def _is_spoken(item: pytest.Item) -> bool:
-    """Return whether a test is the one that sends the spoken corpus."""
+    """Return whether this is the test that sends the spoken corpus."""
     return item.nodeid.endswith("::test_spoken_corpus")
 
 
 def _spoken_seconds(realtime: Realtime, corpus: Corpus) -> float:
-    """Return about how many s the test of the spoken corpus takes."""
+    """Return the estimated duration of the test of the spoken corpus, in s."""
     sent = expected(list(corpus), pace=realtime.plan.pace, servers=1)
     return sum(sent or ())
 
@@ -211,7 +210,7 @@ def _scheduler(
 ) -> Scheduler:
     """Return the scheduler of a run.
 
-    ``after`` is the time in s of the other tests, which run after the scenarios.
+    ``after`` is the estimated time in s of the tests that run after the scenarios.
     """
     run = realtime.run
     timeout, host = run.config.session.timeout, run.servers.last_host
@@ -299,7 +298,7 @@ def _failure(realtime: Realtime, evidence: Evidence) -> str | None:
 
 
 def _with_advice(reason: str, realtime: Realtime, evidence: Evidence) -> str:
-    """Return why the first utterance failed, and what to try."""
+    """Return the reason why the first utterance failed, with advice on what to try."""
     host = realtime.run.servers.last_host
     advice = first_utterance.advice(
         evidence,
@@ -311,6 +310,6 @@ def _with_advice(reason: str, realtime: Realtime, evidence: Evidence) -> str:
 
 
 def _is_cold(realtime: Realtime) -> bool:
-    """Return whether no session of the warm-up has got a final."""
+    """Return whether the server is cold: no session of the warm-up has got a final."""
     host = realtime.run.servers.last_host
     return realtime.run.config.server.warmup == 0 or (host is not None and host.failed)

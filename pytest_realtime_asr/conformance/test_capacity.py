@@ -33,7 +33,7 @@ def test_capacity(
 
 
 def _of_option(message: str) -> str:
-    """Return a message with the name of an option in place of its argument's name."""
+    """Return a message about an argument as a message about the matching option."""
     name, _, rest = message.partition("=")
     if name in _ARGUMENTS:
         return f"--realtime-capacity-{name.replace('_', '-')}={rest}"

@@ -52,7 +52,7 @@ def test_requirement(
 
 
 def _decide(found: Result, message: str, *, strict: bool) -> None:
-    """Let the test fail, xfail, be skipped or pass, as the result requires."""
+    """Fail, xfail, skip or pass the test, as the result requires."""
     if found.fails(strict=strict):
         pytest.fail(message, pytrace=False)
     if found.known is not None and found.status is Status.VIOLATED:
@@ -67,7 +67,7 @@ def _start(
     scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
-    """Start the scenarios of all tests, or only of this test if workers take turns."""
+    """Start the scenarios of all tests, or of this test only if workers take turns."""
     run = realtime.run
     names = set(requirement.scenarios)
     if run.shared:

@@ -1,4 +1,4 @@
-"""Puts a small load on the server for a long time, and judges what grows."""
+"""Puts a small load on the server for a long time, and judges which metrics grow."""
 
 from __future__ import annotations
 

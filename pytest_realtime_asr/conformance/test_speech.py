@@ -1,10 +1,10 @@
 """Measures WER and latency of a server on the spoken corpus.
 
-WER and latency are reported for any target. They are judged by the limits of the run.
-Metrics that the run does not limit are judged only for the reference server, since its
-recogniser and its clips are part of this package, and only without a perturbation of
-the clips. For any other target, the test fails if over half of the words are wrong,
-unless a limit judges the WER.
+WER and latency are reported for any target, and judged by the limits of the run. For
+the reference server, the test has limits of its own for the metrics that the run does
+not limit, since the recogniser and the clips are part of this package. Perturbed clips
+have no such limits. For any other target, the test fails if over half of the words are
+wrong and the run does not limit the WER.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def judged(
 ) -> None:
     """Set limits for the reference server; skip the test for the fake server.
 
-    For the fake server, the test still runs if a limit or a comparison is asked for.
+    The test is not skipped if the user has asked for a limit or a comparison.
     """
     if realtime_target == "fake" and not realtime_suite_config.measured:
         pytest.skip(
@@ -100,12 +100,12 @@ def _judge_error_rate(realtime: Realtime, takes: Sequence[Transcription]) -> Non
 
     causes = wrong_texts.causes(texts, realtime.plan.caller.rate, send)
     tried = ", ".join(each.value for each in wrong_texts.Misreading)
-    causes = causes or [f"no cause was found; tried: {tried}"]
+    causes = causes or [f"no cause was found; none of these fits: the server {tried}"]
     pytest.fail("\n".join((message, *causes)), pytrace=False)
 
 
 async def _sent(live: Live, utterances: Iterable[Utterance]) -> wrong_texts.Texts:
-    """Send utterances in a session; return those with a text, each with its text."""
+    """Send utterances in a session; return the transcribed ones with their texts."""
     texts = []
     try:
         await live.open()
@@ -128,7 +128,7 @@ def _first_utterance(
 ) -> None:
     """End the test if the first utterance of the run failed, or the server was lost.
 
-    The test is skipped if another test has reported this failure; otherwise it fails.
+    The test fails, or is skipped if another test reports this problem.
     """
     run = suite_run(request, realtime, corpus, config)
     scheduler = run.scheduler

@@ -1,9 +1,9 @@
 """Searches for the cause if most words of a corpus are wrong.
 
-Some causes show in the texts. But a server that misreads the rate of the audio, or the
-order of its bytes, returns texts that tell nothing about the cause. So some clips are
-sent again in the form that such a server would understand. If most of their errors are
-then gone, this misreading is the cause.
+Some causes are visible in the texts. But a server that misreads the sample rate of the
+audio, or the order of its bytes, returns texts that tell nothing about the cause. So
+some clips are sent again in the form that such a server would understand. If at least
+half of the errors are then gone, the server misreads the audio in this way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _JOINED = 0.5  # the highest CER of texts whose words are only joined
 
 
 class Misreading(enum.Enum):
-    """How a server may misread audio; each value continues the words "the server"."""
+    """How a server may misread audio; each value follows the words "the server"."""
 
     FASTER = "treats the audio as if its rate were 24/16 of the true rate"
     SLOWER = "treats the audio as if its rate were 16/24 of the true rate"
@@ -40,10 +40,10 @@ Texts = Sequence[tuple[Utterance, str]]
 
 
 def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
-    """Return the utterance with its audio changed so that the misreading is undone.
+    """Return the utterance with its audio changed to undo a misreading.
 
-    A server that misreads audio in this way hears the right speech in it. ``rate`` is
-    the rate in Hz of the audio that is sent.
+    A server that misreads audio as ``how`` says then hears the right speech. ``rate``
+    is the sample rate in Hz of the audio that is sent.
     """
     match how:
         case Misreading.FASTER:
@@ -56,7 +56,7 @@ def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
 
 
 def error_rate(texts: Texts) -> float | None:
-    """Return the pooled error rate; ``None`` if no reference has a word."""
+    """Return the WER of all texts together; ``None`` if no reference has a word."""
     return pooled(_aligned(*each).errors for each in texts).rate
 
 
@@ -105,14 +105,14 @@ def shown(texts: Texts) -> list[str]:
     heard = _script(text for _, text in texts)
     if spoken and heard and spoken != heard:
         found.append(
-            f"the texts are in another language: they are written in {heard}, "
-            f"the references in {spoken}"
+            f"the texts are in another language: they are written in {heard} letters, "
+            f"the reference transcripts in {spoken} letters"
         )
     return found
 
 
 def examples(texts: Texts) -> str:
-    """Return some texts, aligned with their references."""
+    """Return some texts, aligned word by word with their reference transcripts."""
     return "\n".join(_shown(_aligned(*each)) for each in texts[:EXAMPLES])
 
 
@@ -121,7 +121,7 @@ def _aligned(utterance: Utterance, text: str) -> Alignment:
 
 
 def _script(texts: Iterable[str]) -> str | None:
-    """Return the writing system of most letters, such as LATIN, or ``None``."""
+    """Return the writing system of most letters (LATIN); ``None`` without letters."""
     found = Counter(
         unicodedata.name(letter, "unknown").partition(" ")[0]
         for text in texts

@@ -1,8 +1,8 @@
 """Corpora: utterances to send to a server, with their reference transcripts.
 
 A corpus comes from a manifest, a table or a folder in one of the `formats`, or from the
-package itself (``bundled:...``). The module of a format reads what its files describe;
-`collection` turns these descriptions into a corpus.
+package itself (``bundled:...``). Each format has a module that turns files into
+descriptions of utterances; `collection` turns the descriptions into a corpus.
 
 When a corpus is loaded, the headers of all audio files and the first 10 minutes of
 audio are checked; the rest of the audio is decoded when it is used. Every problem
@@ -53,7 +53,7 @@ def load(spec: str | Path) -> Corpus:
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
     of a file or a folder in one of the `formats`. A ``corpus.toml`` in the folder of
-    the corpus or of the audio states the language of all utterances that state no
+    the corpus or of the audio states the language for utterances without a stated
     language. Raises `CorpusError` if the corpus cannot be used.
     """
     name = str(spec)
@@ -72,7 +72,7 @@ def load(spec: str | Path) -> Corpus:
 def check(spec: str) -> None:
     """Check that a spec names a corpus, without reading the corpus.
 
-    Raises `CorpusError` for any other spec.
+    Raises `CorpusError` if it does not.
     """
     if spec.startswith(PREFIX):
         if spec.removeprefix(PREFIX) not in BUNDLED:
@@ -91,9 +91,9 @@ def check(spec: str) -> None:
 
 
 def load_all(specs: Iterable[str | Path], *, language: str = "") -> Corpus:
-    """Return the corpora that ``specs`` name, joined in this order.
+    """Join the corpora that ``specs`` name into one corpus, in this order.
 
-    ``language`` is the tag of a language; it applies to utterances that state none.
+    ``language`` is the tag of the language of utterances without a stated language.
     Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
     empty.
     """

@@ -36,7 +36,7 @@ def bundled(name: str) -> Corpus:
 
 
 def _odd() -> tuple[Utterance, ...]:
-    """Return utterances that are difficult for recognisers: no speech, or very long."""
+    """Return utterances without speech and a very long one, to test a recogniser."""
     noise = np.random.default_rng(30).standard_normal(3 * _ODD_RATE)
     return (
         Utterance("silence", "", silence(3.0, rate=_ODD_RATE), language="en"),

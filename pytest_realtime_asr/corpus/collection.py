@@ -1,4 +1,4 @@
-"""Makes a corpus from descriptions: checks the audio, and names all problems."""
+"""Makes a corpus from descriptions, and checks its audio."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
 
 
 def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
-    """Return the corpus of these descriptions.
+    """Return the corpus that the entries ``found`` describe.
 
     The headers of all audio files are checked. The first ``seconds`` seconds of audio
     are decoded too, so that most unusable audio is reported before the first session.
-    The rest is checked when it is used. Raises `CorpusError`, which names up to 10
-    problems.
+    All later audio is decoded only when it is used. Raises `CorpusError`, which names
+    up to 10 problems.
     """
     placed: list[tuple[str, Utterance]] = []
     problems: list[str] = []
@@ -60,8 +60,8 @@ def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
         raise _refusal(name, problems)
     if not placed and passed:
         raise CorpusError(
-            f"{notes[0]}; there is no utterance, give at least one, or the path of a "
-            "manifest"
+            f"{notes[0]}; the corpus has no utterance; give at least one utterance, or "
+            "the path of a manifest"
         )
     return Corpus(name, tuple(each for _, each in placed), tuple(notes))
 
@@ -89,7 +89,7 @@ def _refusal(name: str, problems: list[str]) -> CorpusError:
 
 
 def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
-    """Yield a sentence for each id that occurs again."""
+    """Yield a sentence for each utterance whose id an earlier utterance has."""
     places: dict[str, str] = {}
     for place, utterance in placed:
         if utterance.id in places:
@@ -104,7 +104,7 @@ def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
 def _examine(
     placed: list[tuple[str, Utterance]], seconds: float, problems: list[str]
 ) -> list[str]:
-    """Decode the first ``seconds`` seconds, and return reasons to doubt the audio.
+    """Decode the first ``seconds`` s of audio, and return what may be wrong with it.
 
     Adds a message to ``problems`` for each utterance that cannot be decoded.
     """
@@ -123,7 +123,7 @@ def _examine(
 
 
 def _passed_over(passed: list[PassedOver]) -> Iterator[str]:
-    """Yield a sentence for each reason for which files were not used."""
+    """Yield a sentence for each reason, with the files not used for this reason."""
     for why in dict.fromkeys(each.why for each in passed):
         names = [each.path.name for each in passed if each.why == why]
         more = len(names) - _SHOWN
@@ -146,7 +146,7 @@ def _utterance(description: Description) -> Utterance:
 
 
 def _source(description: Description) -> Path | FileSpan:
-    """Return the file, or a span of it if a part or channels are selected."""
+    """Return the path of the audio, or a span if a part or channels are selected."""
     path, channels = description.audio, description.channels
     offset, stated = description.offset, description.duration
     found = header(path)
@@ -169,10 +169,10 @@ def _source(description: Description) -> Path | FileSpan:
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words, each with its end inside the audio.
+    """Return the words, each with its end inside the audio of ``seconds`` seconds.
 
-    If an end is after the audio only by rounding, it becomes the end of the audio.
-    Raises `CorpusError` for a word that is not inside the audio.
+    The end of a word may be after the end of the audio because of rounding; it then
+    becomes the end of the audio. Raises `CorpusError` for a word outside the audio.
     """
     for word in words:
         if word.start >= seconds or word.end > seconds + _WORD_SLACK:

@@ -27,9 +27,10 @@ _KEYS = ("language",)
 
 
 def in_stated_languages(corpus: Corpus, folder: Path) -> Corpus:
-    """Return a corpus with the languages that the ``corpus.toml`` files state.
+    """Return the corpus, with a language for utterances that state none.
 
-    Raises `CorpusError` for a file that cannot be used.
+    The language comes from the ``corpus.toml`` files. Raises `CorpusError` for a
+    ``corpus.toml`` that cannot be used.
     """
     stated = _reader(folder)
 
@@ -44,7 +45,7 @@ def in_stated_languages(corpus: Corpus, folder: Path) -> Corpus:
 
 
 def _reader(root: Path) -> Callable[[Path], str]:
-    """Return a function that gives the stated language of a folder below ``root``.
+    """Return a function that returns the language stated for a folder below ``root``.
 
     The language is "" if no ``corpus.toml`` applies to the folder.
     """

@@ -1,7 +1,7 @@
-"""The description of one utterance by a corpus, before its audio is opened.
+"""The description of one utterance of a corpus, before the audio is opened.
 
-A module of a format reads its files into descriptions; it opens no audio. `collection`
-turns the descriptions of every format into utterances.
+Each format has a module that turns files into descriptions without opening audio.
+`collection` turns the descriptions of every format into utterances.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ class Description:
     """An utterance as a corpus describes it.
 
     ``place`` says where the description is, such as ``clips.jsonl:3``. ``offset`` and
-    ``duration`` are in seconds; an offset, even 0, selects a part of ``audio``.
-    The average of ``channels`` is used; an empty tuple means all channels.
+    ``duration`` are in seconds. They select a part of ``audio``; without an offset, all
+    of ``audio`` is used. The average of ``channels`` is used; an empty tuple means all
+    channels.
     """
 
     place: str
@@ -48,7 +49,7 @@ class PassedOver:
 
 
 Entry = Description | PassedOver | CorpusError
-"""An utterance, a file that is not used, or what is wrong at one place."""
+"""An utterance, a file that is not used, or an error in the files of a corpus."""
 
 Found = Iterable[Entry]
 
@@ -70,7 +71,7 @@ def at(place: Path | str = "") -> Iterator[None]:
 def parsed(
     rows: Iterable[tuple[str, Row]], parse: Callable[[str, Row], Entry]
 ) -> Iterator[Entry]:
-    """Yield the result of ``parse`` for each row, or the error that it raises.
+    """Yield the result of ``parse`` for each row, or the error that ``parse`` raises.
 
     Each row comes with its place, such as ``clips.jsonl:3``.
     """

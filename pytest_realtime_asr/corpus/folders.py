@@ -43,9 +43,10 @@ def is_audio(path: Path) -> bool:
 
 
 def unused(files: Iterable[Path]) -> Iterator[Entry]:
-    """Yield an entry for each of these files, which a format does not use.
+    """Yield an entry for each of ``files``, the files that a format does not use.
 
-    Audio that cannot be decoded is an error; a ``corpus.toml`` gets no entry.
+    The entry of audio that cannot be decoded is an error. A ``corpus.toml`` gets no
+    entry.
     """
     for path in files:
         if path.name == corpus_file.NAME:

@@ -20,7 +20,10 @@ from pytest_realtime_asr.corpus.description import Found
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of corpora; ``form`` is its name in messages, empty if none."""
+    """A format of corpora.
+
+    ``form`` is its name in messages, empty if no message names it.
+    """
 
     form: str
     recognises: Callable[[Path], bool]
@@ -57,7 +60,7 @@ The last format fits any folder.
 def of(path: Path, *, folder: bool) -> Format | None:
     """Return the format of a file or a folder, or ``None`` if it is not a corpus.
 
-    The name of a file decides, so that no file is opened.
+    The format follows from the names of files; no file is opened.
     """
     among = FOLDERS if folder else FILES
     return next((each for each in among if each.recognises(path)), None)

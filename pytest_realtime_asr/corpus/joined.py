@@ -30,8 +30,9 @@ class Joined(Utterance):
 def cut_to_speech(utterance: Utterance) -> Utterance:
     """Return the part of the utterance from its first word to its last word.
 
-    Without word times, 150 ms are kept on both sides of the speech, since detection by
-    energy misses soft sounds. The utterance is not changed if it has no speech.
+    Without word times, the speech is detected by its energy. This misses soft sounds,
+    so 150 ms are kept before and after the speech. An utterance without speech is
+    returned unchanged.
     """
     start, end = utterance.speech_start, utterance.speech_end
     if start is None or end is None:

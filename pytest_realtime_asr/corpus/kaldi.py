@@ -1,7 +1,8 @@
 """Reads Kaldi data folders.
 
-The files wav.scp and text are needed; segments, utt2spk and utt2lang are optional.
-A path in wav.scp is relative to the folder. A command in wav.scp is never run.
+The files ``wav.scp`` and ``text`` are needed; ``segments``, ``utt2spk`` and
+``utt2lang`` are optional. A path in ``wav.scp`` is relative to the folder. A command in
+``wav.scp`` is never run.
 """
 
 from __future__ import annotations
@@ -48,12 +49,16 @@ class _Part(NamedTuple):
 
 
 def recognises(folder: Path) -> bool:
-    """Return whether a folder has a file wav.scp."""
+    """Return whether a folder has a file ``wav.scp``."""
     return folders.has(folder, _RECORDINGS)
 
 
 def read(folder: Path) -> Found:
-    """Yield what each line of the file segments describes; without it, of wav.scp."""
+    """Yield an entry for each utterance of a Kaldi folder.
+
+    The lines of ``segments`` are the utterances. Without this file, the lines of
+    ``wav.scp`` are the utterances.
+    """
     recordings, texts = _table(folder / _RECORDINGS), _table(folder / _TEXTS)
     speakers, languages = _optional(folder, "utt2spk"), _optional(folder, "utt2lang")
     segmented = folders.has(folder, _SEGMENTS)
@@ -83,13 +88,13 @@ def read(folder: Path) -> Found:
     for id, (place, _) in texts.items():
         if id not in described:
             yield CorpusError(
-                f"{place}: {id!r} has no line in {rows}; add the line, or remove this "
-                "line"
+                f"{place}: {id!r} has no line in {rows}; add such a line, or remove "
+                f"the line of {id!r} here"
             )
 
 
 def _segment(line: str) -> _Part:
-    """Return the part that a line of segments describes. Raises `CorpusError`."""
+    """Return the part that a line of ``segments`` describes. Raises `CorpusError`."""
     try:
         id, recording, *times = line.split()
         start, end = (inputs.number(time, _TO_THE_END) for time in times[:2])
@@ -106,7 +111,7 @@ def _source(id: str, recordings: _Table) -> str:
     """Return the path of a recording. Raises `CorpusError` if it has none."""
     if id not in recordings:
         raise CorpusError(
-            f"the recording {id!r} has no line in {_RECORDINGS}; add the line, or "
+            f"the recording {id!r} has no line in {_RECORDINGS}; add such a line, or "
             "remove this segment"
         )
     place, source = recordings[id]
@@ -119,13 +124,13 @@ def _source(id: str, recordings: _Table) -> str:
         if not source or source == "-" or _ARCHIVE.search(source):
             raise CorpusError(
                 f"{id!r} is no audio file ({source or 'nothing'}); copy the audio to a "
-                "file (Kaldi's wav-copy), and give its path"
+                "file with Kaldi's wav-copy, and give the path of this file"
             )
     return source
 
 
 def _table(path: Path) -> _Table:
-    """Return the value of each id in the lines of a file.
+    """Return the lines of a file as a mapping from the id at the start of each line.
 
     Raises `CorpusError` if an id occurs twice, and `InputError` if the file cannot be
     read.

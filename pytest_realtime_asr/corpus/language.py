@@ -1,14 +1,13 @@
-"""Languages: names and tags as users write them, and guesses from the letters.
+"""Reads the names and tags of languages, and guesses the language of a text.
 
 A language is a tag of BCP 47 in its canonical form, such as ``en``, ``en-US`` or
 ``zh-Hans``. Tags are checked against the registry of IANA (the library langcodes).
 English names, such as the names that Whisper and NeMo write, are in a table of this
 module, since the table of langcodes needs an extension module.
 
-If the language of a text is not stated, it follows from the writing system of the text
-only if no other language uses this writing system in practice. So a text in Hangul is
-Korean. Cyrillic and Latin letters, and Chinese characters without Kana, are no certain
-evidence.
+A language that is not stated is guessed only from a writing system that no other
+language uses in practice. For example, a text in Hangul is Korean. Cyrillic letters,
+Latin letters, and Chinese characters without Kana do not prove a language.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ def parse(text: str) -> str:
 
 
 def language_of(reference: str, stated: str = "") -> Language:
-    """Return the language of a reference: as stated, else from its letters.
+    """Return the stated language of a reference, or the language its letters prove.
 
     Raises `InputError` if the stated language is unknown.
     """

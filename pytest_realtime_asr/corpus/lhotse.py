@@ -1,4 +1,4 @@
-"""Recognises the manifests of Lhotse, and tells how to export them for NeMo."""
+"""Recognises the manifests of Lhotse, and says how to export them as NeMo manifests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WRITE = (
 
 
 def refuse(path: Path, line: str) -> None:
-    """Refuse a file whose first line is an object of Lhotse. Raises `CorpusError`."""
+    """Raise `CorpusError` if ``line``, the first of a file, is an object of Lhotse."""
     try:
         row = msgspec.json.decode(line)
     except (ValueError, RecursionError):
@@ -42,9 +42,9 @@ def refuse(path: Path, line: str) -> None:
     else:
         return
     raise CorpusError(
-        f"{path}: is a Lhotse manifest ({kind}), which is not read; export a NeMo "
-        "manifest with these lines of Python, in the folder to which the paths of the "
-        "audio are relative:",
+        f"{path}: is a Lhotse manifest ({kind}), which is not supported; to export a "
+        "NeMo manifest, run these lines of Python in the folder to which the paths of "
+        "the audio are relative:",
         "import json, lhotse, pathlib",
         f"cuts = lhotse.CutSet.{cuts}.trim_to_supervisions(keep_overlapping=False)",
         _WRITE,
@@ -52,7 +52,10 @@ def refuse(path: Path, line: str) -> None:
 
 
 def _cuts(recordings: str, supervisions: str) -> str:
-    """Return the call that makes cuts from manifests of recordings and supervisions."""
+    """Return the Python call that makes cuts from two manifests of Lhotse.
+
+    ``recordings`` and ``supervisions`` are the paths of these manifests.
+    """
     return (
         f"from_manifests(recordings=lhotse.RecordingSet.from_file({recordings!r}), "
         f"supervisions=lhotse.SupervisionSet.from_file({supervisions!r}))"
@@ -60,7 +63,7 @@ def _cuts(recordings: str, supervisions: str) -> str:
 
 
 def refuse_compressed(path: Path) -> NoReturn:
-    """Refuse a compressed file. Raises `CorpusError`.
+    """Raise `CorpusError` for a compressed file.
 
     If the file is a manifest of Lhotse, the message says so.
     """

@@ -25,7 +25,7 @@ def recognises(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Found:
-    """Yield what each line of the transcript files describes."""
+    """Yield an entry for each line of the transcript files."""
     files = folders.visible(folder)
     described: set[Path] = set()
     for transcript in files:
@@ -45,7 +45,7 @@ def read(folder: Path) -> Found:
 
 
 def _chapter(transcript: Path, described: set[Path]) -> Iterator[Entry]:
-    """Yield what each line of a transcript file describes.
+    """Yield an entry for each line of a transcript file.
 
     Adds the audio file of each line to ``described``.
     """

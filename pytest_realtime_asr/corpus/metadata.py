@@ -1,8 +1,9 @@
 """Reads folders with a metadata.csv of Hugging Face (audiofolder) or LJSpeech.
 
-Hugging Face: a header with ``file_name`` and a column of texts, separated by commas.
-LJSpeech: no header, ``id|text|normalized text``, the audio in ``wavs``. The normalised
-text, which spells out numbers, is the reference transcript.
+Hugging Face separates the cells by commas; the header names a column ``file_name`` and
+a column of texts. LJSpeech has no header; its lines are ``id|text|normalized text``,
+and its audio is in the folder ``wavs``. The normalised text, which spells out numbers,
+is the reference transcript.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def recognises(folder: Path) -> bool:
 
 
 def read_folder(folder: Path) -> Found:
-    """Yield what each row of the folder's metadata.csv describes."""
+    """Yield an entry for each row of the folder's metadata.csv."""
     return read(folder / _NAME)
 
 
 def read(path: Path) -> Found:
-    """Yield what each row describes, and the audio files that no row names."""
+    """Yield an entry for each row, and for each audio file that no row names."""
     first = inputs.text(path, most=LARGEST).lstrip("\n").partition("\n")[0]
     described: set[Path] = set()
     for entry in _audiofolder(path) if _FILE in first else _ljspeech(path, first):
@@ -56,7 +57,8 @@ def _audiofolder(path: Path) -> Iterator[Entry]:
     def clip(place: str, row: tables.Row) -> Description:
         if (column := next((name for name in _TEXTS if name in row), None)) is None:
             raise CorpusError(
-                f"there is no column of texts; name it {' or '.join(_TEXTS)}"
+                "there is no column of texts; the name of this column must be "
+                f"{' or '.join(_TEXTS)}"
             )
         name = row[_FILE]
         id = Path(name).with_suffix("").as_posix()

@@ -18,10 +18,7 @@ def recognises(folder: Path) -> bool:
 
 
 def read_folder(folder: Path) -> NoReturn:
-    """Refuse the folder of a language, since it has several tables.
-
-    Raises `CorpusError`.
-    """
+    """Raise `CorpusError`, since the folder of a language has several tables."""
     names = ", ".join(sorted(path.name for path in folder.glob("*.tsv")))
     raise CorpusError(
         f"{folder}: is a folder of Common Voice with several tables; give the path of "
@@ -30,7 +27,7 @@ def read_folder(folder: Path) -> NoReturn:
 
 
 def read(path: Path) -> Found:
-    """Yield what each row of a table describes."""
+    """Yield an entry for each row of a table."""
     rows = tables.rows(path, separator="\t", needed=("path", "sentence"))
     folder = path.parent / _CLIPS
 

@@ -1,4 +1,4 @@
-"""Reads and writes manifests in NeMo's convention: JSON Lines, one utterance a line."""
+"""Reads and writes manifests of NeMo: JSON Lines, with one utterance on each line."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class _Line(msgspec.Struct):
 
 
 def read(path: Path) -> Found:
-    """Yield what each line of a manifest describes.
+    """Yield an entry for each line of a manifest.
 
-    The id of a line without an id is the name of its file without the suffix. If
-    several lines would get the same id, the differences between these lines are added:
-    the folder of the file, the selected part, the channel. Raises `CorpusError` for a
-    Lhotse manifest and for a JSON array.
+    A line without an id gets the name of its audio file, without the suffix, as its id.
+    If several lines would get the same id, their ids also have the folder of the file,
+    the selected part or the channel. Raises `CorpusError` for a Lhotse manifest and for
+    a JSON array.
     """
     rows = list(lines(path, inputs.text(path, most=LARGEST)))
     if rows:
@@ -70,7 +70,7 @@ def read(path: Path) -> Found:
 
 
 def write(folder: Path, utterances: Iterable[Utterance]) -> None:
-    """Write utterances as WAV files named by numbers, and the manifest `NAME`.
+    """Write utterances to a folder as numbered WAV files, with the manifest `NAME`.
 
     Raises `AudioError` if audio cannot be decoded or written.
     """
@@ -116,7 +116,7 @@ def _decode(row: str) -> _Line:
 def _language(line: _Line) -> str:
     """Return the tag of the language of a line, "" if it states none.
 
-    Raises `CorpusError` for an unknown language, and if two fields differ.
+    Raises `CorpusError` for an unknown language, and if fields name two languages.
     """
     stated = {
         name: value
@@ -136,14 +136,14 @@ def _language(line: _Line) -> str:
 
 
 def _channels(selector: int | list[int] | str | None) -> tuple[int, ...]:
-    """Return the selected channels; empty means that all are averaged."""
+    """Return the selected channels; an empty tuple stands for the average of all."""
     if selector is None or selector == "average":
         return ()
     wanted = [selector] if isinstance(selector, int) else selector
     if isinstance(wanted, str) or not wanted or min(wanted) < 0:
         raise CorpusError(
-            f"channel_selector is {selector!r}; give the number of a channel, counted "
-            'from 0, a list of numbers (their average is sent), or "average" for all'
+            f"channel_selector is {selector!r}; give one channel, counted from 0, a "
+            'list of channels to average, or "average" for the average of all channels'
         )
     return tuple(wanted)
 
@@ -182,5 +182,5 @@ def _id(this: Description, sharing: list[Description], folder: Path) -> str:
 
 
 def _seconds(value: float) -> str:
-    """Return a time in seconds to the millisecond, without zeros at its end."""
+    """Return a time in seconds as a text: 1.25 for 1.2500, rounded to milliseconds."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -65,10 +65,10 @@ class Utterance:
     synthesised speech, such as the speech of the bundled corpora.
 
     `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
-    the change of the audio, ``original`` is the utterance before this change, and
-    ``located`` are the start and the end of speech in seconds, which noise would hide
-    from `audio.speech`. Raises `CorpusError` for a wrong ``id``, wrong ``words`` or an
-    unknown ``language``.
+    the change of the audio, and ``original`` is the utterance before this change.
+    ``located`` is the start and the end of speech in seconds, since `audio.speech` may
+    not find them in noise. Raises `CorpusError` for a wrong ``id``, wrong ``words`` or
+    an unknown ``language``.
     """
 
     id: str
@@ -109,17 +109,17 @@ class Utterance:
             before = word
 
     def in_language(self, tag: str) -> Utterance:
-        """Return the utterance in the language ``tag``, unless it states a language."""
+        """Return the utterance with the language ``tag`` if it states no language."""
         return self if self.language or not tag else replace(self, language=tag)
 
     @property
     def clip(self) -> str:
-        """The id of the utterance before any perturbation."""
+        """The id that the utterance had before any perturbation."""
         return self.id if self.original is None else self.original.id
 
     @property
     def audio(self) -> Audio:
-        """The audio; the audio of a file is decoded at the first use and cached.
+        """The audio of the utterance; a file is decoded at its first use, then cached.
 
         Raises `AudioError` if the file cannot be used, or if there is a reference
         transcript but no speech.
@@ -136,7 +136,7 @@ class Utterance:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Lines on what may be wrong with the audio of a file, such as clipping."""
+        """What may be wrong with the audio of a file, such as clipping, as lines."""
         if self.original is not None:
             return self.original.doubts
         if isinstance(self.source, Audio):
@@ -170,7 +170,7 @@ class Utterance:
 
     @property
     def speech_by(self) -> str:
-        """How speech was located: ``words``, ``energy``, or "" if none was found."""
+        """How speech was located: ``words`` or ``energy``; "" if there is no speech."""
         if self.words:
             return "words"
         return "energy" if self._speech[0] is not None else ""
@@ -222,9 +222,10 @@ class Corpus:
         return len(self.utterances)
 
     def __getitem__(self, id: str) -> Utterance:
-        """Return the utterance with this id, or the only utterance of the clip ``id``.
+        """Return the utterance with this id.
 
-        Raises KeyError, whose message names similar ids.
+        ``id`` may also be the id of a clip of which there is only one perturbed
+        utterance. Raises KeyError, whose message names similar ids.
         """
         try:
             return self._by_id[id]
@@ -240,10 +241,10 @@ class Corpus:
     def anonymous(self) -> Corpus:
         """Return the same utterances with numbered ids, such as ``clip-07``.
 
-        The notes name files, so they are replaced by one note that states their number.
+        The notes name files, so one note with the number of notes replaces them.
         """
         width = len(str(len(self)))
-        hidden = f"notes on the files of the corpus are hidden: {len(self.notes)}"
+        hidden = f"number of hidden notes on the files of the corpus: {len(self.notes)}"
         return Corpus(
             self.name,
             tuple(
@@ -255,15 +256,18 @@ class Corpus:
 
     @property
     def synthetic(self) -> bool:
-        """Return whether any speech is synthesised and so cannot measure accuracy."""
+        """Return whether any speech is synthesised.
+
+        The accuracy of a server cannot be measured with such a corpus.
+        """
         return any(utterance.synthetic for utterance in self)
 
     @property
     def digest(self) -> str:
         """A hash of the ids, texts and languages, in 16 hexadecimal digits.
 
-        The audio is not part of the hash, so that no audio must be decoded. Each
-        `Audio` has its own digest.
+        The audio is not part of the hash, so no audio needs to be decoded. Each `Audio`
+        has its own digest.
         """
         rows = [(each.id, each.text, each.language) for each in self]
         return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()[:16]
@@ -272,9 +276,9 @@ class Corpus:
         """Return ``n`` random utterances, in the order of this corpus.
 
         The same seed gives the same sample on every machine and with every version of
-        Python. It gives the same clips if the corpus is perturbed. A smaller sample is
-        part of each larger sample with the same seed. Raises ValueError if ``n`` is not
-        from 1 to the size of the corpus.
+        Python. A perturbed corpus gives the same clips as the corpus without
+        perturbation. A smaller sample is part of each larger sample with the same seed.
+        Raises ValueError if ``n`` is not from 1 to the size of the corpus.
         """
         if not 1 <= n <= len(self):
             raise ValueError(

@@ -49,13 +49,13 @@ class Reaction:
     to the open utterance, or to the next utterance if none is open. ``finish`` declares
     the audio of the open utterance complete; ``drop`` discards the open utterance.
     Utterances are numbered from 0 in the order in which they begin. ``carried`` is the
-    number of samples in the frame of the client; 0 means that it is the number of
-    samples in ``audio``. ``pause`` is the time, in seconds, for which the server stops
-    reading. ``close`` is the code with which the server closes the connection, and
-    ``reason`` is the reason in its close frame. A code of 0 ends the connection without
-    a close frame; ``None`` keeps the connection open. With ``after_finals``, the server
-    closes only after it has sent the finals of all utterances whose audio is complete.
-    ``die`` ends the server process.
+    number of samples in the client's frame; 0 means as many as in ``audio``. ``pause``
+    is the time, in seconds, for which the server stops reading. ``close`` is the code
+    with which the server closes the connection, and ``reason`` is the reason in its
+    close frame. A code of 0 ends the connection without a close frame; ``None`` keeps
+    the connection open. With ``after_finals``, the server closes only after it has sent
+    the finals of all utterances whose audio is complete. ``die`` ends the server
+    process.
     """
 
     replies: Iterable[Frame] = ()
@@ -94,7 +94,7 @@ class Request:
         )
 
     def first(self, name: str) -> str | None:
-        """Return the first value of a query parameter; ``None`` without the name."""
+        """Return the first value of a query parameter; ``None`` if it is absent."""
         return next(iter(self.query.get(name, ())), None)
 
 
@@ -136,12 +136,12 @@ class IdleClose:
 class Caller(Protocol):
     """The client's side of one session, without its socket and its clock.
 
-    ``rate`` is the sample rate in Hz. ``binary`` says whether audio frames are binary
-    frames or text frames. If ``tail`` is not 0, the server ends an utterance by itself:
-    the client then sends silence after the audio until the server has ended the
-    utterance, for at most ``tail`` seconds. ``query`` is the query of the WebSocket's
-    URL, without the question mark. ``headers`` are headers of the handshake, in
-    addition to those with the key.
+    ``rate`` is the sample rate in Hz. ``binary`` says that audio is sent in binary
+    frames; otherwise it is sent in text frames. If ``tail`` is not 0, the server ends
+    an utterance by itself. The client then sends silence after the audio until the
+    server has ended the utterance, for at most ``tail`` seconds. ``query`` is the query
+    of the WebSocket's URL, without the question mark. ``headers`` are the headers of
+    the handshake without the headers that state the key.
     """
 
     rate: int
@@ -157,9 +157,9 @@ class Caller(Protocol):
         """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """Return the bytes of a frame with this audio.
+        """Return the bytes of a frame with the audio ``pcm``.
 
-        The frame cannot leave before this call returns, so the call should be fast.
+        The frame is sent after this call returns, so the call should be fast.
         """
 
     def finish(self) -> Sequence[Frame]:
@@ -186,10 +186,10 @@ class Server(Protocol):
         """Return the reaction to a frame of the client."""
 
     def partial(self, added: str, item: int) -> Iterable[Frame]:
-        """Return the frames that add text to the utterance of this item number."""
+        """Return the frames that add the text ``added`` to the utterance ``item``."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
-        """Return the frames that end the utterance of this item number."""
+        """Return the frames that end the utterance ``item`` with its final ``text``."""
 
     def expire(self) -> Reaction:
         """Return what the server does when the session reaches its maximum duration."""
@@ -216,8 +216,8 @@ class TimedServer(Server, Protocol):
 class Operations:
     """What the servers of a dialect show to their operators, over plain HTTP.
 
-    ``version`` is the version that the fake server imitates, and that ``GET /version``
-    returns. The version is empty if the servers have no such route.
+    ``version`` is the version of the server that the fake server imitates; the route
+    ``GET /version`` returns it. It is empty if the servers do not have this route.
 
     Each other field is the name of a metric that ``GET /metrics`` returns. The name is
     empty if the servers do not have the metric. The metrics are:
@@ -257,7 +257,9 @@ class Traits:
 
 
 class Dialect(Protocol):
-    """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
+    """One protocol of realtime transcription.
+
+    ``rate`` is the sample rate in Hz. ``path`` is the default path of the WebSocket.
 
     ``table`` is the order of events; a session begins in the state ``start``. The
     conformance suite runs the scenarios that all dialects share. It also runs the
@@ -300,10 +302,13 @@ class Dialect(Protocol):
         """Return the headers of the handshake; an empty ``key`` means no key."""
 
     def greets(self, record: Record) -> bool:
-        """Return whether a server of this dialect may send this frame first."""
+        """Return whether this frame may be a server's first frame in a session."""
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
-        """Return the client's side of a session. Raises ValueError for bad options."""
+        """Return the client's side of a session.
+
+        Raises ValueError for invalid options.
+        """
 
     def refusal(
         self, request: Request, models: Sequence[str]
@@ -343,7 +348,7 @@ def load(name: str) -> Dialect:
     """Return the dialect with a name such as ``openai`` or ``openai:sglang vad=yes``.
 
     The profile follows the colon. Raises LookupError if there is no such dialect or
-    profile; the message names those that exist.
+    profile; the message lists the known names.
     """
     name, colon, profile = name.partition(":")
     point = _points().get(name)
@@ -371,8 +376,8 @@ def with_profile(words: str, *, of: str = "") -> str:
     ``words`` are the name of the profile, then changes to this profile. ``of`` is the
     dialect that the user named, if any. If ``of`` is given, ``words`` may be changes
     without the name of a profile; they then apply to the default profile of ``of``.
-    Raises LookupError if there is no such profile or capability; the message names
-    those that exist.
+    Raises LookupError if there is no such profile or capability; the message lists the
+    known names.
     """
     if ":" in of:
         raise LookupError(
@@ -397,7 +402,8 @@ def with_profile(words: str, *, of: str = "") -> str:
         )
     elif len(having) > 1:
         raise LookupError(
-            f"{' and '.join(having)} have a profile {name!r}; name the dialect as well"
+            f"the dialects {' and '.join(having)} have a profile {name!r}; name the "
+            "dialect with --realtime-dialect=NAME"
         )
     found = f"{of or having[0]}:{' '.join(words.split())}"
     load(found)
@@ -405,7 +411,7 @@ def with_profile(words: str, *, of: str = "") -> str:
 
 
 def recording(dialect: Dialect, trace: Trace) -> Recording:
-    """Return a trace with its messages and its timeline; each frame is parsed once."""
+    """Return the recording of a trace; each frame of the trace is parsed once."""
     reader = dialect.reader()
     messages: list[Message] = []
     flaws: dict[int, Flawed] = {}
@@ -424,7 +430,7 @@ def recording(dialect: Dialect, trace: Trace) -> Recording:
 def timeline(
     dialect: Dialect, trace: Trace, reader: Reader, events: Iterable[Event]
 ) -> Timeline:
-    """Return the timeline of a trace, with the events that a reader found in it."""
+    """Return the timeline of a trace, made of the events that ``reader`` found."""
     greets = can(dialect, Capability.GREETING)
     return Timeline(
         rate=trace.rate,
@@ -445,7 +451,7 @@ def part(
     role: str = "",
     spoken: Mapping[int, Utterance] | None = None,
 ) -> Part:
-    """Return a trace as a part of the evidence; each frame is parsed once."""
+    """Return a trace as a part of the evidence; each of its frames is parsed once."""
     return Part(role, recording(dialect, trace), spoken or {})
 
 

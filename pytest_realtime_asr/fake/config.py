@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.capacity import Capacity
+
+
+class Timing(enum.Enum):
+    """When a recorded answer is sent: after its recorded delay, or at once."""
+
+    RECORDED = "recorded"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,9 @@ class FakeConfig:
     dialect names. ``variety`` is the seed of the legal variation (``None``: no
     variation). A session lasts at most ``limit``. Without a ``capacity``, the server
     serves any number of utterances.
+
+    ``recordings`` names the recordings that the server replays, "" if it replays none;
+    ``timing`` says when their answers are sent.
     """
 
     dialect: Dialect
@@ -31,6 +42,8 @@ class FakeConfig:
     variety: int | None = None
     limit: float = 3600.0
     capacity: Capacity | None = None
+    recordings: str = ""
+    timing: Timing = Timing.RECORDED
 
     @property
     def shown_version(self) -> str:

@@ -20,13 +20,23 @@ from websockets.asyncio.server import Server as ListeningServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from pytest_realtime_asr.dialects import Reaction, Request, Server, TimedServer, can
-from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.client.announcement import ANNOUNCED
+from pytest_realtime_asr.dialects import (
+    Reaction,
+    Request,
+    Server,
+    TimedServer,
+    audio_frame,
+    can,
+)
+from pytest_realtime_asr.fake.config import FakeConfig, Timing
 from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.http_routes import HttpRoutes
 from pytest_realtime_asr.fake.legal_variation import VariedServer
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
+from pytest_realtime_asr.fake.replay import Recordings, Replay
+from pytest_realtime_asr.fake.replayed_session import ReplayedSession
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.session import FakeSession
 from pytest_realtime_asr.fake.word_times import WordTimes
@@ -45,19 +55,21 @@ _PING = 20  # s between pings, and the longest wait for a pong
 class Fake:
     """A fake server in this process; `FakeServer` runs a server in another process.
 
-    Raises LookupError if a fault of the configuration is unknown.
+    ``source`` is a recogniser, which recognises what the client sends, or recordings,
+    which are replayed. Faults do not change the answers that are replayed. Raises
+    LookupError if a fault of the configuration is unknown.
     """
 
-    def __init__(self, config: FakeConfig, recogniser: Recogniser) -> None:
+    def __init__(self, config: FakeConfig, source: Recogniser | Recordings) -> None:
         self._config = config
-        self._recogniser = recogniser
+        self._source = source
         self._state = ServerState(
             config.dialect, config.models, key=config.key, capacity=config.capacity
         )
         self._faults = Faults(config.faults, self._state)
         self._routes = HttpRoutes(config, self._state, self._faults, self.traces)
         self._ids = random.Random(config.seed)
-        self._sessions: set[FakeSession] = set()  # that are open
+        self._sessions: set[FakeSession | ReplayedSession] = set()  # that are open
         self._recorders: deque[Recorder] = deque(maxlen=KEPT)
 
     @asynccontextmanager
@@ -106,24 +118,7 @@ class Fake:
         self._recorders.append(recorder)
         recorder.open()
         number = state.open_session()
-        request = _request(connection)
-        side = self._server_side(request)
-        refusal = self._faults.refused_request(
-            config.dialect.refusal(request, config.models)
-        )
-        session = FakeSession(
-            config,
-            self._recogniser,
-            side.server,
-            connection,
-            recorder,
-            self._faults,
-            state.workload,
-            side.word_delay,
-            number,
-            add_word=side.add_word,
-            refusal=refusal if isinstance(refusal, Reaction) else None,
-        )
+        session = self._session(connection, recorder, number)
         self._sessions.add(session)
         try:
             await session.run(str(uuid.UUID(int=self._ids.getrandbits(128), version=4)))
@@ -141,6 +136,41 @@ class Fake:
             self._sessions.discard(session)
             state.close_session(number)
             await session.close()
+
+    def _session(
+        self, connection: ServerConnection, recorder: Recorder, number: int
+    ) -> FakeSession | ReplayedSession:
+        """Return a new session, whose number is ``number``."""
+        config, request = self._config, _request(connection)
+        if isinstance(self._source, Recordings):
+            return ReplayedSession(
+                Replay(
+                    self._source,
+                    audio=request.headers.get(ANNOUNCED, ""),
+                    timed=config.timing is Timing.RECORDED,
+                ),
+                connection,
+                recorder,
+                carrier=audio_frame(config.dialect.caller("", {}), b""),
+                place=config.recordings,
+            )
+        side = self._server_side(request)
+        refusal = self._faults.refused_request(
+            config.dialect.refusal(request, config.models)
+        )
+        return FakeSession(
+            config,
+            self._source,
+            side.server,
+            connection,
+            recorder,
+            self._faults,
+            self._state.workload,
+            side.word_delay,
+            number,
+            add_word=side.add_word,
+            refusal=refusal if isinstance(refusal, Reaction) else None,
+        )
 
     def _server_side(self, request: Request) -> ServerSide:
         config = self._config

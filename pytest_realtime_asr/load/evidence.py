@@ -7,41 +7,47 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.workload import Phase
-from pytest_realtime_asr.trace.records import Trace
 
 WORST = 20  # traces of the sessions with the latest finals
 _LOST = 100  # traces of lost sessions that a worker keeps
 _BROKEN = 3  # traces that a worker keeps for each requirement that was violated
 _LATENCY = "final_from_commit"
+Dumps = Callable[[], bytes | None]
+"""Returns the trace of a session as JSON Lines."""
 
 
 @dataclass(slots=True)
 class Evidence:
-    """Chooses the traces that the worker of a shard keeps."""
+    """Chooses the traces that the worker of a shard keeps.
 
-    _slowest: list[tuple[float, int, Row, Trace]] = field(default_factory=list)
+    If ``every`` is true, all traces are kept.
+    """
+
+    every: bool = False
+    _slowest: list[tuple[float, int, Row, Dumps]] = field(default_factory=list)
     _seen: int = 0
     _lost: int = 0
     _broken: Counter[str] = field(default_factory=Counter)
 
-    def add(self, row: Row, trace: Trace, *, drawn: bool) -> Row:
+    def add(self, row: Row, dumps: Dumps, *, drawn: bool) -> Row:
         """Return the row of a session, with its trace if this is certain to be kept.
 
-        ``drawn`` says that the trace is kept in any case. The traces of the slowest
-        sessions so far are kept here; `worst` returns them.
+        ``dumps`` returns the trace. ``drawn`` says that the trace is kept in any case.
+        The traces of the slowest sessions so far are kept here; `worst` returns them.
         """
         self._seen += 1
-        if self._failed(row) or drawn:
-            row = replace(row, trace=trace.dumps())
+        if self._failed(row) or drawn or self.every:
+            row = replace(row, trace=dumps())
         latency = row.measured.metrics.get(_LATENCY)
         if latency is not None and row.phase is Phase.STEADY:
             keep = heapq.heappush if len(self._slowest) < WORST else heapq.heappushpop
-            keep(self._slowest, (latency, self._seen, row, trace))
+            keep(self._slowest, (latency, self._seen, row, dumps))
         return row
 
     def _failed(self, row: Row) -> bool:
@@ -58,6 +64,5 @@ class Evidence:
         """The sessions of the steady part with the latest finals, the latest first."""
         latest = sorted(self._slowest, reverse=True)
         return tuple(
-            replace(row, trace=row.trace or trace.dumps())
-            for _, _, row, trace in latest
+            replace(row, trace=row.trace or dumps()) for _, _, row, dumps in latest
         )

@@ -69,7 +69,8 @@ class Shard:
     ``streams`` are the numbers of its streams in the level. ``start`` is the start of
     the level, in s on the system clock; it is the same for all shards. A worker that is
     not ready ``deadline`` seconds after the start does not begin. ``worker`` is the
-    number of the worker, from 0.
+    number of the worker, from 0. ``every_trace`` says that the traces of all sessions
+    are kept.
     """
 
     worker: int
@@ -79,6 +80,7 @@ class Shard:
     clips: tuple[Clip, ...]
     start: float
     deadline: float = 10.0
+    every_trace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Judge:
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
         self._plan = plan(shard.connection)
-        self._evidence = Evidence()
+        self._evidence = Evidence(every=shard.every_trace)
         self._delays = array("d")  # ns, of all frames of audio
 
     def row(self, sent: Sent) -> Row:
@@ -57,7 +57,7 @@ class Judge:
         take = session.transcription(sent, clip, self._plan)
         row = session.row(sent, take, clip=id, worker=self._shard.worker)
         self._delays.extend(audio_delays(take.timeline))
-        return self._evidence.add(row, take.trace, drawn=turn.drawn)
+        return self._evidence.add(row, take.dumps, drawn=turn.drawn)
 
     def end(self, end: ShardEnd) -> ShardEnd:
         """Return the report of a worker, with ``late`` and ``worst`` from the judge."""

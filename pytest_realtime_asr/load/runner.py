@@ -89,11 +89,12 @@ class Runner:
     """Runs levels of load with the sessions of ``plan``; its methods block.
 
     ``connection`` is the plan in the form for other processes. The load sends
-    ``clips``. ``sink`` is called with each row and its purpose. For a session of the
-    load, it is called in the thread of the caller; for a session outside the load, in
-    another thread. ``report`` gets the progress each second. ``metrics`` says where the
-    server shows its own metrics, which are read once per second during each level.
-    Raises `AudioError` if a clip cannot be decoded.
+    ``clips``. ``sink`` is called with each row and its purpose. For a session of
+    the load, it is called in the thread of the caller; for a session outside the
+    load, in another thread. ``report`` gets the progress each second. ``metrics``
+    says where the server shows its own metrics, which are read once per second
+    during each level. If ``every_trace`` is true, the traces of all sessions are
+    kept. Raises `AudioError` if a clip cannot be decoded.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Runner:
         sink: Sink = lambda row, purpose: None,
         report: Callable[[Progress], None] = lambda progress: None,
         metrics: Source | None = None,
+        every_trace: bool = False,
     ) -> None:
         self._loop = loop
         self._plan = replace(plan, pace=1.0)
@@ -115,6 +117,7 @@ class Runner:
         self._sink = sink
         self._report = report
         self._metrics = metrics
+        self._every_trace = every_trace
         rate = plan.caller.rate
         self.clips = tuple(_decoded(each, rate) for each in clips)
         self._alone: tuple[Row, ...] | None = None
@@ -158,7 +161,8 @@ class Runner:
                 seen.append(numbered)
             self._sink(numbered, purpose)
 
-        return LoneSessions(self._loop, self._plan, sink)
+        every = self._every_trace
+        return LoneSessions(self._loop, self._plan, sink, every_trace=every)
 
     def run(
         self,
@@ -311,6 +315,7 @@ class Runner:
                 connection=self._connection,
                 clips=self.clips,
                 start=started,
+                every_trace=self._every_trace,
             )
             for worker in range(count)
         ]

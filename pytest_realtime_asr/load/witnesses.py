@@ -33,13 +33,18 @@ _LATENCY = "final_from_commit"
 class LoneSessions:
     """Runs sessions outside the load, and judges them on another thread.
 
-    ``sink`` is called with each row. The traces of failed sessions are kept.
+    ``sink`` is called with each row. The traces of failed sessions are kept; those of
+    all sessions if ``every_trace`` is true.
     """
 
     loop: Loop
     plan: Plan
     sink: Callable[[Row], None]
-    _evidence: Evidence = field(default_factory=Evidence)
+    every_trace: bool = False
+    _evidence: Evidence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._evidence = Evidence(every=self.every_trace)
 
     async def run(self, turn: Turn, clip: Clip, *, phase: Phase, clock: Clock) -> Row:
         """Run the session that ``turn`` plans when it is due, and return its row."""
@@ -55,7 +60,7 @@ class LoneSessions:
     def _judged(self, sent: Sent, clip: Clip, id: str) -> Row:
         take = session.transcription(sent, clip, self.plan)
         row = session.row(sent, take, clip=id)
-        row = self._evidence.add(row, take.trace, drawn=False)
+        row = self._evidence.add(row, take.dumps, drawn=False)
         self.sink(row)
         return row
 

@@ -13,11 +13,12 @@ import msgspec
 import pytest
 
 from pytest_realtime_asr.conformance import suite_run
-from pytest_realtime_asr.plugin import kept_calibration, suite
+from pytest_realtime_asr.plugin import junit_output, kept_calibration, suite
 from pytest_realtime_asr.plugin.item_judge import has_result
 from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import (
     failure_lines,
+    join_outputs,
     junit_properties,
     properties_to_output,
 )
@@ -172,6 +173,8 @@ class EndOfRun:
         ]
         if state.settings.junit is junit.Detail.STRICT:
             properties_to_output(state.config)
+        else:
+            join_outputs(state.config)
 
     def write(self, rows: Collection[Row]) -> None:
         """Write the results of the suite into the conformance reports and pages.
@@ -194,6 +197,19 @@ class EndOfRun:
                     )
             except Exception as error:
                 state.note(f"{file}: the report is not written: {error_text(error)}")
+
+    def attachments(self, report: pytest.TestReport) -> list[Path]:
+        """Return the files that JUnit XML attaches to a test that failed.
+
+        They are the first trace of the test and the HTML pages of the run. A file that
+        is valid against the schema of xunit2 has no attachments, since its
+        ``system-out`` is JSON.
+        """
+        state = self._state
+        if state.settings.junit is junit.Detail.STRICT:
+            return []
+        pages = [path for kind, path in state.settings.reports if kind == "html"]
+        return [*junit_output.traces(state.config, report), *pages]
 
     def summarise(
         self,

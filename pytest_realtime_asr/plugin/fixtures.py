@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.conformance.config import SuiteConfig
     from pytest_realtime_asr.conformance.results import ServerResult
     from pytest_realtime_asr.corpus import Corpus, Utterance
-    from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
     from pytest_realtime_asr.plugin.state import State
+    from pytest_realtime_asr.run.fakes import FakeServers
     from pytest_realtime_asr.run.realtime import Realtime
     from pytest_realtime_asr.run.session import AsyncSession, Session
     from pytest_realtime_asr.trace.records import Trace
@@ -168,15 +168,17 @@ def realtime_session(
 
 
 @pytest.fixture
-def fake_server() -> Iterator[Callable[..., FakeServer]]:
+def fake_server() -> Iterator[FakeServers]:
     """A function that starts a fake server, for tests of your own clients.
 
     ``fake_server(dialect=, recogniser=, faults=, word_delay=, final_delay=, corpus=)``
     returns a fake server with ``.url``, ``.traces()`` and ``.violations()``; delays are
-    strings such as "300ms". All fake servers are stopped at the end of the test.
+    strings such as "300ms". ``fake_server.replay(trace)`` returns a server that replays
+    a recorded session, or all sessions in a folder of traces. All fake servers are
+    stopped at the end of the test.
     """
     from pytest_realtime_asr.run.fakes import FakeServers
 
     servers = FakeServers()
-    yield servers.start
+    yield servers
     servers.stop()

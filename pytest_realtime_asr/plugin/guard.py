@@ -1,10 +1,10 @@
-"""Removes secrets from pytest's subtests, warnings, logs and JUnit XML."""
+"""Removes secrets from pytest's reports, subtests, warnings, logs and JUnit XML."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 
 import pytest
 
@@ -14,7 +14,7 @@ from pytest_realtime_asr.text.redaction import Redactor
 
 
 class Guard:
-    """Removes secrets from subtests, warnings and logs before they are printed.
+    """Removes secrets before pytest prints them and before other plugins see them.
 
     ``redactor`` returns a redactor for all secrets that are known so far. ``unjudged``
     returns a line for each pool that has no verdict. ``note`` adds a line that is
@@ -40,6 +40,19 @@ class Guard:
         for handler in log_handlers(self._config):
             inner = handler.formatter or logging.Formatter()
             handler.setFormatter(report_redaction.Formatter(inner, self._redactor))
+
+    # The last wrapper ends first, so that other plugins see a report without secrets.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        redactor = self._redactor()
+        call.excinfo = report_redaction.shown_exception(call.excinfo, redactor)
+        report = yield
+        if redactor.private:
+            report_redaction.withhold(report, call.excinfo)
+        report_redaction.clean(report, redactor)
+        return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

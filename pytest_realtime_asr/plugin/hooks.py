@@ -29,7 +29,7 @@ from pytest_realtime_asr.plugin.options import (
     is_suite,
 )
 from pytest_realtime_asr.plugin.raw_options import RawOptions
-from pytest_realtime_asr.plugin.tally import Tally
+from pytest_realtime_asr.plugin.tally import Tally, is_used
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.controller import Controller
@@ -522,10 +522,16 @@ class RealtimePlugin:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.failed or report.when == "teardown":
             return
-        if any(SERVER_OUTPUT in name for name, _ in report.sections):
-            from pytest_realtime_asr.plugin import server_output
+        used = is_used(report)
+        if used or any(SERVER_OUTPUT in name for name, _ in report.sections):
+            from pytest_realtime_asr.plugin import junit_output
 
-            server_output.add_to_junit(self.config, report)
+            junit_output.add(
+                self.config,
+                report,
+                files=self._end_of_run.attachments(report) if used else (),
+                environment=os.environ,
+            )
 
 
 def _names_paths(config: pytest.Config) -> bool:

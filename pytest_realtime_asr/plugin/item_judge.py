@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_realtime_asr.conformance.results import ServerResult
-from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
+from pytest_realtime_asr.plugin import (
+    items,
+    kept_calibration,
+    other_reports,
+    report_redaction,
+)
 from pytest_realtime_asr.plugin.judging import Case, Judging
 from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import kept_exception, skip_at_test
@@ -167,6 +172,10 @@ class ItemJudge:
         if redactor.private:
             report_redaction.withhold(report, call.excinfo)
         report_redaction.clean(report, redactor)
+        if uses:
+            raised = call.excinfo if report.failed else None
+            ours = raised is not None and report_redaction.is_ours(raised)
+            other_reports.add(item.config, report, report.longreprtext if ours else "")
 
     def _judge(self, item: pytest.Item, *, failed: bool) -> Results | None:
         # An xfail marker is for the test, and must not hide the failure of a pool.

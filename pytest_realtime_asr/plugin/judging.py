@@ -9,7 +9,6 @@ compared with another run. This module knows only the id and the terms of a test
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -29,6 +28,13 @@ from pytest_realtime_asr.load.cross_talk_finding import CrossTalkFinding
 from pytest_realtime_asr.load.incomplete_level import IncompleteLevel, incomplete
 from pytest_realtime_asr.metrics import LEVELS
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
+from pytest_realtime_asr.plugin.kept_traces import (
+    SessionTraces,
+    file_name,
+    sent,
+    unkept,
+    write,
+)
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import capacity, jsonl, terminal
@@ -52,7 +58,6 @@ from pytest_realtime_asr.verdicts.comparison import Comparison, compare, compare
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 _COMPARED = None  # replaces the budget in the key of a pool that is only compared
-_NAMED = 60  # characters of an id that are used in the name of a file
 Takes = Sequence[Transcription]
 T = TypeVar("T")
 
@@ -92,15 +97,17 @@ class Case:
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` makes the folder for traces, or returns ``None`` if none are kept. The
-    paths of traces are shown relative to ``origin``. ``given`` returns the value that
-    the command line gives to an option. ``comparison`` names the earlier report and the
-    server with which each test is compared; ``earlier`` are the earlier reports.
-    ``command`` has the first words of the command that runs a test again; ``located``
-    returns the id of a test in the form that this command needs. With ``utterances``,
-    the rows of the table at the end list all utterances, in ``width`` columns. Each of
-    the ``sinks`` is called with the results of a test when they are judged, and each of
-    the ``trace_sinks`` with those that have paths of traces.
+    ``folder`` makes the folder for traces, or returns ``None`` if none are kept.
+    The paths of traces are shown relative to ``origin``. ``traces`` writes the
+    traces of all sessions; without it, only the traces of tests that fail are
+    written. ``given`` returns the value that the command line gives to an option.
+    ``comparison`` names the earlier report and the server with which each test is
+    compared; ``earlier`` are the earlier reports. ``command`` has the first words
+    of the command that runs a test again; ``located`` returns the id of a test in
+    the form that this command needs. With ``utterances``, the rows of the table at
+    the end list all utterances, in ``width`` columns. Each of the ``sinks`` is
+    called with the results of a test when they are judged, and each of the
+    ``trace_sinks`` with those that have paths of traces.
     """
 
     def __init__(
@@ -110,6 +117,7 @@ class Judging:
         folder: Callable[[], Path | None],
         origin: Path,
         given: Callable[[Option], object],
+        traces: SessionTraces | None = None,
         comparison: ComparisonConfig | None = None,
         earlier: EarlierRuns | None = None,
         command: Sequence[str] = ("pytest",),
@@ -130,6 +138,7 @@ class Judging:
         self._given = given
         self._judged: Results | None = None
         self._folder = folder
+        self._traces = traces
         self._origin = origin
         self._pools: dict[tuple[str, Budget | None], Pool] = {}
         self._asked: set[str] = set()  # the tests that asked to keep a trace
@@ -160,6 +169,8 @@ class Judging:
             elif pool.judged:  # the pool is only needed while its module can run again
                 del self._pools[key]
         self._judged = None
+        if self._traces is not None:
+            self._traces.begin(test)
         self.run.begin(test)
 
     def finish(self, *, interrupted: bool = False) -> Ledger | None:
@@ -170,6 +181,8 @@ class Judging:
         """
         ledger = self.run.finish(interrupted=interrupted)
         self.run.progress("")
+        if ledger is not None and self._traces is not None:
+            self._traces.end(ledger.test, ledger.sessions)
         return ledger
 
     def interrupt(self, reports: Iterable[Path]) -> None:
@@ -348,15 +361,15 @@ class Judging:
         try:
             if (folder := self._folder()) is None:
                 return ""
-            folder /= f"{_name(test, unique=True)}-asked"
+            folder /= f"{file_name(test, unique=True)}-asked"
             if test not in self._asked:
                 self._asked.add(test)
                 shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{trace.started:%H-%M-%S.%f}{_sent(trace)}.jsonl"
+            path = folder / f"{trace.started:%H-%M-%S.%f}{sent(trace)}.jsonl"
             trace.write(path)
         except Exception as error:
-            self.run.warn(_unkept(error))
+            self.run.warn(unkept(error))
             return ""
         return os.path.relpath(path, self._origin)
 
@@ -462,19 +475,24 @@ class Judging:
     ) -> Results:
         """Return the results, extended by the command that runs the test again.
 
-        If the test fails, its traces are kept on the disk, and the results contain
-        their paths. ``evidence`` are the transcriptions whose traces are kept.
+        If the test fails, or if the traces of all sessions are kept, its traces are on
+        the disk, and the results contain their paths. ``evidence`` are the
+        transcriptions whose traces are kept.
         """
         paths: Mapping[str, str] = {}
-        unkept = None
+        missing = None
         every = {(t.label, t.trace.started): t for each in evidence for t in each}
-        if every and (results.failing or failed):
+        if self._traces is not None:
+            found = {t.label: self._traces.path(t.trace) for t in every.values()}
+            paths = {label: path for label, path in found.items() if path}
+            missing = self._traces.unkept
+        elif every and (results.failing or failed):
             try:
                 if (folder := self._folder()) is not None:
-                    folder /= _name(results.test, unique=True)
-                    paths = _write(folder, every.values(), self._origin)
+                    folder /= file_name(results.test, unique=True)
+                    paths = write(folder, every.values(), self._origin)
             except Exception as error:
-                unkept = _unkept(error)
+                missing = unkept(error)
         rerun = self._again(select)
         causes = tuple(
             self._traced(each, results.test, every.values(), paths)
@@ -483,7 +501,7 @@ class Judging:
             for each in results.failing
         )
         self._judged = replace(
-            results, paths=paths, rerun=rerun, unkept=unkept, failing=causes
+            results, paths=paths, rerun=rerun, unkept=missing, failing=causes
         )
         if paths:
             self._publish(self._judged, self.trace_sinks, "paths of traces")
@@ -508,6 +526,8 @@ class Judging:
             return replace(broken, trace=next(filter(None, found), ""))
         written = {id(take.trace): paths.get(take.label, "") for take in takes}
         known = written.get(id(part.trace))
+        if self._traces is not None:
+            known = self._traces.path(part.trace)
         path = self.keep(test, part.trace) if known is None else known
         return replace(broken, trace=path)
 
@@ -578,13 +598,6 @@ def _joined(results: Results, more: Results) -> Results:
     )
 
 
-def _unkept(error: Exception) -> str:
-    return (
-        f"traces not kept: {error_text(error)}; name another folder with "
-        "--realtime-traces=DIR"
-    )
-
-
 def _of(purpose: Purpose, takes: Iterable[Transcription]) -> tuple[Transcription, ...]:
     return tuple(take for take in takes if take.purpose is purpose)
 
@@ -634,37 +647,3 @@ def _shown(option: Option, text: str) -> str:
     if option.name == "proxy":  # the password may contain a slash
         return re.sub("^([^/]*//)?.*@", r"\1", text)
     return re.sub("//[^/]*@", "//", text)
-
-
-def _write(
-    folder: Path, takes: Iterable[Transcription], origin: Path
-) -> dict[str, str]:
-    """Write traces into a new folder; return their paths by transcription label.
-
-    A transcription whose trace was dropped has no path.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    paths: dict[str, str] = {}
-    for index, take in enumerate(takes):
-        if (trace := take.dumps()) is None:
-            continue
-        path = folder / f"{index:03}-{_name(take.utterance.id)}.jsonl"
-        path.write_bytes(trace)
-        paths[take.label] = os.path.relpath(path, origin)
-    return paths
-
-
-def _sent(trace: Trace) -> str:
-    """Return a dash and the name of the first utterance sent; "" if none was sent."""
-    spans = (record.span for record in trace.records)
-    asset = next((span.asset for span in spans if span is not None), "")
-    return f"-{_name(asset)}" if asset else ""
-
-
-def _name(id: str, *, unique: bool = False) -> str:
-    """Return a file name for an id; if ``unique``, each id has a different name."""
-    name = re.sub(r"[^\w.-]+", "-", id, flags=re.ASCII)
-    if len(name) <= _NAMED and not unique:
-        return name
-    return f"{name[-_NAMED:]}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"

@@ -543,9 +543,17 @@ _REPORTS = (
     ),
     Option(
         "traces",
-        "the folder for the traces of tests that fail (default: realtime-traces beside "
-        "the reports; without a report, pytest's cache)",
+        "the folder for traces (default: realtime-traces beside the reports; without a "
+        "report, pytest's cache)",
         metavar="DIR",
+        guide="reports.md#traces",
+    ),
+    Option(
+        "trace-keep",
+        "whose traces are kept: failed for the sessions of tests that fail; all for "
+        "every session of every test (default failed)",
+        "failed",
+        "failed|all",
         guide="reports.md#traces",
     ),
     Option(

@@ -25,6 +25,7 @@ from pytest_realtime_asr.load.arguments import MOST_STREAMS
 from pytest_realtime_asr.load.decision import Held
 from pytest_realtime_asr.load.server_metrics import Gauge
 from pytest_realtime_asr.perturb import chain
+from pytest_realtime_asr.plugin.kept_traces import Keep
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
@@ -542,6 +543,17 @@ def junit(text: str) -> Detail:
         raise ValueError(
             f"{text!r} is not known; choose the content of JUnit XML from "
             f"{', '.join(Detail)}"
+        ) from None
+
+
+def keep(text: str) -> Keep:
+    """Parse whose traces are kept: failed or all."""
+    try:
+        return Keep(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not known; choose the traces that are kept from "
+            f"{', '.join(Keep)}"
         ) from None
 
 

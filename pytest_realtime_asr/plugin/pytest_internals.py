@@ -128,6 +128,21 @@ def output_to_junit(
         xml.node_reporter(report).append(output)
 
 
+def join_outputs(config: pytest.Config) -> None:
+    """Leave each test case of JUnit XML with at most one ``system-out``.
+
+    GitLab reads only test cases with one. Call this function when all tests have ended
+    and the file is not written yet.
+    """
+    xml = config.stash.get(xml_key, None)
+    for reporter in () if xml is None else xml.node_reporters_ordered:
+        case = reporter.to_xml()
+        outputs = case.findall("system-out")
+        for each in outputs[1:]:
+            outputs[0].text = f"{outputs[0].text or ''}\n{each.text or ''}"
+            case.remove(each)
+
+
 def properties_to_output(config: pytest.Config) -> None:
     """Replace the properties of each test in JUnit XML by JSON in ``system-out``.
 

@@ -91,6 +91,34 @@ def only_sentence(
         return pytest.ExceptionInfo.from_exception(error)
 
 
+def shown_exception(
+    raised: pytest.ExceptionInfo[BaseException] | None, redactor: Redactor
+) -> pytest.ExceptionInfo[BaseException] | None:
+    """Return the exception of a test without secrets, since plugins may quote it.
+
+    The message of the exception is changed in place, so that its type and its traceback
+    stay. If the message cannot be changed, another exception is returned instead. In a
+    private run, the message is removed unless it is of this package.
+    """
+    if raised is None:
+        return None
+    hidden = redactor.private and not _is_public(raised)
+    text = PRIVATE if hidden else redactor.clean(str(raised.value))
+    if not hidden and redactor.clean(raised.exconly()) == raised.exconly():
+        return raised
+    value = raised.value
+    value.args = (text,)
+    if hasattr(value, "msg"):  # the exceptions of pytest.fail and pytest.skip
+        value.msg = text
+    value.__notes__ = []
+    if str(value) != text:
+        error = Exception(f"{raised.typename}: {text}")
+        return pytest.ExceptionInfo.from_exception(
+            error.with_traceback(value.__traceback__)
+        )
+    return raised
+
+
 def shield(report: pytest.TestReport, redactor: Redactor) -> None:
     """Remove the secrets from the message and the arguments of a subtest, in place."""
     if (context := getattr(report, "context", None)) is not None:
@@ -185,6 +213,11 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
     """
     if str(report.longrepr) not in ours:
         report.longrepr = f"{report.nodeid}: {PRIVATE}"
+
+
+def _is_public(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Return whether a message quotes no transcript, since this package wrote it."""
+    return isinstance(raised.value, Lost | OptionsError) or is_ours(raised)
 
 
 def is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:

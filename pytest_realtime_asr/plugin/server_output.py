@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_realtime_asr.plugin import pytest_internals
 from pytest_realtime_asr.plugin.options import SERVER_OUTPUT, is_suite
 
 if TYPE_CHECKING:
@@ -14,19 +13,6 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.conformance.results import ServerResult
 
 _SESSION: pytest.StashKey[int | None] = pytest.StashKey()
-
-
-def add_to_junit(config: pytest.Config, report: pytest.TestReport) -> None:
-    """Add the output of applications to a failed test in JUnit XML.
-
-    pytest itself writes only the sections of standard output, standard error and logs.
-    """
-    parts = [
-        f"{f' {name} ':-^80}\n{text}"
-        for name, text in report.sections
-        if SERVER_OUTPUT in name
-    ]
-    pytest_internals.output_to_junit(config, report, "\n".join(parts))
 
 
 class ServerOutput:

@@ -20,6 +20,7 @@ from pytest_realtime_asr.conformance.config import CapacityConfig, SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.load import executors
 from pytest_realtime_asr.plugin import parsing
+from pytest_realtime_asr.plugin.kept_traces import Keep
 from pytest_realtime_asr.plugin.options import OPTIONS, Option
 from pytest_realtime_asr.plugin.raw_options import Given, first_given, flag
 from pytest_realtime_asr.report.junit import Detail
@@ -95,10 +96,11 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
-    ``junit`` says what JUnit XML contains. ``traces`` is the folder for traces that the
-    user named. With ``utterances``, the terminal lists all utterances of each test.
-    ``fake`` are the command-line arguments of the servers that the plugin starts. The
-    query of the URL in ``target`` may be secret.
+    ``junit`` says what JUnit XML contains. ``traces`` is the folder for traces that
+    the user named; ``keep`` says whose traces are kept. With ``utterances``, the
+    terminal lists all utterances of each test. ``fake`` are the command-line
+    arguments of the servers that the plugin starts. The query of the URL in
+    ``target`` may be secret.
     """
 
     run: MeasurementConfig
@@ -111,6 +113,7 @@ class Settings:
     reports: tuple[tuple[str, Path], ...] = ()
     junit: Detail = Detail.FULL
     traces: Path | None = None
+    keep: Keep = Keep.FAILED
     utterances: bool = False
     fake: tuple[str, ...] = field(default=(), repr=False)
 
@@ -168,6 +171,7 @@ def settings(
                 allow=given.read("allow", parsing.harms),
                 most_errors=given.read("load-errors", parsing.share),
                 place=given.read("load-executor", executors.parse),
+                every_trace=given.read("trace-keep", parsing.keep) is Keep.ALL,
             ),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
@@ -179,6 +183,7 @@ def settings(
         reports=_reports(given),
         junit=given.read("junit", parsing.junit),
         traces=given.optional("traces", lambda text: origin / text),
+        keep=given.read("trace-keep", parsing.keep),
         utterances=given.read("utterances", flag),
         fake=tuple(given.read("fake", shlex.split)),
     )

@@ -20,6 +20,7 @@ from pytest_realtime_asr.plugin import kept_calibration
 from pytest_realtime_asr.plugin.earlier_reports import EarlierRuns
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
+from pytest_realtime_asr.plugin.kept_traces import Keep, SessionTraces
 from pytest_realtime_asr.plugin.page_trend import PageTrend
 from pytest_realtime_asr.plugin.raw_options import RawOptions
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
@@ -329,8 +330,12 @@ class State:
 
     @cached_property
     def traces(self) -> TraceFolder | None:
-        """The folder for traces of tests that fail; ``None`` if none are kept."""
+        """The folder for traces; ``None`` if none are kept."""
         return trace_folder(self.config, self.settings)
+
+    def _make_trace_folder(self) -> Path | None:
+        """Make the folder for traces; return ``None`` if none are kept."""
+        return self.traces.make() if self.traces else None
 
     @cached_property
     def identity(self) -> RunIdentity:
@@ -384,10 +389,15 @@ class State:
         """The object that judges the tests of this process. Raises UsageError."""
         self.register_guard()
         run, sinks, written = self._run()
+        origin, every = self.config.invocation_params.dir, None
+        if self.settings.keep is Keep.ALL:
+            every = SessionTraces(self._make_trace_folder, origin, self.note)
+            run.sinks.append(every)
         made = Judging(
             run,
-            folder=lambda: self.traces.make() if self.traces else None,
-            origin=self.config.invocation_params.dir,
+            folder=self._make_trace_folder,
+            origin=origin,
+            traces=every,
             given=self.options.line,
             comparison=self.settings.comparison,
             earlier=self.earlier,

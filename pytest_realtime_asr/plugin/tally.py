@@ -42,6 +42,11 @@ def attach(
         vars(report)[_ATTACHED] = found | {"failed": failed}
 
 
+def is_used(report: pytest.TestReport) -> bool:
+    """Return whether a test that uses the plugin failed in the phase of a report."""
+    return bool(getattr(report, _ATTACHED, {}).get("failed"))
+
+
 class End(Protocol):
     """The object that makes tables and conformance reports at the end of a run."""
 

@@ -1,4 +1,4 @@
-"""The folder for the traces of tests that fail; it has the traces of one run only."""
+"""The folder for the traces of a run; it has the traces of one run only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ NAME = "realtime-traces"
 _OF_A_TEST = re.compile(r"-[0-9a-f]{8}(-asked)?$")
 # This file marks a folder as made by the plugin, and keeps it out of git.
 _MARK = ".gitignore"
-_CONTENT = (
-    "# Traces of failed tests; each run of pytest-realtime-asr replaces them.\n*\n"
-)
+_CONTENT = "# Traces of a run; each run of pytest-realtime-asr replaces them.\n*\n"
 
 
 class TraceFolder:

@@ -11,12 +11,19 @@ _MARGIN = 5  # columns for the name of a line, such as "ref: "
 _LINES = 8  # the most blocks that are shown
 
 
-def lines(alignment: Alignment, *, width: int = 80) -> str:
+def lines(
+    alignment: Alignment,
+    *,
+    width: int = 80,
+    names: tuple[str, str] = ("ref: ", "hyp: "),
+) -> str:
     """Return an alignment as blocks of three lines: reference, hypothesis and errors.
 
-    A line has at most ``width`` columns; a longer word is cut. If there are more than
-    `_LINES` blocks, only the first `_LINES` blocks with an error are shown, and a note
-    gives the number of all blocks. Raises ValueError if ``width`` is less than 20.
+    ``names`` begin the lines of the reference and the hypothesis; they must have equal
+    lengths of at most five characters. A line has at most ``width`` columns; a longer
+    word is cut. If there are more than `_LINES` blocks, only the first `_LINES` blocks
+    with an error are shown, and a note gives the number of all blocks. Raises
+    ValueError if ``width`` is less than 20.
     """
     if width < 20:
         raise ValueError(
@@ -44,7 +51,8 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
         hidden = textwrap.wrap(note, width)
     texts = []
     for block in shown:
-        rows = zip(("ref: ", "hyp: ", "     "), zip(*block, strict=True), strict=True)
+        heads = (*names, " " * len(names[0]))
+        rows = zip(heads, zip(*block, strict=True), strict=True)
         texts += [(name + gap.join(row)).rstrip() for name, row in rows]
     return "\n".join(text for text in (*texts, *hidden) if text)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 LEAST = 60  # columns; a narrower terminal breaks the lines itself
 USUAL = 80  # columns, if there is no terminal
@@ -33,6 +33,8 @@ _WORDS: Mapping[str, Markup] = {
     "violated": _BAD,
     "undecided": _OPEN,
 }
+# The codes of the terminal (ECMA-48, SGR) for a markup.
+_CODES = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 _UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|pp|words)\b)")
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 _COLOURED = re.compile(
@@ -66,6 +68,16 @@ def wrapped(line: str, width: int, *, first: str = "", then: str = "") -> list[s
         break_long_words=False,
     )
     return [line.replace(_UNBROKEN, " ") for line in lines]
+
+
+def painted(parts: Iterable[tuple[str, Markup]]) -> str:
+    """Return the parts of a line as one text, with the codes that colour a terminal."""
+    return "".join(
+        f"\033[{';'.join(str(_CODES[name]) for name in markup)}m{text}\033[0m"
+        if markup
+        else text
+        for text, markup in parts
+    )
 
 
 def coloured(line: str) -> list[tuple[str, Markup]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from pytest_realtime_asr.report.help_text import marked, sentence
 from pytest_realtime_asr.report.listing import Group, Option
 
 _ABOUT = (
@@ -26,11 +27,6 @@ _ABOUT = (
 )
 _DEFAULT = re.compile(r" \(default:? ([^()]*)\)")
 _REPEATABLE = " (repeatable)"
-# What a help text quotes: an object of JSON, or text between quotation marks.
-_QUOTED = re.compile(r"""(\{[^}]*\})|"([^"]*)"|(?<!\w)'([^']*)'(?!\w)""")
-_WORD = re.compile(r"(\(?)(\S+?)([),;.:]*)(?=\s|$)")
-# A word with one of these is what a user types: an option, a value, a path, a number.
-_TYPED = re.compile(r"^--|[_=:/*$]|\.\w")
 
 
 def page(groups: Iterable[Group]) -> str:
@@ -53,7 +49,7 @@ def _entry(option: Option) -> Iterator[str]:
     text = _DEFAULT.sub("", text)
     yield f"### `{option.cli}`"
     yield ""
-    yield _marked(f"{text[0].upper()}{text[1:]}.")
+    yield sentence(text)
     yield ""
     yield f"- **Form**: {_form(option)}"
     yield f"- **Ini key**: `{option.ini}`"
@@ -75,24 +71,9 @@ def _default(text: str) -> str:
     """Return a default as code if it is one word, otherwise as a text."""
     value, colon, why = text.partition(": ")
     if " " in value:
-        return _marked(text)
-    return f"`{value}`{colon}{_marked(why)}"
+        return marked(text)
+    return f"`{value}`{colon}{marked(why)}"
 
 
 def _unset(option: Option) -> str:
     return "off" if option.flag else "not set"
-
-
-def _marked(text: str) -> str:
-    """Return a help text in which all that a user types is code."""
-    parts, end = [], 0
-    for quoted in _QUOTED.finditer(text):
-        parts.append(_WORD.sub(_word, text[end : quoted.start()]))
-        parts.append(f"`{next(filter(None, quoted.groups()))}`")
-        end = quoted.end()
-    return "".join([*parts, _WORD.sub(_word, text[end:])])
-
-
-def _word(found: re.Match[str]) -> str:
-    before, word, after = found.groups()
-    return f"{before}`{word}`{after}" if _TYPED.search(word) else found[0]

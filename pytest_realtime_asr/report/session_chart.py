@@ -7,7 +7,7 @@ show this chart. Times are in ms from the instant at which the first audio was d
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pytest_realtime_asr.trace.recording import Recording
@@ -111,7 +111,8 @@ def chart(recording: Recording, item: int) -> SessionChart:
     heard = timeline.heard
     zero, pace = timeline.opened or 0, 1e9
     if heard:
-        zero, pace = _clock(heard, timeline.rate)
+        pace = 1e9 / (timeline.pace or 1.0)
+        zero = _start(heard[0], timeline.rate, pace)
     elif timeline.commit is not None:
         zero = timeline.commit.due
 
@@ -122,7 +123,7 @@ def chart(recording: Recording, item: int) -> SessionChart:
     described = {each.asset: each for each in recording.trace.spoken}
     reason = f"{end.how.value}: {end.reason}" if end.reason else end.how.value
     return SessionChart(
-        spoken=described.get(_asset(heard, recording)),
+        spoken=described.get(recording.asset(item)),
         seconds=heard[-1].samples / timeline.rate if heard else 0.0,
         pace=pace / _NS_PER_MS,
         opened=None if opened is None else ms(opened),
@@ -142,28 +143,13 @@ def chart(recording: Recording, item: int) -> SessionChart:
     )
 
 
-def _clock(heard: Sequence[Heard], rate: int) -> tuple[int, float]:
-    """Return when the audio starts (ns), and how many ns a second of it takes.
+def _start(first: Heard, rate: int, pace: float) -> int:
+    """Return when the audio starts (ns); a second of it takes ``pace`` ns.
 
     A frame is due when its last sample was spoken. In a session faster than real time,
     a second of audio takes less than a second.
     """
-    first, last = heard[0], heard[-1]
-    seconds = (last.samples - first.samples) / rate
-    pace = (last.due - first.due) / seconds if seconds else 1e9
-    return first.due - round(first.samples / rate * pace), pace
-
-
-def _asset(heard: Sequence[Heard], recording: Recording) -> str:
-    """Return the name of the audio of an utterance, empty without audio."""
-    if not heard:
-        return ""
-    spans = (
-        record.span.asset
-        for record in recording.trace.records
-        if record.span is not None and record.at >= heard[0].sent
-    )
-    return next(spans, "")
+    return first.due - round(first.samples / rate * pace)
 
 
 def _marks(event: Event, ms: Callable[[int], float]) -> Iterator[ChartMark]:

@@ -45,7 +45,7 @@ def lines(takes: Iterable[Transcription], *, width: int = USUAL) -> list[str]:
         if not take.lost and aligned is not None and _is_right(aligned):
             right += 1
             continue
-        head = f"{take.utterance.id}: {_summary(take, aligned)}"
+        head = f"{take.utterance.id}: {summary(take, aligned)}"
         line = "; ".join([head, *parts.lines])
         found += wrapped(line, width, first="  ", then=" " * _INDENT)
         if aligned is not None and not private:
@@ -60,7 +60,8 @@ def _is_right(aligned: Alignment) -> bool:
     return not (aligned.errors.wrong or aligned.errors.unspoken)
 
 
-def _summary(take: Transcription, aligned: Alignment | None) -> str:
+def summary(take: Transcription, aligned: Alignment | None) -> str:
+    """Return the kind of a loss and the number of errors, as part of a line."""
     parts = [str(take.lost)] if take.lost else []
     if aligned is not None:
         errors = aligned.errors

@@ -127,8 +127,11 @@ def _strip(
         return ()
     timeline = recording.timeline.item(take.item)
     private = private or take.trace.redactor.private
-    spoken = None if private else described(take.utterance)
-    found = replace(chart(recording, take.item), spoken=spoken)
+    found = chart(recording, take.item)
+    if private:
+        found = replace(found, spoken=None)
+    elif found.spoken is None:
+        found = replace(found, spoken=described(take.utterance))
     limits = {each.finding.metric for each in shown if isinstance(each, _Excess)}
     points = [
         point

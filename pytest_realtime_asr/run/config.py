@@ -180,12 +180,14 @@ class LoadConfig:
 
     ``allow`` are the kinds of harm that are allowed on a server that is not on this
     machine. A level is aborted when the share of lost sessions is above
-    ``most_errors``. ``place`` is where the streams run.
+    ``most_errors``. ``place`` is where the streams run. ``every_trace`` says that the
+    traces of all sessions are kept.
     """
 
     allow: frozenset[Harm] = frozenset()
     most_errors: float = 0.2
     place: Place = HERE
+    every_trace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import BUNDLED
+from pytest_realtime_asr.fake import recordings
+from pytest_realtime_asr.fake.config import Timing
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT, FakeServer
+from pytest_realtime_asr.trace.records import Trace
 
 # The targets that the plugin starts itself, each with its recogniser.
 FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
 FAKE_KEY = "the-key-of-the-fake-server"  # used if the user sets none; not a secret
+Recorded = Trace | Transcription
 Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _BUNDLED = tuple(f"bundled:{name}" for name in BUNDLED)
 
@@ -21,6 +29,7 @@ class FakeServers:
     def __init__(self) -> None:
         self._started: list[FakeServer] = []
         self._targets: dict[tuple[str, str], FakeServer] = {}
+        self._folder: TemporaryDirectory[str] | None = None  # of traces to replay
 
     def target(
         self,
@@ -78,10 +87,59 @@ class FakeServers:
         self._started.append(server)
         return server
 
+    __call__ = start
+
+    def replay(
+        self,
+        recorded: Recorded | str | os.PathLike[str],
+        *,
+        dialect: str = "",
+        timing: str = Timing.RECORDED.value,
+        arguments: Sequence[str] = (),
+    ) -> FakeServer:
+        """Start a new server that replays recorded sessions, and return it.
+
+        ``recorded`` is a transcription, the path of a trace, or the path of a folder of
+        traces. It may also be a trace that describes its audio.
+        ``dialect`` is by default the dialect of the traces. ``timing`` is
+        ``"recorded"``, or ``"none"`` to send each answer without its delay. Raises
+        ValueError for traces that cannot be replayed, and `FakeError` if the server
+        cannot be started.
+        """
+        place = Path(self._written(recorded))
+        found = recordings.find(place)
+        name = dialect or found.dialect
+        recordings.load(found, dialects.load(name))
+        words = ["--replay", str(place), "--replay-timing", Timing(timing).value]
+        server = FakeServer([*words, *arguments], dialect=name)
+        self._started.append(server)
+        return server
+
+    def _written(self, recorded: Recorded | str | os.PathLike[str]) -> str:
+        """Return the path of traces; a trace that is no file is written to one.
+
+        Raises ValueError for a transcription whose trace was dropped.
+        """
+        if isinstance(recorded, str | os.PathLike):
+            return os.fspath(recorded)
+        if (lines := recorded.dumps()) is None:
+            raise ValueError(
+                "the trace of this transcription was dropped, so there is nothing to "
+                "replay; give a transcription of a session without load"
+            )
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="pytest-realtime-asr-")
+        path = Path(self._folder.name) / f"{len(self._started)}.jsonl"
+        path.write_bytes(lines)
+        return str(path)
+
     def stop(self) -> None:
         """Stop all servers that were started."""
         while self._started:
             self._started.pop().stop()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
 
 def _words(name: str, value: Texts | None) -> list[str]:

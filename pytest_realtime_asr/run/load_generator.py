@@ -115,6 +115,7 @@ class LoadGenerator:
             sink=self._record,
             report=lambda progress: self._run.progress(str(progress)),
             metrics=self._run.servers.metrics(self._plan),
+            every_trace=self._run.config.load.every_trace,
         )
         if self._interrupted:
             self._runner.interrupt()

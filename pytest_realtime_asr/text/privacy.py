@@ -12,6 +12,7 @@ from pytest_realtime_asr.text.frame_fields import decoded
 
 PRIVATE = "[private]"  # replaces a text in a private run
 _DEEPEST = 32  # levels of nested JSON
+_WITHHELD = re.compile(r"\[private: \d+ (character|byte)s?\]")
 _TOKEN = re.compile(r"[\w.:/-]{1,200}", re.ASCII)
 # The fields of a frame whose texts are part of the protocol, not of a transcript.
 _PUBLIC = frozenset(
@@ -34,6 +35,11 @@ def without_texts(frame: str) -> str:
 def without_bytes(frame: bytes) -> bytes:
     """Return a frame to use in place of a binary frame; it states only the length."""
     return _length(len(frame), "byte").encode()
+
+
+def is_withheld(frame: str) -> bool:
+    """Return whether `without_texts` has replaced a string of this frame."""
+    return _WITHHELD.search(frame) is not None
 
 
 def public(text: str) -> str:

@@ -62,3 +62,21 @@ class Recording:
     messages: tuple[Message, ...]
     timeline: Timeline
     flaws: Mapping[int, Flawed] = field(default_factory=dict)
+
+    @property
+    def items(self) -> tuple[int, ...]:
+        """The numbers of the utterances for which the client sent audio, in order."""
+        numbers = (each.item for each in self.timeline.heard)
+        return tuple(dict.fromkeys(numbers))
+
+    def asset(self, item: int) -> str:
+        """Return the name of the audio of an utterance, "" if no audio was sent."""
+        heard = self.timeline.item(item).heard
+        if not heard:
+            return ""
+        spans = (
+            record.span.asset
+            for record in self.trace.records
+            if record.span is not None and record.at >= heard[0].sent
+        )
+        return next(spans, "")

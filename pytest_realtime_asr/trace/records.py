@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.text.inputs import regular
 from pytest_realtime_asr.text.privacy import without_bytes, without_texts
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
 from pytest_realtime_asr.trace.spoken import Spoken
@@ -264,6 +265,14 @@ class _Format(msgspec.Struct):
     format: int
 
 
+class _Vantage(msgspec.Struct):
+    vantage: str  # only the head of a trace has this field
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""  # only the lines of a report have kinds
+
+
 class _Head(msgspec.Struct):
     vantage: Vantage
     dialect: str
@@ -307,7 +316,11 @@ def loads(lines: bytes) -> Trace:
     rows = lines.splitlines()
     if len(rows) < 2:
         raise ValueError("not a trace: a trace has a head line and an end line")
-    number = _decode(rows[0], _Format, 1).format
+    _refuse_report(rows[0])
+    try:
+        number = _decode(rows[0], _Format, 1).format
+    except ValueError as error:
+        raise ValueError(f"not a trace: {error}") from None
     if number != FORMAT:
         raise ValueError(
             f"the trace has format {number}, but this version reads format {FORMAT} "
@@ -315,7 +328,13 @@ def loads(lines: bytes) -> Trace:
         )
     head = _decode(rows[0], _Head, 1)
     records = [_decode(row, Record, n) for n, row in enumerate(rows[1:-1], 2)]
-    tail = _decode(rows[-1], _Tail, len(rows))
+    try:
+        tail = _decode(rows[-1], _Tail, len(rows))
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; the last line must describe the end of the session, so the file "
+            "may be cut off"
+        ) from None
     return Trace(
         vantage=head.vantage,
         dialect=head.dialect,
@@ -333,11 +352,35 @@ def loads(lines: bytes) -> Trace:
     )
 
 
+def is_trace(path: Path) -> bool:
+    """Return whether a file begins as a trace does. Raises OSError."""
+    with path.open("rb") as file:
+        first = file.readline()
+    try:
+        return bool(msgspec.json.decode(first, type=_Vantage).vantage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _refuse_report(row: bytes) -> None:
+    """Raise ValueError if the first line is that of a JSON Lines report."""
+    try:
+        kind = msgspec.json.decode(row, type=_Kind).kind
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if kind:
+        raise ValueError(
+            "not a trace, but a JSON Lines report; the traces of a run are in its "
+            "folder realtime-traces"
+        )
+
+
 def read(path: Path) -> Trace:
     """Return the trace in a file.
 
     Raises ValueError, whose message names the file and the wrong line.
     """
+    regular(path)
     try:
         return loads(path.read_bytes())
     except ValueError as error:

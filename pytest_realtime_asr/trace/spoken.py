@@ -21,7 +21,8 @@ class Spoken:
     ``text`` is the reference transcript, ``language`` its language and ``words`` the
     times of its words in s; each is empty if it is not known. ``seconds`` is the length
     of the audio and ``digest`` the hash of its samples. ``envelope`` has a byte for
-    each `STEP` of the audio: the level in dB above `QUIETEST`.
+    each `STEP` of the audio: the level in dB above `QUIETEST`. ``speech`` is the start
+    and the end of speech in s, if the energy of the audio and not the words tells it.
     """
 
     asset: str
@@ -31,6 +32,7 @@ class Spoken:
     language: str = ""
     words: tuple[WordTime, ...] = ()
     envelope: bytes = field(default=b"", repr=False)
+    speech: tuple[float, float] | None = None
 
     @property
     def without_texts(self) -> Spoken:

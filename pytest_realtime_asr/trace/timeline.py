@@ -251,6 +251,20 @@ class Timeline:
         return [heard.samples for heard in self.heard]
 
     @property
+    def pace(self) -> float | None:
+        """The seconds of audio that were due in each second; 1.0 in real time.
+
+        Only useful for the timeline of one item. ``None`` if there are not two frames
+        of audio that were due at different times.
+        """
+        heard = self.heard
+        if not heard:
+            return None
+        due = (heard[-1].due - heard[0].due) / 1e9
+        seconds = (heard[-1].samples - heard[0].samples) / self.rate
+        return seconds / due if due > 0 and seconds > 0 else None
+
+    @property
     def commit(self) -> Commit | None:
         """The first commit, or ``None``."""
         return next((e for e in self.events if isinstance(e, Commit)), None)

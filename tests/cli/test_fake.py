@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from tests.support.letters import COMMIT, FINAL, LONG, UPDATE, Place
+from tests.support.recordings import Sent, done, recorded
+from tests.support.servers import CLIP
 
 NAMES = (
     *("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva"),
@@ -61,6 +64,16 @@ NAMES = (
             "--fault leaks: has no effect, since the dialect openai has no gauge of "
             "open sessions; omit the fault, or name another --dialect",
         ),
+        (
+            ["--replay-timing", "none"],
+            "--replay-timing: has no effect without --replay; add --replay DIR, or "
+            "omit the timing",
+        ),
+        (
+            ["--replay", "/no-such-folder"],
+            "/no-such-folder: there is no such folder; record sessions with "
+            "--realtime-traces=/no-such-folder --realtime-trace-keep=all",
+        ),
     ],
 )
 def test_an_option_without_effect_is_refused(
@@ -68,6 +81,27 @@ def test_an_option_without_effect_is_refused(
 ) -> None:
     assert main(["fake", *words]) == 2
     assert capsys.readouterr().err == f"error: {said}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--recogniser", "scripted"],
+        ["--word-delay", "1s"],
+        ["--fault", "mute"],
+        ["--capacity", "2"],
+        ["--variety", "1"],
+        ["--session-limit", "5s"],
+    ],
+)
+def test_a_server_that_replays_has_no_behaviour_of_its_own(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.jsonl"
+    recorded(CLIP, [Sent(done("right"), 10)]).write(path)
+    assert main(["fake", "--replay", str(path), *words]) == 2
+    told = capsys.readouterr().err
+    assert f"error: {words[0]}: has no effect with --replay, which sends" in told
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -198,8 +198,8 @@ def test_the_score_says_that_the_machine_was_busy() -> None:
         (MachineLoad(1.0, 2), ""),
         (
             MachineLoad(17.0, 2),
-            "; the machine was busy: load average 17 on 2 cores; repeat on a quiet "
-            "machine",
+            "; the machine was busy: load average 17 on 2 cores; repeat the "
+            "self-test on a quiet machine",
         ),
     ):
         assert Score("vllm", {}, undecided, {}, load).unproven == [f"{line}{more}"]

@@ -115,7 +115,8 @@ def test_folder_in_which_all_is_passed_over(tmp_path: Path) -> None:
     put_text(tmp_path / "clips.jsonl")
     assert refusal(tmp_path) == (
         f"{tmp_path}: 1 file was not used (neither audio nor text): clips.jsonl; "
-        "there is no utterance, give at least one, or the path of a manifest"
+        "the corpus has no utterance; give at least one utterance, or the path of "
+        "a manifest"
     )
 
 
@@ -133,5 +134,5 @@ def test_notes_of_several_corpora(tmp_path: Path) -> None:
     notes = load_all([one, two]).notes
     assert notes == load(one).notes + load(two).notes
     assert load_all([one, two]).anonymous().notes == (
-        "notes on the files of the corpus are hidden: 2",
+        "number of hidden notes on the files of the corpus: 2",
     )

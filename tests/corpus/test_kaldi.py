@@ -83,7 +83,7 @@ def test_recording_that_is_no_file(tmp_path: Path, recording: str, what: str) ->
 @pytest.mark.parametrize(
     ("segment", "what"),
     [
-        ("u1 r9 0 1", "the recording 'r9' has no line in wav.scp; add the line, or"),
+        ("u1 r9 0 1", "the recording 'r9' has no line in wav.scp; add such a line"),
         ("u1 r1 0", "is not a segment (not enough values to unpack"),
         ("u1 r1 0 x", "is not a segment ('x' is not a number"),
         ("u1 r1 1 3", "offset and duration select 1 to 3 s, but "),
@@ -101,8 +101,8 @@ def test_text_and_audio_that_do_not_fit(tmp_path: Path) -> None:
         f"{tmp_path}: 2 problems; correct these entries, or remove them:\n"
         f"  {tmp_path / 'wav.scp'}:2: 'u2' has no line in {tmp_path / 'text'}; add "
         "such a line (the id and the transcript), or remove the line of 'u2' here\n"
-        f"  {tmp_path / 'text'}:2: 'u3' has no line in {tmp_path / 'wav.scp'}; add the "
-        "line, or remove this line"
+        f"  {tmp_path / 'text'}:2: 'u3' has no line in {tmp_path / 'wav.scp'}; add "
+        "such a line, or remove the line of 'u3' here"
     )
 
 

@@ -36,9 +36,9 @@ def test_cuts(tmp_path: Path, name: str) -> None:
     path = store(tmp_path / name, CUT)
     first, *lines = refusal(path).splitlines()
     assert first == (
-        f"{path}: is a Lhotse manifest (cuts), which is not read; export a NeMo "
-        "manifest with these lines of Python, in the folder to which the paths of the "
-        "audio are relative:"
+        f"{path}: is a Lhotse manifest (cuts), which is not supported; to export a "
+        "NeMo manifest, run these lines of Python in the folder to which the paths of "
+        "the audio are relative:"
     )
     assert len(lines) == 3
     assert f"from_file({str(path)!r})" in lines[1]
@@ -56,7 +56,7 @@ def test_other_manifests(
     tmp_path: Path, row: dict[str, object], kind: str, sources: list[str]
 ) -> None:
     first, _, cuts, _ = refusal(store(tmp_path / "x.jsonl.gz", row)).splitlines()
-    assert f"is a Lhotse manifest ({kind}), which is not read" in first
+    assert f"is a Lhotse manifest ({kind}), which is not supported" in first
     files = [Path(name).name for name in re.findall(r"from_file\('(.*?)'\)", cuts)]
     assert files == sources
 

@@ -67,7 +67,7 @@ def test_audio_without_a_row_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "what"),
     [
-        (["file_name,label", "a.wav,7"], ":2: there is no column of texts; name it"),
+        (["file_name,label", "a.wav,7"], ":2: there is no column of texts; the name"),
         (["audio,text", "a.wav,go"], ":1: has neither a column file_name (Hugging"),
         ([], ":1: has neither a column file_name (Hugging Face) nor the form id|text"),
         (["a|go", "b"], ":2: there is no text after 'b'; write id|text"),

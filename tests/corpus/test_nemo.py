@@ -172,9 +172,9 @@ def test_channel_of_audio_with_opposite_phase(tmp_path: Path) -> None:
     [
         (2, "there is no channel 2; the file has 2, and the first is channel 0"),
         ([0, 7], "there is no channel 7; the file has 2, and the first is channel 0"),
-        (-1, "channel_selector is -1; give the number of a channel, counted from 0, "),
-        ([], "channel_selector is []; give the number of a channel"),
-        ("left", "channel_selector is 'left'; give the number of a channel"),
+        (-1, "channel_selector is -1; give one channel, counted from 0, "),
+        ([], "channel_selector is []; give one channel"),
+        ("left", "channel_selector is 'left'; give one channel"),
         (1.5, "got `float`"),
     ],
 )

@@ -43,21 +43,27 @@ def trace(values: list[Judged]) -> Trace:
 
 
 def test_a_session_that_is_sound_leaves_no_trace(row: Row, trace: Trace) -> None:
-    assert Evidence().add(row, trace, drawn=False).trace is None
+    assert Evidence().add(row, trace.dumps, drawn=False).trace is None
 
 
 def test_the_trace_of_a_drawn_session_can_be_read(row: Row, trace: Trace) -> None:
-    kept = Evidence().add(row, trace, drawn=True).trace
+    kept = Evidence().add(row, trace.dumps, drawn=True).trace
     assert kept is not None
     assert records.loads(kept).records == trace.records
+
+
+def test_the_traces_of_all_sessions_are_kept(row: Row, trace: Trace) -> None:
+    evidence = Evidence(every=True)
+    kept = [evidence.add(row, trace.dumps, drawn=False).trace for _ in range(50)]
+    assert kept == [trace.dumps()] * 50
 
 
 def test_a_lost_session_leaves_its_trace_unless_the_client_cut_it_off(
     row: Row, trace: Trace
 ) -> None:
     evidence = Evidence()
-    hung = evidence.add(replace(row, lost=Loss.HUNG), trace, drawn=False)
-    cut = evidence.add(replace(row, lost=Loss.CANCELLED), trace, drawn=False)
+    hung = evidence.add(replace(row, lost=Loss.HUNG), trace.dumps, drawn=False)
+    cut = evidence.add(replace(row, lost=Loss.CANCELLED), trace.dumps, drawn=False)
     assert hung.trace is not None
     assert cut.trace is None
 
@@ -67,7 +73,7 @@ def test_a_violation_in_each_session_leaves_a_few_traces(
 ) -> None:
     broken = replace(row, found=(Found("any.id", "wrong", 1, None),))
     evidence = Evidence()
-    kept = [evidence.add(broken, trace, drawn=False).trace for _ in range(50)]
+    kept = [evidence.add(broken, trace.dumps, drawn=False).trace for _ in range(50)]
     assert [each is not None for each in kept] == [True] * 3 + [False] * 47
 
 
@@ -76,7 +82,9 @@ def test_the_latest_finals_leave_their_traces(row: Row, trace: Trace) -> None:
     for number in range(WORST + 30):
         metrics = {**row.measured.metrics, "final_from_commit": float(number)}
         measured = replace(row.measured, metrics=metrics)
-        evidence.add(replace(row, number=number, measured=measured), trace, drawn=False)
+        evidence.add(
+            replace(row, number=number, measured=measured), trace.dumps, drawn=False
+        )
     worst = [each.number for each in evidence.worst]
     assert worst == list(range(WORST + 29, 29, -1))
     assert all(each.trace is not None for each in evidence.worst)
@@ -86,5 +94,5 @@ def test_a_late_final_in_the_ramp_is_not_among_the_worst(
     row: Row, trace: Trace
 ) -> None:
     evidence = Evidence()
-    evidence.add(replace(row, phase=Phase.RAMP), trace, drawn=False)
+    evidence.add(replace(row, phase=Phase.RAMP), trace.dumps, drawn=False)
     assert evidence.worst == ()

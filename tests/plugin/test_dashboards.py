@@ -366,3 +366,53 @@ def test_a_folder_of_others_is_refused(project: Project) -> None:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"*--realtime-traces: *{name} {what}*"])
     assert own.read_text() == "keep"
+
+
+# Attachments
+
+
+def outputs(project: Project) -> dict[str, list[str]]:
+    """The texts of ``system-out`` of each test case in JUnit XML, by its name."""
+    root = ElementTree.parse(project.path / "out.xml").getroot()
+    return {
+        case.get("name", ""): [each.text or "" for each in case.iter("system-out")]
+        for case in root.iter("testcase")
+    }
+
+
+def attached(text: str) -> list[str]:
+    return re.findall(r"^\[\[ATTACHMENT\|(.+)\]\]$", text, re.MULTILINE)
+
+
+def test_a_failure_attaches_its_trace_and_the_page(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(OUTCOMES)
+    page = "--realtime-report=reports/out.html"
+    project.run(XML, page)
+    found = outputs(project)
+    assert found["test_passes"] == found["test_plain"] == []
+    trace, shown = attached(*found["test_fails"])
+    assert read(Path(trace))  # Jenkins needs absolute paths
+    assert Path(shown) == project.path / "reports" / "out.html"
+    monkeypatch.setenv("CI_PROJECT_DIR", str(project.path))
+    project.run(XML, page)
+    trace, shown = attached(*outputs(project)["test_fails"])
+    assert read(project.path / trace)
+    assert not trace.startswith("/")
+    assert shown == "reports/out.html"
+
+
+def test_attachments_and_output_are_in_one_element(project: Project) -> None:
+    project.write(
+        """
+def test_fails(realtime, corpus):
+    print("said")
+    realtime.transcribe(corpus["turn-right"])
+    assert False
+"""
+    )
+    project.run(XML, "-o", "junit_logging=all", "--realtime-report=out.jsonl")
+    (text,) = outputs(project)["test_fails"]
+    assert len(attached(text)) == 1
+    assert "said" in text

@@ -51,7 +51,7 @@ def test_private_run_hides_the_names(project: Project) -> None:
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "realtime: notes on the files of the corpus are hidden: 1",
+            "realtime: number of hidden notes on the files of the corpus: 1",
             "realtime: clip-2: its audio may be distorted",
         ]
     )

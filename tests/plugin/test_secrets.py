@@ -189,7 +189,27 @@ ARGUMENTS = (
     *("-vv", "-l", "-rA", "--junitxml=out.xml", "-o", "junit_logging=all"),
     *("--realtime-timeout=2s", "--realtime-report=out.jsonl"),
     *("--realtime-report=conformance:suite.json", "--realtime-label=who=me"),
+    *("--realtime-report=out.md", "--realtime-report=benchmark:bench.json"),
+    *("--realtime-report=out.prom", "--realtime-report=out.csv"),
+    "--realtime-report=out.html",
 )
+
+
+@contextmanager
+def echoing(name: str) -> Iterator[str]:
+    """Serve a dialect by a server that shows the key in all it says; yield its URL."""
+    fake = _Fake(
+        FakeConfig(
+            dialects.load(name),
+            models=(f"model {EVERY} \x1b[31m\n::error::evil",),
+            version=f"1.0+{EVERY}\x1b[31m\n::error::evil",
+            word_delay=0.0,
+            final_delay=0.01,
+        ),
+        script(),
+    )
+    with on_a_thread(lambda: fake.listen(port=0)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.slow
@@ -198,24 +218,15 @@ def test_no_output_holds_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("REALTIME_API_KEY", KEY)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "step.md"))
     project.write(TESTS)
-    spoken = EVERY
-    fake = _Fake(
-        FakeConfig(
-            dialects.load(name),
-            models=(f"model {spoken} \x1b[31m\n::error::evil",),
-            version=f"1.0+{spoken}\x1b[31m\n::error::evil",
-            word_delay=0.0,
-            final_delay=0.01,
-        ),
-        script(),
-    )
-    with on_a_thread(lambda: fake.listen(port=0)) as port:
+    with echoing(name) as url:
         result = project.run(
             *ARGUMENTS,
             *("--realtime-conformance", f"--realtime-dialect={name}", "test_it.py"),
             *("-k", "test_it or no-secret or known-events or first-event"),
-            target=f"http://127.0.0.1:{port}",
+            target=url,
         )
     outcomes = result.parseoutcomes()
     assert outcomes["failed"] >= 6, outcomes
@@ -230,8 +241,12 @@ def test_no_output_holds_the_key(
     lines = result.stdout.str().splitlines() + (
         (project.path / "out.xml").read_text().splitlines()
     )
-    assert not [line for line in lines if line.lstrip().startswith("::")]
+    commands = [line for line in lines if line.lstrip().startswith("::")]
+    assert len(commands) == 10
+    assert {re.match(r"::error file=test_it\.py,line=\d+,title=", c) for c in commands}
     assert not [line for line in lines if "##[" in line]
+    for each in ("out.md", "out.prom", "bench.json", "step.md", "out.csv", "out.html"):
+        assert (project.path / each).stat().st_size, each
     assert [line for line in lines if "\x1b" in line] == []
 
 

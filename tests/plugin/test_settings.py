@@ -17,6 +17,7 @@ from pytest_realtime_asr.conformance.config import CapacityConfig
 from pytest_realtime_asr.load import server_metrics
 from pytest_realtime_asr.load.executors import Place
 from pytest_realtime_asr.load.server_metrics import Gauge
+from pytest_realtime_asr.plugin.kept_traces import Keep
 from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
@@ -159,6 +160,11 @@ CASES = {
         "traces",
         None,
         (("a", Path("a")), ("out/b", Path("out/b")), ("/tmp/c", Path("/tmp/c"))),
+    ),
+    "trace-keep": Case(
+        "keep",
+        Keep.FAILED,
+        (("all", Keep.ALL), ("failed", Keep.FAILED), ("all", Keep.ALL)),
     ),
     "proxy": Case(
         "run.server.proxy",

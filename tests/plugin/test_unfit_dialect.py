@@ -73,7 +73,7 @@ def test_the_selftest_proves_nothing(
     result = project.run(*asked, target=None)
     assert result.ret != 0
     lines = [*result.outlines, *result.errlines]
-    told = "vllm: the dialect has no requirements, so that nothing is proven"
+    told = "vllm: the dialect has no requirements, so the self-test proves nothing"
     pytest.LineMatcher(lines).fnmatch_lines(
         [NO_SCENARIO if lacks == "scenario" else told]
     )

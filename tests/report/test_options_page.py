@@ -41,15 +41,6 @@ def test_the_page_has_the_groups_in_their_order() -> None:
     assert re.findall(r"^## (.+)$", PAGE, re.M) == titles
 
 
-def test_what_a_user_types_is_code() -> None:
-    text = 'the b, such as b:2s, "b c" or {"d": 1} (0.5 of PATH.txt); see --other'
-    first, *_ = entry(Option("a", text))
-    assert first == (
-        'The b, such as `b:2s`, `b c` or `{"d": 1}` (`0.5` of `PATH.txt`); see '
-        "`--other`."
-    )
-
-
 @pytest.mark.parametrize(
     ("help", "default"),
     [

@@ -156,8 +156,9 @@ HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
     [
         ([], "not a trace: a trace has a head line and an end line"),
         ([HEAD], "not a trace: a trace has a head line and an end line"),
-        ([b"{", TAIL], "line 1: "),
-        ([b"{}", TAIL], "line 1: .*`format`"),
+        ([b"{", TAIL], "not a trace: line 1: "),
+        ([b"{}", TAIL], "not a trace: line 1: .*`format`"),
+        ([b'{"format":3,"kind":"run"}', TAIL], "not a trace, but a JSON Lines report"),
         ([b'{"format":1}', TAIL], "line 1: .*`vantage`"),
         ([HEAD.replace(b"client", b"moon"), TAIL], "line 1: .*'moon'"),
         (
@@ -174,7 +175,7 @@ HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
             [HEAD, b'{"sender":"server","at":1,"x":' + b"[" * 99_999, TAIL],
             "line 2: .*recursion",
         ),
-        ([HEAD, LINE], "line 2: .*`end`"),
+        ([HEAD, LINE], "line 2: .*`end`.*may be cut off"),
         ([HEAD[:-1] + b',"version":1}', TAIL], "line 1: .*`str`.*version"),
         ([HEAD, TAIL[:-1] + b',"pings":[{}]}'], "line 2: .*`sent`.*pings"),
         ([HEAD, LINE, TAIL, b'{"cut'], "line 3: "),
@@ -192,6 +193,11 @@ def test_what_is_no_trace_is_refused_with_file_and_line(
 
 
 # Stored traces
+
+
+def test_a_folder_is_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder; give a file"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["vllm-sound.jsonl", "vllm-broken.jsonl"])

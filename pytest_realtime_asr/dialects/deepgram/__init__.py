@@ -1,9 +1,9 @@
 """The dialect of Deepgram's live audio on ``/v1/listen``.
 
-The module `events` describes the protocol. A dialect is named ``deepgram`` or
-``deepgram:whisperlivekit-listen``. Changes of the capabilities may follow the profile,
-as in ``deepgram:whisperlivekit-listen refusals=yes``; the module `profile` lists the
-capabilities.
+The module `events` describes the protocol. The name of the dialect is ``deepgram``, or
+with a profile ``deepgram:whisperlivekit-listen``. Changes of capabilities may follow
+the profile, as in ``deepgram:whisperlivekit-listen refusals=yes``. The module `profile`
+lists the capabilities.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ query of the URL; the module `options` lists them.
 The server divides the audio into segments. The results of the open segment replace each
 other until a result with ``is_final`` settles the segment. All times are in seconds
 from the start of the session's audio. The text of an utterance is the text of its
-settled segments. No event has the id of an utterance, so that utterances are identified
-only by their order.
+settled segments. No event has the id of an utterance, so utterances are identified only
+by their order.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class KeepAlive(Typed, frozen=True, tag="KeepAlive"):
 
 
 class Finalize(Typed, frozen=True, tag="Finalize"):
-    """Client: settle all audio so far; the session goes on."""
+    """Client: settle the text of all audio so far; the session goes on."""
 
 
 class CloseStream(Typed, frozen=True, tag="CloseStream"):
-    """Client: no more audio comes; settle all audio so far and end the session."""
+    """Client: no more audio comes; settle the text of all audio and end the session."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """The ids of the session and of the model that made a result."""
+    """The origin of a result: the ids of the session and of the model."""
 
     request_id: str
     model_uuid: str
@@ -77,7 +77,8 @@ class Results(Typed, frozen=True, tag="Results"):
 
     The segment begins ``start`` seconds after the start of the session's audio, and is
     ``duration`` seconds long. ``is_final`` settles the segment. ``speech_final`` says
-    that the speaker has paused. ``from_finalize`` answers `Finalize`.
+    that the speaker has paused. ``from_finalize`` says that the server sent the results
+    because of `Finalize`.
     """
 
     channel_index: list[Whole]
@@ -91,7 +92,7 @@ class Results(Typed, frozen=True, tag="Results"):
 
     @property
     def move(self) -> str:
-        """The move of these results in the order of events."""
+        """The move of these results: interim, settled, or settled by `Finalize`."""
         if self.from_finalize:
             return FINALIZED
         return SETTLED if self.is_final else INTERIM
@@ -115,7 +116,7 @@ class SpeechStarted(Typed, frozen=True, tag="SpeechStarted"):
 
 
 class UtteranceEnd(Typed, frozen=True, tag="UtteranceEnd"):
-    """Server, if ``utterance_end_ms`` is set: this time has passed without a word.
+    """Server, if ``utterance_end_ms`` is set: no word was spoken during this time.
 
     The last word ended at ``last_word_end`` seconds.
     """
@@ -125,7 +126,7 @@ class UtteranceEnd(Typed, frozen=True, tag="UtteranceEnd"):
 
 
 class Metadata(Typed, frozen=True, tag="Metadata"):
-    """Server: a summary of the session; ``duration`` is its audio in seconds."""
+    """Server: a summary of the session; its audio is ``duration`` seconds long."""
 
     request_id: str
     created: str
@@ -136,7 +137,7 @@ class Metadata(Typed, frozen=True, tag="Metadata"):
 
 
 class Error(Typed, frozen=True, tag="Error"):
-    """Server: a refusal or a failure; ``message`` may repeat the client's text.
+    """Server: a refusal or a failure; ``message`` may quote what the client sent.
 
     ``variant`` is the kind of the error; ``code`` is an older name of this field.
     """
@@ -230,7 +231,7 @@ SHAPES = Shapes(
 
 
 def parse(record: Record) -> Message:
-    """Return the message in a frame; a binary frame of the client has audio."""
+    """Return the message in a frame; a binary frame of the client is `Audio`."""
     if record.text is None and record.sender is Sender.CLIENT:
         return Audio(len(record.data or b""))
     return SHAPES.parse(record)

@@ -123,9 +123,9 @@ def _supported(encoding: str | None, profile: Profile) -> None:
 
 
 def _texts(name: str, value: object) -> Sequence[str]:
-    """Return the values of a parameter of the query.
+    """Return the values of a query parameter as texts.
 
-    A list gives several values, and ``None`` gives none.
+    A list gives several values; ``None`` gives no value.
     """
     match value:
         case None:

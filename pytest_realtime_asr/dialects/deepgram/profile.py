@@ -21,16 +21,16 @@ class End(enum.Enum):
 class Profile:
     """The capabilities of a server, and how a client connects to it.
 
-    - ``end``: the client ends an utterance by ``finalize``, or by ``close``; a session
-      then has only one utterance
+    - ``end``: the event by which the client ends an utterance, ``finalize`` or
+      ``close``; with ``close``, a session has only one utterance
     - ``greeting``: the server opens a session with `Metadata`
     - ``refusals``: the server answers each unknown event by an error
     - ``rates``: sample rates in Hz; the client sends the first one
     - ``companded``: the server supports mulaw and alaw
     - ``contiguous``: each segment begins where the segment before it ends
-    - ``refused``: how invalid options are refused: the HTTP status of the handshake, or
-      the close code of an open session
-    - ``key``: the scheme of the header ``Authorization`` with the API key
+    - ``refused``: the answer to invalid options, which is the HTTP status of the
+      handshake or the close code of an open session
+    - ``key``: the word before the API key in the header ``Authorization``
     """
 
     name: str = "deepgram"
@@ -68,20 +68,25 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def chosen(words: Sequence[str], *, base: Profile) -> Profile:
-    """Return the profile that the words name and change, as in ``rates=8000``.
+    """Return the profile that ``words`` describe, as in ``rates=8000``.
 
-    Raises ValueError for a word that cannot be parsed.
+    The first word may be the name of a profile. The other words change this profile,
+    or ``base`` if no profile is named. Raises ValueError for an unknown name and for a
+    word that cannot be parsed.
     """
     return profile_words.chosen(PROFILES, words, base=base, fixed=("name",))
 
 
 def changes(profile: Profile) -> str:
-    """Return the changes that turn the default profile into ``profile``."""
+    """Return the changes from the default profile to ``profile``.
+
+    The changes are written as `chosen` reads them.
+    """
     return profile_words.changes(profile, of=Profile())
 
 
 def capabilities(profile: Profile) -> frozenset[Capability]:
-    """Return what the protocol can do with a server of this profile."""
+    """Return the capabilities of the protocol with a server of this profile."""
     found = {
         Capability.SESSION_IDS,
         Capability.PARTIALS,

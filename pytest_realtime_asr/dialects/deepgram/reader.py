@@ -32,8 +32,8 @@ _SAMPLE = 2  # bytes
 class Reader:
     """A reader that numbers utterances by their order, since no frame names them.
 
-    The audio up to `Finalize` is an utterance; its final is the result with
-    ``from_finalize``. The audio up to `CloseStream` is an utterance as well; its final
+    The audio up to `Finalize` is an utterance, whose final is the result with
+    ``from_finalize``. The audio up to `CloseStream` is also an utterance, whose final
     is complete when `Metadata` comes.
     """
 
@@ -106,10 +106,10 @@ class Reader:
     def _settle(
         self, message: Results, text: str, at: int, words: Sequence[WordTime]
     ) -> Sequence[Event]:
-        """Settle the open segment.
+        """Settle the open segment with the text of the result.
 
-        If the result is for a segment that is settled already, the server breaks its
-        promise. The text of the result then replaces the text of this segment.
+        A server must not send another result for a segment that is already settled. If
+        it does, the new text replaces the text of this segment.
         """
         if message.start in self._settled:
             index = self._settled.index(message.start)

@@ -56,9 +56,9 @@ _EXAMPLES = {
     ),
 }
 _STATES = {
-    "opening": "the connection is open, and the server has sent nothing (only with "
-    "`greeting=yes`)",
-    "idle": "no audio waits for its results",
+    "opening": "the connection is open, and the server has sent nothing; this state "
+    "exists only with `greeting=yes`",
+    "idle": "the server has sent the results of all audio",
     "hearing": "the client sends the audio of an utterance",
     "finalizing": "one `Finalize` has not been answered",
     "finalizing and hearing": "one `Finalize` has not been answered, and the client "
@@ -140,7 +140,10 @@ _OUTLINE = """\
 
 
 def reference(table: Table) -> Reference:
-    """Return the reference of a profile, whose order of events is ``table``."""
+    """Return the reference of a profile.
+
+    ``table`` is the order of the events in this profile.
+    """
     states = {state for moves in table.values() for state in moves}
     return Reference(
         about=_ABOUT,

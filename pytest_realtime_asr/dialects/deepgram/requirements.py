@@ -1,8 +1,8 @@
 """The requirements on a server of Deepgram's protocol.
 
 The level is MUST if Deepgram's documents demand the behaviour, or if a violation harms
-every client. The level is SHOULD if clients rely on the behaviour or if only a client
-library shows it, and INFO for a documented limit that servers may choose.
+every client. The level is SHOULD if clients rely on the behaviour, or if only a client
+library shows it. The level is INFO for a documented limit that a server may change.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
 
 
 def _stated(profile: Profile) -> Iterator[Requirement]:
-    """Yield the shared requirements whose clause, check or proof is changed here."""
+    """Yield the shared requirements that have their own clause, check or proof here."""
     if profile.greeting:
         yield shared.stated("first-event", _WLK, each(session.opened_by_metadata))
     yield shared.stated(
@@ -168,7 +168,7 @@ def _passive(
 def _segments(profile: Profile) -> Iterator[Requirement]:
     yield _passive(
         "segments-in-order",
-        "no result begins before the end of the audio that is settled",
+        "no result begins before the end of the last settled segment",
         MUST,
         _INTERIM,
         results.segments_in_order,
@@ -178,7 +178,7 @@ def _segments(profile: Profile) -> Iterator[Requirement]:
     if profile.contiguous and profile.finalizes:
         yield _passive(
             "segments-cover-audio",
-            "the settled segments follow each other up to the end of the audio",
+            "the settled segments cover the audio without a gap",
             SHOULD,
             _docs(
                 "using-interim-results",
@@ -208,7 +208,7 @@ def _words() -> Iterator[Requirement]:
     )
     yield _passive(
         "words-match-text",
-        "the words of a settled segment are the words of its transcript",
+        "the listed words of a settled segment are the words of its transcript",
         SHOULD,
         _SDK,
         results.words_match_text,
@@ -274,7 +274,7 @@ def _ends(profile: Profile) -> Iterator[Requirement]:
     if profile.finalizes:
         yield Requirement(
             "idle-is-closed",
-            "a session without audio and KeepAlive is closed with 1011 and NET-0001",
+            "a session without audio or KeepAlive is closed with 1011 and NET-0001",
             INFO,
             _docs("audio-keep-alive", "the connection is closed after 10 seconds"),
             session.closed_when_idle("no-keepalive", least=9.5, most=12.5),
@@ -283,7 +283,7 @@ def _ends(profile: Profile) -> Iterator[Requirement]:
         )
     yield Requirement(
         "empty-frame-explained",
-        "an empty binary frame does not end a session without a reason",
+        "if an empty binary frame ends a session, the server gives a reason",
         SHOULD,
         _docs(
             "stt-troubleshooting-websocket-data-and-net-errors",
@@ -359,7 +359,7 @@ def _several() -> Iterator[Requirement]:
     )
     yield Requirement(
         "second-finalize-spoils-nothing",
-        "a second Finalize does not affect later utterances",
+        "a second Finalize for an utterance does not affect later utterances",
         MUST,
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
@@ -381,7 +381,7 @@ def _several() -> Iterator[Requirement]:
         SHOULD,
         _docs(
             "utterance-end",
-            "the message is sent when the gap after the last settled word is reached",
+            "the message is sent if the gap after the last settled word is long enough",
         ),
         session.utterance_end("speech-events"),
         scenarios=("speech-events",),

@@ -31,7 +31,7 @@ _ANY_PROFILE: tuple[Exercise, ...] = (
     ),
     Exercise(
         "nothing-asked",
-        "an utterance in a session without interim results and without events",
+        "an utterance in a session that asks for neither interim results nor events",
         (_FIRST,),
         _UNASKED,
     ),
@@ -43,7 +43,7 @@ _ANY_PROFILE: tuple[Exercise, ...] = (
     ),
     Exercise(
         "empty-frame",
-        "an utterance, then a binary frame without data, and an invalid frame",
+        "an utterance, then a binary frame without data, then an invalid frame",
         (Speak(Clip.FIRST, Until.AUDIO), Send((b"",)), Send((NO_JSON,), ERROR)),
     ),
     Exercise(
@@ -56,7 +56,7 @@ _ANY_PROFILE: tuple[Exercise, ...] = (
 _FINALIZING: tuple[Exercise, ...] = (
     Exercise(
         "close-stream",
-        "an utterance, then another one that CloseStream ends",
+        "two utterances, of which CloseStream ends the second",
         (
             _FIRST,
             Speak(Clip.SECOND, Until.AUDIO),
@@ -72,7 +72,7 @@ _FINALIZING: tuple[Exercise, ...] = (
     ),
     Exercise(
         "in-flight",
-        "three utterances, each with a Finalize before the first answer has come",
+        "three utterances, all finalized before the first answer comes",
         (
             *(
                 Speak(clip, Until.FINISH)

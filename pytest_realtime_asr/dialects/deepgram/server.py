@@ -61,7 +61,7 @@ class _Utterance:
 
 
 class Server:
-    """The server's side, which obeys the options in the query of the URL.
+    """The server's side of a session with the options in the query of the URL.
 
     A result does not name its utterance. So the results of an utterance are sent only
     after the final of the previous utterance.
@@ -126,7 +126,10 @@ class Server:
         return Reaction(replies, begin=begin, audio=pcm)
 
     def _pcm(self, data: bytes) -> bytes:
-        """Return the samples that this data completes, as PCM16."""
+        """Return the complete samples of the audio so far as PCM16.
+
+        Half a sample is kept until its second byte comes.
+        """
         if self._listening.law is not None:
             return self._listening.law.decode(data)
         whole = self._rest + data
@@ -138,7 +141,9 @@ class Server:
         """Return the reaction to a binary frame without data."""
         if self._profile.finalizes:
             return self._close_stream()  # the older form of `CloseStream`
-        return self._refuse("an empty binary frame ends no stream", "", close=4400)
+        return self._refuse(
+            "an empty binary frame does not end the stream", "", close=4400
+        )
 
     def _close_stream(self) -> Reaction:
         self._closing = True
@@ -174,7 +179,10 @@ class Server:
         return (encode(SpeechStarted(_CHANNELS, round(start / self.rate, 3))),)
 
     def _utterance_end(self) -> Iterable[str]:
-        """Return `UtteranceEnd` if no word came for long enough, once after a word."""
+        """Return `UtteranceEnd` if the gap after the last settled word is long enough.
+
+        It is returned only once for each gap.
+        """
         limit, last = self._listening.utterance_end, self._last_word
         if limit is None or last is None or self._now - last < limit:
             return ()
@@ -201,7 +209,7 @@ class Server:
         return () if self._waits(item) else self._interim(utterance)
 
     def _waits(self, item: int) -> bool:
-        """Return whether an earlier utterance has no final yet."""
+        """Return whether an utterance before ``item`` has no final yet."""
         return item in self._unfinished and item != min(self._unfinished)
 
     def _interim(self, utterance: _Utterance) -> list[str]:
@@ -216,7 +224,7 @@ class Server:
         return self._now if utterance.end is None else utterance.end
 
     def _settle(self, utterance: _Utterance) -> Iterable[str]:
-        """Settle segments of the text as long as more than `SEGMENT` words are open."""
+        """Settle segments of `SEGMENT` words until at most `SEGMENT` words are open."""
         while len(opened := self._words(utterance)) > SEGMENT:
             segment, following = opened[:SEGMENT], opened[SEGMENT]
             end = max(utterance.segment, segment[-1].end)
@@ -282,7 +290,7 @@ class Server:
         return limit is not None and pause >= limit
 
     def _words(self, utterance: _Utterance) -> Sequence[WordTime]:
-        """Return the words of the open segment, with times on the session's clock.
+        """Return the words of the open segment, with times in the session's audio.
 
         A word without known times starts and ends where the segment begins.
         """
@@ -346,5 +354,5 @@ class Server:
 
 
 def _within(time: float, begin: float, end: float) -> float:
-    """Return the time in seconds, moved into the segment from ``begin`` to ``end``."""
+    """Return ``time`` in seconds, limited to the range from ``begin`` to ``end``."""
     return round(min(max(time, begin), end), 6)

@@ -1,7 +1,7 @@
 """The dialect of OpenAI's realtime transcription on ``/v1/realtime``.
 
-The module `events` describes the protocol. A dialect is named ``openai`` or
-``openai:sglang``. Changes of the capabilities may follow the profile, as in
+The module `events` describes the protocol. A dialect is named ``openai`` or, with a
+profile, ``openai:sglang``. Words that change the capabilities may follow, as in
 ``openai:sglang rates=16000 least=0.2``; the module `profile` lists the capabilities.
 """
 

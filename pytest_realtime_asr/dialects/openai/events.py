@@ -86,14 +86,14 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flat(self) -> bool:
-        """Return whether the session has the beta shape: all fields on one level."""
+        """Return whether all fields are on one level, as in the beta shape."""
         return self.modalities is not None or self.input_audio_format is not None
 
     def has_shape(self, *, beta: bool) -> bool:
         """Return whether the session has the fields of the beta or the general shape.
 
-        This distinguishes it from the session in the ``session.created`` of another
-        protocol.
+        ``beta`` says which of the two shapes is meant. In another protocol, the session
+        in ``session.created`` has neither shape.
         """
         if beta:
             return self.flat and self.input_audio_transcription is not UNSET
@@ -154,7 +154,7 @@ class BetaUpdated(
 class Committed(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
-    """Server: the committed audio is now an item; ``previous_item_id`` is before it."""
+    """Server: the committed audio is now an item; ``previous_item_id`` precedes it."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -169,7 +169,7 @@ class Cleared(
 class SpeechStarted(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
 ):
-    """Server: speech started; the position is in ms from the start of the audio."""
+    """Server: speech started; ``audio_start_ms`` counts from the start of the audio."""
 
     item_id: str
     audio_start_ms: Whole
@@ -274,7 +274,7 @@ class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """The cause of an error; ``event_id`` names the client's event that caused it."""
+    """The details of an error; ``event_id`` names the client's event that caused it."""
 
     message: str | None = None
     type: str | None = None
@@ -364,9 +364,9 @@ OWING = "owing"
 
 
 def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the events that a server may send in any state.
+    """Return the events that a server may send in any state, with their next states.
 
-    None of these events changes the state.
+    The next state is always ``state``, since none of these events changes it.
     """
     kinds = (
         "session.updated",
@@ -380,7 +380,7 @@ def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
 
 
 def _receiving(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the events that a server may send while it receives audio."""
+    """Return the events of a server that receives audio, with their next states."""
     return {
         **_everywhere(state),
         "input_audio_buffer.speech_started": (state,),
@@ -393,10 +393,10 @@ def _receiving(state: str) -> dict[str, tuple[str, ...]]:
 def _transcribing(
     state: str, *completed: str, refused: str = ""
 ) -> dict[str, tuple[str, ...]]:
-    """Return the events that a server may send while it transcribes items.
+    """Return the events of a server that transcribes items, with their next states.
 
-    After each event, the state may be ``state``. After a completion or a failure, it
-    may also be one of ``completed``. After an error, it may also be ``refused``.
+    After each event, the next state may be ``state``. After a completion or a failure,
+    it may also be one of ``completed``. After an error, it may also be ``refused``.
     """
     names = (
         "input_audio_buffer.committed",

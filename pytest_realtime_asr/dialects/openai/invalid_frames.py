@@ -28,7 +28,7 @@ def event(kind: str, **content: object) -> str:
 
 
 def update(profile: Profile, **changes: object) -> str:
-    """Return a session update of only these fields.
+    """Return a session update that has only these fields.
 
     The fields are named as in the general shape, even for a profile of the beta shape.
     """
@@ -70,7 +70,7 @@ _EVENTS: tuple[Misuse, ...] = (
     ),
     Misuse(
         "event-id-surrogate",
-        "an unknown event whose event id has an escaped half of a surrogate pair",
+        "an unknown event with an unpaired surrogate in its event id",
         (event("no.such", event_id=_HALF).replace(_HALF, "\\ud800"),),
     ),
     Misuse("append-without-audio", "an append without audio", (event(APPEND),)),
@@ -99,7 +99,7 @@ def _lone_surrogates(profile: Profile) -> Misuse:
     surrogate = f'{{"type":"{profile.update}","session":{{"x":"\\udfff"}}}}'
     return Misuse(
         "lone-surrogates",
-        "an escaped half of a surrogate pair in the type of an event and in an update",
+        "an event whose type has an unpaired surrogate, and an update that has one",
         ('{"type":"no.\\ud800.event"}', surrogate),
     )
 
@@ -109,7 +109,7 @@ def _updates(profile: Profile) -> tuple[Misuse, ...]:
     return (
         Misuse(
             "update-without-session",
-            "an update without a session, or whose session is not an object",
+            "an update that has no session, or a session that is not an object",
             (event(kind), *(event(kind, session=each) for each in _NOT_OBJECTS)),
         ),
         Misuse(
@@ -129,7 +129,7 @@ def _updates(profile: Profile) -> tuple[Misuse, ...]:
         ),
         Misuse(
             "language-surrogate",
-            "an update whose language has an escaped half of a surrogate pair",
+            "an update with an unpaired surrogate in its language",
             (
                 update(profile, transcription={"language": _HALF}).replace(
                     _HALF, "\\ud800"

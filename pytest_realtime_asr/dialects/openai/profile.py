@@ -16,18 +16,19 @@ class Profile:
     - ``rates``: sample rates of PCM in Hz; the client sends the first one
     - ``companded``: the server supports PCMU and PCMA
     - ``vad``: the server detects turns
-    - ``early``: text of an item may come before its commit
+    - ``early``: the server may send text of an item before the item is committed
     - ``items``: the server sends conversation items in addition to committed events
     - ``least``: the shortest audio that can be committed, in seconds
     - ``empty``: the error code for a commit of audio shorter than ``least``; "" means
       any code
     - ``query``: the query of the URL, with ``{model}`` for the name of the model
-    - ``key``: the header with the API key; ``Authorization`` has it as a bearer token
+    - ``key``: the header with the API key; in ``Authorization``, the key is a bearer
+      token
     - ``greeting``: the first event of the server
     - ``update``: the event of the client that sets the session up
     - ``done``: the client sends ``input_audio_buffer.done`` at the end of the audio
     - ``usage``: what the usage of an item counts, ``tokens`` or ``duration``
-    - ``expires``: the session says when it expires
+    - ``expires``: the server says when the session expires
     - ``most``: the longest audio that the server accepts before a commit, in s; 0 means
       any length
     """
@@ -99,17 +100,21 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def chosen(words: Sequence[str], *, base: Profile) -> Profile:
-    """Return the profile that the words name and change, as in ``sglang vad=no``.
+    """Return the profile that ``words`` describe, as in ``sglang vad=no``.
 
-    Only the profiles with the shape of ``base`` can be named. Raises ValueError for a
-    word that cannot be parsed.
+    The first word may be the name of a profile with the shape of ``base``. The other
+    words change this profile, or ``base`` if no profile is named. Raises ValueError for
+    an unknown name and for a word that cannot be parsed.
     """
     profiles = {each.name: each for each in PROFILES.values() if each.beta == base.beta}
     return profile_words.chosen(profiles, words, base=base, fixed=("name", "beta"))
 
 
 def changes(profile: Profile) -> str:
-    """Return the changes that turn the default profile of a shape into ``profile``."""
+    """Return the changes from a default profile to ``profile``, as `chosen` reads them.
+
+    The default profile has the same shape.
+    """
     return profile_words.changes(
         profile, of=PROFILES["beta" if profile.beta else "openai"]
     )

@@ -6,8 +6,8 @@ is then the audio up to this silence. The server may divide an utterance into se
 turns, whose texts are joined. A trace that a server recorded does not mark this
 silence, so each turn is an utterance in such a trace.
 
-The server chooses the item ids. An item that the server commits belongs to the oldest
-unanswered commit of the client. An item that is named before its commit belongs to the
+The server chooses the item ids. A committed item belongs to the oldest unanswered
+commit of the client. An item that is named before its commit belongs to the
 first utterance that has no item yet. So the utterance of an item is known even if the
 items are not completed in the order of the commits.
 """
@@ -135,7 +135,7 @@ class Reader:
         """Return the number of samples in base64 audio.
 
         In a trace that the client recorded, samples are counted at the rate of the sent
-        audio. In any other trace, they are counted at the rate of the dialect.
+        audio. In any other trace, they are counted at the ``rate`` of the reader.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2
@@ -202,7 +202,7 @@ class Reader:
     def _confirm(self, content: Mapping[str, object]) -> None:
         """Record the settings that the server shows in a session.
 
-        Updates that the server has not answered yet are then applied again.
+        The updates that have no answer yet are then applied on top of these settings.
         """
         self._confirmed = self._confirmed.changed(content)
         self._apply_updates()
@@ -270,7 +270,7 @@ class Reader:
         return Refusal(at, problem.code or "", problem.message or "", item, cause)
 
     def _refused_commit(self, problem: Problem) -> int | None:
-        """Return the number of the utterance whose commit an error refuses.
+        """Return the number of the utterance whose commit is refused by an error.
 
         Return ``None`` if the error refuses no commit. If the error refuses an update,
         this update no longer applies. If the error names no event of the client, the
@@ -294,7 +294,10 @@ class Reader:
     # The items of the server
 
     def _turn(self, name: str) -> Turn:
-        """Return the turn of an item id; a new id belongs to the next utterance."""
+        """Return the turn of an item id.
+
+        A new id begins a turn of the utterance `_next`.
+        """
         if name not in self._turns:
             self._turns[name] = self._begin(self._next)
         return self._turns[name]

@@ -1,4 +1,4 @@
-"""The references of OpenAI's protocol in both shapes, for their pages."""
+"""The references of both shapes of OpenAI's protocol, for the documentation."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from pytest_realtime_asr.requirements.reference import (
 _FRAMES = (
     "Every frame is a text frame with one JSON object, and the field `type` names the "
     "event. Each event of the server has an `event_id` of its own. An event of the "
-    "client may have one too; an error that the event causes then repeats this id. An "
-    "event of the server may have fields that are not listed here; a client ignores "
-    "them. A server refuses unknown fields in `session`."
+    "client may also have an `event_id`; an error that the event causes then repeats "
+    "this id. An event of the server may have fields that are not listed here; a "
+    "client ignores them. A server refuses unknown fields in `session`."
 )
 _ITEMS = (
     "The audio between two commits is an *item*. The server commits by itself if it "
     "detects turns. Several items may be transcribed at a time and completed in any "
-    "order; every event of an item has its `item_id`."
+    "order; every event of an item has the `item_id` of this item."
 )
 _GENERAL = (
     "This is the general shape of the protocol, as of OpenAI's general release. A "
@@ -171,13 +171,13 @@ _EXAMPLES: Mapping[str, str] = {
 }
 _STATES = {
     "opening": "the connection is open, and the server has sent nothing",
-    "fresh": "the session is open, without a set-up by the client and without audio",
-    "default": "the client has sent audio without a set-up: the server's own settings "
-    "apply, and the server may detect turns",
+    "fresh": "the session is open; the client has sent neither a set-up nor audio",
+    "default": "the client has sent audio without a set-up, so the server's own "
+    "settings apply and the server may detect turns",
     "idle": "the session is set up; all audio is committed, and all items have ended",
-    "hearing": "there is audio that is not committed, and all items have ended",
-    "owing": "all audio is committed, and an item has not ended",
-    "both": "there is audio that is not committed, and an item has not ended",
+    "hearing": "some audio is not committed, and all items have ended",
+    "owing": "all audio is committed, and at least one item has not ended",
+    "both": "some audio is not committed, and at least one item has not ended",
 }
 _CODES = {
     "invalid_json": "The frame is not JSON.",
@@ -191,8 +191,8 @@ _CODES = {
     "input_audio_buffer_commit_empty": "The commit has no audio, or less than 100 ms.",
     "invalid_state": "The event is not allowed in this state of the session. Some "
     "profiles send this code for a commit without audio.",
-    "buffer_overflow": "The audio that is not committed is longer than the server "
-    "documents; it then closes the connection with code 1009.",
+    "buffer_overflow": "The audio that is not committed is longer than the documented "
+    "limit. The server then closes the connection with code 1009.",
     "string_above_max_length": "The audio of one event is longer than 15 MiB.",
     "session_expired": "The session has reached its maximum duration. The server then "
     "closes the connection with code 1001.",
@@ -281,8 +281,9 @@ _OF_ITEMS = {
 def _of_session(
     created: str, updated: str, added: tuple[str, ...]
 ) -> Mapping[tuple[str, str], str]:
-    """Return the ids of the requirements on the events of a session and of its items.
+    """Return the ids of the requirements about each field of some events.
 
+    The events open or update a session, or add an item to the conversation.
     ``created``, ``updated`` and ``added`` are the types of these events in one shape.
     """
     return {

@@ -70,7 +70,7 @@ def test_the_cause_is_found_by_clips_in_the_form_that_the_server_takes(
         (
             "\u043f\u043e\u0432\u043e\u0440\u043e\u0442",
             CLIP.text,
-            ["the texts are in another language: they are written in CYRILLIC, "],
+            ["the texts are in another language: they are written in CYRILLIC l"],
         ),
         ("something else", CLIP.text, []),
         ("", CLIP.text, []),

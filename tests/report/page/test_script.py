@@ -270,7 +270,7 @@ def test_a_capacity_is_drawn_with_its_interval(
 
 
 def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
-    entry: dict[str, Any] = {
+    entry: dict[str, object] = {
         "id": "one-final",
         "level": "must",
         "status": "violated",

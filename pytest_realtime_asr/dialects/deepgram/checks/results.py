@@ -21,7 +21,7 @@ _NONE = Undecided("no results came")
 
 
 def results(recording: Recording) -> Iterator[tuple[int, Results]]:
-    """Yield the results of a session with the indexes of their records."""
+    """Yield the results of a session, each with the index of its record."""
     for index, message in enumerate(recording.messages):
         if isinstance(message, Results):
             yield index, message
@@ -46,8 +46,8 @@ def segments_in_order(recording: Recording) -> Outcome:
 def segments_cover_audio(recording: Recording) -> Outcome:
     """Check that the settled segments cover the audio of each utterance.
 
-    Each settled segment must begin where the segment before it ends, and the segments
-    up to the answer to `Finalize` must be as long as the audio up to `Finalize`.
+    Each settled segment must begin where the segment before it ends. A segment that
+    answers `Finalize` must end at the end of the audio that was sent before `Finalize`.
     """
     if any(record.raw for record in recording.trace.records):
         return Undecided("the length of the audio in a hand-written frame is not known")

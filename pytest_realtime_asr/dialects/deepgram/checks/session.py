@@ -40,7 +40,7 @@ def _closed(recording: Recording) -> int | None:
 
 
 def close_settles(recording: Recording) -> Outcome:
-    """Check that all text is settled before the `Metadata` after `CloseStream`."""
+    """Check that `CloseStream` settles all text before it is answered by `Metadata`."""
     closed = _closed(recording)
     if closed is None:
         return _NOT_CLOSED
@@ -63,7 +63,7 @@ def _metadata(recording: Recording) -> list[int]:
 
 
 def metadata_at_end(recording: Recording) -> Outcome:
-    """Check that `CloseStream` is answered by one `Metadata`, after all results."""
+    """Check that one `Metadata` answers `CloseStream`, and comes after all results."""
     closed = _closed(recording)
     if closed is None:
         return _NOT_CLOSED
@@ -143,7 +143,7 @@ def opened_by_metadata(recording: Recording) -> Outcome:
 
 
 def _identity(message: Message) -> str | None:
-    """Return the id of the session that a message opens; ``None`` if it opens none."""
+    """Return the id of the session in a `Metadata`; ``None`` for other messages."""
     return message.request_id if isinstance(message, Metadata) else None
 
 
@@ -166,15 +166,16 @@ def keepalive_unanswered(role: str) -> Check:
                 return Satisfied()  # it answers a later frame
             if sender is Sender.SERVER and not isinstance(message, Metadata):
                 return Violated("KeepAlive was answered by an event", (index,))
-        return Undecided("no frame after KeepAlive was answered")
+        return Undecided("the server answered no frame that came after KeepAlive")
 
     return per_session(check, role)
 
 
 def only_if_asked(role: str, *kinds: type, interims: bool = False) -> Check:
-    """Return a check that events of these kinds do not come in a session of the role.
+    """Return a check that the server sends no events for which the client did not ask.
 
-    With ``interims``, results that are not settled must not come either.
+    In the sessions that have the role ``role``, the client does not ask for events of
+    the types ``kinds``. With ``interims``, it does not ask for interim results either.
     """
 
     def check(part: Part) -> Outcome | None:
@@ -250,7 +251,7 @@ def utterance_end(role: str) -> Check:
 
 
 def empty_frame_explained(role: str) -> Check:
-    """Return a check that no empty binary frame ends a session without a reason."""
+    """Return a check that an empty frame does not end a session without a reason."""
 
     def check(part: Part) -> Outcome:
         if not any(record.raw for record in part.trace.records):
@@ -275,7 +276,7 @@ def empty_frame_explained(role: str) -> Check:
 
 
 def closed_when_idle(role: str, *, least: float, most: float) -> Check:
-    """Return a check that an idle session is closed with 1011 and ``NET-0001``.
+    """Return a check that an idle session is closed with code 1011 and ``NET-0001``.
 
     The session must be closed at least ``least`` and at most ``most`` seconds after it
     opened.
@@ -290,7 +291,7 @@ def closed_when_idle(role: str, *, least: float, most: float) -> Check:
             return Violated(f"the session was still open after {seconds:.1f} s", ())
         if end.code != 1011 or "NET-0001" not in end.reason:
             return Violated(
-                f"the idle session was not closed with 1011 and NET-0001, but "
+                f"the idle session was not closed with 1011 and NET-0001; it ended "
                 f"{end.coded}: {end.reason}",
                 (),
                 by_end=True,
@@ -323,8 +324,8 @@ explained_close = any_session(_explained_end, nothing="no session was opened")
 def options_refused(role: str, code: int) -> Check:
     """Return a check that invalid options are refused.
 
-    ``code`` is the HTTP status of the handshake or, if it is 1000 or more, the close
-    code of the session.
+    ``code`` is the HTTP status of the handshake. If ``code`` is 1000 or more, it is the
+    close code of the session.
     """
     status = code < 1000
     return checks.handshake_refused(

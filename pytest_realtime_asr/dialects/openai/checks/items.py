@@ -96,7 +96,8 @@ def each_item(
     ``None`` if the recording does not show whether the item is correct. If ``problem``
     returns ``None`` for every item, the check is undecided, for the reason ``nothing``.
     ``by_end`` is true if ``problem`` looks for items that had not ended when the
-    session ended. The violation then lies in the way in which the session ended.
+    session ended. If ``problem`` finds such an item, the violation is the way in which
+    the session ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -256,10 +257,10 @@ def single_spaced(text: str) -> str:
 
 
 def announced_consistently(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that all events that announce an item have the same previous item.
+    """Check that an item has the same previous item in all events that announce it.
 
-    These are the committed event, and the event that adds the item to the conversation.
-    An item that was added to the conversation must also be committed.
+    The committed event announces an item, and so do the conversation events that name
+    the item. An item that was added to the conversation must also be committed.
     """
     if not item.announced:
         return None
@@ -281,7 +282,10 @@ def announced_consistently(recording: Recording, name: str, item: Item) -> str |
 
 
 def announced(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item that was committed and ended was added to the conversation."""
+    """Check that an item was added to the conversation.
+
+    Only an item that was committed and has ended is checked.
+    """
     if not item.committed or not item.ends:
         return None
     missing = f"the committed item {name!r} was not added to the conversation"

@@ -14,7 +14,7 @@ M = TypeVar("M")
 def sent_by(
     sender: Sender, recording: Recording, *kinds: type[M]
 ) -> Iterator[tuple[int, M]]:
-    """Yield index and message of a sender's records that have one of ``kinds``."""
+    """Yield each message of these kinds from a sender, with the index of its record."""
     records = zip(recording.trace.records, recording.messages, strict=True)
     for index, (record, message) in enumerate(records):
         if record.sender is sender and isinstance(message, kinds):
@@ -22,7 +22,7 @@ def sent_by(
 
 
 def from_server(recording: Recording, *kinds: type[M]) -> list[tuple[int, M]]:
-    """Return index and message of the server's records that have one of ``kinds``."""
+    """Return the server's messages of these kinds, each with its record's index."""
     return list(sent_by(Sender.SERVER, recording, *kinds))
 
 

@@ -167,8 +167,8 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
 def no_error(role: str, what: str) -> Check:
     """Return a check that a hand-written frame causes no error and ends no session.
 
-    A server need not answer a frame that it accepts. But a server that sends nothing
-    may have accepted nothing, so the check also needs the answer to a session update.
+    A server need not answer a frame that it accepts. The check is undecided if the
+    server has not even answered a session update.
     """
 
     def check(part: Part, plain: Sequence[Part]) -> Outcome:

@@ -129,10 +129,9 @@ def event_ids(recording: Recording) -> Outcome:
 def shows_what_was_asked(recording: Recording) -> Outcome:
     """Check that the answer to an accepted update shows the values of the update.
 
-    The check stops at the first error, since an update may have been refused, and at
-    the first hand-written update. An ``include`` that is shown as not set is no
-    violation here: another requirement is violated if the log probabilities do not
-    come.
+    The check ends at the first hand-written update. It also ends at the first error,
+    since this error may refuse an update. An answer without ``include`` is no violation
+    here, since another requirement is about the log probabilities.
     """
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated)
@@ -180,7 +179,7 @@ def _identity(message: Message) -> Identity | None:
 
 
 def opens_alike(*roles: str) -> Check:
-    """Return a check that sessions of these roles show the same settings on opening.
+    """Return a check that sessions of these roles open with the same settings.
 
     Only the ids and the time at which a session expires may differ.
     """
@@ -249,7 +248,7 @@ refused_not_accepted = per_session(
 def refused_not_shown(role: str, value: str, what: str) -> Check:
     """Return a check that no event shows ``value``, which the server must refuse.
 
-    An update in the sessions of ``role`` has this value. ``what`` describes the value
+    The sessions of ``role`` send this value in an update. ``what`` describes the value
     in messages.
     """
 

@@ -67,7 +67,7 @@ def turns_in_order(recording: Recording) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """The positions of the audio that was sent, in ms.
+    """Positions in the audio that the client sent, in ms.
 
     ``until`` has one value for each frame of the trace: the length of all audio that
     was sent up to the end of this frame. ``clips`` are the start and the end of each

@@ -24,7 +24,11 @@ from pytest_realtime_asr.trace.recording import Recording
 
 
 def usage_is_valid(recording: Recording) -> Outcome:
-    """Check that completed events have a usage whose parts are 0 or more and add up."""
+    """Check that each completed event has a valid ``usage``.
+
+    The seconds or tokens must be 0 or more. Input and output tokens must add
+    up to the total.
+    """
     completions = from_server(recording, Completed)
     for index, message in completions:
         if problem := _usage_problem(message.usage):
@@ -51,7 +55,7 @@ def _usage_problem(usage: Counted | None) -> str | None:
 
 
 def usage_counts_text(recording: Recording) -> Outcome:
-    """Check that the usage of an item with text counts something.
+    """Check that the usage of an item is above 0 if the item has a text.
 
     The usage must count seconds of audio, or tokens of both the audio and the text.
     """
@@ -72,11 +76,11 @@ def usage_counts_text(recording: Recording) -> Outcome:
                 )
             )
 
-    return shown(outcomes(), nothing="no item has a text with a usage")
+    return shown(outcomes(), nothing="no item has both a text and a usage")
 
 
 def texts_have_logprobs(role: str) -> Check:
-    """Return a check that each text of the sessions of a role has log probabilities."""
+    """Return a check that each text in a session of ``role`` has log probabilities."""
 
     def check(part: Part) -> Outcome | None:
         return worst_if_any(_logprobs(part))
@@ -97,9 +101,10 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that log probabilities are at most 0, and that their tokens give the delta.
+    """Check the log probabilities of each delta.
 
-    The joined tokens of the log probabilities must equal the delta that has them.
+    Each log probability must be at most 0. Their joined tokens must equal the text of
+    the delta.
     """
 
     def outcomes() -> Iterator[Outcome]:

@@ -1,8 +1,8 @@
 """The requirements of OpenAI's protocol, each with a clause or a bug report as source.
 
-The level of a requirement is MUST if OpenAI's own description of the events says so, or
-if a violation harms every client. The level is SHOULD if clients rely on the behaviour,
-and INFO if servers are free to differ.
+The level is MUST if OpenAI's own description of the events demands the behaviour, or if
+a violation harms every client. The level is SHOULD if clients rely on the behaviour.
+The level is INFO if servers are free to differ.
 """
 
 from __future__ import annotations

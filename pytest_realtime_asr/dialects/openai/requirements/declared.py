@@ -1,4 +1,4 @@
-"""Helpers to declare requirements: their sources, and the profiles that have them."""
+"""Helpers that declare the source of a requirement and the profiles that have it."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-end-once",
-        "no item is completed or fails a second time",
+        "each item is completed or fails only once",
         MUST,
         HARM + ": clients mistake the second text for the text of another item",
         items.each_item(items.ends_once, "no item ended"),
@@ -190,7 +190,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "deltas-are-new",
-        "a delta is only the new text, not the whole text so far",
+        "a delta has only the new text, not the whole text so far",
         MUST,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
@@ -220,7 +220,7 @@ ITEMS: tuple[Declared, ...] = (
         "usage-counts",
         clause(
             "conversation_item_input_audio_transcription_completed_event",
-            "output_tokens counts generated tokens, seconds is the length of the audio",
+            "output_tokens counts generated tokens; seconds is the length of the audio",
         ),
         each(usage.usage_counts_text),
     ),

@@ -268,7 +268,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     Requirement(
         "second-commit-spoils-nothing",
-        "a second commit does not affect later utterances",
+        "a second commit for an utterance does not affect later utterances",
         MUST,
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
