@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,20 @@ def test_a_printer_gets_every_session_or_the_open_one(
         tab.emulate_media(media="print")
         assert tab.locator("main").is_hidden()
         assert tab.locator("dialog .alignment").is_visible()
+        title = tab.locator("#session-title").bounding_box()
+        assert title["y"] + tab.evaluate("window.scrollY") >= 0
+
+
+def test_the_labels_of_a_narrow_timeline_are_apart(browser: Any, ten: Path) -> None:
+    with opened(browser, ten, viewport={"width": 360, "height": 800}) as tab:
+        tab.locator(".row").first.click()
+        tab.wait_for_selector("dialog[open] .timeline")
+        drawn = tab.locator(".timeline .label.strong")
+        assert "final" in drawn.all_text_contents()
+        boxes = [each.bounding_box() for each in drawn.all()]
+        boxes.sort(key=lambda box: box["x"])
+        for left, right in pairwise(boxes):
+            assert left["x"] + left["width"] <= right["x"]
 
 
 def test_a_session_over_a_limit_that_passes_is_no_failure(
