@@ -122,6 +122,11 @@ def test_no_import_stands_in_a_function(module: str) -> None:
     assert inner == LAZY.get(module, set())
 
 
+def test_no_module_has_more_than_700_lines() -> None:
+    sizes = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: size for name, size in sizes.items() if size > 700} == {}
+
+
 def test_nobody_imports_the_plugin() -> None:
     for module in MODULES:
         assert "plugin" not in IMPORTS[module], module

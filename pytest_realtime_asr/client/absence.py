@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.client.transport import NO_SERVER
+from pytest_realtime_asr.client.failure_reasons import NO_SERVER
 from pytest_realtime_asr.trace.records import Ending, Trace
 
 _GOING_AWAY = (1001, 1012)  # close codes of a server that shuts down or restarts

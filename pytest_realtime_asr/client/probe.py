@@ -20,6 +20,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pytest_realtime_asr.client.failure_reasons import (
+    explain,
+    over_limit,
+    unreachable,
+    untrusted,
+)
 from pytest_realtime_asr.client.transport import (
     KEY_REFUSED,
     Access,
@@ -27,11 +33,7 @@ from pytest_realtime_asr.client.transport import (
     Unreachable,
     Wire,
     connect,
-    explain,
-    over_limit,
     renewed,
-    unreachable,
-    untrusted,
 )
 from pytest_realtime_asr.trace.records import with_code
 
@@ -464,4 +466,5 @@ def _reason(error: str | BaseException, within: float) -> str:
 
 def _refusal(access: Access, route: str, status: int) -> str:
     """Return the message for an HTTP status that is an error."""
-    return f"{access.target.http}{route}: {explain(status, access)}"
+    what = explain(status, access.target, access.key_source)
+    return f"{access.target.http}{route}: {what}"

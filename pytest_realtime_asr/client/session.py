@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from itertools import pairwise
 
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.client.announcement import ANNOUNCED
@@ -27,11 +26,13 @@ from pytest_realtime_asr.client.pacer import Blocked, Pacer
 from pytest_realtime_asr.client.pings import ping_regularly
 from pytest_realtime_asr.client.plan import Plan, asking
 from pytest_realtime_asr.client.reception import Reception
+from pytest_realtime_asr.client.session_refusal import refuses_key
 from pytest_realtime_asr.client.transport import (
     Closed,
     Unreachable,
     Wire,
     connect,
+    fragments,
 )
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import audio_frame, can
@@ -52,17 +53,6 @@ from pytest_realtime_asr.trace.records import (
 from pytest_realtime_asr.trace.timeline import Timeline
 
 _MORE = "--realtime-timeout=SECONDS allows more"
-_UNAUTHORISED = 3000  # the close code that is registered for it
-_KEY_CODES = frozenset(  # the codes of errors by which servers refuse a key
-    {
-        "authentication_error",
-        "expired_token",
-        "invalid_api_key",
-        "invalid_token",
-        "token_expired",
-        "unauthorized",
-    }
-)
 
 
 class Live:
@@ -488,12 +478,8 @@ class Live:
     @property
     def _key_was_refused(self) -> bool:
         """Return whether the server refused the key after the connection was open."""
-        end = self._recorder.ended
-        if end is not None and end.code == _UNAUTHORISED:
-            return True
-        if not self._inbox.refusals:
-            return False
-        return any(each.code in _KEY_CODES for each in self.timeline.refusals)
+        refusals = self.timeline.refusals if self._inbox.refusals else ()
+        return refuses_key(self._recorder.ended, refusals)
 
     async def _renew_key(self) -> str:
         """Renew the key if the server refused it.
@@ -647,7 +633,7 @@ class Live:
         wire = self._connected()
         try:
             if parts > 1:
-                await wire.send_fragments(_cut(frame, parts))
+                await wire.send_fragments(fragments(frame, parts))
             elif binary and isinstance(frame, bytes):
                 await wire.send_binary(frame)
             else:
@@ -720,11 +706,3 @@ class Live:
     def _loss(self, how: Loss, message: str) -> Lost:
         """Return the exception for a test, without secrets in its message."""
         return Lost(how, self.plan.redactor.clean(message))
-
-
-def _cut(frame: Frame, parts: int) -> list[str] | list[bytes]:
-    """Cut a frame into ``parts`` parts of about the same length."""
-    cuts = pairwise(len(frame) * n // parts for n in range(parts + 1))
-    if isinstance(frame, str):
-        return [frame[start:stop] for start, stop in cuts]
-    return [frame[start:stop] for start, stop in cuts]

@@ -6,9 +6,7 @@ This is the only module of the client that imports ``websockets``.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import re
 import secrets
 import socket
@@ -17,6 +15,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection
@@ -31,6 +30,13 @@ from websockets.exceptions import (
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from pytest_realtime_asr.client.failure_reasons import (
+    LOCAL_ERRORS,
+    explain,
+    over_limit,
+    unreachable,
+    untrusted,
+)
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import printable, shortened
@@ -50,16 +56,7 @@ _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
 _NO_UTF8 = 1007  # close code: a text frame is not UTF-8
 _TOO_BIG = 1009  # close code: a message is larger than the limit
-_LOCAL = (  # errors caused by this machine
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOBUFS,
-    errno.EADDRNOTAVAIL,
-)
 KEY_REFUSED = (401, 403)  # HTTP statuses
-_EXPIRED = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
-_PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
-_NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
 _CLOSED_DURING_HANDSHAKE = (
     "the server closed the connection during the handshake; does the scheme match the "
     "server (wss or https if it uses TLS, otherwise ws or http), and does the server "
@@ -69,8 +66,6 @@ _UNANSWERED = (
     "the server closed the connection without a response to the WebSocket handshake; "
     "is the path right, and does every proxy in between support WebSockets?"
 )
-
-NO_SERVER = "no server was there"
 
 
 class Unreachable(Exception):
@@ -239,6 +234,14 @@ def _text(event: Any) -> str | None:
         with suppress(UnicodeDecodeError):  # `recv` closes the connection for it
             return str(event.data, "utf-8")
     return None
+
+
+def fragments(frame: str | bytes, parts: int) -> list[str] | list[bytes]:
+    """Cut a frame into ``parts`` parts of about the same length."""
+    cuts = pairwise(len(frame) * n // parts for n in range(parts + 1))
+    if isinstance(frame, str):
+        return [frame[start:stop] for start, stop in cuts]
+    return [frame[start:stop] for start, stop in cuts]
 
 
 def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
@@ -566,9 +569,11 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
     closed = _CLOSED_DURING_HANDSHAKE if access.target.secure else _UNANSWERED
     match error:
         case InvalidStatus(response=response):
+            status = response.status_code
+            what = explain(status, access.target, access.key_source)
             return Unreachable(
-                f"{where}: {explain(response.status_code, access)}",
-                status=response.status_code,
+                f"{where}: {what}",
+                status=status,
                 retry_after=_seconds(response.headers.get_all("Retry-After")),
             )
         case ssl.SSLCertVerificationError():
@@ -578,7 +583,7 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
         case EOFError() | ConnectionResetError():
             what = closed
         case OSError():
-            local = error.errno in _LOCAL
+            local = error.errno in LOCAL_ERRORS
             return Unreachable(f"{where}: {unreachable(error)}", local=local)
         case ImportError():
             what = str(error)
@@ -589,128 +594,15 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
     return Unreachable(f"{where}: {what}")
 
 
-_ALSO_PATH = "(some servers also send this status if the path is wrong)"
-
-
-def explain(status: int, access: Access) -> str:
-    """Return what an HTTP status means for a realtime session, and what to do."""
-    target, source = access.target, access.key_source
-    match status:
-        case 401 | 403 if source:
-            what = (
-                f"the server refused the key from {source}; is the key valid for this "
-                f"server? {_ALSO_PATH}"
-            )
-        case 401 | 403:
-            what = (
-                "no API key was sent: set REALTIME_API_KEY, or name another variable "
-                f"with --realtime-api-key-env; {_ALSO_PATH}"
-            )
-        case 404 if not target.has_usual_path:
-            what = (
-                "not found; is the path right, and is the model a realtime model? This "
-                f"dialect has the path {target.path}; to use this path, give the "
-                f"target as {target.origin}"
-            )
-        case 404:
-            what = "not found; is the path right, and is the model a realtime model?"
-        case 301 | 302 | 303 | 307 | 308:
-            what = "redirects are not followed; give the final URL as the target"
-        case 429:
-            what = "rate limited by the server; try again later"
-        case 502 | 503:
-            what = "still loading, or overloaded; wait with --realtime-wait=SECONDS"
-        case _:
-            what = "server error" if status >= 500 else "the server refused the request"
-    return f"HTTP {status}: {what}"
-
-
 def _seconds(texts: Iterable[str]) -> float | None:
     """Return the seconds of a Retry-After header; ``None`` for a date or no header."""
     return next((float(text) for text in texts if text.isdecimal()), None)
-
-
-def untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """Return why a certificate cannot be verified, and what to do."""
-    if error.verify_code in _EXPIRED:
-        return (
-            f"the certificate cannot be verified: {error.verify_message}; renew the "
-            "certificate, check the clock of this machine, or use "
-            "--realtime-insecure (unsafe)"
-        )
-    return (
-        f"the certificate cannot be verified: {error.verify_message}; to accept it, "
-        "use --realtime-ca=FILE (the CA that issued it), --realtime-server-name=HOST "
-        "(the host name in it), or --realtime-insecure (unsafe)"
-    )
 
 
 def _why(error: Exception) -> str:
     """Return what is wrong with a handshake response, without quoting the server."""
     cause = re.split(": |; got", str(error.__cause__ or ""))[0]
     return f"{error} ({cause})" if cause else str(error)
-
-
-def over_limit(size: int) -> str:
-    """Return the end of a message about data of more than ``size`` bytes."""
-    unit, name = next(
-        (unit, name)
-        for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
-        if size % unit == 0
-    )
-    return (
-        f"larger than the client's limit of {size // unit} {name}; raise this limit "
-        "with --realtime-max-message=SIZE"
-    )
-
-
-def unreachable(error: OSError) -> str:
-    """Return why no connection could be opened, and what to check."""
-    if isinstance(error, socket.gaierror):
-        return (
-            f"{NO_SERVER}: cannot resolve the host name: {error.strerror}; "
-            "check its spelling"
-        )
-    if isinstance(error, ssl.SSLError):
-        return _tls_failure(error)
-    if isinstance(error, ConnectionResetError):
-        return (
-            "the server reset the connection; is the server overloaded, does the "
-            "scheme match the server (wss or https if it uses TLS, otherwise ws or "
-            "http), and does the server require a client certificate "
-            "(--realtime-client-cert)?"
-        )
-    if isinstance(error, ConnectionRefusedError):
-        return (
-            f"{NO_SERVER}: {os.strerror(errno.ECONNREFUSED)}; is the server "
-            "running, and are its host and port right?"
-        )
-    reason = error.strerror or str(error)
-    if error.errno:
-        reason = os.strerror(error.errno)  # asyncio says "Connect call failed"
-    if error.errno in _LOCAL:
-        return (
-            f"cannot connect: {reason}: this is a limit of this machine, not of the "
-            "server; run fewer sessions at a time, or raise the limit (ulimit -n)"
-        )
-    return f"cannot connect: {reason}; is the server running there?"
-
-
-def _tls_failure(error: ssl.SSLError) -> str:
-    """Return why a TLS handshake failed, and what to do."""
-    name = getattr(error, "reason", None) or str(error)
-    what = f"the TLS handshake failed ({name})"
-    if any(each in name for each in _PLAIN_HTTP):
-        return f"{what}; the server does not use TLS on this port: use http or ws"
-    if "CERTIFICATE" in name or name in _NO_CERTIFICATE:
-        return (
-            f"{what}; the server may require a client certificate: use "
-            "--realtime-client-cert=FILE, with a certificate that the server trusts"
-        )
-    return (
-        f"{what}; the server and this machine may have no TLS version or cipher in "
-        "common"
-    )
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:

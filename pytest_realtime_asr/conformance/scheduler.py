@@ -14,7 +14,6 @@ import time
 from collections.abc import (
     Callable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -24,6 +23,11 @@ from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance import session_limit
 from pytest_realtime_asr.conformance.audio_choice import affordable, beyond
+from pytest_realtime_asr.conformance.awaited_events import (
+    AwaitedEvent,
+    arrived,
+    missing_events,
+)
 from pytest_realtime_asr.conformance.capacity import Capacity
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import (
@@ -44,20 +48,12 @@ from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.run.audio_account import AudioAccount, AudioLimit
 from pytest_realtime_asr.run.forecast import reporting
 from pytest_realtime_asr.text.number_format import about
-from pytest_realtime_asr.trace.records import Ending
 
 SILENCES = 2  # scenarios that may wait in vain for the same event
 REPEATS = 3  # of a scenario that loses utterances as other scenarios do
 OVERHEAD = 60.0  # s that a scenario may take in addition to its own time limits
 NO_EVIDENCE = Evidence(())
 _START = "the start"
-
-
-class Silence(enum.Enum):
-    """An event for which a session waited in vain; the value is the event's name."""
-
-    GREETING = "the first event of the server"
-    FINAL = "a final"
 
 
 class ObstacleKind(enum.Enum):
@@ -242,8 +238,8 @@ class Scheduler:
         self._began = time.monotonic()
         # The scenarios in which a session waited in vain, each with the start of the
         # wait, and the last time at which the event came, by the awaited event.
-        self._silent: dict[Silence, list[tuple[str, float]]] = {}
-        self._heard: dict[Silence, float] = {}
+        self._silent: dict[AwaitedEvent, list[tuple[str, float]]] = {}
+        self._heard: dict[AwaitedEvent, float] = {}
         self._lost = _Lost(repeats)
         self._capacity = Capacity(bounds.streams)
         self._long_running: list[asyncio.Task[None]] = []
@@ -603,10 +599,10 @@ class Scheduler:
 
     def _note_silences(self, scenario: Scenario, evidence: Evidence) -> None:
         """Record which events arrived in a scenario, and which did not."""
-        for silence, start in silences(evidence).items():
+        for silence, start in missing_events(evidence).items():
             self._silent.setdefault(silence, []).append((scenario.name, start))
         for part in evidence.parts:
-            for silence, at in _heard(part):
+            for silence, at in arrived(part):
                 self._heard[silence] = max(self._heard.get(silence, at), at)
 
     async def _recovery(self, scenario: Scenario) -> None:
@@ -668,41 +664,6 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
         message = f"the scenario {scenario.name} raised {error!r}"
         return Obstacle(ObstacleKind.HARNESS, message)
     return None
-
-
-def silences(evidence: Evidence) -> dict[Silence, float]:
-    """Return the events that did not come, each with the start of the wait.
-
-    The start of the wait is the time of the last frame of the session that waited, in
-    Unix seconds.
-    """
-    found: dict[Silence, float] = {}
-    for part in evidence.parts:
-        silent = any(part.text(item) is None for item in part.spoken or [0])
-        if part.trace.end.how is Ending.DEADLINE and silent:
-            greeted = part.timeline.ready is not None
-            event = Silence.FINAL if greeted else Silence.GREETING
-            sent = [each.at for each in part.trace.records]
-            found.setdefault(event, _clock(part, max(sent, default=0)))
-    return found
-
-
-def _heard(part: Part) -> Iterator[tuple[Silence, float]]:
-    """Yield the times of the greeting and the finals of a session, in Unix seconds."""
-    if part.timeline.ready is not None:
-        yield Silence.GREETING, _clock(part, part.timeline.ready)
-    for item in part.spoken:
-        final = part.timeline.item(item).final
-        if final is not None:
-            yield Silence.FINAL, _clock(part, final.at)
-
-
-def _clock(part: Part, at: int) -> float:
-    """Return a time in a session as Unix seconds.
-
-    ``at`` is the time in ns from the start of the session.
-    """
-    return part.trace.started.timestamp() + at / 1e9
 
 
 def _is_repeatable(scenario: Scenario) -> bool:

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from pytest_realtime_asr.client import target, transport
+from pytest_realtime_asr.client.failure_reasons import explain
 from pytest_realtime_asr.client.transport import (
     FRAMES_PER_TURN,
     MAX_MESSAGE,
@@ -28,8 +29,6 @@ from pytest_realtime_asr.client.transport import (
     Unreachable,
     Wire,
     connect,
-    explain,
-    unreachable,
 )
 from tests.support.servers import bare, plain, quiet, serving
 from tests.support.servers import closed as closed_port
@@ -84,54 +83,6 @@ def test_unknown_host_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (
-            OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 1)"),
-            "no server was there: Connection refused; is the server running, and are "
-            "its host and port right?",
-        ),
-        (
-            OSError("Multiple exceptions: one, two"),
-            "cannot connect: Multiple exceptions: one, two; is the server running "
-            "there?",
-        ),
-        (
-            OSError(errno.EHOSTUNREACH, "-"),
-            "cannot connect: No route to host; is the server running there?",
-        ),
-    ],
-)
-def test_reason_of_an_error(error: OSError, said: str) -> None:
-    assert unreachable(error) == said
-
-
-def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
-    said = unreachable(socket.gaierror(socket.EAI_NONAME, "Name not known"))
-    assert said == (
-        "no server was there: cannot resolve the host name: Name not known; check its "
-        "spelling"
-    )
-
-
-def test_a_refused_key_is_named_by_its_source() -> None:
-    sent = access("http://h:1", key_source="OUR_KEY")
-    for status in (401, 403):
-        said = explain(status, sent)
-        assert "the server refused the key from OUR_KEY; " in said
-        assert "no API key was sent: set REALTIME_API_KEY" in explain(
-            status, access("http://h:1")
-        )
-
-
-def test_a_wrong_path_is_answered_with_the_right_one() -> None:
-    said = explain(404, access("ws://h:1/v1/wrong"))
-    assert said.endswith(f"{PATH}; to use this path, give the target as http://h:1")
-    for right in ("http://h:1", f"ws://h:1{PATH}?model=m", "http://h:1/v1"):
-        assert "to use this path" not in explain(404, access(right))
-
-
-@pytest.mark.parametrize(
     ("status", "advice"),
     [
         (401, "REALTIME_API_KEY"),
@@ -152,7 +103,7 @@ def test_http_status_is_explained(status: int, advice: str) -> None:
         asked = access(f"{url}/?k=hidden", headers={"Authorization": "Bearer hush"})
         found = refusal(asked)
     assert found.status == status
-    assert str(found).endswith(explain(status, asked))
+    assert str(found).endswith(explain(status, asked.target, asked.key_source))
     assert advice in str(found)
     assert "hush" not in str(found)
     assert "hidden" not in str(found)

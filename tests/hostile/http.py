@@ -22,16 +22,12 @@ from unittest.mock import patch
 from websockets.utils import accept_key
 
 from pytest_realtime_asr.client import probe, target, transport
+from pytest_realtime_asr.client.failure_reasons import unreachable, untrusted
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.client.session import Live
-from pytest_realtime_asr.client.transport import (
-    Access,
-    Unreachable,
-    unreachable,
-    untrusted,
-)
+from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.run.run import Run
