@@ -312,11 +312,12 @@ class State:
         if not self.page_trend:
             return None
         try:
-            return self.page_trend.block(
+            block = self.page_trend.block(
                 shared,
                 interrupted=interrupted,
                 tell=lambda text: self.note(f"trend of the page: {text}"),
             )
+            return None if block is None else self.redactor.clean_bytes(block)
         except Exception as error:
             self.note(f"the page has no trend: {error_text(error)}")
             return None
