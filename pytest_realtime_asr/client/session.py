@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from pytest_realtime_asr.audio import Audio, silence
-from pytest_realtime_asr.client.announcement import ANNOUNCED
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.keepalives import send_keepalives
 from pytest_realtime_asr.client.loop import Loop
@@ -79,7 +78,6 @@ class Live:
             redactor=plan.redactor,
             replayed=plan.replayed,
         )
-        self._announced: Mapping[str, str] = {}
         self._reception = Reception(plan, self._recorder, loop.reading)
         self._began = time.monotonic_ns()
         self._until: int | None = None
@@ -96,10 +94,6 @@ class Live:
 
     # The steps of a session
 
-    def announce(self, digest: str) -> None:
-        """Name the digest of the first audio, if the server replays sessions."""
-        self._announced = {ANNOUNCED: digest} if self.plan.replayed else {}
-
     async def open(self) -> None:
         """Connect and wait until the server is ready. Raises `Lost`.
 
@@ -112,7 +106,7 @@ class Live:
         self._began = time.monotonic_ns()
         self._headers = dict(self.plan.access.headers)
         try:
-            access = asking(self.plan.access, self._caller, self._announced)
+            access = asking(self.plan, self._caller)
             self._wire = await connect(access, timeout=limits.connect)
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED
