@@ -151,8 +151,29 @@ function trend() {
 
 /* Distributions: the share of sessions at or below each value */
 
-function distribution(metric) {
-  const counted = report.rows.filter((row) => row.counted);
+/* The sessions that are drawn together: those of all tests with the same limits of a
+   metric. Without a limit, these are all sessions. */
+function groups(metric) {
+  const found = new Map(), texts = new Map();
+  for (const each of limitsOf(null, metric.name)) {
+    const text = `${each.statistic} ${each.side} ${number(each.limit, each.unit)}`;
+    texts.set(each.test, (texts.get(each.test) || new Map()).set(text, each));
+  }
+  for (const [test, limits] of texts) {
+    const key = [...limits.keys()].sort().join("; ");
+    if (!found.has(key)) found.set(key, { limits: [...limits], tests: new Set() });
+    found.get(key).tests.add(test);
+  }
+  return found.size ? [...found.values()] : [{ limits: [], tests: null }];
+}
+
+/* The worst verdict on limits; undefined if nothing was judged */
+function worstOf(limits) {
+  return limits.map(([, each]) => each).filter((each) => each.verdict in ORDER).sort((a, b) => ORDER[a.verdict] - ORDER[b.verdict])[0];
+}
+
+function distribution(metric, { limits, tests }) {
+  const counted = report.rows.filter((row) => row.counted && (tests === null || tests.has(row.test)));
   const values = [];
   let never = 0;
   for (const row of counted) {
@@ -162,8 +183,6 @@ function distribution(metric) {
   }
   if (!values.length) return null;
   values.sort((a, b) => a - b);
-  const limits = [...new Map(limitsOf(null, metric.name).map((each) =>
-    [`${each.statistic} ${each.side} ${number(each.limit, each.unit)}`, each])).entries()];
   const total = values.length + never;
   const width = 360, height = 190, left = 42, top = 14, bottom = 34, right = 14;
   const most = Math.max(values.at(-1), ...limits.map(([, each]) => each.limit)) * 1.05 || 1;
@@ -188,17 +207,22 @@ function distribution(metric) {
       draw("text", { x: at + (end ? -4 : 4), y: top + 10 + 13 * place, class: `tick budget-text ${end ? "end" : ""}` }, text));
   });
   const middle = values[Math.ceil(total / 2) - 1];
-  const words = `${total} sessions, p50 ${number(middle, metric.unit)}, largest ${number(values.at(-1), metric.unit)}`
+  const words = `${total} ${total === 1 ? "session" : "sessions"}, p50 ${number(middle, metric.unit)}, largest ${number(values.at(-1), metric.unit)}`
     + (never ? `, ${never} lost or premature (the curve ends below 100 %)` : "");
   svg.setAttribute("aria-label", `${metric.name}: ${words}; ${limits.map(([text]) => text).join("; ")}`);
-  return make("figure", {}, make("figcaption", {}, make("strong", {}, metric.name), make("br"), words), svg);
+  const worst = worstOf(limits);
+  const whose = tests === null ? "all tests" : tests.size === 1 ? plain([...tests][0]) : `${tests.size} tests with the same limits`;
+  return make("figure", {}, make("figcaption", {}, make("strong", {}, metric.name), " ", worst ? mark(worst.verdict, worst) : "", make("br"), words, make("br"), whose), svg);
 }
 
 function distributions() {
   const limited = new Set([...LATENCIES, ...report.verdicts.filter((each) => each.subject === "budget").map((each) => each.metric)]);
-  const drawn = report.metrics.filter((each) => limited.has(each.name)).map(distribution).filter(Boolean);
+  const drawn = report.metrics.filter((each) => limited.has(each.name))
+    .flatMap((metric) => groups(metric).map((group) => [metric, group]))
+    .sort(([, a], [, b]) => (ORDER[worstOf(a.limits)?.verdict] ?? 4) - (ORDER[worstOf(b.limits)?.verdict] ?? 4))
+    .map(([metric, group]) => distribution(metric, group)).filter(Boolean);
   if (!drawn.length) return null;
-  return section("Latency", make("p", { class: "hint" }, "Share of the counted sessions at or below each value; dashed: the limits of the tests."),
+  return section("Latency", make("p", { class: "hint" }, "Share of the counted sessions at or below each value; dashed: the limits of the test."),
     make("div", { class: "figures" }, ...drawn));
 }
 

@@ -47,7 +47,9 @@ function sessionParts(row, data, body) {
     player.src = `data:audio/ogg;base64,${sound}`;
     body.append(make("h3", {}, "Audio"), player);
   } else {
-    body.append(make("p", { class: "hint" }, `The audio of this session is not in the page, which has ${report.clips.size} ${report.clips.size === 1 ? "clip" : "clips"} (those of at most 20 of the worst sessions).`));
+    body.append(make("p", { class: "hint" }, report.end?.offline && !report.clips.size
+      ? "The page has no audio, since it was made from the report; report html adds the audio with --corpus."
+      : `The audio of this session is not in the page, which has ${report.clips.size} ${report.clips.size === 1 ? "clip" : "clips"} (those of at most 20 of the worst sessions).`));
   }
   const facts = [["session", data.session], ["test", row.test], ["trace", row.trace || "not kept"], ["started", moment(data.started)], ["server", data.target],
     ["protocol", [data.dialect, data.server_version].filter(Boolean).join(" ")], ["language", data.language], ["purpose", row.purpose], ["level", row.level],
@@ -122,6 +124,7 @@ function timeline(row, data) {
     if (widthOf(plain(text)) < size) svg.append(draw("text", { x: at + 3, y: lanes.words + 14, class: "label" }, plain(text)));
     add("words", from * pace, `said ${quoted(text)} until ${seconds(to * pace)}`, to * pace);
   }
+  const outcomes = [];
   let free = -1;
   const near = (at) => chart.marks.some(([kind, other]) => (kind === "final" || kind === "refusal") && x(at) - x(other) < 70);
   chart.marks.forEach(([kind, at, added], place) => {
@@ -135,8 +138,18 @@ function timeline(row, data) {
     const size = widthOf(label || "") + 6, flip = x(at) + size > width;
     const back = flip || (kind === "commit" && x(at) - size > left);
     if (label && kind === "partial" && x(at) > free && !flip) { svg.append(draw("text", { x: x(at) + 3, y: lanes.partial + 14, class: "label" }, label)); free = x(at) + size; }
-    else if (label && kind !== "partial" && !(kind === "end" && near(at))) svg.append(draw("text", { x: x(at) + (back ? -3 : 3), y: lanes.final + 14, class: `label strong ${back ? "end" : ""}` }, label));
+    else if (label && kind !== "partial" && !(kind === "end" && near(at))) {
+      const from = back ? x(at) - size : x(at);
+      outcomes.push({ minor: kind === "commit" || kind === "end", from, to: from + size,
+        text: draw("text", { x: x(at) + (back ? -3 : 3), y: lanes.final + 14, class: `label strong ${back ? "end" : ""}` }, label) });
+    }
   });
+  const placed = []; // a final is named rather than the commit beside it
+  for (const each of outcomes.sort((a, b) => a.minor - b.minor)) {
+    if (placed.some((other) => each.from < other.to && other.from < each.to)) continue;
+    placed.push(each);
+    svg.append(each.text);
+  }
   if (limit !== null) {
     svg.append(draw("line", { x1: x(limit), x2: x(limit), y1: 12, y2: 220, class: "budget" }),
       draw("text", { x: x(limit) + (x(limit) > width / 2 ? -3 : 3), y: 10, class: `tick budget-text ${x(limit) > width / 2 ? "end" : ""}` },

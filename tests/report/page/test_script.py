@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,20 @@ def test_a_printer_gets_every_session_or_the_open_one(
         tab.emulate_media(media="print")
         assert tab.locator("main").is_hidden()
         assert tab.locator("dialog .alignment").is_visible()
+        title = tab.locator("#session-title").bounding_box()
+        assert title["y"] + tab.evaluate("window.scrollY") >= 0
+
+
+def test_the_labels_of_a_narrow_timeline_are_apart(browser: Any, ten: Path) -> None:
+    with opened(browser, ten, viewport={"width": 360, "height": 800}) as tab:
+        tab.locator(".row").first.click()
+        tab.wait_for_selector("dialog[open] .timeline")
+        drawn = tab.locator(".timeline .label.strong")
+        assert "final" in drawn.all_text_contents()
+        boxes = [each.bounding_box() for each in drawn.all()]
+        boxes.sort(key=lambda box: box["x"])
+        for left, right in pairwise(boxes):
+            assert left["x"] + left["width"] <= right["x"]
 
 
 def test_a_session_over_a_limit_that_passes_is_no_failure(
@@ -161,6 +176,28 @@ def test_a_session_over_a_limit_that_passes_is_no_failure(
         assert states == ["over, allowed"] * 5 + ["ok"] * 5
         tab.locator(".row").first.click()
         assert "the test passes" in tab.inner_text(".causes")
+
+
+def test_the_sessions_of_each_limit_are_drawn(
+    browser: Any, tmp_path: Path, ten: Path, take: Transcription
+) -> None:
+    """A test with another limit has a drawing of its own, of its own sessions only."""
+    other = session_line(jsonl.line("other", take, RUN), take)
+    limit = {**VERDICT, "test": "other", "limit": 500.0, "statistic": "p95"}
+    path = tmp_path / "two.html"
+    path.write_bytes(ten.read_bytes() + other + chunks.block("verdict", limit))
+    with opened(browser, path) as tab:
+        part = tab.locator("section[aria-labelledby=latency] figure")
+        told = [text for text in part.all_inner_texts() if "final_from_commit" in text]
+        assert [text.split("\n")[1].split(",")[0] for text in told] == [
+            *("10 sessions", "1 session")
+        ]
+        assert told[1].split("\n")[2] == "other"
+        drawn = part.locator("svg[aria-label^=final_from_commit]").all()
+        labels = [str(each.get_attribute("aria-label")) for each in drawn]
+        assert [label.split("; ")[1] for label in labels] == [
+            *("max <= 105 ms", "p95 <= 500 ms")  # 104.5 is rounded
+        ]
 
 
 def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None:
