@@ -238,7 +238,9 @@ def test_every_example_is_run() -> None:
     words += ["from client import transcribe", "def test_export"]
     words += ["test_holds_40_streams", "test_holds_8_streams"]
     words += ["test_two_calls_a_second", "test_restart_loses_no_sentence"]
-    # see test_asgi_guide, test_clients_guide, test_capacity_guide, test_dialect_guide
+    words += ["wer_threshold(0.1)", "def test_the_recorded_answer"]
+    # see test_asgi_guide, test_clients_guide, test_capacity_guide, test_dialect_guide,
+    # test_replay_guide
     dialect = re.findall(r"```python\n(.*?)```", TEXTS[DIALECT], re.DOTALL)
     assert sorted([*map(example, words), *dialect]) == sorted(EXAMPLES)
 
