@@ -86,6 +86,8 @@ def accept_options(words: list[str]) -> None:
         for name, value in given.items()
         if name not in FILES and value not in STENO
     }
+    if str(kept.get("target", "")).startswith("replay:"):
+        del kept["target"]  # a folder of the reader
     environment = dict.fromkeys(("REALTIME_API_KEY", "AZURE_API_KEY"), "key")
     settings(lambda option: kept.get(option.name), lambda _: None, environment)
 

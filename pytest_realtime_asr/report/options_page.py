@@ -26,6 +26,7 @@ _ABOUT = (
     "most one week.",
 )
 _DEFAULT = re.compile(r" \(default:? ([^()]*)\)")
+_ONE_WORD = re.compile(r"(\S+?)(?:([:;] )(.*))?")
 _REPEATABLE = " (repeatable)"
 
 
@@ -68,11 +69,12 @@ def _form(option: Option) -> str:
 
 
 def _default(text: str) -> str:
-    """Return a default as code if it is one word, otherwise as a text."""
-    value, colon, why = text.partition(": ")
-    if " " in value:
+    """Return a default as Markdown; one word is code, a text may explain the word."""
+    found = _ONE_WORD.fullmatch(text)
+    if found is None:
         return marked(text)
-    return f"`{value}`{colon}{marked(why)}"
+    word, mark, why = found.groups(default="")
+    return f"`{word}`{mark}{marked(why)}"
 
 
 def _unset(option: Option) -> str:

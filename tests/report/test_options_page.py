@@ -46,6 +46,7 @@ def test_the_page_has_the_groups_in_their_order() -> None:
     [
         ("a time (default 2s)", "`2s`"),
         ("a time (default auto: as long as it takes)", "`auto`: as long as it takes"),
+        ("a name (default full; later lean)", "`full`; later lean"),
         ("a file (default: the file beside r.csv)", "the file beside `r.csv`"),
         ("a time", "not set"),
     ],
