@@ -16,7 +16,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["style", "types", "tests", "slow", "lowest", "docs"]
+nox.options.sessions = [
+    *("style", "types", "tests", "slow", "dashboards", "lowest", "docs"),
+]
 
 
 @nox.session
@@ -45,6 +47,14 @@ def slow(session: nox.Session) -> None:
     """Run the tests that take real time."""
     install(session, "analysis", package="test")
     run_slow_tests(session)
+
+
+@nox.session
+def dashboards(session: nox.Session) -> None:
+    """Run the tests that need other pytest plugins, which no other test has."""
+    install(session, "dashboards", package="test")
+    files = ["tests/plugin/test_other_reports.py", "tests/test_ci_guide.py"]
+    session.run("pytest", "-m", "", *files, *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -14,6 +14,7 @@ from tests.support.paths import ROOT
 EXAMPLES = ROOT / "examples"
 PASSED = {
     "asgi_server": 3,
+    "ci": 1,
     "client": 2,
     "dialect": 9,
     "nightly": 2,

@@ -19,6 +19,7 @@ STEPS = re.findall(  # each command, and the text that follows before the next c
     r"```console\n(.*?)```(.*?)(?=```console|\Z)", PAGE, re.DOTALL
 )
 RUNS = [(command.strip(), rest) for command, rest in STEPS if command[:6] == "pytest"]
+TRACE = next(command for command, _ in STEPS if " trace show " in command)
 LOCAL = [(command, rest) for command, rest in RUNS if "gpu-7" not in command]
 STRIP = re.compile(r"^ +(audio|said|heard|s) .*")
 
@@ -61,7 +62,7 @@ def run(command: str, path: Path) -> str:
 
 @pytest.mark.slow
 def test_each_run_prints_what_the_page_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The runs take place at the same time: their sessions only wait."""
     folders = [folder(tmp_path / str(n), monkeypatch) for n in range(len(LOCAL))]
@@ -72,7 +73,17 @@ def test_each_run_prints_what_the_page_shows(
         for block in re.findall(r"```text\n(.*?)```", rest, re.DOTALL):
             for line in block.splitlines():
                 assert line == "..." or expected(line) in output, (command, line)
+    (again,) = re.findall(r"```text\n(again: .*)\n```", PAGE)
+    assert again in outputs[1]
     assert {path.name for path in folders[1].iterdir()} >= {"report.html", "out.xml"}
+    monkeypatch.chdir(folders[1])
+    capsys.readouterr()
+    assert main(shlex.split(TRACE)[3:]) == 0
+    frames = capsys.readouterr().out
+    (shown,) = re.findall(r"```text\n( +\d+ .*?)```", PAGE, re.DOTALL)
+    for line in shown.splitlines():
+        who, _, text = line.partition(" s  ")[2].partition("  ")
+        assert f" s  {who}  {re.split(r'[0-9]', text)[0]}" in frames, line
 
 
 def test_the_page_ends_with_a_server_of_your_own() -> None:

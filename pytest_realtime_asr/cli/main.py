@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -34,6 +36,8 @@ _COMMANDS = {
     "dialect": dialect,
 }
 
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # the exit code of a program that it ends
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and return its exit code."""
@@ -45,7 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with inputs.reading("an argument"):
             for each in given:
                 inputs.plain(each)
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()  # while an error can still be handled
+        return code
+    except BrokenPipeError:  # the reader, such as head, needs no more output
+        # Python flushes the stream once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except CorpusError as error:  # each of its lines is printable
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -28,11 +28,12 @@ def chosen(
     base: _Profile,
     fixed: Collection[str] = (),
 ) -> _Profile:
-    """Return the profile that the words name and change.
+    """Return the profile that the words select, with the changes that they state.
 
-    The first word may be the name of one of the ``profiles``; otherwise the words
-    change ``base``. ``fixed`` are the fields that cannot be changed. Raises ValueError
-    for an unknown name and for a word that cannot be parsed.
+    If the first word is a name, it selects one of the ``profiles``; otherwise ``base``
+    is selected. All other words are changes, such as ``vad=no``. ``fixed`` are the
+    fields that cannot be changed. Raises ValueError for an unknown name and for a word
+    that cannot be parsed.
     """
     if not words or "=" in words[0]:
         return changed(base, words, fixed=fixed)
@@ -89,7 +90,7 @@ def changes(profile: _Profile, *, of: _Profile) -> str:
 
 
 def _read(text: str, before: object, of: Field[Any]) -> object:
-    """Return the value that a text states, with the type of the value ``before``."""
+    """Return the value that ``text`` states; it has the type of ``before``."""
     if isinstance(before, enum.Enum):
         return type(before)(text)
     return _READERS[type(before)](text)

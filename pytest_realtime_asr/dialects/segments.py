@@ -1,4 +1,4 @@
-"""The text of an utterance whose results come in segments, for readers of dialects.
+"""The text of an utterance that the server transcribes in segments.
 
 The server replaces the text of the open segment until it settles this segment. The next
 result then opens a new segment. The text of the utterance is the text of all segments,
@@ -25,7 +25,7 @@ class _Segment:
 
 
 class Segments:
-    """Makes the events of one utterance from the results for its segments.
+    """Makes the timeline events of one utterance from the results for its segments.
 
     The cost of `show` and `settle` is linear in the length of one segment.
     """
@@ -36,8 +36,9 @@ class Segments:
     def begin(self, item: int, *, offset: float = 0.0) -> None:
         """Begin the utterance with the number ``item``, without any text.
 
-        ``offset`` is the time, in seconds, at which the audio of the utterance starts,
-        on the server's clock of the audio. It is subtracted from the times of words.
+        The server may count the times of words from an earlier instant than the start
+        of the utterance. ``offset`` is the difference in seconds, which is subtracted
+        from these times.
         """
         self._item = item
         self._offset = offset
@@ -57,17 +58,20 @@ class Segments:
 
     @property
     def words(self) -> tuple[WordTime, ...]:
-        """The words of all segments; times in seconds from the utterance's start."""
+        """The words of all segments.
+
+        Their times are in seconds from the start of the utterance.
+        """
         segments = [*self._settled, self._open]
         return tuple(word for segment in segments for word in segment.words)
 
     def show(
         self, text: str, at: int, *, words: Iterable[WordTime] = ()
     ) -> Sequence[Partial]:
-        """Replace the text of the open segment at the time ``at`` (ns).
+        """Replace the text of the open segment; ``at`` is the time of the result (ns).
 
-        ``words`` has the times of the segment's words on the server's clock of the
-        audio. Return the partial, or nothing if the text does not change.
+        ``words`` are the words of the segment, with the times that the server sent.
+        Return the partial, or nothing if the text does not change.
         """
         before = self._piece(self._open.text)
         self._open = self._segment(text, words)
@@ -76,10 +80,10 @@ class Segments:
     def settle(
         self, text: str, at: int, *, words: Iterable[WordTime] = ()
     ) -> Sequence[Partial | Settled]:
-        """Replace the text of the open segment at ``at`` (ns), and settle the segment.
+        """Replace the text of the open segment, and settle the segment.
 
-        ``words`` is as in `show`. Return the partial if the text changes, and then a
-        `Settled` if the segment has text.
+        ``at`` and ``words`` are as in `show`. Return the partial if the text changes,
+        and then a `Settled` if the segment has text.
         """
         partials = self.show(text, at, words=words)
         self._length += len(self._piece(self._open.text))
@@ -93,11 +97,12 @@ class Segments:
     def revise(
         self, index: int, text: str, at: int, *, words: Iterable[WordTime] = ()
     ) -> Sequence[Partial | Settled]:
-        """Replace the text of the settled segment ``index`` at ``at`` (ns).
+        """Replace the text of a segment that is already settled.
 
-        ``index`` counts the settled segments from 0. The method is for servers that
-        change settled text. ``words`` is as in `show`. Return the partial if the text
-        changes, and then a `Settled`. Raises IndexError if there is no such segment.
+        The method is for servers that change settled text. ``index`` counts the settled
+        segments from 0; ``at`` and ``words`` are as in `show`. Return the partial if
+        the text changes, and then a `Settled`. Raises IndexError if there is no such
+        segment.
         """
         before = self.text
         self._settled[index] = self._segment(text, words)
@@ -116,13 +121,13 @@ class Segments:
         )
 
     def _piece(self, text: str) -> str:
-        """Return the text of the open segment with the space before it, if any."""
+        """Return ``text``, after a space if settled text precedes the open segment."""
         return f" {text}" if text and self._length else text
 
     def _partial(
         self, at: int, start: int, before: str, after: str
     ) -> Sequence[Partial]:
-        """Return the partial that replaces the text from ``start`` on."""
+        """Return the partial that changes ``before``, which begins at ``start``."""
         if before == after:
             return ()
         same = common_prefix(before, after)

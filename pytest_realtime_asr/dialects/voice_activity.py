@@ -15,10 +15,10 @@ _LOUD = 300.0  # RMS of speech at a threshold of 1; full scale is 32768
 class Detected:
     """The start and the end of speech that were detected in a piece of audio.
 
-    Positions are in samples from the start of the session. ``start`` includes the
-    padding before the speech, ``end`` includes the silence after the speech. A position
-    is ``None`` if it was not detected in this piece. ``pcm`` is the audio to add to the
-    turn.
+    Positions are in samples from the start of the session. ``start`` is where the
+    padding before the speech begins. ``end`` is where the silence that ends the turn is
+    over. A position is ``None`` if it was not detected in this piece. ``pcm`` is the
+    audio to add to the turn.
     """
 
     start: int | None
@@ -29,9 +29,10 @@ class Detected:
 class Detector:
     """A detector of speech: loud audio starts the speech, a period of silence ends it.
 
-    ``threshold`` is the loudness above which audio is speech, from 0 to 1. ``padding``
-    and ``silence`` are in seconds. ``first`` is the position of the first sample. Audio
-    is analysed in frames of 10 ms; an incomplete frame is kept until the next audio.
+    Audio counts as speech if its loudness is above ``threshold``, which is from 0 to 1.
+    ``padding`` and ``silence`` are in seconds. ``first`` is the position of the first
+    sample. Audio is analysed in frames of 10 ms; an incomplete frame is kept until more
+    audio comes.
     """
 
     def __init__(
@@ -55,9 +56,9 @@ class Detector:
         self._speaking = False
 
     def detect(self, pcm: bytes) -> Detected:
-        """Analyse more audio, at most up to the end of a turn.
+        """Analyse more audio, but stop at the end of a turn.
 
-        The audio after the end of the turn is kept for the next call.
+        The audio after this end is kept for the next call.
         """
         audio = self._rest + pcm
         size = 2 * self._size

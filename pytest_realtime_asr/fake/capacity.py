@@ -34,7 +34,7 @@ class CapacityMode(enum.Enum):
 class Capacity:
     """The ``number`` of utterances that a server can recognise properly at a time.
 
-    ``mode`` says what the server does when there are more. With `CapacityMode.REFUSE`,
+    ``mode`` says what the server does when more are open. With `CapacityMode.REFUSE`,
     the number counts open sessions.
     """
 
@@ -47,7 +47,7 @@ class Capacity:
 
 
 class Place:
-    """The conditions under which a server serves one utterance, until `Workload.end`.
+    """The conditions under which a server serves one utterance.
 
     All delays of the utterance are measured on ``clock``. A partial is sent after every
     ``words_per_partial`` words. The delays are multiplied by ``delay_factor``.
@@ -100,7 +100,7 @@ class Workload:
 
     @property
     def usage(self) -> float:
-        """The share of the capacity in use, from 0 to 1; 0 without a capacity."""
+        """The share of the capacity in use, from 0 to 1; 0 if no capacity is set."""
         if self.capacity is None:
             return 0.0
         return min(1.0, self.running / self.capacity.number)
@@ -116,7 +116,7 @@ class Workload:
 
         During an overload, more utterances are open than the capacity allows. A refused
         handshake counts as a short overload. The time is 0 during an overload, and
-        ``inf`` if there was none.
+        ``inf`` if no overload has occurred.
         """
         if self._is_overloaded:
             return 0.0
@@ -168,8 +168,9 @@ class Workload:
     def keeps_word(self, place: Place) -> bool:
         """Return whether the server recognises the next word of an utterance.
 
-        Call this method once for each word. Words are counted over all utterances that
-        began when the capacity was used up, so that short utterances lose words too.
+        Call this method once for each word. Every third word is lost. The words are
+        counted over all utterances that began when the capacity was used up, so that
+        short utterances lose words too.
         """
         if not place.is_beyond or self._mode is not CapacityMode.TEXT:
             return True
@@ -191,6 +192,6 @@ class Workload:
         return self.running + self.waiting > self.capacity.number
 
     def _share(self) -> None:
-        """Set the speed at which each running utterance is served (mode ``slow``)."""
+        """Set the speed of the running utterances if the mode is ``slow``."""
         if self.capacity is not None and self._mode is CapacityMode.SLOW:
             self._clock.rate = min(1.0, self.capacity.number / max(1, self.running))

@@ -21,11 +21,11 @@ class FakeConfig:
     """The behaviour of a fake server; all times are in seconds.
 
     ``faults`` are names of faults. A client must send the ``key`` unless the key is
-    empty. ``seed`` is the seed of the session ids. ``version`` is the version that
-    ``/version`` shows: "" removes this path, and ``None`` selects the version that the
-    dialect names. ``variety`` is the seed of the legal variation (``None``: no
-    variation). A session lasts at most ``limit``. Without a ``capacity``, the server
-    serves any number of utterances.
+    empty. ``seed`` is the seed of the session ids. ``version`` is what the path
+    ``/version`` shows. If it is "", the server does not serve this path; if it is
+    ``None``, the path shows the version that the dialect names. ``variety`` is the seed
+    of the legal variation (``None``: no variation). A session lasts at most ``limit``.
+    Without a ``capacity``, the server serves any number of utterances.
 
     ``recordings`` names the recordings that the server replays, "" if it replays none;
     ``timing`` says when their answers are sent.

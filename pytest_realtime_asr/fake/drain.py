@@ -10,7 +10,7 @@ SERVICE_RESTART = 1012  # a close code
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """The end of all sessions of a server; times are in seconds.
+    """How a server ends all its sessions; times are in seconds.
 
     Each session may finish its open utterances, but only within ``grace`` seconds. It
     then stays open for ``linger`` more seconds, and the server closes it with ``code``.

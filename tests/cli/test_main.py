@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,18 @@ def test_each_command_has_a_help(
         main([command, "--help"])
     assert caught.value.code == 0
     assert f"usage: python -m pytest_realtime_asr {command}" in capsys.readouterr().out
+
+
+def test_a_reader_that_closes_the_pipe_gets_no_error() -> None:
+    words = [sys.executable, "-m", "pytest_realtime_asr", "list", "options"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 128 + signal.SIGPIPE
 
 
 def test_a_wrong_command_is_reported_in_one_line(

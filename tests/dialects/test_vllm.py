@@ -661,7 +661,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "usage-counts": (
         SOUND_SESSION,
         trace_of(mixed(done("", 0, 0, 0))),
-        "no text came with a usage",
+        "no final had both a text and a usage",
     ),
     "usage-matches": (
         SOUND_SESSION,
@@ -794,12 +794,12 @@ BROKEN = (
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "the parts of usage must be 0 or more and add up, but are -1 + 3 = 2",
+        "the counts in usage must be 0 or more and add up, but are -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "the parts of usage must be 0 or more and add up, but are 1 + 2 = 4",
+        "the counts in usage must be 0 or more and add up, but are 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
@@ -1235,10 +1235,12 @@ PROVOKED: Mapping[str, Proof] = {
         "append-wrong-type", "4 frames with audio that is not a string got no error"
     ),
     "commit-wrong-type-refused": refused(
-        "commit-wrong-type", "2 frames with a commit with a wrong `final` got no error"
+        "commit-wrong-type",
+        "2 frames with a commit with an invalid `final` got no error",
     ),
     "commit-not-boolean-refused": refused(
-        "commit-not-boolean", "2 frames with a commit with a wrong `final` got no error"
+        "commit-not-boolean",
+        "2 frames with a commit with an invalid `final` got no error",
     ),
     "composite-type-outlived": refused(
         "composite-type", "2 frames with a type that is a list or an object got no"
@@ -1252,7 +1254,8 @@ PROVOKED: Mapping[str, Proof] = {
         "update-without-model", "a set-up without a model", "invalid_event"
     ),
     "update-wrong-type-refused": refused(
-        "update-wrong-type", "3 frames with a model that is not a string got no error"
+        "update-wrong-type",
+        "3 frames with a model that is not a string got no error",
     ),
     "unknown-model-refused": unanswered("unknown-model", "an unknown model"),
     "unknown-model-code": wrongly(
@@ -1269,7 +1272,7 @@ PROVOKED: Mapping[str, Proof] = {
     "early-final-refused": proof(
         [early_final(error("model_not_validated"))],
         [early_final()],
-        "a final commit before the set-up got no error",
+        "a final commit before session.update got no error",
     ),
     "bad-base64-refused": wrongly(
         "bad-base64", "audio that is not base64", "invalid_audio"
@@ -1342,12 +1345,12 @@ PROVOKED: Mapping[str, Proof] = {
     "unbegun-utterance-answered": proof(
         [unbegun(error("invalid_event"))],
         [unbegun()],
-        "audio that no commit had started got no final and no error: nothing came",
+        "an utterance without a starting commit got no final and no error: nothing",
     ),
     "early-utterance-answered": proof(
         [early_begin(done("a"), done("b"))],
         [early_begin(done("a"))],
-        "the utterance that began before the final of the utterance before it got no",
+        "the utterance that began before the previous final got no",
     ),
     "second-final-spoils-nothing": same_text("second-final"),
     "second-begin-spoils-nothing": begins("second-begin"),
@@ -1496,7 +1499,9 @@ def test_an_event_by_a_name_of_its_own_is_an_extension() -> None:
 
 def test_a_text_without_a_usage_counts_nothing() -> None:
     held = at_deadline('{"type":"transcription.done","text":"a"}')
-    assert judged("usage-counts", held) == Undecided("no text came with a usage")
+    assert judged("usage-counts", held) == Undecided(
+        "no final had both a text and a usage"
+    )
 
 
 def test_a_refused_handshake_says_nothing_of_the_first_event() -> None:

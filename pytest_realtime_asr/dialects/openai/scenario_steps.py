@@ -1,4 +1,4 @@
-"""The steps of those scenarios of the suite that only this protocol has."""
+"""The scenarios that only OpenAI's protocol has, as lists of steps."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
         ),
         Exercise(
             "refused-include",
-            "an update with an unknown include, then an empty update, whose answer "
-            "shows the session",
+            "an update with an unknown value of `include`, then an empty update, whose "
+            "answer shows the session",
             (
                 _FIRST,
                 Send((update(profile, include=[NO_INCLUDE]),), _ERROR),
@@ -64,7 +64,7 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
         ),
         Exercise(
             "partial-update",
-            "an update of one field, after which the other fields must be the same",
+            "an update of one field; the other fields must keep their values",
             (_FIRST, Send((update(profile, include=[LOGPROBS]),), updated), _FIRST),
         ),
     )
@@ -132,7 +132,8 @@ _TURNS: tuple[Exercise, ...] = (
     ),
     Exercise(
         "turn-commit",
-        "a commit of the silence after an utterance whose end the server has detected",
+        "an utterance whose end the server detects, then a commit of the silence after "
+        "it",
         (_FIRST, Send((_COMMIT,)), Wait.SETTLED, _SECOND),
         _DETECTING,
     ),

@@ -175,8 +175,8 @@ class Server:
     def _unsupported(self, change: Input) -> tuple[str, str, str] | None:
         """Return why a change is refused; ``None`` if the change is accepted.
 
-        The result is the code and the message of the error, and the refused field of
-        the input settings.
+        The result has three parts: the code of the error, its message, and the field of
+        the input settings that is refused.
         """
         profile = self._profile
         match change.format:
@@ -244,7 +244,7 @@ class Server:
         return Reaction(begin=begin, audio=data)
 
     def _begin(self) -> bool:
-        """Open an utterance unless one is open; return whether one was opened."""
+        """Open an utterance if none is open; return whether it was opened."""
         if self._open:
             return False
         self._open = True
@@ -425,8 +425,9 @@ class Server:
     def _invalid(self, reason: str, name: str | None, place: str) -> Reaction:
         """Refuse an event that cannot be decoded.
 
-        ``reason`` is the message of the decoder; it names the wrong field. ``place`` is
-        the path to the decoded object in the event; it is empty for the whole event.
+        ``reason`` is the message of the decoder, which names the field that is wrong.
+        ``place`` is the path in the event to the object that was decoded. The path is
+        empty if this object is the event itself.
         """
         path, field = _PATH.search(reason), _FIELD.search(reason)
         parts = (place, path and path[1], field and field[2])
@@ -473,7 +474,7 @@ def _live(change: Input) -> bool:
 
 
 def _named(frame: str) -> str | None:
-    """Return the event id of an invalid event; ``None`` if the frame has none."""
+    """Return the ``event_id`` of an invalid event; ``None`` if it has none."""
     try:
         content = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Reads the settings of a session from an update, and writes them for an update.
+"""Reads session settings from an update, and writes an update for given settings.
 
 The general and the beta shape have the same settings. In the beta shape all fields are
 on one level and have other names.
@@ -20,9 +20,10 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 class Strict(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """An object in an update of the settings of a session.
+    """A JSON object inside an update of the session settings.
 
-    A field that is missing keeps its setting; ``None`` resets it to the default.
+    If a field is missing, its setting does not change. ``None`` resets the setting to
+    its default.
     """
 
 
@@ -242,17 +243,17 @@ def written(
     """Return the session object of an update. Raises ValueError for invalid options.
 
     The options of the audio, such as ``format``, ``language``, ``prompt``,
-    ``turn_detection`` (``None`` by default) or ``noise_reduction``, are put into the
-    objects where the shape of the profile expects them. All other options are copied to
-    the top level.
+    ``turn_detection`` (``None`` by default) or ``noise_reduction``, are put where
+    the shape of the profile expects them. All other options become fields of the
+    session object itself.
     """
     rest = dict(options)
     nested = sorted({"audio", "type", "input_audio_format"} & rest.keys())
     if nested:
         raise ValueError(
-            f"{', '.join(nested)}: cannot be an option; give its inner fields, such as "
-            '{"turn_detection": "server_vad", "language": "en"}; the client puts them '
-            "where the server expects them"
+            f"{', '.join(nested)}: cannot be an option; give the fields inside as "
+            'options, such as {"turn_detection": "server_vad", "language": "en"}; the '
+            "client puts them where the server expects them"
         )
     transcription: dict[str, object] = {"model": model or None}
     for name in _TRANSCRIPTION:
@@ -289,7 +290,7 @@ def written(
 
 
 def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType | None]:
-    """Return the settings of the input audio in an update, and its ``include``.
+    """Return what an update sets: the settings of the input audio, and ``include``.
 
     Raises msgspec.ValidationError if the update is not valid.
     """

@@ -14,7 +14,7 @@ _N = TypeVar("_N", int, float)
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """An item of the server, which belongs to the utterance with this ``number``."""
+    """An item of the server; ``number`` is the number of its utterance."""
 
     number: int
     pieces: list[str] = field(default_factory=list)  # of the text of the turn
@@ -87,8 +87,9 @@ class Utterance:
     def add(self, turn: Turn, added: str) -> tuple[int, str] | None:
         """Add text to a turn, and return the change of the shown text.
 
-        The change is the number of characters that are kept at the start of the shown
-        text, and the new text after them. ``None`` means that nothing changes.
+        The change is a pair: how many characters stay at the start of the shown text,
+        and the new text that follows them. It is ``None`` if the shown text stays the
+        same.
         """
         turn.pieces.append(added)
         known = self.known == len(self.turns) and self.right == self.length
@@ -114,7 +115,10 @@ class Utterance:
         return self.show(self._place(turn))
 
     def show(self, place: int) -> tuple[int, str] | None:
-        """Write the shown text again from turn ``place`` on, and return the change."""
+        """Write the shown text again, from the turn at index ``place`` to the end.
+
+        Return the change of the shown text, as `add` does.
+        """
         place = min(self.known, place)
         if self.alone != self._single:
             place, self.alone = 0, self._single
@@ -153,9 +157,9 @@ class Utterance:
 
     @property
     def usage(self) -> Usage | None:
-        """The sum of the usages of all turns that did not fail.
+        """The summed usage figures of the turns that did not fail.
 
-        The value is ``None`` if one of these turns has no usage.
+        The value is ``None`` if one of these turns has no usage figures.
         """
         usages = [turn.usage for turn in self.turns if not turn.failed]
         known = [usage for usage in usages if usage is not None]

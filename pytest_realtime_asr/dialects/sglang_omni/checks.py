@@ -88,7 +88,7 @@ def event_ids(recording: Recording) -> Outcome:
 
 
 def transcribes(recording: Recording) -> Outcome:
-    """Check that each session that the server shows is a transcription session."""
+    """Check that each session object of the server describes transcription."""
     judged = False
     for index, message in enumerate(recording.messages):
         if not isinstance(message, SessionCreated | SessionUpdated):
@@ -114,8 +114,8 @@ def transcribes(recording: Recording) -> Outcome:
 def update_shown(role: str) -> Check:
     """Return a check that ``session.updated`` shows the language in effect.
 
-    In the sessions of ``role``, one update sets the language, and a later update does
-    not name it. The answers come in the order of the updates.
+    In the sessions of ``role``, one update sets the language, and a later update
+    names no language. The server answers the updates in their order.
     """
 
     def check(part: Part) -> Outcome:
@@ -151,7 +151,7 @@ def updates_answered(recording: Recording) -> Outcome:
 
 
 def clears_answered(recording: Recording) -> Outcome:
-    """Check that each clear is answered by ``input_audio_buffer.cleared``."""
+    """Check that each clear event is answered by ``input_audio_buffer.cleared``."""
     return _answered(recording, (Clear,), (Cleared,), "clear")
 
 
@@ -159,7 +159,7 @@ def commits_answered(recording: Recording) -> Outcome:
     """Check that each commit is answered by a committed segment or by an error.
 
     Commits without audio are left out, as another requirement judges them. The server
-    may commit segments by itself, so it may send more of them than there are commits.
+    may also commit segments without a commit of the client.
     """
     return _answered(
         recording, (Commit,), (Committed, Error), "commit", only=_with_audio(recording)
@@ -167,7 +167,7 @@ def commits_answered(recording: Recording) -> Outcome:
 
 
 def _with_audio(recording: Recording) -> set[int]:
-    """Return the indexes of the client's commits of at least one sample."""
+    """Return the indexes of the commits for which the client had sent audio."""
     found, heard = set(), False
     for index, message in enumerate(recording.messages):
         match message:
@@ -190,11 +190,13 @@ def _answered(
     *,
     only: set[int] | None = None,
 ) -> Outcome:
-    """Check that the server has sent as many answers as the client sent questions.
+    """Check that the server sent an answer for each question of the client.
 
-    A question may be on its way when the session ends. So it counts only if the server
-    answered a later frame, or if the client waited for the answer until the deadline.
-    ``only`` has the indexes of the questions to count, and ``what`` names a question.
+    ``questions`` and ``answers`` are types of messages; the check compares how many
+    there are. A question may be on its way when the session ends. So it counts only if
+    the server answered a later frame, or if the client waited for the answer until the
+    deadline. ``only`` has the indexes of the questions to count. ``what`` names a
+    question in messages.
     """
     sent = _indexes(recording, Sender.CLIENT, *questions)
     sent = [index for index in sent if only is None or index in only]
@@ -213,11 +215,15 @@ def _answered(
             f"the server answered only {len(found)} of {len(received)} {what}s",
             tuple(received),
         )
-    return Undecided(f"the session ended before the server could answer each {what}")
+    return Undecided(f"the session ended before the server could answer every {what}")
 
 
 def _last_transcribed(recording: Recording) -> int:
-    """Return the index of the last commit whose segment was settled, 0 without one."""
+    """Return the index of the last commit whose segment was settled.
+
+    The result is 0 if there is no such commit, or if the server has divided an
+    utterance into segments.
+    """
     commits = sorted(_with_audio(recording))
     finals = {
         message.segment_id
@@ -243,7 +249,7 @@ def _indexes(recording: Recording, sender: Sender, *kinds: type) -> list[int]:
 
 
 def each_segment(check: SessionCheck) -> SessionCheck:
-    """Return ``check``, but undecided for a session without a segment."""
+    """Return a check like ``check`` that is undecided if a session has no segment."""
 
     def check_session(recording: Recording) -> Outcome:
         if not any(isinstance(message, Segment) for message in recording.messages):
@@ -263,7 +269,7 @@ def _ids_count_up(recording: Recording) -> Outcome:
     latest, first = -1, -1
     for index, segment in _segments(recording):
         if segment.segment_id < 0:
-            what = f"a segment has the number {segment.segment_id}"
+            what = f"a segment has the negative number {segment.segment_id}"
             return Violated(what, (index,))
         if segment.segment_id < latest:
             what = f"segment {segment.segment_id} came after segment {latest}"
@@ -337,7 +343,9 @@ def committed_end(recording: Recording) -> Outcome:
         return Satisfied()
     later = [name for name in settled if name > min(committed.keys() - settled)]
     if not later and checks.cut(recording):
-        return Undecided("the client ended the session before each segment was settled")
+        return Undecided(
+            "the client ended the session before every segment was settled"
+        )
     how = "a later segment was settled" if later else checks.ended(recording)
     return Violated(
         f"a committed segment was never settled: {how}",
@@ -370,7 +378,10 @@ def _times_in_order(recording: Recording) -> Outcome:
 def _inside_the_audio(recording: Recording) -> Outcome:
     events = recording.timeline.heard
     if not events or any(record.raw for record in recording.trace.records):
-        return Undecided("the server may have audio that was written by hand")
+        return Undecided(
+            "it is not known how much audio the server has, since a frame may have "
+            "been written by hand"
+        )
     sent: list[tuple[int, float]] = []  # start of sending, ms of audio up to then
     total = 0
     for heard in events:
@@ -385,7 +396,7 @@ def _inside_the_audio(recording: Recording) -> Outcome:
         if segment.audio_end_ms > known + _ROUNDING:
             return Violated(
                 f"segment {segment.segment_id} ends at {segment.audio_end_ms} ms, but "
-                f"only {known:.0f} ms of audio were sent",
+                f"only {known:.0f} ms of audio had been sent",
                 (index,),
             )
     return Satisfied()
@@ -396,12 +407,12 @@ ids_count_up = each_segment(_ids_count_up)
 settled_once = each_segment(_settled_once)
 """A check that no event of a segment comes after the event that settles its text."""
 committed_first = each_segment(_committed_first)
-"""A check that each settled segment was committed before."""
+"""A check that each settled segment was committed before it was settled."""
 times_in_order = each_segment(_times_in_order)
 """A check that segments do not overlap, and that the start of a segment never changes.
 
-The end of a segment may become earlier with its final text, when the server finds that
-the speech ended earlier.
+With its final text, a segment may get an earlier end, since the server may have found
+that the speech ended earlier.
 """
 inside_the_audio = each_segment(_inside_the_audio)
 """A check that no segment ends after the audio that the client has sent."""
@@ -425,8 +436,8 @@ def completed_joins(recording: Recording) -> Outcome:
                 if whole.split() == joined.split() or _solid(whole) == _solid(joined):
                     return Satisfied()
                 return Violated(
-                    f"the text of the session is {whole!r}, but the segments are "
-                    f"{joined!r}",
+                    f"the text of the session is {whole!r}, but the texts of its "
+                    f"segments are {joined!r}",
                     (index,),
                 )
     return Undecided("no transcription.completed came")
@@ -437,7 +448,7 @@ def _solid(text: str) -> str:
 
 
 def completed_once(recording: Recording) -> Outcome:
-    """Check that ``transcription.done`` has one answer, ``transcription.completed``."""
+    """Check that one ``transcription.completed`` answers ``transcription.done``."""
     asked = _indexes(recording, Sender.CLIENT, Done)
     answers = _indexes(recording, Sender.SERVER, Completed)
     if len(answers) > 1:
@@ -457,7 +468,7 @@ def completed_once(recording: Recording) -> Outcome:
 
 
 def _waited(recording: Recording, index: int) -> bool:
-    """Return whether a frame written by hand after ``index`` got an error."""
+    """Return whether a hand-written frame and then an error came after ``index``."""
     records = recording.trace.records
     later = [i for i in range(index + 1, len(records)) if records[i].raw]
     return bool(later) and any(
@@ -468,8 +479,9 @@ def _waited(recording: Recording, index: int) -> bool:
 def overflow_code(role: str) -> Check:
     """Return a check that audio beyond the limit is refused with the documented code.
 
-    A server may also accept all audio of the sessions of ``role``. It then satisfies
-    the check if it answers the session update, since it sends no answer to the audio.
+    The sessions of ``role`` send this audio. A server that accepts all of it, and
+    answers the session update, also satisfies the check. The check is undecided if the
+    server answers neither the update nor the audio.
     """
 
     def check(part: Part) -> Outcome:
@@ -480,7 +492,8 @@ def overflow_code(role: str) -> Check:
         if wrong:
             known = f"the code {printable(wrong[0])}" if wrong[0] else "no code"
             return Violated(
-                f"much audio was refused with {known}, not with {OVERFLOW}", ()
+                f"audio beyond the limit was refused with {known}, not with {OVERFLOW}",
+                (),
             )
         if not codes and not _indexes(part.recording, Sender.SERVER, SessionUpdated):
             return Undecided("the server did not answer the session update")
@@ -507,8 +520,8 @@ def errors_have_types(recording: Recording) -> Outcome:
 def answered_by(role: str, kind: type, what: str, *, codes: Sequence[str]) -> Check:
     """Return a check that a frame is answered by an error with one of ``codes``.
 
-    The frame is the last one written by hand, and is sent after an event of the type
-    ``kind``. ``what`` describes the frame in messages.
+    The frame is the last hand-written frame of a session of ``role``. It is sent after
+    the server's event of the type ``kind``. ``what`` describes the frame in messages.
     """
 
     def check(part: Part) -> Outcome:
@@ -516,7 +529,7 @@ def answered_by(role: str, kind: type, what: str, *, codes: Sequence[str]) -> Ch
         opened = next((i for i, m in enumerate(messages) if isinstance(m, kind)), None)
         if opened is None:
             return Undecided(
-                f"{what} was not sent, since the event before it did not come"
+                f"{what} was not sent, since the server's event before it did not come"
             )
         later = [m.error.code for m in messages[opened:] if isinstance(m, Error)]
         if not later:
@@ -550,7 +563,8 @@ def ends_with_final(role: str) -> Check:
         if checks.cut(part.recording) and not completed:
             return Undecided("the client ended the session before the final")
         return Violated(
-            "no final came for the audio before transcription.done", tuple(done)
+            "no final came for the audio that was sent before transcription.done",
+            tuple(done),
         )
 
     return per_session(check, role)

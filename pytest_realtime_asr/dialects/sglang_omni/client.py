@@ -17,8 +17,8 @@ _OPTIONS = ("language", "turn_detection")
 class Caller:
     """The client's side of a session, which writes the events of the client.
 
-    The options may be ``language`` and ``turn_detection``. The model is not sent, since
-    a server has only one model. Raises ValueError for any other option.
+    Raises ValueError for an option other than ``language`` and ``turn_detection``. The
+    model is not sent, since a server has only one model.
     """
 
     rate = RATE

@@ -4,8 +4,9 @@ The module `reference` has an outline of a session.
 
 The server divides the audio into segments and numbers them. It sends the text of a
 segment again and again, until the event with ``is_final`` settles the text. The commit
-of the client ends the open segment. A server whose model has a longest segment, or that
-detects speech, also ends segments by itself, so an utterance may have several segments.
+of the client ends the open segment. The server also ends segments by itself if its
+model limits their length, or if it detects speech. So an utterance may have several
+segments.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ ERROR = "error"
 
 
 class _ClientEvent(Typed, frozen=True, kw_only=True):
-    """An event of a client. No event of the server repeats the ``event_id``."""
+    """An event of a client. No event of the server refers to its ``event_id``."""
 
     event_id: str | None = None
 
@@ -100,7 +101,7 @@ class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag=CREATED):
 
 
 class SessionUpdated(_ServerEvent, frozen=True, kw_only=True, tag=UPDATED):
-    """Server: the update was accepted; these are all settings."""
+    """Server: the update was accepted; ``session`` has all settings."""
 
     session: Identity
 
@@ -116,7 +117,7 @@ class Cleared(_ServerEvent, frozen=True, kw_only=True, tag=CLEARED):
 
 
 class SpeechStarted(_ServerEvent, frozen=True, kw_only=True, tag=STARTED):
-    """Server, with turn detection: speech has started, and with it a segment."""
+    """Server, with turn detection: speech has started, which opens a segment."""
 
     segment_id: Whole
     audio_start_ms: Whole
@@ -144,7 +145,7 @@ class Segment(_ServerEvent, frozen=True, kw_only=True, tag=SEGMENT):
 
     @property
     def move(self) -> str:
-        """The move of this event in the order: ``FINAL`` or ``SEGMENT``."""
+        """The move of this event in the order of events: ``FINAL`` or ``SEGMENT``."""
         return FINAL if self.is_final else SEGMENT
 
 
@@ -190,10 +191,11 @@ def _idle(state: str) -> dict[str, tuple[str, ...]]:
 
 
 def _owing(state: str, over: str) -> dict[str, tuple[str, ...]]:
-    """Return the server's moves in ``state``, while a committed segment has no final.
+    """Return the server's moves in ``state``, each with the states that may follow.
 
-    After a final or an error, the state is ``over`` if each committed segment now has
-    its final, or has failed. Otherwise it is still ``state``.
+    In ``state``, at least one committed segment has no final yet. A final or an error
+    leads to ``over`` if it ends the last of these segments. Otherwise, ``state`` goes
+    on.
     """
     return {
         **_idle(state),

@@ -16,7 +16,7 @@ _NO_OBJECTS: tuple[object, ...] = (5, None, [])
 
 
 def event(kind: str, **content: object) -> str:
-    """Return an event of this type as a JSON frame."""
+    """Return an event of the type ``kind`` as a JSON frame."""
     return msgspec.json.encode({"type": kind, **content}).decode()
 
 
@@ -61,7 +61,7 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "update-without-session",
-        "an update without a session, or whose session is not an object",
+        "an update without a session, or with a session that is not an object",
         (event(UPDATE), *(event(UPDATE, session=each) for each in _NO_OBJECTS)),
     ),
     Misuse(

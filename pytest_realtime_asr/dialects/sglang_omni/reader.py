@@ -1,13 +1,13 @@
 """Reads the timeline of a session of SGLang-Omni's protocol.
 
 An utterance is the audio between two commits of the client. The server divides it into
-one or more segments. A segment belongs to the first utterance that is not over and
-whose audio reaches to the end of the segment, on the clock of the session's audio. The
-utterance is over when a settled segment reaches to the end of its audio. So the reader
-needs neither the number nor the order of the server's own divisions.
+one or more segments. The reader assigns a segment to an utterance by the times of the
+segment, which count from the start of the session's audio. A segment belongs to the
+first open utterance whose audio does not end before the segment ends. An utterance is
+over when a settled segment reaches the end of its audio.
 
-The server may accept a frame that was written by hand, or refuse it. The reader then
-knows the position of the audio only within bounds, and uses both bounds.
+The server may accept or refuse a frame that was written by hand. After such a frame,
+the reader knows only a lower and an upper bound of how much audio the server has.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _ROUNDING = 1  # ms by which a time may differ, since both sides round it
 
 @dataclass(slots=True)
 class _Utterance:
-    """An utterance, whose audio ends between ``low`` and ``high``.
+    """An utterance, whose audio ends between the positions ``low`` and ``high``.
 
-    Both are in samples from the start of the session's audio. ``is_empty`` says that
-    the utterance has no audio.
+    Both positions are in samples from the start of the session's audio. ``is_empty``
+    says that the utterance has no audio.
     """
 
     number: int
@@ -161,7 +161,7 @@ class Reader:
             yield Final(utterance.number, at, texts.text)
 
     def _owner(self, start: int, end: int) -> _Utterance:
-        """Return the utterance of a segment with these times in ms.
+        """Return the utterance that owns a segment with these times in ms.
 
         An utterance without audio can only own a segment without audio.
         """
@@ -172,7 +172,10 @@ class Reader:
         return self._current
 
     def _overflow(self) -> None:
-        """Subtract the longest append, which is the audio that the server refused."""
+        """Remove refused audio from the counts of samples.
+
+        The refused audio is assumed to be that of the longest append.
+        """
         refused = min(self._largest, self._low)
         self._low -= refused
         self._high -= refused
@@ -186,9 +189,9 @@ class Reader:
     def _failed(self, code: str) -> int | None:
         """Return the number of the utterance that an error ends; ``None`` if none.
 
-        A failed transcription ends the oldest utterance that is committed, since the
-        server transcribes them in their order. Any other error may refuse a commit
-        without audio.
+        The server transcribes utterances in their order, so a failed transcription ends
+        the oldest pending utterance. Any other error ends the oldest pending utterance
+        without audio, since the error may refuse the commit of this utterance.
         """
         for each in self._pending:
             if each.is_empty:
@@ -200,7 +203,7 @@ class Reader:
 
 
 def _samples(audio: str) -> tuple[int, int]:
-    """Return how many samples a server takes from base64, at least and at most.
+    """Return the least and the most samples that a server may read from base64.
 
     A strict server refuses audio that is not base64 or ends in half a sample.
     """

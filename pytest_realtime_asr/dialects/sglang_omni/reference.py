@@ -7,7 +7,7 @@ from pytest_realtime_asr.requirements.reference import Reference, fields_by_requ
 
 _ABOUT = (
     "A server of this protocol listens on `ws://HOST:PORT/v1/realtime`. The query of "
-    "the URL must be `?intent=transcription`; without it, the session is a "
+    "the URL must be `?intent=transcription`; without this query, the session is a "
     "conversation, which this project does not test. The server has one model, so the "
     "client names none. Every frame is a text frame with one JSON object, and the "
     "field `type` names the event. A server's event may have fields that are not "
@@ -18,9 +18,9 @@ _ABOUT = (
     "The server divides the audio into segments, numbered from 0. Each "
     "`transcription.segment` has the whole text of one segment, which replaces the "
     "earlier text of this segment. `is_final` settles the text. "
-    "`input_audio_buffer.commit` ends the open segment. A server whose model has a "
-    "longest segment (30 s for the models of release 0.1.9) also ends segments by "
-    "itself, as does a server that detects speech. So an utterance may have several "
+    "`input_audio_buffer.commit` ends the open segment. The server also ends "
+    "segments by itself if its model limits their length (30 s for the models of "
+    "release 0.1.9), or if it detects speech. So an utterance may have several "
     "segments.",
     "`transcription.done` ends the audio of the session, not of one utterance. Its "
     "answer, `transcription.completed`, has the text of all segments.",
@@ -85,8 +85,8 @@ _STATES = {
 }
 _CODES = {
     "invalid_json": "The frame is not JSON, or is a binary frame.",
-    "invalid_event": "The frame is JSON, but not an object, or a field is missing, "
-    "unknown or has a wrong type.",
+    "invalid_event": "The frame is JSON, but not an object; or it is an object in "
+    "which a field is missing, unknown or of a wrong type.",
     "unsupported_event": "The event has no type, or a type that the server does not "
     "know.",
     "invalid_audio": "The audio is not base64, or ends in half a sample.",
@@ -94,15 +94,17 @@ _CODES = {
     "the audio that came before.",
     "session_active": "The language and the turn detection cannot change while audio "
     "is not committed.",
-    "unsupported_turn_detection": "The server does not detect turns, or not in this "
-    "way.",
-    "invalid_turn_detection": "The times of the turn detection contradict each other.",
+    "unsupported_turn_detection": "The server does not support the turn detection that "
+    "an update asks for.",
+    "invalid_turn_detection": "The times in the settings of the turn detection "
+    "contradict each other.",
     "input_already_done": "An event came after `transcription.done`.",
     "input_audio_buffer_commit_empty": "A commit came without audio. SGLang-Omni "
     "0.1.9 does not answer it.",
     "transcription_failed": "The model could not transcribe a segment.",
     "internal_error": "The server failed to handle an event.",
-    "unsupported_realtime_intent": "The query does not ask for a transcription.",
+    "unsupported_realtime_intent": "The query of the URL does not ask for a "
+    "transcription.",
 }
 _SESSION = "session.created"
 _SEGMENT = "transcription.segment"

@@ -1,9 +1,10 @@
 """The requirements on a server of SGLang-Omni's protocol.
 
 The protocol has no document, so the clauses name the modules of release 0.1.9. The
-level is MUST if a client cannot use the texts without the behaviour, or if a violation
-harms every client: the process ends, accepted input gets no answer, text of another
-session is sent, or text is lost. The level is SHOULD if clients rely on the behaviour.
+level is MUST if a violation makes the texts useless to a client, or if it harms every
+client. Such harm is that the process ends, accepted input gets no answer, a session
+gets the text of another session, or text is lost. The level is SHOULD for all other
+behaviour that clients rely on.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def _of_frames(
 ) -> Requirement:
     """Return a requirement on the frames of every session.
 
-    In the proof, the fake server has all ``faults`` and violates the requirement. It
-    sends each final after ``final`` seconds.
+    In the self-test, the fake server has all ``faults``, so that it violates the
+    requirement. It delays each final by ``final`` seconds.
     """
     return Requirement(
         id,
@@ -85,9 +86,9 @@ def _played(
 ) -> Requirement:
     """Return a requirement on the sessions of a scenario.
 
-    ``beside`` are further scenarios that the check needs. In the proof, the fake server
-    has all ``faults`` and violates the requirement. It sends each final after ``final``
-    seconds.
+    ``beside`` are further scenarios that the check needs. In the self-test, the fake
+    server has all ``faults``, so that it violates the requirement. It delays each final
+    by ``final`` seconds.
     """
     return Requirement(
         id,
@@ -179,8 +180,8 @@ _SESSION: tuple[Requirement, ...] = (
     ),
     _of_frames(
         "session-transcribes",
-        "the session object describes a session of transcription",
-        _events("object, intent and input_audio_format have one value each"),
+        "the session object describes a transcription session",
+        _events("object, intent and input_audio_format each allow one value only"),
         own.transcribes,
         "conversing",
     ),
@@ -212,7 +213,7 @@ _SEGMENTS: tuple[Requirement, ...] = (
     ),
     _of_frames(
         "segments-are-committed",
-        "a settled segment has the number of a committed segment",
+        "each settled segment was named by an earlier input_audio_buffer.committed",
         _session("the final of a segment is computed after its commit"),
         own.committed_first,
         "other-segment-ids",
@@ -227,15 +228,15 @@ _SEGMENTS: tuple[Requirement, ...] = (
     _of_frames(
         "segments-end",
         "each committed segment is settled, or its transcription fails",
-        _session("each committed segment is decoded, or code transcription_failed")
+        _session("each committed segment is decoded or fails with transcription_failed")
         + "; sgl-project/sglang-omni#385",
         own.committed_end,
         "no-final",
     ),
     _of_frames(
         "segments-settled-once",
-        "the text of a segment is not sent again after it is settled",
-        HARM + ": a client has already used the text, or shows it twice",
+        "a segment is not sent again after its text is settled",
+        HARM + ": a client may have used the first text, or may show the text twice",
         own.settled_once,
         "unsettles-segments",
     ),
@@ -262,7 +263,7 @@ _SEGMENTS: tuple[Requirement, ...] = (
     ),
     _played(
         "in-flight-finish",
-        "each of several utterances committed before the first final gets its final",
+        "utterances that are committed before the first final each get a final",
         HARM + "; " + bug("sgl-project/sglang-omni#385", read=_READ),
         checks.finishes("in-flight"),
         "in-flight",
@@ -270,7 +271,7 @@ _SEGMENTS: tuple[Requirement, ...] = (
     ),
     _played(
         "in-flight-kept-apart",
-        "each of several utterances committed before the first final has its own text",
+        "utterances that are committed before the first final each get their own text",
         _session("committed segments are decoded one after the other"),
         checks.both(checks.finishes("in-flight"), checks.kept_apart("in-flight")),
         "in-flight",
@@ -398,12 +399,12 @@ _REFUSALS: tuple[Requirement, ...] = (
         "unknown-setting",
         "an update of an unknown setting is refused as invalid_event",
         "an unknown setting",
-        _events("a session has no other settings"),
+        _events("the settings are language, turn_detection and input_audio_format"),
         "invalid_event",
     ),
     _refused(
         "unknown-format",
-        "an update with another audio format is refused as invalid_event",
+        "an audio format other than pcm16 is refused as invalid_event",
         "an unknown audio format",
         _events("input_audio_format is pcm16"),
         "invalid_event",
@@ -417,9 +418,9 @@ _REFUSALS: tuple[Requirement, ...] = (
     ),
     _refused(
         "update-amid-speech",
-        "an update of the language amid audio is refused as session_active",
-        "an update of the language amid audio",
-        _session("code session_active while uncommitted audio is held"),
+        "an update of the language during an utterance is refused as session_active",
+        "an update of the language during an utterance",
+        _session("code session_active while audio is not committed"),
         "session_active",
     ),
     _played(
@@ -433,7 +434,7 @@ _REFUSALS: tuple[Requirement, ...] = (
     ),
     _played(
         "second-commit-spoils-nothing",
-        "a second commit does not affect later utterances",
+        "a second commit of the same utterance does not affect later utterances",
         HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         "second-final",

@@ -1,4 +1,4 @@
-"""The scenarios of the suite that only this protocol has, as lists of steps."""
+"""The scenarios that only SGLang-Omni's protocol has, as lists of steps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     Exercise(
         "language",
-        "an update of the language, then an update that does not name it",
+        "an update of the language, then an update without a language",
         (
             Send((update(language="en"), update()), UPDATED),
             _FIRST,
@@ -43,17 +43,17 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     Exercise(
         "done",
-        "two utterances, then the end of the session's audio",
+        "two utterances, then transcription.done",
         (_FIRST, _SECOND, _DONE),
     ),
     Exercise(
         "done-amid-speech",
-        "the end of the session's audio in place of the commit of an utterance",
+        "an utterance that is ended by transcription.done instead of a commit",
         (_FIRST, Speak(Clip.SECOND, Until.AUDIO), _DONE),
     ),
     Exercise(
         "after-done",
-        "audio after the end of the session's audio",
+        "audio after transcription.done",
         (_FIRST, _DONE, Send((event(APPEND, audio="AAA="),), ERROR)),
     ),
     Exercise(

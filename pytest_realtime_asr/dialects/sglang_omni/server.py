@@ -41,15 +41,14 @@ _SETTINGS = ("language", "turn_detection", "input_audio_format")
 
 
 class Server:
-    """The server's side as in SGLang-Omni 0.1.9, for a model without turn detection.
+    """The server's side of SGLang-Omni 0.1.9, for a model without turn detection.
 
     Such a model does not limit the length of a segment, so each utterance is one
-    segment.
-    The texts of segments are sent in the order of their numbers.
+    segment. The texts of segments are sent in the order of their numbers.
 
-    Unlike SGLang-Omni 0.1.9, the server answers a commit without audio, and refuses
-    audio with characters outside base64, JSON that is nested too deeply and a number
-    with too many digits.
+    Unlike SGLang-Omni 0.1.9, this server answers a commit without audio. It also
+    refuses audio with characters outside base64, JSON that is nested too deeply, and a
+    number with too many digits.
     """
 
     rate = RATE
@@ -134,7 +133,9 @@ class Server:
             return self._refuse("invalid_audio", "The audio ends in half a sample.")
         samples = len(pcm) // 2
         if self._buffered + samples > LONGEST * RATE:
-            return self._refuse(OVERFLOW, f"The buffer holds only {LONGEST} s.")
+            return self._refuse(
+                OVERFLOW, f"The buffer holds at most {LONGEST} s of audio."
+            )
         begins = bool(samples) and not self._is_open
         if begins:
             self._texts[len(self._starts)] = ""
@@ -145,7 +146,7 @@ class Server:
         return Reaction(begin=begins, audio=pcm)
 
     def _commit(self) -> str:
-        """Return the event that commits the open segment."""
+        """Commit the open segment; return the event that announces the commit."""
         segment = len(self._starts) - 1
         self._ends[segment] = self._received
         self._is_open, self._buffered = False, 0
@@ -187,7 +188,7 @@ class Server:
             self._turn += 1
 
     def _completed(self) -> Iterable[str]:
-        """Yield the end of the session once each segment has its final."""
+        """Yield ``transcription.completed`` after the last final of the session."""
         if self._is_done and len(self._over) == len(self._starts):
             spoken = (text.strip() for item, text in sorted(self._texts.items()))
             text = " ".join(filter(None, spoken))
@@ -231,14 +232,14 @@ class Server:
         return Reaction((encode(Error(**self._numbered(), error=problem)),))
 
     def _numbered(self) -> dict[str, Any]:
-        """Return the fields that all events have, with the values of the next event."""
+        """Return the id and the index of the next event, which all events have."""
         self._events += 1
         name = f"evt_{self._session[-12:]}_{self._events}"
         return {"event_id": name, "event_index": self._events}
 
 
 def _wrong(asked: dict[str, Any]) -> str | None:
-    """Return what is wrong with the settings of an update, ``None`` if nothing is."""
+    """Return what is wrong in the settings of an update; ``None`` if all are valid."""
     for name, value in asked.items():
         if name not in _SETTINGS:
             return f"session.{name}: there is no such setting"
@@ -255,9 +256,9 @@ def _ms(samples: int) -> int:
 
 
 def refusal(request: Request) -> Reaction | None:
-    """Return how the server refuses a session that is not for transcription.
+    """Return the refusal of a session that is not for transcription, or ``None``.
 
-    The parameter ``intent`` of the query says what a session is for.
+    The query parameter ``intent`` states the purpose of a session.
     """
     intent = (request.first("intent") or "conversation").strip().casefold()
     if intent == "transcription":

@@ -114,7 +114,7 @@ def one_final(recording: Recording) -> Outcome:
 
 
 def usage_adds_up(recording: Recording) -> Outcome:
-    """Check that each final has a usage whose parts are 0 or more and add up."""
+    """Check that each final has token counts that are 0 or more and add up."""
     done = checks.records(recording, Done, Sender.SERVER)
     if not done:
         return Undecided("no transcription.done came")
@@ -128,7 +128,7 @@ def usage_adds_up(recording: Recording) -> Outcome:
         if min(prompt, completion) < 0 or prompt + completion != tokens.total_tokens:
             counts = f"{prompt} + {completion} = {tokens.total_tokens}"
             return Violated(
-                f"the parts of usage must be 0 or more and add up, but are {counts}",
+                f"the counts in usage must be 0 or more and add up, but are {counts}",
                 (index,),
             )
     return Satisfied()
@@ -150,7 +150,7 @@ def created_now(recording: Recording) -> Outcome:
 
 
 def tokens_for_text(recording: Recording) -> Outcome:
-    """Check that a final with a text counts tokens of the text and of the audio."""
+    """Check that ``usage`` counts text tokens and audio tokens if there is a text."""
     judged = False
     for index in checks.records(recording, Done, Sender.SERVER):
         message = recording.messages[index]
@@ -164,7 +164,7 @@ def tokens_for_text(recording: Recording) -> Outcome:
                 f"{message.text!r}, but is {message.usage}",
                 (index,),
             )
-    return Satisfied() if judged else Undecided("no text came with a usage")
+    return Satisfied() if judged else Undecided("no final had both a text and a usage")
 
 
 def unacknowledged(evidence: Evidence) -> Outcome:

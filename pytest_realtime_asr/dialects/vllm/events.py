@@ -3,7 +3,7 @@
 The module `reference` has an outline of a session.
 
 After ``transcription.done``, the next commit begins the next utterance. An error leaves
-the connection open. No event has the id of an utterance, so that utterances are
+the connection open. No event has the id of an utterance, so utterances are
 identified only by their order.
 """
 

@@ -23,7 +23,7 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "lone-surrogates",
-        "an escaped unpaired surrogate in the type of an event and in a model's name",
+        "an escaped unpaired surrogate in the type of an event or in a model's name",
         (
             '{"type":"no.\\ud800.event"}',
             f'{{"type":"{UPDATE}","model":"\\udfff"}}',

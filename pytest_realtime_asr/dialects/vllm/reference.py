@@ -44,14 +44,15 @@ _STATES = {
 _CODES = {
     "invalid_json": "The frame is not JSON.",
     "unknown_event": "The event has no type, or a type that the server does not know.",
-    "invalid_event": "`session.update` has no model. The code is also sent for a "
-    "commit that begins an utterance too early, and for a final commit of audio that "
-    "no commit has begun; vLLM 0.33.0 sends nothing for these two.",
+    "invalid_event": "`session.update` has no model. The code also answers "
+    "a starting commit before the final of the last utterance, and a final commit "
+    "without a starting commit. vLLM 0.33.0 does not answer these two commits.",
     "model_not_found": "The server does not have the model.",
     "model_not_validated": "A commit came before a `session.update` with a model.",
     "invalid_audio": "The audio is not base64, has no samples, or ends in half a "
     "sample.",
-    "invalid_frame": "The frame is a binary frame; vLLM 0.33.0 ends the session.",
+    "invalid_frame": "The frame is a binary frame. vLLM 0.33.0 does not send this "
+    "code, but ends the session.",
     "processing_error": "The frame is JSON, but not an event of the protocol: it is "
     "not an object, or a field has a wrong type. The code is also sent if the "
     "transcription fails.",

@@ -1,10 +1,10 @@
 """The requirements on a server of vLLM's protocol.
 
-The level is MUST if vLLM's documentation demands the behaviour, or if a violation harms
-every client: the process ends, accepted input gets no answer, text of another session
-is sent, the start or end of an utterance is lost, or a stack trace or a secret is
-shown. The level is SHOULD if clients rely on the behaviour, and INFO for a documented
-quirk.
+A requirement has the level MUST if vLLM's documentation demands the behaviour, or if a
+violation harms every client. Such a violation ends the server process, leaves accepted
+input without an answer, sends the text of another session, loses the start or the end
+of an utterance, or shows a stack trace or a secret. The level is SHOULD if clients rely
+on the behaviour, and INFO if the behaviour is only a documented peculiarity.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "created-now",
         "session.created states when the session was created",
         SHOULD,
-        _clause(SHAPES, "created is a time in unix seconds"),
+        _clause(SHAPES, "the field created is a Unix time in seconds"),
         each(own.created_now),
         scenarios=("utterances",),
         passive=True,
@@ -63,7 +63,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "update-is-silent",
         "an accepted session.update is not answered",
         INFO,
-        _clause(CODES, "nothing is sent for an update that is accepted"),
+        _clause(CODES, "an accepted update gets no answer"),
         own.unacknowledged,
         scenarios=("update-again",),
         proof=Proof(("acknowledges",)),
@@ -83,9 +83,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "audio-before-update",
-        "audio can be sent before the set-up",
+        "audio can be sent before session.update",
         SHOULD,
-        _clause(CODES, "audio is queued whether the model is validated or not"),
+        _clause(CODES, "audio is queued even before the model is validated"),
         checks.both(checks.finishes("early-audio"), checks.has_clip("early-audio")),
         scenarios=("alone", "early-audio"),
         proof=Proof(("no-early-audio",)),
@@ -128,7 +128,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.stated(
         "usage-counts",
-        _clause(CODES, "usage counts the prompt and all tokens of the text"),
+        _clause(
+            CODES,
+            "the field usage counts all tokens of the prompt and of the text",
+        ),
         each(own.tokens_for_text),
     ),
     *shared.USAGE,
@@ -175,13 +178,13 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shared.refused(
         "append-without-audio",
         _clause(
-            CODES, "an event that the schema refuses is answered by processing_error"
+            CODES, "an event that violates its schema is answered by processing_error"
         ),
     ),
     shared.refused(
         "append-wrong-type",
         _clause(
-            CODES, "an event that the schema refuses is answered by processing_error"
+            CODES, "an event that violates its schema is answered by processing_error"
         ),
     ),
     Requirement(
@@ -189,9 +192,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit whose `final` is neither true nor false is refused",
         MUST,
         _clause(
-            CODES, "an event that the schema refuses is answered by processing_error"
+            CODES, "an event that violates its schema is answered by processing_error"
         ),
-        checks.refused("commit-wrong-type", "a commit with a wrong `final`"),
+        checks.refused("commit-wrong-type", "a commit with an invalid `final`"),
         scenarios=("commit-wrong-type",),
         proof=Proof(("tolerant",)),
     ),
@@ -200,8 +203,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit whose `final` is a string or a number is refused",
         SHOULD,
         _clause(SHAPES, "final is true or false")
-        + '; vLLM 0.33.0 takes "yes" and 1 as true, and so ends the utterance',
-        checks.refused("commit-not-boolean", "a commit with a wrong `final`"),
+        + '; vLLM 0.33.0 takes "yes" and 1 for true, and so ends the utterance',
+        checks.refused("commit-not-boolean", "a commit with an invalid `final`"),
         scenarios=("commit-not-boolean",),
         proof=Proof(("tolerant",)),
     ),
@@ -216,7 +219,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "update-without-model-code",
-        "a set-up without a model is refused as invalid_event",
+        "a set-up without a model is refused with the code invalid_event",
         MUST,
         _clause(CODES, "code invalid_event"),
         checks.refused(
@@ -228,7 +231,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "update-wrong-type-refused",
-        "a set-up with a model that is not a string is refused",
+        "a set-up whose model is not a string is refused",
         SHOULD,
         _clause(SHAPES, "model is a string"),
         checks.refused("update-wrong-type", "a model that is not a string"),
@@ -243,7 +246,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "unknown-model-code",
-        "an unknown model is refused as model_not_found",
+        "an unknown model is refused with the code model_not_found",
         MUST,
         _clause(CODES, "code model_not_found"),
         checks.refused("unknown-model", "an unknown model", "model_not_found"),
@@ -277,7 +280,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         MUST,
         _clause(CODES, "code model_not_validated"),
         checks.refused(
-            "early-final", "a final commit before the set-up", "model_not_validated"
+            "early-final",
+            "a final commit before session.update",
+            "model_not_validated",
         ),
         scenarios=("early-final",),
         proof=Proof(("wrong-codes",)),
@@ -310,8 +315,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.refused(
         "foreign-characters",
-        "RFC 4648, section 3.3: MUST reject characters outside the alphabet; "
-        "vLLM and sglang-omni drop them",
+        "RFC 4648, section 3.3: decoders MUST reject characters outside the alphabet; "
+        "vLLM and sglang-omni drop these characters",
         "invalid_audio",
         level=SHOULD,
     ),
@@ -349,7 +354,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.stated(
         "binary-answered",
-        "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted; "
+        "RFC 6455, section 7.4.1: close code 1003 for data that cannot be accepted; "
         "vLLM 0.33.0 ends the session without an explanation",
     ),
     *shared.SIZES,
@@ -371,7 +376,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "stray-final-is-silent",
         "a final commit without an open utterance is not answered",
         INFO,
-        _clause(CODES, "a final commit only ends the audio that is queued"),
+        _clause(CODES, "a final commit only marks the end of the queued audio"),
         checks.silent("stray-final", "a final commit without an open utterance"),
         scenarios=("stray-final",),
         proof=Proof(("answers-stray",)),
@@ -387,25 +392,25 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "unbegun-utterance-answered",
-        "audio and a final commit without a starting commit get a final or an error",
+        "an utterance without a starting commit still gets a final or an error",
         MUST,
         HARM + ": accepted audio gets no answer",
         checks.utterances_answered(
-            "unbegun", "audio that no commit had started", finals=1
+            "unbegun", "an utterance without a starting commit", finals=1
         ),
         scenarios=("unbegun",),
         proof=Proof(("unbegun-ignored",)),
     ),
     Requirement(
         "early-utterance-answered",
-        "an utterance that begins before the final of the utterance before it gets "
-        "its own final or an error",
+        "if an utterance begins before the previous final, it gets its own final or an "
+        "error",
         SHOULD,
-        "vLLM 0.33.0 ignores the commit, which the documented order forbids, and drops "
-        "the audio: a client that sends speech without a pause loses it",
+        "the documented order forbids this starting commit; vLLM 0.33.0 ignores it and "
+        "drops the audio, so a client that sends speech without pauses loses speech",
         checks.utterances_answered(
             "early-begin",
-            "the utterance that began before the final of the utterance before it",
+            "the utterance that began before the previous final",
             finals=2,
         ),
         scenarios=("early-begin",),
@@ -422,7 +427,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "late-audio-spoils-nothing",
-        "no later text contains audio sent between the final commit and the final",
+        "no later text has words of audio sent between the final commit and the final",
         MUST,
         HARM + "; " + bug("FunASR#630"),
         checks.both(
@@ -436,18 +441,18 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "second-begin-is-silent",
-        "a second commit in mid-utterance is not answered",
+        "a second starting commit in mid-utterance is not answered",
         INFO,
-        _clause(CODES, "a commit while an utterance is open is ignored"),
-        checks.silent("second-begin", "a second commit"),
+        _clause(CODES, "a starting commit is ignored while an utterance is open"),
+        checks.silent("second-begin", "a second starting commit"),
         scenarios=("second-begin",),
         proof=Proof(("answers-stray",)),
     ),
     Requirement(
         "second-begin-spoils-nothing",
-        "a second commit in mid-utterance loses no part of the utterance",
+        "a second starting commit in mid-utterance loses no part of the utterance",
         SHOULD,
-        _clause(CODES, "a commit while an utterance is open is ignored"),
+        _clause(CODES, "a starting commit is ignored while an utterance is open"),
         checks.both(
             checks.finishes("second-begin"), checks.has_first_word("second-begin")
         ),

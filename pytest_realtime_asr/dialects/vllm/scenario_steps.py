@@ -1,4 +1,4 @@
-"""The steps of those scenarios of the suite that only this protocol has."""
+"""The steps of the scenarios that only vLLM's protocol has."""
 
 from __future__ import annotations
 

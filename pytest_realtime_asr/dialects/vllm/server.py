@@ -28,11 +28,11 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:
-    """The server's side as in vLLM 0.33, except where that server sends no answer.
+    """The server's side of a session as in vLLM 0.33, but with more errors.
 
-    This server answers a binary frame by an error. It also refuses a commit that begins
-    an utterance before the final of the utterance before it, and a final commit of
-    audio for which no utterance was begun.
+    Unlike vLLM, this server sends an error in answer to each of these frames: a binary
+    frame, a starting commit before the previous final, and a final commit of audio
+    without a starting commit.
     """
 
     rate = RATE

@@ -38,11 +38,11 @@ _ABNORMAL = 1006  # the code of a connection that ended without a close frame
 class _Exchanged:
     """The messages of a session that a server must answer, and the answers.
 
-    ``asked`` is the number of these messages; audio after the end of the session does
-    not count. The messages are numbered from 1, and ``finishes`` has the number of each
-    message that completes an utterance. ``replies`` has the indexes of the answers, in
-    order. ``unknown`` has the indexes of texts that are no message of the protocol.
-    ``late`` says that the client sent a message after the end of the session.
+    ``asked`` is how many messages the server must answer; messages after ``eof`` do not
+    count. These messages are numbered from 1. ``finishes`` has the number of each
+    message that completes an utterance. ``replies`` has the indexes of the answers in
+    the recording, in order. ``unknown`` has the indexes of texts that are not a message
+    of the protocol. ``late`` says that the client sent a message after ``eof``.
     """
 
     asked: int
@@ -53,7 +53,7 @@ class _Exchanged:
 
 
 def one_reply(recording: Recording) -> Outcome:
-    """Check that each message, except the configuration, has exactly one answer."""
+    """Check that each message except the configuration gets exactly one answer."""
     found = _exchanged(recording)
     count = len(found.replies)
     if found.unknown:
@@ -61,7 +61,7 @@ def one_reply(recording: Recording) -> Outcome:
     if found.late:
         return Undecided("a message was sent after the end of the audio")
     if not found.asked and not count:
-        return Undecided("no message was sent that is answered")
+        return Undecided("the client sent no message that a server must answer")
     if count > found.asked:
         return Violated(
             f"{several(count, 'answer')} came for {several(found.asked, 'message')}",
@@ -109,7 +109,7 @@ def result_at_end(recording: Recording) -> Outcome:
 
 
 def closes_after_end(recording: Recording) -> Outcome:
-    """Check that the server closes with code 1000 after it answered the end."""
+    """Check that the server closes with code 1000 after its answer to ``eof``."""
     eof = next(iter(checks.records(recording, Eof, Sender.CLIENT)), None)
     found = _exchanged(recording)
     if eof is None or len(found.replies) < found.asked:
@@ -131,7 +131,7 @@ def closes_after_end(recording: Recording) -> Outcome:
 
 
 def text_answered(part: Part) -> Outcome:
-    """Check that a text that is not a message is answered, or ends the session."""
+    """Check that the server answers an unknown text, or closes with a code."""
     recording = part.recording
     found = _exchanged(recording)
     if not found.unknown:
@@ -146,8 +146,8 @@ def text_answered(part: Part) -> Outcome:
     if end.how is Ending.CANCELLED:
         return Undecided("the session was cancelled")
     return Violated(
-        "a text that is not a message of the protocol got no answer, and the session "
-        "was not closed with a code",
+        "the server did not answer a text that is not a message of the protocol, and "
+        "did not close the session with a code",
         found.unknown,
     )
 
@@ -179,13 +179,14 @@ def words_match_text(recording: Recording) -> Outcome:
         words = " ".join(word.word for word in best.result)
         if words.split() != best.text.split():
             return Violated(
-                f"the text is {best.text!r}, but the words are {words!r}", (index,)
+                f"the text of a result is {best.text!r}, but its words are {words!r}",
+                (index,),
             )
     return Satisfied() if judged else Undecided("no result has words")
 
 
 def words_when_asked(recording: Recording) -> Outcome:
-    """Check that results have words if the configuration asks for them."""
+    """Check that results have words exactly if the configuration asks for them."""
     asked: bool | None = None
     judged = False
     for index, message in enumerate(recording.messages):
@@ -193,7 +194,9 @@ def words_when_asked(recording: Recording) -> Outcome:
             case Config(config=settings) if settings.words is not None:
                 asked = bool(settings.words)
             case Audio() if asked is None:
-                return Undecided("the configuration does not say whether words come")
+                return Undecided(
+                    "the configuration does not say whether results have words"
+                )
             case Result() if message.best.text:
                 judged = True
                 if bool(message.best.result) is not asked:
@@ -207,7 +210,7 @@ def words_when_asked(recording: Recording) -> Outcome:
 
 
 def words_inside_audio(recording: Recording) -> Outcome:
-    """Check that words are in order, and lie in the audio that was sent before.
+    """Check that words are in order, and lie in the audio sent before their result.
 
     Times are in seconds from the start of the session. A word may end up to 0.1 s after
     the audio that was sent.
@@ -228,10 +231,16 @@ def words_inside_audio(recording: Recording) -> Outcome:
 
 
 def _misplaced(word: Word, before: float, heard: float) -> str:
-    """Return what is wrong with the times of a word, or "" if nothing is."""
-    times = f"the word {word.word!r} is at {word.start:g} to {word.end:g} s"
+    """Return what is wrong with the times of a word, or "" if nothing is wrong.
+
+    ``before`` is the start of the previous word, and ``heard`` is the length of the
+    audio sent so far, both in seconds.
+    """
+    times = f"the word {word.word!r} lasts from {word.start:g} to {word.end:g} s"
     if not 0 <= word.start <= word.end:
-        return f"{times}; a word must start at 0 s or later, and end after its start"
+        return (
+            f"{times}; a word must start at 0 s or later, and not end before its start"
+        )
     if word.start < before - _SLACK:
         return f"{times}, but the word before it starts at {before:g} s"
     if word.end > heard + _SLACK:
@@ -260,9 +269,9 @@ def confidences(recording: Recording) -> Outcome:
 
 
 def not_repeated(role: str) -> Check:
-    """Return a check that no text repeats the result before it.
+    """Return a check that no text begins with the words of the result before it.
 
-    The scenario must send different clips, since a speaker may say something twice.
+    The scenario must send different clips, so that the speech itself repeats nothing.
     """
 
     def check(part: Part) -> Outcome | None:
@@ -278,8 +287,8 @@ def not_repeated(role: str) -> Check:
                     continue
             if len(settled) >= _LEAST and words[: len(settled)] == settled:
                 return Violated(
-                    f"{' '.join(words)!r} repeats the segment {' '.join(settled)!r}, "
-                    "which a result had settled",
+                    f"the text {' '.join(words)!r} repeats the segment "
+                    f"{' '.join(settled)!r}, which a result had settled",
                     (index,),
                 )
             if isinstance(message, Result) and words:
@@ -287,7 +296,7 @@ def not_repeated(role: str) -> Check:
                 segments += 1
         return Satisfied() if segments > 1 else None
 
-    return any_session(check, role, nothing="no segment was settled in speech")
+    return any_session(check, role, nothing="no session has two segments with words")
 
 
 def _results(recording: Recording) -> Iterator[tuple[int, Result]]:

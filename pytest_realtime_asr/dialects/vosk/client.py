@@ -14,10 +14,10 @@ from pytest_realtime_asr.dialects.vosk.profile import Profile
 class Caller:
     """The client's side of a session.
 
-    The options are the fields of the configuration. ``sample_rate`` is in Hz, a whole
-    number; ``words`` is true if it is not given, so that results have word times. Other
-    fields are sent unchanged. Raises ValueError for a sample rate that the client
-    cannot send, and for options to a server that reads no configuration.
+    The options are the fields of the configuration. ``sample_rate`` is a whole number
+    of Hz. ``words`` is true by default, so that results have word times. Other fields
+    are sent unchanged. Raises ValueError for a sample rate that the client cannot send,
+    and for any option if the server reads no configuration.
     """
 
     binary = True

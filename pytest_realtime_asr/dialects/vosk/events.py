@@ -30,7 +30,7 @@ RESULT = "result"
 
 EOF_TEXT = '{"eof" : 1}'
 RESET_TEXT = '{"reset" : 1}'
-"""The server compares these two messages as texts, including their spaces."""
+"""The server knows ``eof`` and ``reset`` only with exactly these spaces."""
 
 DEFAULT_RATE = 8_000  # Hz, of a server without a configuration
 
@@ -124,7 +124,7 @@ _ANSWERS = (PARTIAL, RESULT)
 
 
 def table(*, several: bool) -> Table:
-    """Return the order of messages; ``several`` says that servers know ``reset``."""
+    """Return the order of messages; with ``several``, servers know ``reset``."""
     ends = {EOF: ("finishing",)}
     if several:
         ends[RESET] = ("resetting",)
@@ -162,7 +162,7 @@ def parse(record: Record) -> Message:
     """Return the message in a frame.
 
     The result is `Unknown` or `Malformed` for a frame that is not a message of the
-    protocol, and `Flawed` for a message of the server with missing or wrong fields.
+    protocol. It is `Flawed` for a server's message that has missing or wrong fields.
     """
     if record.sender is Sender.CLIENT:
         if record.text is None:

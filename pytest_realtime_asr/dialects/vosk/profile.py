@@ -13,10 +13,10 @@ class Profile:
     """The capabilities of a server, and what a client sends to it.
 
     - ``rate``: the sample rate that the client configures, in Hz
-    - ``config``: the server reads a configuration; without one, ``rate`` must be the
+    - ``config``: whether the server reads a configuration; if not, ``rate`` must be the
       sample rate that the server was started with
-    - ``reset``: the server knows the message ``reset``, so that a session can have
-      several utterances
+    - ``reset``: whether the server knows the message ``reset``, with which a session
+      can have several utterances
     """
 
     name: str = "vosk"
@@ -36,9 +36,10 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def chosen(words: Sequence[str], *, base: Profile) -> Profile:
-    """Return the profile that the words name and change, as in ``rate=8000``.
+    """Return the profile that the first word names, with changes like ``rate=8000``.
 
-    Raises ValueError for a word that cannot be parsed.
+    ``base`` is changed if no profile is named. Raises ValueError for an unknown name
+    and for a word that cannot be parsed.
     """
     return profile_words.chosen(PROFILES, words, base=base, fixed=("name",))
 

@@ -25,7 +25,7 @@ from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Heard, Word
 class _Finish:
     """A message that completes the audio of an utterance.
 
-    ``number`` counts the messages that are answered, from 1 up to this message.
+    ``number`` is how many messages the server has to answer up to and including this.
     ``seconds`` is the length of the session's audio up to this message.
     """
 
@@ -34,7 +34,7 @@ class _Finish:
 
 
 class Reader:
-    """A reader that finds the message which a reply answers by counting both.
+    """A reader that assigns replies to messages of the client by counting both.
 
     A result that answers the end of the audio is the final of the utterance; any other
     result settles a segment. If the server leaves messages unanswered, no result can be

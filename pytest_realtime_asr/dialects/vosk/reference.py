@@ -16,27 +16,28 @@ from pytest_realtime_asr.trace.records import Sender
 
 _ABOUT = (
     "A server of this protocol listens on `ws://HOST:PORT/`, by default on port 2700. "
-    "The server has no key, no list of models and no `/health`; a key that the user "
-    "gives is sent as `Authorization: Bearer KEY` for a proxy before the server.",
+    "The server checks no key, and has no list of models and no `/health`. If the user "
+    "gives a key, it is sent as `Authorization: Bearer KEY`, for a proxy in front of "
+    "the server.",
     "The client sends the configuration and the end of the audio as text frames, and "
     "the audio as binary frames: PCM with 16 bits (signed, little-endian), mono, at "
     "the sample rate of the configuration. Without a configuration, the rate is the "
     "one that the server was started with, by default 8,000 Hz.",
     "No message has a type or an id. The server answers each message except the "
     "configuration by exactly one message, and answers in order. So the answer to a "
-    "message is found by counting: the result that answers `eof` is the final, and a "
+    "message is found by counting. The result that answers `eof` is the final, and a "
     "result that answers audio settles a segment. The text of the utterance is the "
     "text of all segments and of the final, with a space between them.",
-    "A word is sent only with the answer to the next message of audio. So the time of "
-    "a partial includes the wait for this message, up to the length of a chunk. "
+    "The server sends a recognised word only in its answer to the next message of "
+    "audio. So the time of a partial includes the wait for this message, which is at "
+    "most the length of a chunk. "
     "The times of finals do not depend on the chunks, since `eof` is answered at once. "
     "Send the same chunks (`--realtime-chunk`) if you compare servers by their "
     "partials.",
-    f"Newer servers know the text `{RESET_TEXT}` as well (profile `vosk-reset`). They "
-    "answer it with the text of the remaining audio, as they answer `eof`, and the "
-    "session goes on. The "
-    "server in C++ (profile `vosk-cpp`) reads no configuration; it answers `eof` in a "
-    "binary frame and closes only after another message.",
+    f"Newer servers also know the text `{RESET_TEXT}` (profile `vosk-reset`). They "
+    "answer it like `eof`, with the text of the remaining audio, but the session goes "
+    "on. The server in C++ (profile `vosk-cpp`) reads no configuration. It answers "
+    "`eof` in a binary frame, and closes only after another message.",
 )
 _EXAMPLES = {
     "config": '{"config":{"sample_rate":16000,"words":true}}',
@@ -53,7 +54,7 @@ _EXAMPLES = {
 _STATES = {
     "configuring": "the connection is open, and no audio was sent",
     "hearing": "the client sends audio",
-    "finishing": "the client has sent `eof`, and its answer has not come",
+    "finishing": "the client has sent `eof`, and the server has not answered it",
     "over": "the server has answered `eof`, and closes the connection",
 }
 _PARTIAL = ("partial", "partial")
@@ -104,12 +105,12 @@ _OUTLINE = """\
     client  audio
     server  result {text, result}           if the segment has ended, else partial
     client  eof                             the audio is complete
-    server  result {text, result}           the rest; then it closes with code 1000
+    server  result {text, result}           the last segment; then a close, code 1000
 """.rstrip()
 
 
 def reference(*, several: bool) -> Reference:
-    """Return the reference; ``several`` says that servers know ``reset``."""
+    """Return the protocol's reference; with ``several``, servers know ``reset``."""
     states = _STATES
     if several:
         states = {**_STATES, "resetting": "the client has sent `reset`"}

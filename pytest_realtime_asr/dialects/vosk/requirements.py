@@ -1,9 +1,10 @@
 """The requirements on a server of vosk-server's protocol.
 
-vosk-server has no document of its protocol: its servers in Python and C++ and the
-clients beside them are the sources. The level is MUST if the servers do the same and
-every client relies on it, or if a violation harms every client; SHOULD if some of the
-clients rely on the behaviour; and INFO for what a client can do without.
+vosk-server does not document its protocol. The sources are its servers in Python and
+C++, and the clients in the same repository. A requirement has the level MUST if both
+servers behave in this way and every client relies on it, or if a violation harms every
+client. The level is SHOULD if some of the clients rely on the behaviour, and INFO if
+clients can do without it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _clause(where: str, sentence: str) -> str:
 
 
 def capabilities(profile: Profile) -> frozenset[Capability]:
-    """Return what the protocol can do with the servers of a profile."""
+    """Return the capabilities that the servers of a profile have."""
     found = {
         Capability.EMPTY_UTTERANCES,
         Capability.PARTIALS,
@@ -96,7 +97,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
             ordered,
             start=START,
             clauses=(
-                _clause(SERVER, "the configuration has no effect after audio"),
+                _clause(SERVER, "a configuration has no effect after the first audio"),
                 _clause(SERVER, "the fields of the configuration, and the text of eof"),
                 _clause(SERVER, "any other text is taken for audio, and fails"),
             ),
@@ -107,7 +108,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
 _ANSWERS: tuple[Requirement, ...] = (
     Requirement(
         "one-reply",
-        "each message except the configuration is answered by exactly one message",
+        "the server answers each message, except the configuration, by one message",
         MUST,
         _clause(CLIENT, "the client waits for one answer after each message"),
         each(own.one_reply),
@@ -129,7 +130,7 @@ _ANSWERS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-messages",
-        "each message of the server has a partial, a text or alternatives",
+        "each message of the server has the field partial, text or alternatives",
         SHOULD,
         _clause(SERVER, "the server sends what the recogniser returns"),
         each(checks.known_events(Sender.SERVER, ())),
@@ -169,9 +170,13 @@ _NEXT_UTTERANCE = shared.stated(
 
 _CLOSES = Requirement(
     "closes-after-end",
-    "the server closes with code 1000 after it answered the end of the audio",
+    "the server closes with code 1000 after its answer to the end of the audio",
     SHOULD,
-    _clause(SERVER, "the loop ends after eof was answered; the C++ server goes on"),
+    _clause(
+        SERVER,
+        "the server ends the session after its answer to eof; the C++ server keeps the "
+        "session open",
+    ),
     per_session(lambda part: own.closes_after_end(part.recording), AFTER_END),
     scenarios=(AFTER_END,),
     proof=Proof(("open-after-end",)),
@@ -195,7 +200,7 @@ def _texts(profile: Profile) -> tuple[Requirement, ...]:
         ),
         Requirement(
             "odd-bytes-outlived",
-            "audio with no sample, or with half a sample, ends no session",
+            "audio without a sample, or with half a sample, does not end the session",
             SHOULD,
             _clause(ENGINE, "an incomplete sample at the end is dropped"),
             checks.finishes(ODD_BYTES),
@@ -215,9 +220,9 @@ _UNKNOWN = {
 _WORDS: tuple[Requirement, ...] = (
     Requirement(
         "words-match-text",
-        "the words of a result are the words of its text",
+        "the list of words in a result matches its text",
         SHOULD,
-        _clause(SUBTITLES, "the subtitles are made of the words"),
+        _clause(SUBTITLES, "the subtitles are made from the list of words"),
         each(own.words_match_text),
         scenarios=("utterances",),
         passive=True,
@@ -250,7 +255,7 @@ _CONFIGURED: tuple[Requirement, ...] = (
         "sample-rate-obeyed",
         "the audio is read at the sample rate of the configuration",
         MUST,
-        _clause(SERVER, "the recogniser is made with sample_rate"),
+        _clause(SERVER, "the recogniser is created with the configured sample_rate"),
         checks.both(checks.finishes(OTHER_RATE), checks.has_clip(OTHER_RATE)),
         scenarios=("alone", OTHER_RATE),
         proof=Proof(("one-rate",)),
@@ -259,7 +264,7 @@ _CONFIGURED: tuple[Requirement, ...] = (
         "words-when-asked",
         "results have words if, and only if, the configuration asks for them",
         SHOULD,
-        _clause(SERVER, "the recogniser is made with words"),
+        _clause(SERVER, "the recogniser is created with the configured value of words"),
         each(own.words_when_asked),
         scenarios=("utterances", NO_WORDS),
         passive=True,

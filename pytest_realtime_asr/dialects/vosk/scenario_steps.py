@@ -41,7 +41,7 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
         ),
         Misuse(
             ODD_BYTES,
-            "audio without a sample, and with half a sample",
+            "audio without a sample, and audio with half a sample",
             (b"", b"\0"),
             speaking=True,
         ),
@@ -50,7 +50,7 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
         found.append(
             Misuse(
                 "bad-config",
-                "a configuration that is not an object",
+                "a configuration that is not JSON",
                 ('{"config":',),
                 speaking=True,
             )
@@ -105,5 +105,5 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
 
 
 def other_rate(profile: Profile) -> int:
-    """Return a sample rate in Hz that is not the one of the profile."""
+    """Return a sample rate in Hz that differs from the rate of the profile."""
     return 8_000 if profile.rate >= 16_000 else 2 * profile.rate

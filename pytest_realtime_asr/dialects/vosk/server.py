@@ -34,9 +34,9 @@ _REFUSED = Reaction(close=1007, reason="the text is no message of the protocol")
 class Server:
     """The server's side of a session, which answers each message once and in order.
 
-    The answer to audio has the text that is known when the audio arrives, so a word is
-    sent with the first answer after its delay. The server closes with code 1007 after a
-    text that it does not know; vosk-server closes with code 1011.
+    The answer to audio has the text that is recognised when the audio arrives. So a
+    recognised word waits until the client sends more audio. The server closes with code
+    1007 after a text that it does not know; vosk-server closes with code 1011.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -138,7 +138,7 @@ class Server:
         return encode(PartialResult(segment))
 
     def _result(self, text: str, utterance: _Utterance) -> str:
-        """Return the result with the text of a segment, and the times of its words."""
+        """Return the result for a segment: its text and the times of its words."""
         if not self._shows_words:
             return encode(Result(text))
         before = len(utterance.text[: utterance.settled].split())
@@ -161,7 +161,7 @@ class Server:
         return ()
 
     def _released(self) -> Sequence[str]:
-        """Return the answers that wait for no final any more, in order."""
+        """Return the answers that no longer have to wait for a final, in order."""
         found: list[str] = []
         while self._waiting:
             answer = self._waiting[0]
@@ -177,8 +177,9 @@ class Server:
 
 @dataclass(slots=True)
 class _Utterance:
-    """An utterance without a final; its audio starts at ``seconds`` of the session.
+    """An utterance that has no final yet.
 
+    Its audio starts ``seconds`` after the start of the session.
     ``settled`` is the number of characters of ``text`` that results have settled.
     """
 

@@ -21,7 +21,11 @@ _MS = 1000  # in a second
 # Which messages are answered, and how
 
 
-@fault("answers-first", "sends a text before any message", needs=Needs.ANSWERS)
+@fault(
+    "answers-first",
+    "sends a text before the client sends a message",
+    needs=Needs.ANSWERS,
+)
 class AnswersFirst(ServerWrapper):
     """Sends a partial with a word as soon as the connection is open."""
 
@@ -111,7 +115,7 @@ class ResetEnds(ServerWrapper):
     needs=Needs.ANSWERS,
 )
 class EmptyBreaks(ServerWrapper):
-    """Ends the connection without a close frame if no audio came before the end."""
+    """Ends the connection without a close frame if an utterance has no audio."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -125,7 +129,7 @@ class EmptyBreaks(ServerWrapper):
     needs=Needs.ANSWERS,
 )
 class IgnoresTexts(ServerWrapper):
-    """Ignores an unknown text, at which a correct server ends the session."""
+    """Ignores an unknown text; a correct server ends the session."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -134,7 +138,9 @@ class IgnoresTexts(ServerWrapper):
 
 
 @fault(
-    "odd-bytes-end", "ends the session at half a sample of audio", needs=Needs.ANSWERS
+    "odd-bytes-end",
+    "ends the session when audio ends in half a sample",
+    needs=Needs.ANSWERS,
 )
 class OddBytesEnd(ServerWrapper):
     """Closes the connection if the audio of a message ends in half a sample."""
@@ -154,7 +160,7 @@ class OddBytesEnd(ServerWrapper):
     needs=Needs.ANSWERS,
 )
 class RepeatsSegments(EventChanger):
-    """Puts the text of all segments before the text of the next segment."""
+    """Puts the text of all earlier segments before the text of each segment."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)

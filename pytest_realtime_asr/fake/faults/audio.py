@@ -1,6 +1,6 @@
 """Faults that depend on the chunks, timing, length and loudness of the audio.
 
-Most of these faults are a condition on the audio of the open utterance
+Most of these faults have a condition on the audio of the open utterance
 (`UtteranceAudio`). If the condition is true, the server loses words or never sends the
 final.
 """
@@ -129,7 +129,11 @@ def _late_speech(utterance: UtteranceTracker) -> bool:
     return utterance.audio.lead > 1
 
 
-@fault("no-final-after-silence", "sends no final after 3 s of zeros", by=withholding)
+@fault(
+    "no-final-after-silence",
+    "sends no final if the audio has 3 s of zeros in a row",
+    by=withholding,
+)
 def _silent(utterance: UtteranceTracker) -> bool:
     return utterance.audio.zeros > 3
 
@@ -137,12 +141,14 @@ def _silent(utterance: UtteranceTracker) -> bool:
 # The length of the audio
 
 
-@fault("no-final-after-1s", "sends no final for 1 s of audio or more", by=withholding)
+@fault(
+    "no-final-after-1s", "sends no final for utterances of 1 s or more", by=withholding
+)
 def _lasting(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds >= 1
 
 
-@fault("no-final-short", "sends no final for less than 0.3 s of audio", by=withholding)
+@fault("no-final-short", "sends no final for utterances under 0.3 s", by=withholding)
 def _short(utterance: UtteranceTracker) -> bool:
     return 0 < utterance.audio.seconds < 0.3
 
@@ -154,7 +160,7 @@ def _empty(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds == 0
 
 
-@fault("no-final-long", "sends no final for more than 20 s of audio", by=withholding)
+@fault("no-final-long", "sends no final for utterances over 20 s", by=withholding)
 def _long(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds > 20
 
@@ -198,8 +204,14 @@ class PauseLoses(WordChanger):
         return () if _paused(self) else (word,)
 
 
-@fault("again-loses", "loses words in utterances after the first", by=losing)
-@fault("one-final-only", "sends a final for the first utterance only", by=withholding)
+@fault(
+    "again-loses", "loses words from the second utterance of a session on", by=losing
+)
+@fault(
+    "one-final-only",
+    "sends a final for the first utterance of a session only",
+    by=withholding,
+)
 def _again(utterance: UtteranceTracker) -> bool:
     return utterance.number > 1
 

@@ -1,4 +1,4 @@
-"""Predicates on the client's frames and the server's reactions, for several faults."""
+"""Predicates on the client's frames and the server's reactions, for use by faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BIG_FRAME = 4 * 2**20  # bytes
 
 
 def sets_up(frame: Frame, state: ServerState) -> bool:
-    """Return whether a frame has the type of a frame that sets a session up."""
+    """Return whether a frame has the same type as the frames that set a session up."""
     known = [event(each).get("type") for each in state.correct.set_up_frames()]
     return event(frame).get("type") in known
 

@@ -1,4 +1,4 @@
-"""Faults of the counts in the usage of a final: tokens, words and seconds."""
+"""Faults of the usage that a final states: the counts of tokens and of seconds."""
 
 from __future__ import annotations
 

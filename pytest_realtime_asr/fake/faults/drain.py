@@ -20,7 +20,7 @@ class DrainDropsFinals(Hooks):
 
 @fault("drain-hangs", "closes sessions 5 s late in a shutdown")
 class DrainHangs(Hooks):
-    """Closes each session ``HANGING`` seconds after its last final."""
+    """Closes each session 5 s after its last final."""
 
     def drain(self, drain: Drain) -> Drain:
         return replace(drain, linger=HANGING)

@@ -62,7 +62,7 @@ class Tolerant(ServerWrapper):
 
 @fault("accepts-any-model", "accepts the name of any model")
 class AcceptsAnyModel(ServerWrapper):
-    """Reads every model name as the name of its own model."""
+    """Takes every model name for the name of the model that it serves."""
 
     def hear(self, frame: Frame) -> Reaction:
         named = event(frame).get("model")
@@ -149,7 +149,7 @@ class _Ignores(UtteranceTracker):
 
 @fault(
     "unbegun-ignored",
-    "ignores a final commit of audio that no commit has started",
+    "ignores a final commit of audio without a starting commit",
     needs=Needs.STARTS,
 )
 class UnbegunIgnored(_Ignores):
@@ -200,8 +200,8 @@ class StartsAnyway(ServerWrapper):
 class ForgetsModel(ServerWrapper):
     """Requires a new session update after each final.
 
-    Before this update, the wrapped server does not receive the frames that a correct
-    server would refuse.
+    Until this update comes, the frames that need it are refused as at the start of a
+    session, and the wrapped server does not receive them.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -217,9 +217,9 @@ class ForgetsModel(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("refused-audio-ends", "ends an utterance when it refuses audio")
+@fault("refused-audio-ends", "ends the open utterance when it refuses audio")
 class RefusedAudioEnds(UtteranceTracker):
-    """Drops the open utterance when it refuses audio, and never sends its final."""
+    """Drops the open utterance when it refuses audio; the utterance gets no final."""
 
     _lost = False
 
@@ -244,7 +244,7 @@ def _is_append(frame: Frame) -> bool:
 # Frames that are hard to read
 
 
-@fault("silent-close", "closes on a binary frame and sends no error first")
+@fault("silent-close", "closes on a binary frame without sending an error")
 class SilentClose(ServerWrapper):
     """Closes with 1011 on a binary frame, without an error event."""
 
@@ -278,7 +278,7 @@ class BigFrameDies(ServerWrapper):
 
 @fault("refuses-big", "refuses frames over 4 MiB")
 class RefusesBig(ServerWrapper):
-    """Refuses long frames that a server should accept."""
+    """Refuses frames over 4 MiB, which a server should accept."""
 
     def hear(self, frame: Frame) -> Reaction:
         return self._server.hear(UNKNOWN_EVENT if len(frame) > BIG_FRAME else frame)
@@ -312,7 +312,7 @@ class DropsOverlong(ServerWrapper):
 
 @fault("limit-dies", "crashes at audio beyond its limit", needs=Needs.MOST)
 class LimitDies(ServerWrapper):
-    """Ends the server process where a correct server closes with 1009."""
+    """Ends the server process when a correct server would close with 1009."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -330,7 +330,7 @@ class DeepDies(ServerWrapper):
 
 
 def _depth(text: str) -> int:
-    """Return how deep the brackets of JSON text are nested; strings do not count.
+    """Return how deep the brackets of JSON text are nested, without those in strings.
 
     Return 0 if there are too few brackets to exceed the limit.
     """
@@ -364,7 +364,7 @@ def _has_surrogate(text: str) -> bool:
     return _SURROGATE.search(plain) is not None
 
 
-@fault("composite-type-dies", "closes on a type that is a list or an object")
+@fault("composite-type-dies", "closes on an event whose type is a list or an object")
 class CompositeTypeDies(ServerWrapper):
     """Closes with 1000 on an event whose type is a list or an object."""
 
@@ -386,7 +386,7 @@ class HugeNumberDies(ServerWrapper):
 
 @fault("event-id-dies", "closes on an event id that is not a string")
 class EventIdDies(ServerWrapper):
-    """Closes with 1000 on an event with an event id that is not a string."""
+    """Closes with 1000 on an event whose event id is not a string."""
 
     def hear(self, frame: Frame) -> Reaction:
         if not isinstance(event(frame).get("event_id", ""), str):
@@ -403,7 +403,7 @@ class _ErrorChanger(ServerWrapper):
     def fields(self, frame: Frame) -> Mapping[str, object]:
         """Return the new ``message`` or ``code`` of an error that answers a frame.
 
-        The message is also the new reason of a close that has a reason.
+        If the server closes with a reason, the new message also replaces the reason.
         """
         raise NotImplementedError
 

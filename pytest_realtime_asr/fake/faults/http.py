@@ -79,11 +79,11 @@ class Leaks(Hooks):
 
 @fault(
     "leaks-requests",
-    "counts requests of clients that have left as running",
+    "still counts a request as running after its client has left",
     needs=Needs.RUNNING,
 )
 class LeaksRequests(Hooks):
-    """Counts an utterance as still running if its client left before its final."""
+    """Counts an utterance as running even if its client left before the final."""
 
     def running_requests(self, number: int) -> int:
         return number + self._state.closed_mid_utterance + self._state.vanished

@@ -94,7 +94,7 @@ def _same_item_ids(content: Event) -> None:
 
 @fault(
     "unchained",
-    "does not say which item comes before an item",
+    "does not name the previous item of an item",
     by=changing,
     needs=Needs.ITEMS,
 )
@@ -105,7 +105,8 @@ def _unchained(content: Event) -> None:
 
 @fault(
     "displaced",
-    "names different previous items when it commits and when it adds an item",
+    "names one previous item when it commits an item, "
+    "and another when it adds the item",
     by=changing,
     needs=Needs.ITEMS,
 )
@@ -157,11 +158,11 @@ class Cumulative(EventChanger):
 
 @fault(
     "counts-content",
-    "gives each delta of an item another content_index",
+    "gives each delta of an item a different content_index",
     needs=Needs.ITEMS,
 )
 class CountsContent(EventChanger):
-    """Sends the number of each delta, from 0, as the ``content_index``."""
+    """Numbers the deltas of each item from 0, in the field ``content_index``."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -334,7 +335,7 @@ def _merged(one: Any, other: Any) -> Any:
 
 @fault("confirms-refused", "confirms an update that it refuses", needs=Needs.ITEMS)
 class ConfirmsRefused(EventChanger):
-    """Sends the error, then a confirmation with the settings that were shown last."""
+    """Sends the error, and then a confirmation with the settings that it sent last."""
 
     _shown: Event | None = None
 
@@ -453,7 +454,7 @@ class StrictClear(ServerWrapper):
 
 @fault("one-rate", "ignores the sample rate that the client sets", needs=Needs.RATES)
 class OneRate(ServerWrapper):
-    """Reads all audio at the sample rate that a client without options sets."""
+    """Reads all audio at the sample rate that a client sets by default."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -481,7 +482,7 @@ def _other_turns(content: Event) -> None:
 
 @fault("restarts-times", "counts times from the start of each turn", needs=Needs.TURNS)
 class RestartsTimes(EventChanger):
-    """Reports that each turn starts at 0 ms."""
+    """Reports each turn as starting at 0 ms, and its end relative to its start."""
 
     _start = 0
 

@@ -78,7 +78,7 @@ SESSION: tuple[Declared, ...] = (
         lambda profile: profile.expires and profile.greeting != "conversation.created",
         Requirement(
             "expires-within-a-day",
-            "expires_at is in seconds, and at most a day ahead",
+            "expires_at is in seconds, at most a day after the start of the session",
             SHOULD,
             clause(
                 "realtime_transcription_session_create_response",
@@ -105,7 +105,9 @@ SESSION: tuple[Declared, ...] = (
     ),
     shared.stated(
         "update-again",
-        clause("session_update_event", "the client may send this event at any time"),
+        clause(
+            "session_update_event", "the client may send session.update at any time"
+        ),
     ),
     Requirement(
         "update-shows-what-holds",
@@ -147,7 +149,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-fields-unshown",
-        "the session does not show values that were refused",
+        "session.updated does not show a value that was refused",
         MUST,
         clause(
             "session_update_event",
@@ -159,7 +161,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-include-unshown",
-        "the session does not show an unknown value of `include`",
+        "session.updated does not show an unknown value of `include`",
         MUST,
         clause(
             "session_update_event",

@@ -18,7 +18,7 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 TURNS: tuple[Declared, ...] = (
     Requirement(
         "turns-finish",
-        "an utterance whose end the server detects gets its final",
+        "an utterance gets its final after the server has detected its end",
         MUST,
         clause(
             "input_audio_buffer_commit_event",
@@ -34,8 +34,8 @@ TURNS: tuple[Declared, ...] = (
         MUST,
         clause(
             "input_audio_buffer_speech_started_event",
-            "item_id names the item that is created when speech stops, and is "
-            "also in speech_stopped",
+            "item_id is the id of the item that is created when speech stops; "
+            "speech_stopped has the same item_id",
         ),
         turns.in_role("turns", turns.turns_in_order),
         scenarios=("turns",),
@@ -43,11 +43,11 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "turn-times",
-        "the times of a turn match its audio in the session",
+        "the start and end times of a turn match the position of its audio",
         MUST,
         clause(
             "input_audio_buffer_speech_started_event",
-            "milliseconds from the start of all audio written to the buffer",
+            "milliseconds from the start of all audio that was written to the buffer",
         ),
         turns.in_role("turns", turns.turns_match_audio),
         scenarios=("turns",),
@@ -73,7 +73,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "turn-after-silence-finishes",
-        "an utterance after silence gets its final if the server detects its end",
+        "with turn detection, an utterance after silence gets its final",
         MUST,
         HARM + "; " + bug("WhisperLiveKit#129", "pipecat#4124"),
         checks.finishes("hush"),

@@ -100,7 +100,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-finish",
-        "each of several utterances transcribed in parallel gets its final",
+        "utterances that are transcribed in parallel each get a final",
         MUST,
         HARM + "; " + bug("sgl-project/sglang-omni#385"),
         checks.finishes("in-flight"),
@@ -109,9 +109,9 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-kept-apart",
-        "each of several utterances transcribed in parallel gets its own text",
+        "utterances that are transcribed in parallel each get their own text",
         MUST,
-        f"{GUIDE}: items are identified by item_id, completed in any order ({READ}); "
+        f"{GUIDE}: item_id identifies items, which complete in any order ({READ}); "
         "openclaw#113723",
         checks.both(checks.finishes("in-flight"), checks.kept_apart("in-flight")),
         scenarios=("alone", "in-flight"),
