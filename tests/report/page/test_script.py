@@ -283,6 +283,18 @@ def test_a_capacity_is_drawn_with_its_interval(
         assert box["width"] == pytest.approx(line["width"] * 3 / 8, abs=5)
 
 
+def test_a_failed_test_without_a_verdict_is_named(
+    browser: Any, tmp_path: Path, ten: Path
+) -> None:
+    names = [VERDICT["test"], "test_it.py::test_crash"]
+    path = tmp_path / "crash.html"
+    path.write_bytes(ten.read_bytes() + chunks.block("end", {"failed": names}))
+    with opened(browser, path) as tab:
+        part = tab.locator("section[aria-labelledby=result]").inner_text()
+        assert "tests that fail\n2\n" in part
+        assert "by an assertion or a crash: test_it.py::test_crash\n" in part
+
+
 def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
     entry: dict[str, object] = {
         "id": "one-final",
@@ -294,13 +306,18 @@ def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
     entry |= {"trace": "", "page": "", "lines": ["> 27 server done"]}
     suite = {"planned": 138, "requirements": [entry, {**entry, "status": "satisfied"}]}
     path = tmp_path / "suite.html"
-    path.write_bytes(head() + chunks.block("conformance", suite))
+    failed = ["realtime_conformance/test_requirements.py::test_requirement[one-final]"]
+    end = chunks.block("end", {"failed": failed})
+    path.write_bytes(head() + chunks.block("conformance", suite) + end)
     with opened(browser, path) as tab:
+        assert "without a verdict" not in tab.inner_text("main")
         assert tab.locator("nav a").all_inner_texts() == [
             *("Result", "Conformance", "Conditions")
         ]
         cards = tab.locator(".card.bad").all_inner_texts()
-        assert [" ".join(each.split()) for each in cards] == ["requirements violated 1"]
+        assert [" ".join(each.split()) for each in cards] == [
+            *("tests that fail 1", "requirements violated 1")
+        ]
         assert "> 27 server done" in tab.inner_text("details[open]")
 
 
