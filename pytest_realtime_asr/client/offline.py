@@ -62,6 +62,11 @@ def transcriptions(
     if not recording.items:
         raise OfflineError("no audio was sent in the session, so there is no utterance")
     spoken = utterances(recording, corpus)
+    if not spoken:
+        raise OfflineError(
+            "the session has sent none of the audio that the trace describes, so there "
+            "is no utterance to judge"
+        )
     required = rules(dialect, trace)
     return tuple(
         _transcription(recording, dialect, required, item, utterance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.transport import Access
@@ -11,6 +12,8 @@ from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.redaction import Redactor
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class OptionsError(ValueError):
@@ -47,6 +50,7 @@ class Plan:
     delay in seconds that is added to a frame of audio, to imitate a mobile network;
     ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
     ``keepalive``, a session sends the keepalive frames of the dialect while it is idle.
+    ``replayed`` says that the server replays recorded sessions.
     """
 
     dialect: Dialect
@@ -65,6 +69,7 @@ class Plan:
     seed: int = 0
     meter: Meter = field(default_factory=Meter, repr=False, compare=False)
     keepalive: bool = True
+    replayed: bool = False
 
     @property
     def caller(self) -> Caller:
@@ -72,10 +77,15 @@ class Plan:
         return caller(self.dialect, self.model, self.options)
 
 
-def asking(access: Access, caller: Caller) -> Access:
-    """Return the access, completed by the query and the headers of a session."""
+def asking(
+    access: Access, caller: Caller, headers: Mapping[str, str] = NO_HEADERS
+) -> Access:
+    """Return the access, completed by the query and the headers of a session.
+
+    ``headers`` are sent in addition to the headers of the dialect.
+    """
     target = replace(access.target, query=caller.query)
-    return replace(access, target=target, session_headers=caller.headers)
+    return replace(access, target=target, session_headers={**caller.headers, **headers})
 
 
 def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:

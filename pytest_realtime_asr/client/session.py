@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from pytest_realtime_asr.audio import Audio, silence
+from pytest_realtime_asr.client.announcement import ANNOUNCED
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.keepalives import send_keepalives
 from pytest_realtime_asr.client.loop import Loop
@@ -76,7 +77,9 @@ class Live:
             target=plan.access.target.shown,
             version=plan.version,
             redactor=plan.redactor,
+            replayed=plan.replayed,
         )
+        self._announced: Mapping[str, str] = {}
         self._reception = Reception(plan, self._recorder, loop.reading)
         self._began = time.monotonic_ns()
         self._until: int | None = None
@@ -93,6 +96,14 @@ class Live:
 
     # The steps of a session
 
+    def announce(self, digest: str) -> None:
+        """Tell a server that replays sessions which audio comes first.
+
+        ``digest`` is the digest of the audio. A live server is told nothing.
+        """
+        if self.plan.replayed:
+            self._announced = {ANNOUNCED: digest}
+
     async def open(self) -> None:
         """Connect and wait until the server is ready. Raises `Lost`.
 
@@ -105,7 +116,7 @@ class Live:
         self._began = time.monotonic_ns()
         self._headers = dict(self.plan.access.headers)
         try:
-            access = asking(self.plan.access, self._caller)
+            access = asking(self.plan.access, self._caller, self._announced)
             self._wire = await connect(access, timeout=limits.connect)
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 
 from pytest_realtime_asr.text.inputs import InputError
 
+REPLAY = "replay:"  # the start of a target that replays the traces in a folder
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host name
 _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
@@ -16,6 +17,21 @@ _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECA
 
 class TargetError(InputError):
     """A target that cannot be used; the message says why, and what to give instead."""
+
+
+def replayed(text: str) -> str | None:
+    """Return the folder that a target such as ``replay:traces`` replays, or ``None``.
+
+    Raises `TargetError` if the folder is missing.
+    """
+    if not text.startswith(REPLAY):
+        return None
+    if not (folder := text.removeprefix(REPLAY)):
+        raise TargetError(
+            f"{text!r} names no folder; write {REPLAY}DIR, where DIR is the folder of "
+            "traces that --realtime-traces=DIR --realtime-trace-keep=all has written"
+        )
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,6 +364,7 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
     """
     # Decode the audio first: a server may count the time from the session's opening.
     audio = await live.audio(utterance)
+    live.announce(utterance.audio.digest)
     return await run_decoded(live, audio, utterance.id)
 
 

@@ -64,6 +64,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
     - ``found`` says how the dialect was detected, empty if the user named the dialect.
     - ``max_sessions`` is the number of sessions that the server accepts at the same
       time; ``None`` if the run has not met such a limit.
+    - ``replayed`` says that the server replays recorded sessions.
 
     All fields are empty if the server was unreachable.
     """
@@ -75,6 +76,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
     suite: str
     found: str = ""
     max_sessions: int | None = None
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

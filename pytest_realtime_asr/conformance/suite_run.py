@@ -65,6 +65,7 @@ class SuiteRun:
             suite="" if pinned is None else pinned.name,
             found=self.realtime.plan.found,
             max_sessions=None if limit is None else limit.sessions,
+            replayed=self.realtime.plan.replayed,
         )
 
     def judge(self, requirement: Requirement, *, wait: bool = True) -> Result:

@@ -16,7 +16,7 @@ from pytest_realtime_asr.fake.recorded_session import (
     recorded_session,
 )
 from pytest_realtime_asr.fake.replay import Recordings
-from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.text.number_format import length, several
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
@@ -109,10 +109,11 @@ def age(found: Found, now: datetime, *, most: float) -> str:
     old = [each for each in started if now - each > timedelta(seconds=most)]
     if not old:
         return ""
+    limit = several(round(most / 86400), "day") if most >= 86400 else length(most)
     return (
-        f"{found.place}: {several(len(old), 'recording')} of {len(started)} are older "
-        f"than {most / 86400:g} days (the oldest is of {min(old):%Y-%m-%d}); the "
-        "server may have changed since, so record the sessions again"
+        f"{found.place}: recordings older than {limit}: {len(old)} of {len(started)} "
+        f"(the oldest is of {min(old):%Y-%m-%d}); the server may have changed since, "
+        "so record the sessions again"
     )
 
 

@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 
@@ -84,11 +85,10 @@ class Replay:
         self.due: list[Due] = []
         self._recordings = recordings
         self._timed = timed
-        self._candidates = [
-            _Candidate(index, recorded)
-            for index, recorded in enumerate(recordings.sessions)
-            if not audio or recorded.audio == audio
-        ]
+        every = list(starmap(_Candidate, enumerate(recordings.sessions)))
+        named = [each for each in every if each.recorded.audio == audio]
+        self._candidates = named or every
+        self._is_missing = bool(audio) and not named
         self._current: _Candidate | None = None
         self._greeted = ""  # the id of the session in the frames sent before audio
         self._rest = b""  # the first byte of a sample whose second byte has not come
@@ -105,9 +105,7 @@ class Replay:
         return self._samples
 
     def open(self, at: int) -> None:
-        """Begin the session at the time ``at``. Raises `NotRecorded`."""
-        if not self._candidates:
-            raise NotRecorded("no recording has this audio")
+        """Begin the session at the time ``at``."""
         for each in self._candidates:
             each.reached.append((OPENED, at))
         self._answer(at)
@@ -124,6 +122,8 @@ class Replay:
             move = self._recordings.dialect.parse(record).move
             failures = [each.control(move, frame, at) for each in self._candidates]
             self._impatient = False
+        elif self._is_missing:  # only now, so that the session begins as usual
+            raise NotRecorded("no recording has this audio")
         else:
             pcm = self._rest + pcm
             whole = len(pcm) // 2 * 2

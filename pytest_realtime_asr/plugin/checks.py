@@ -16,7 +16,7 @@ from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.report import planning
 from pytest_realtime_asr.requirements import known_failures
-from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.run.fakes import is_started
 
 
 def check(state: State) -> None:
@@ -103,7 +103,7 @@ def may_overload(settings: Settings) -> bool:
 
 def _is_here(target: str) -> bool:
     """Return whether the server of a target is on this machine."""
-    return not target or target in FAKES or targets.parse(target, path="").loopback
+    return not target or is_started(target) or targets.parse(target, path="").loopback
 
 
 def _refuse_unknown_dialect(state: State) -> None:

@@ -17,7 +17,7 @@ from pytest_realtime_asr.plugin.pytest_internals import (
     runs,
 )
 from pytest_realtime_asr.plugin.worker import MEASURES, run_id
-from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.run.fakes import is_started
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
@@ -55,12 +55,12 @@ class Controller:
         given["realtime_run"] = run_id(plugin.config)
         given["realtime_dist"] = str(plugin.config.getoption("dist"))
         target = plugin.options.text("target")
-        started = {target, plugin.options.text("baseline-target")} & FAKES.keys()
+        named = {target, plugin.options.text("baseline-target")}
         given["realtime_fakes"] = {
             each: plugin.state.targets.url(each, plugin.state.settings.dialect)
-            for each in started
+            for each in filter(is_started, named)
         }
-        if target and target not in FAKES and plugin.asks_target:
+        if target and not is_started(target) and plugin.asks_target:
             plugin.state.detect()
             found = plugin.state.judging.run.servers.discovered
             given["realtime_discovered"] = {

@@ -13,6 +13,7 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.plugin import checks, items, suite
 from pytest_realtime_asr.plugin.utterance_progress import utterance
 from pytest_realtime_asr.report import planning, summary
+from pytest_realtime_asr.run.fakes import is_replay
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
@@ -26,13 +27,15 @@ def target(plugin: RealtimePlugin) -> str:
     state = plugin.state
     if plugin.options.flag("conformance"):
         suite.checked(state)  # the dialect may be detected only now
-    url = state.targets.url(plugin.options.text("target"), state.detect().dialect)
+    named = plugin.options.text("target")
+    url = state.targets.url(named, state.detect().dialect)
     try:
         return summary.introduce(
             state.judging.run,
             url,
             state.settings.corpus,
             perturb=state.settings.perturb,
+            replayed=named if is_replay(named) else "",
         )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None

@@ -120,7 +120,8 @@ _SERVER = (
     Option(
         "target",
         "the server under test: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, "
-        "HOST:PORT, fake (a scripted server) or reference (a real recogniser)",
+        "HOST:PORT, fake (a scripted server), reference (a real recogniser) or "
+        "replay:DIR (the recorded sessions in a folder of traces)",
         metavar="URL",
     ),
     Option(
@@ -226,6 +227,22 @@ _SERVER = (
         "violation by the server (default 1MiB)",
         "1MiB",
         "SIZE",
+    ),
+    Option(
+        "replay-timing",
+        "when a target replay:DIR sends an answer: after its recorded delay "
+        "(recorded), or at once (none) (default recorded)",
+        "recorded",
+        "recorded|none",
+        guide="replay.md",
+    ),
+    Option(
+        "replay-max-age",
+        "the age from which the recordings of a target replay:DIR cause a warning, "
+        "since the server may have changed (default 30d)",
+        "30d",
+        "TIME",
+        guide="replay.md",
     ),
 )
 _ACCESS = (

@@ -20,6 +20,7 @@ from packaging.version import Version
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
 from pytest_realtime_asr.corpus import language as languages
+from pytest_realtime_asr.fake.config import Timing
 from pytest_realtime_asr.load import server_metrics
 from pytest_realtime_asr.load.arguments import MOST_STREAMS
 from pytest_realtime_asr.load.decision import Held
@@ -29,7 +30,7 @@ from pytest_realtime_asr.plugin.kept_traces import Keep
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
-from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.run.fakes import FAKES, is_started
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.verdicts import budget_file
@@ -64,7 +65,7 @@ _LARGEST_SEED = 2**32 - 1
 
 def target(text: str) -> str:
     """Check a target and return it: a URL, or the name of a server to start."""
-    if text and text not in FAKES:
+    if text and targets.replayed(text) is None and text not in FAKES:
         targets.parse(text, path="")
     return text
 
@@ -73,11 +74,31 @@ def other_target(text: str, first: str) -> str:
     """Check a target and return it; it must not be the same server as ``first``."""
 
     def named(text: str) -> str:
-        return text if text in FAKES else targets.parse(text, path="").websocket
+        return text if is_started(text) else targets.parse(text, path="").websocket
 
     if text and first and named(text) == named(first):
         raise ValueError("this server is the target itself; name another server")
     return target(text)
+
+
+def replay_timing(text: str) -> Timing:
+    """Return when recorded answers are sent."""
+    try:
+        return Timing(text.strip().lower())
+    except ValueError:
+        names = " or ".join(each.value for each in Timing)
+        raise ValueError(f"{text!r} is no timing; write {names}") from None
+
+
+def age(text: str) -> float:
+    """Return an age such as ``30d`` or ``12h`` in seconds."""
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if unit == "d":
+        try:
+            return 86400 * inputs.whole(number, 1, 100_000)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no number of days: {error}") from error
+    return seconds(text)
 
 
 def host(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -11,13 +12,15 @@ import pytest
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 from pytest_realtime_asr.client.plan import OptionsError, Plan
+from pytest_realtime_asr.client.target import replayed
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import CorpusError
+from pytest_realtime_asr.fake import recordings
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.plugin import items
 from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.state import State
-from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.run.fakes import FAKES, is_replay
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.reporters import refer
 from pytest_realtime_asr.run.terms import Terms
@@ -96,7 +99,8 @@ def refuse(plugin: RealtimePlugin, item: pytest.Item, why: str) -> NoReturn:
 
 def _plan(state: State, target: object, terms: Terms, options: Options) -> Plan:
     url = state.targets.url(target, terms.dialect)
-    return state.judging.run.servers.plan(url, terms, options)
+    replayed = is_replay(target)
+    return state.judging.run.servers.plan(url, terms, options, replayed=replayed)
 
 
 def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
@@ -110,7 +114,9 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
         return None
     try:
         where = state.targets.url(other, _spoken_by_target(terms, state))
-        plan = state.judging.run.servers.plan(where, terms, options, baseline=True)
+        plan = state.judging.run.servers.plan(
+            where, terms, options, baseline=True, replayed=is_replay(other)
+        )
     except (AudioError, CorpusError, OptionsError):
         raise
     except (Unreachable, InputError, pytest.UsageError) as error:
@@ -137,6 +143,8 @@ def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
         return terms
     if isinstance(target, str) and target in FAKES:
         return replace(terms, dialect=DEFAULT_DIALECT)
+    if isinstance(target, str) and (folder := replayed(target)) is not None:
+        return replace(terms, dialect=recordings.find(Path(folder)).dialect)
     raise pytest.UsageError(
         "the dialect cannot be detected, since the fixture realtime_target returns the "
         f"target; {advice()}"

@@ -16,7 +16,10 @@ from typing import TypeVar
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.client.target import REPLAY, replayed
 from pytest_realtime_asr.conformance.config import CapacityConfig, SuiteConfig
+from pytest_realtime_asr.fake import recordings
+from pytest_realtime_asr.fake.config import Timing
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.load import executors
 from pytest_realtime_asr.plugin import parsing
@@ -34,7 +37,7 @@ from pytest_realtime_asr.run.config import (
     TlsConfig,
     is_secret,
 )
-from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
+from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES, is_started
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.verdicts import budget_file
@@ -93,6 +96,18 @@ class ComparisonConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayConfig:
+    """How recorded sessions are replayed.
+
+    ``timing`` says when the answers are sent. Recordings that are older than
+    ``max_age`` seconds cause a warning.
+    """
+
+    timing: Timing = Timing.RECORDED
+    max_age: float = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a run, by section.
 
@@ -115,6 +130,7 @@ class Settings:
     traces: Path | None = None
     keep: Keep = Keep.FAILED
     utterances: bool = False
+    replay: ReplayConfig = ReplayConfig()
     fake: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -185,6 +201,10 @@ def settings(
         traces=given.optional("traces", lambda text: origin / text),
         keep=given.read("trace-keep", parsing.keep),
         utterances=given.read("utterances", flag),
+        replay=ReplayConfig(
+            timing=given.read("replay-timing", parsing.replay_timing),
+            max_age=given.read("replay-max-age", parsing.age),
+        ),
         fake=tuple(given.read("fake", shlex.split)),
     )
 
@@ -299,7 +319,7 @@ def _check(given: Given) -> None:
 
 def _server(given: _Values) -> ServerConfig:
     client_key = given.file("client-key", inputs.regular)
-    ours = given.text("target") in FAKES
+    ours = is_started(given.text("target"))
     command = given.read("api-key-command", parsing.command)
     key = "" if command else _key(given)
     headers = dict(
@@ -353,10 +373,14 @@ def _key(given: _Values) -> str:
 
 
 def _warmup(given: _Values) -> int | None:
-    # The scripted recogniser has nothing to warm up.
-    if given.text("warmup") == "auto" and given.text("target") == "fake":
+    # A scripted recogniser and recorded sessions have nothing to warm up.
+    if given.text("warmup") == "auto" and _answers_at_once(given.text("target")):
         return 0
     return given.read("warmup", parsing.warmup)
+
+
+def _answers_at_once(target: str) -> bool:
+    return target == "fake" or target.startswith(REPLAY)
 
 
 def _session(given: _Values) -> SessionConfig:
@@ -383,6 +407,9 @@ def _dialect(given: _Values, profile: str) -> str:
             raise ValueError(error.args[0]) from None
     if name == AUTO and given.text("target") in FAKES:
         return DEFAULT_DIALECT
+    folder = replayed(given.text("target"))
+    if name == AUTO and folder is not None:
+        return recordings.find(Path(folder)).dialect
     return name
 
 

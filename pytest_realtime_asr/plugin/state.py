@@ -36,6 +36,7 @@ from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.report.page import appender
 from pytest_realtime_asr.report.page.clips import MOST, Clips
 from pytest_realtime_asr.report.progress import Progress, ProgressLines
+from pytest_realtime_asr.run.fakes import is_replay
 from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import error_text, printable
@@ -210,7 +211,9 @@ class State:
     @cached_property
     def targets(self) -> Targets:
         """The servers that this run starts itself."""
-        return Targets(self.settings, self.worker.fakes, corpus=self.corpus)
+        return Targets(
+            self.settings, self.worker.fakes, corpus=self.corpus, warn=self.note
+        )
 
     # Reports
 
@@ -248,8 +251,11 @@ class State:
 
     def _check_traces(self) -> None:
         if self.traces is not None:
+            settings = self.settings
             try:
                 self.traces.check()
+                for target in (settings.target, settings.comparison.target):
+                    self.traces.refuse_recordings(target)
             except (OSError, ValueError) as error:
                 raise self.options.usage_error("traces", error) from None
 
@@ -353,6 +359,7 @@ class State:
             baseline=shown(baseline) if baseline else "",
             labels=self.settings.run.labels,
             calibration=kept_calibration.line(self.config),
+            replayed=is_replay(target),
         )
 
     # Judging

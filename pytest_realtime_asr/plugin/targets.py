@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_realtime_asr.client.target import REPLAY
 from pytest_realtime_asr.corpus import Corpus, nemo
 from pytest_realtime_asr.fake.process import FakeError
 from pytest_realtime_asr.plugin.server_output import ServerOutput
 from pytest_realtime_asr.plugin.settings import Settings
-from pytest_realtime_asr.run.fakes import FAKES, FakeServers
+from pytest_realtime_asr.run.fakes import FakeServers, is_replay, is_started
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.client.asgi import Application
@@ -28,7 +29,8 @@ class Targets:
 
     Each server is started once. ``shared`` maps targets to the URLs of the servers that
     xdist's controller started. ``corpus`` returns the corpus of the run, and raises
-    UsageError if the corpus cannot be loaded. ``output`` collects what
+    UsageError if the corpus cannot be loaded. ``warn`` takes a line that the user sees
+    at the end of the run. ``output`` collects what
     the applications under test print.
     """
 
@@ -38,12 +40,15 @@ class Targets:
         shared: Mapping[str, str],
         *,
         corpus: Callable[[], Corpus],
+        warn: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._shared = shared
         self._corpus = corpus
         self._folder: TemporaryDirectory[str] | None = None
         self._fakes = FakeServers()
+        self._warn = warn
+        self._replays: dict[tuple[str, str], str] = {}  # by target and dialect
         # The keys are the ids of the applications, since not every application has a
         # hash. The reference to an application keeps its id unique.
         self._applications: dict[int, tuple[object, Application | str]] = {}
@@ -62,10 +67,12 @@ class Targets:
                 f"the fixture realtime_target returned {target!r}; it should return a "
                 "URL, fake, reference or an ASGI application"
             )
-        if target not in FAKES:
+        if not is_started(target):
             return target
         if target in self._shared and dialect == self._settings.dialect:
             return self._shared[target]
+        if is_replay(target):
+            return self._replay(target, dialect)
         return self._fake(target, dialect)
 
     @property
@@ -84,6 +91,24 @@ class Targets:
             print(line, file=sys.stderr)
         if self._folder is not None:
             self._folder.cleanup()
+
+    def _replay(self, target: str, dialect: str) -> str:
+        """Return the URL of a server that replays the traces of a target."""
+        if (target, dialect) not in self._replays:
+            settings, given = self._settings, target.removeprefix(REPLAY)
+            try:
+                server = self._fakes.replay(
+                    given,
+                    dialect=dialect,
+                    timing=settings.replay.timing.value,
+                    arguments=settings.fake,
+                    warn=self._warn,
+                    max_age=settings.replay.max_age,
+                )
+            except (FakeError, LookupError, OSError, ValueError) as error:
+                raise pytest.UsageError(f"{target}: {error}") from None
+            self._replays[target, dialect] = server.url
+        return self._replays[target, dialect]
 
     def _fake(self, target: str, dialect: str) -> str:
         settings = self._settings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.client.target import replayed
 from pytest_realtime_asr.plugin.pytest_internals import cache_folder
 from pytest_realtime_asr.plugin.settings import Settings
 
@@ -41,6 +42,17 @@ class TraceFolder:
             raise ValueError(
                 f"{self.path} contains other files, which a run must not remove with "
                 "earlier traces; name another folder with --realtime-traces=DIR"
+            )
+
+    def refuse_recordings(self, target: str) -> None:
+        """Raise ValueError if a target replays traces that this run would remove."""
+        if (folder := replayed(target)) is None:
+            return
+        given, own = Path(folder).resolve(), self.path.resolve()
+        if given == own or given in own.parents or own in given.parents:
+            raise ValueError(
+                f"the run would remove the recordings in {folder}, since it keeps its "
+                "own traces there; name another folder with --realtime-traces=DIR"
             )
 
     def clear(self) -> None:

@@ -9,6 +9,8 @@ from pytest_realtime_asr.metrics.alignment import Alignment, Pair, TextUnit, kin
 
 _MARGIN = 5  # columns for the name of a line, such as "ref: "
 _LINES = 8  # the most blocks that are shown
+# Characters that let a text change the order of the line around it.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def lines(
@@ -76,7 +78,8 @@ def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
 
 def _cut(text: str, room: int) -> str:
     text = "".join(
-        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in _REORDERING else c
+        for c in text
     )
     if columns(text) <= room:
         return text

@@ -17,8 +17,9 @@ import msgspec
 
 from pytest_realtime_asr.metrics import DECLARED, Better
 from pytest_realtime_asr.report.junit import number
+from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.run_summary import RunSummary
-from pytest_realtime_asr.report.terminal import Row
+from pytest_realtime_asr.report.terminal import Row, marked
 from pytest_realtime_asr.report.verdict_rows import VerdictRow
 from pytest_realtime_asr.verdicts.budgets import Side
 
@@ -69,7 +70,7 @@ def _judged(row: Row) -> Iterator[tuple[Better, Entry]]:
     for each in row.verdicts:
         if each.value is None or each.subject == "requirement":
             continue
-        name = _name(row.test, each)
+        name = _name(_test(row), each)
         seen[name] += 1
         if seen[name] > 1:
             name += f" ({seen[name]})"
@@ -94,12 +95,17 @@ def _statistics(row: Row) -> Iterator[tuple[Better, Entry]]:
             if math.isfinite(value):
                 unit = DECLARED[metric].unit.value
                 samples = f"n={values['n']:.0f}\n{server}"
-                name = f"{row.test}: {metric} {statistic}"
+                name = f"{_test(row)}: {metric} {statistic}"
                 entry = Entry(name, unit, _number(value, unit), extra=samples)
                 yield Better.LOWER, entry
     if row.wer is not None:
         value = _number(row.wer, "ratio")
-        yield Better.LOWER, Entry(f"{row.test}: wer", "ratio", value, extra=server)
+        yield Better.LOWER, Entry(f"{_test(row)}: wer", "ratio", value, extra=server)
+
+
+def _test(row: Row) -> str:
+    """Return the name of a test; replayed values are not compared with live ones."""
+    return f"{row.test} ({REPLAYED})" if row.replayed else row.test
 
 
 def _name(test: str, row: VerdictRow) -> str:
@@ -122,7 +128,8 @@ def _range(row: VerdictRow) -> str:
 def _extra(row: Row, judged: VerdictRow) -> Iterator[str]:
     if judged.limit is not None:
         yield f"limit: {judged.side} {_number(judged.limit, judged.unit)}"
-    yield f"verdict: {judged.verdict or 'not judged'}"
+    verdict = marked(judged.verdict or "not judged", replayed=row.replayed)
+    yield f"verdict: {verdict}"
     yield f"n={judged.n}, {judged.lost} lost"
     yield from _server(row)
 

@@ -20,6 +20,7 @@ from pytest_realtime_asr.conformance.results import (
 from pytest_realtime_asr.report import protocol_links
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, wrapped
+from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text import inputs
@@ -164,6 +165,8 @@ def message(found: Row) -> str:
     first = entry.stale or f"{entry.id} [{entry.level.name}] {entry.status.value}"
     if entry.seen:
         first += f": {entry.seen}"
+    if found.server.replayed:
+        first = f"{REPLAYED}: {first}"
     if entry.status is Status.MISSING:
         return first  # not the details: many requirements have the same cause
     lines = [first, f"  requirement: {entry.title}", f"  clause: {entry.clause}"]
@@ -185,6 +188,7 @@ def properties(found: Row) -> list[tuple[str, str]]:
         ("outcome", entry.status.value),
         ("seen", entry.seen),
         ("trace", entry.trace),
+        ("replayed", "yes" if found.server.replayed else ""),
     ]
     return [(f"realtime.{name}", text) for name, text in rows if text]
 
@@ -312,7 +316,11 @@ def _server(server: ServerInfo) -> str:
     if server.max_sessions:
         most = several(server.max_sessions, "session")
         limit = f", accepts at most {most} at the same time"
-    return f"{server.target}, {dialect}, model {server.model}{version}{suite}{limit}"
+    replayed = f", {REPLAYED}" if server.replayed else ""
+    return (
+        f"{server.target}, {dialect}, model {server.model}{version}{suite}{limit}"
+        f"{replayed}"
+    )
 
 
 def _counts(found: Document) -> str:
@@ -431,7 +439,8 @@ def _markdown(text: str) -> str:
 def _column(found: Document) -> str:
     server = found.server
     name = f"{server.dialect} {server.version}" if server.version else server.target
-    shown = f"{name} {server.model} ({found.made:%Y-%m-%d})"
+    replayed = f" {REPLAYED}" if server.replayed else ""
+    shown = f"{name} {server.model}{replayed} ({found.made:%Y-%m-%d})"
     return _cell_text(shown)
 
 
@@ -458,6 +467,8 @@ def badge(found: Document) -> bytes:
     decided = counts[Status.SATISFIED] + counts[Status.VIOLATED]
     colour = "yellow" if should or decided < asked else "brightgreen"
     colour = "red" if must else colour
+    if found.server.replayed:
+        message += f", {REPLAYED}"
     if not decided:
         message, colour = "not judged", "lightgrey"
     row = {

@@ -79,10 +79,18 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
     }
 
 
-def run_line(run: RunIdentity, target: str) -> dict[str, object]:
+def _marked(replayed: bool) -> dict[str, object]:
+    """Return the field that a line has if recorded sessions were replayed."""
+    return {"replayed": True} if replayed else {}
+
+
+def run_line(
+    run: RunIdentity, target: str, *, replayed: bool = False
+) -> dict[str, object]:
     """Return the fields of the first line of a report, which describes the run.
 
     ``target`` is the URL of the server; it is used if the user named no target.
+    ``replayed`` says that the server replays recorded sessions.
     """
     return {
         "kind": _RUN,
@@ -97,25 +105,37 @@ def run_line(run: RunIdentity, target: str) -> dict[str, object]:
         "baseline_target": run.baseline,
         "labels": run.labels,
         "calibration": run.calibration,
+        **_marked(run.replayed or replayed),
     }
 
 
 def interrupted_line(run: RunIdentity) -> dict[str, object]:
     """Return the fields of the last line of a report whose run was interrupted."""
     head = {"kind": _RUN, "format": FORMAT, "run": run.id}
-    return {**head, "interrupted": True, "ended": datetime.now(UTC)}
+    ended = {"interrupted": True, "ended": datetime.now(UTC)}
+    return {**head, **ended, **_marked(run.replayed)}
 
 
-def verdict_line(run: RunIdentity, test: str, row: VerdictRow) -> dict[str, object]:
-    """Return the fields of the line of one verdict, in the order of the line."""
+def verdict_line(
+    run: RunIdentity, test: str, row: VerdictRow, *, replayed: bool = False
+) -> dict[str, object]:
+    """Return the fields of the line of one verdict, in the order of the line.
+
+    ``replayed`` says that recorded sessions were judged.
+    """
     head = {"kind": _VERDICT, "format": FORMAT, "run": run.id, "test": test}
-    return head | msgspec.structs.asdict(row)
+    return head | msgspec.structs.asdict(row) | _marked(replayed)
 
 
-def level_line(run: RunIdentity, test: str, row: LevelRow) -> dict[str, object]:
-    """Return the fields of the line of a level, in the order of the line."""
+def level_line(
+    run: RunIdentity, test: str, row: LevelRow, *, replayed: bool = False
+) -> dict[str, object]:
+    """Return the fields of the line of a level, in the order of the line.
+
+    ``replayed`` says that the server replayed recorded sessions.
+    """
     head = {"kind": _LEVEL, "format": FORMAT, "run": run.id, "test": test}
-    return head | msgspec.structs.asdict(row)
+    return head | msgspec.structs.asdict(row) | _marked(replayed)
 
 
 def line(test: str, take: Transcription, run: RunIdentity) -> bytes:
@@ -165,6 +185,7 @@ def _makers(
         "format": lambda: FORMAT,
         "run": lambda: run.id,
         **({} if take.level is None else {"level": lambda: take.level}),
+        **({"replayed": lambda: True} if take.conditions.replayed else {}),
         **_compared(test, take),
         **({"calibration": lambda: run.calibration} if run.calibration else {}),
         "language_by": lambda: _basis(take),
@@ -311,16 +332,23 @@ class Appender:
         Raises OSError if the report cannot be written.
         """
         redactor = take.trace.redactor
-        self._append(line(test, take, self._run), _target([take]), redactor)
+        made = line(test, take, self._run)
+        replayed = take.conditions.replayed
+        self._append(made, _target([take]), redactor, replayed=replayed)
 
     def level(self, test: str, record: LevelRecord, plan: Plan) -> None:
         """Append the line of a level of load; ``plan`` is the plan of its sessions.
 
         Raises OSError if the report cannot be written.
         """
-        fields = level_line(self._run, test, level_rows.row(record))
+        replayed = plan.replayed
+        row = level_rows.row(record)
+        fields = level_line(self._run, test, row, replayed=replayed)
         self._append(
-            _encoded(fields, plan.redactor), plan.access.target.shown, plan.redactor
+            _encoded(fields, plan.redactor),
+            plan.access.target.shown,
+            plan.redactor,
+            replayed=replayed,
         )
 
     def verdicts(self, results: Results) -> None:
@@ -331,11 +359,15 @@ class Appender:
         takes = [*results.takes, *results.judged.values(), *results.beside]
         if not takes:
             return
-        made = [verdict_line(self._run, results.test, each) for each in rows(results)]
+        replayed = results.replayed
+        made = [
+            verdict_line(self._run, results.test, each, replayed=replayed)
+            for each in rows(results)
+        ]
         if made:
             redactor = takes[0].trace.redactor
             lines = b"".join(_encoded(each, redactor) for each in made)
-            self._append(lines, _target(takes), redactor)
+            self._append(lines, _target(takes), redactor, replayed=replayed)
 
     def interrupted(self) -> None:
         """Append the line about an interrupt, if this run has written the report.
@@ -345,9 +377,12 @@ class Appender:
         found = msgspec.json.encode(interrupted_line(self._run))
         self._file.finish(found + b"\n", run=self._run.id)
 
-    def _append(self, lines: bytes, target: str, redactor: Redactor) -> None:
+    def _append(
+        self, lines: bytes, target: str, redactor: Redactor, *, replayed: bool
+    ) -> None:
         def header() -> bytes:
-            return _encoded(run_line(self._run, target), redactor)
+            first = run_line(self._run, target, replayed=replayed)
+            return _encoded(first, redactor)
 
         self._file.append(lines, header=header)
 

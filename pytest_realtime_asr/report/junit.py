@@ -99,6 +99,7 @@ def suite_properties(
     found = {
         "run": run.id,
         "interrupted": "yes" if interrupted else "",
+        "replayed": "yes" if run.replayed else "",
         "started": f"{run.started:%Y-%m-%dT%H:%M:%SZ}",
         "version": run.versions[PACKAGE],
         **{f"version.{n}": text for n, text in run.versions.items() if n != PACKAGE},
@@ -213,6 +214,7 @@ def _server(results: Results) -> Properties:
         *_stated("server_version", [take.trace.version for take in results.takes]),
         ("planned", results.planned),
         ("lost", results.lost),
+        *([("replayed", "yes")] if results.replayed else []),
     ]
 
 

@@ -39,8 +39,8 @@ _UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|pp|words)\b)")
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 _COLOURED = re.compile(
     # A verdict: the first or the last word of a line, or the start of a part of it.
-    r"^\s+(?P<first>PASS|FAIL|INCONCLUSIVE|INVALID)(?= \()"
-    r"| (?P<last>PASS|FAIL|INCONCLUSIVE|INVALID)$"
+    r"^\s+(?:replayed: )?(?P<first>PASS|FAIL|INCONCLUSIVE|INVALID)(?= \()"
+    r"| (?P<last>PASS|FAIL|INCONCLUSIVE|INVALID)(?=$| replayed$)"
     r"|(?<=; )(?P<part>FAIL|INCONCLUSIVE|INVALID)(?=[:,])"
     # The outcome of a comparison.
     r"|^ +[\w.]+ (?P<change>worse|better|undecided)(?=:)"

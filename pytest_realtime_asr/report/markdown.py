@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from pytest_realtime_asr.report import conformance, terminal
+from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.plain_page import markdown, markdown_table
 from pytest_realtime_asr.report.run_summary import Failure, RunSummary
 from pytest_realtime_asr.report.terminal import Row, share_text, time_text
@@ -68,11 +69,13 @@ def _document(found: RunSummary, shown: int) -> str:
 def _outcome(found: RunSummary) -> str:
     """Return how many tests failed and how many verdicts of each kind there are."""
     failed = found.failed
-    counts = Counter(each.verdict for each in found.rows if each.verdict)
+    counts = Counter(each.outcome for each in found.rows if each.verdict)
     parts = [f"{several(len(failed), 'test')} failed" if failed else "no test failed"]
     if counts:
         verdicts = (f"{count} {verdict}" for verdict, count in counts.items())
         parts.append(f"verdicts: {', '.join(verdicts)}")
+    if found.replayed:
+        parts.insert(0, REPLAYED)
     if found.interrupted:
         parts.append("interrupted, so tests are missing")
     return "; ".join(parts)
@@ -89,7 +92,7 @@ def _tests(found: RunSummary) -> Iterator[str]:
     rows = [
         [
             _code(each.test),
-            _bold(each.verdict or ("failed" if each.test in failed else "")),
+            _bold(each.outcome or ("failed" if each.test in failed else "")),
             str(each.planned),
             str(each.lost),
             *map(time_text, (each.first, each.final, each.tail)),
@@ -111,7 +114,7 @@ def _tests(found: RunSummary) -> Iterator[str]:
 def _verdicts(rows: Iterable[Row]) -> Iterator[str]:
     """Yield the table of what the tests were judged by."""
     cells = [
-        [_code(row.test), *_judged(each)]
+        [_code(row.test), *_judged(each, replayed=row.replayed)]
         for row in rows
         for each in row.verdicts
         if each.limit is not None or each.value is not None
@@ -124,7 +127,7 @@ def _verdicts(rows: Iterable[Row]) -> Iterator[str]:
         )
 
 
-def _judged(row: VerdictRow) -> list[str]:
+def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
     name = f"{row.metric} {row.statistic}".strip()
     if row.subject not in ("budget", "error rate", "recall"):
         name = f"{row.subject}: {name}"
@@ -139,7 +142,7 @@ def _judged(row: VerdictRow) -> list[str]:
         markdown(_interval(row)),
         str(row.n),
         str(row.lost),
-        _bold(row.verdict or "not judged"),
+        _bold(terminal.marked(row.verdict or "not judged", replayed=replayed)),
     ]
 
 

@@ -61,6 +61,7 @@ from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
 
 Judged = Finding | WerFinding | RecallFinding
 
+REPLAYED = "replayed"  # begins each message about recorded sessions
 PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
 _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 
@@ -98,7 +99,8 @@ def _strips(results: Results, width: int | None) -> tuple[list[Strips], list[str
 
 def warnings(results: Results) -> list[str]:
     """Return one line for each undecided result that does not fail the test."""
-    return [line for cause in results.undecided for line in _warning(cause)]
+    found = [line for cause in results.undecided for line in _warning(cause)]
+    return _marked(found, results)
 
 
 def skipped(results: Results) -> list[str]:
@@ -176,7 +178,7 @@ def lines(results: Results) -> list[str]:
         )
     found += map(parity.summary, results.parities)
     found += map(_load_summary, results.load_findings)
-    return found + [
+    return _marked(found, results) + [
         line for each in results.against for line in comparison.summary(each)
     ]
 
@@ -278,7 +280,13 @@ def _named(cause: Cause, results: Results, strips: Strips) -> list[str]:
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "
-    return [name + text for text in _failure(cause, results, strips)]
+    found = [name + text for text in _failure(cause, results, strips)]
+    return _marked(found, results)
+
+
+def _marked(texts: list[str], results: Results) -> list[str]:
+    """Return the messages; each says so if recorded sessions were replayed."""
+    return [f"{REPLAYED}: {text}" for text in texts] if results.replayed else texts
 
 
 def _explained(finding: Finding, results: Results, strips: Strips) -> str:

@@ -2,7 +2,8 @@
 
 Names have the prefix ``realtime_asr_`` and end with their base unit, as OpenMetrics
 requires: a time is in seconds. A value that is infinite since many sessions were lost
-is ``+Inf``. Each sample of a test has the labels ``test``, ``target`` and ``model``.
+is ``+Inf``. Each sample of a test has the labels ``test``, ``target`` and ``model``,
+and ``replayed`` if recorded sessions were replayed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_realtime_asr.metrics import DECLARED
+from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.run_summary import RunSummary
 from pytest_realtime_asr.report.terminal import Row
 from pytest_realtime_asr.report.verdict_rows import VerdictRow, measured
@@ -80,6 +82,7 @@ def dumps(found: RunSummary) -> bytes:
     _add_run(families, found)
     for row in found.rows:
         labels = {"test": row.test, "target": row.target, "model": row.model}
+        labels |= _marked(row.replayed)
         _add_test(families, row, labels)
         seen: Counter[tuple[str, ...]] = Counter()
         for each in row.verdicts:
@@ -93,16 +96,23 @@ def dumps(found: RunSummary) -> bytes:
         server = found.conformance.server
         for status, count in found.conformance.counts.items():
             of = {"target": server.target, "model": server.model}
+            of |= _marked(server.replayed)
             of["status"] = status.value
             families.add("requirements", text, of, count)
     lines = [line for item in families.found.items() for line in _lines(*item)]
     return "\n".join([*lines, "# EOF", ""]).encode()
 
 
+def _marked(replayed: bool) -> dict[str, str]:
+    """Return the label that a sample has if recorded sessions were replayed."""
+    return {REPLAYED: "yes"} if replayed else {}
+
+
 def _add_run(families: _Families, found: RunSummary) -> None:
     run = found.run
     labels = {"run": run.id, "version": run.versions[PACKAGE], "commit": run.commit.id}
     labels["host"] = str(run.host["name"])
+    labels |= _marked(found.replayed)
     labels |= {f"label_{_safe(name)}": text for name, text in run.labels.items()}
     text = "The run: its id, the version of the plugin, the commit and the machine."
     families.found[f"{_PREFIX}run"] = _Family(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -119,8 +118,8 @@ class _Session:
         """Yield all events of the session."""
         yield from self._names()
         yield from self._connection()
-        for found in self._charts:
-            yield from self._spoken(found)
+        yield from self._spoken()
+        yield from self._levels()
         yield from self._texts()
         yield from self._frames()
         yield from self._violations()
@@ -149,22 +148,30 @@ class _Session:
         args = {"code": end.code, "reason": _short(end.reason)}
         yield self._instant(Track.CONNECTION, end.how.value, end.at, **args)
 
-    def _spoken(self, found: SessionChart) -> Iterator[TraceEvent]:
-        """Yield the words of the reference, and the level of the audio."""
-        spoken = found.spoken
-        if spoken is None:
-            return
+    def _spoken(self) -> Iterator[TraceEvent]:
+        """Yield the words of the reference, as far as their audio was sent."""
+        words: list[tuple[int, int, str]] = []
+        for found in self._charts:
+            spoken = () if found.spoken is None else found.spoken.words
+            words += [
+                (_at(found, word.start), _at(found, word.end), word.text)
+                for word in spoken
+                if word.start < found.seconds
+            ]
+        words.sort()
+        nexts = [start for start, _, _ in words[1:]] + [None]
+        for (start, end, text), after in zip(words, nexts, strict=False):
+            stop = end if after is None else min(end, after)
+            yield self._span(Track.SPOKEN, _short(text), start, stop)
 
-        def at(seconds: float) -> int:
-            return found.zero + round(seconds * found.pace * 1e6)
-
-        ends = [after.start for _, after in pairwise(spoken.words)] + [float("inf")]
-        for word, latest in zip(spoken.words, ends, strict=False):
-            end = min(word.end, latest)
-            yield self._span(Track.SPOKEN, _short(word.text), at(word.start), at(end))
-        for place, level in enumerate(spoken.envelope):
-            if place * STEP <= found.seconds:
-                yield self._counter(LEVEL, "dB", at(place * STEP), QUIETEST + level)
+    def _levels(self) -> Iterator[TraceEvent]:
+        """Yield the level of the audio that was sent."""
+        for found in self._charts:
+            envelope = b"" if found.spoken is None else found.spoken.envelope
+            for place, level in enumerate(envelope):
+                if place * STEP < found.seconds:
+                    at = _at(found, place * STEP)
+                    yield self._counter(LEVEL, "dB", at, QUIETEST + level)
 
     def _texts(self) -> Iterator[TraceEvent]:
         """Yield the text that was shown, from each change to the next."""
@@ -272,6 +279,11 @@ class _Session:
         return TraceEvent(
             name, "C", self._number, tid, self._us(at), args={series: value}
         )
+
+
+def _at(found: SessionChart, seconds: float) -> int:
+    """Return when a position of the audio was due, in ns on the clock of the trace."""
+    return found.zero + round(seconds * found.pace * 1e6)
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,7 @@ from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.load.cost import LoadCost, bounded_cost
 from pytest_realtime_asr.load.search_plan import BEYOND
 from pytest_realtime_asr.run.config import MeasurementConfig
-from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.run.fakes import is_started
 from pytest_realtime_asr.run.forecast import (
     audio_seconds,
     session_seconds,
@@ -59,7 +59,7 @@ def plan(
     asked = {first_utterance.NAME, *(name for names in scenarios_of for name in names)}
     chosen = [each for name, each in scenarios(dialect).items() if name in asked]
     spoken = clips.choose(corpus)
-    here = not target or target in FAKES or _loopback(target, dialect.path)
+    here = not target or is_started(target) or _loopback(target, dialect.path)
     limits = selection.bounds(suite, here=here)
     pace = run.session.pace
     # Without limits, the spoken corpus skips the fake server, which has its texts.
@@ -174,7 +174,7 @@ def _start(
     clip = shortest(corpus) if number else 0.0
     seconds = session_seconds(number * clip, number, pace=run.session.pace)
     for each in servers:
-        up = _UP if each in FAKES else 0.0
+        up = _UP if is_started(each) else 0.0
         found += _Extra(number * clip, up + seconds, number)
     return found
 

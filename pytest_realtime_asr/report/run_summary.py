@@ -50,6 +50,11 @@ class RunSummary:
     interrupted: bool = False
 
     @property
+    def replayed(self) -> bool:
+        """Whether recorded sessions were replayed."""
+        return self.run.replayed or any(each.replayed for each in self.rows)
+
+    @property
     def failed(self) -> Sequence[str]:
         """The ids of the tests that failed, each once, in the order of their ends."""
         return list(dict.fromkeys(each.test for each in self.failures))

@@ -13,15 +13,23 @@ from pytest_realtime_asr.text.number_format import length
 
 
 def introduce(
-    run: Run, text: str, corpus: Iterable[str], *, perturb: Iterable[str] = ()
+    run: Run,
+    text: str,
+    corpus: Iterable[str],
+    *,
+    perturb: Iterable[str] = (),
+    replayed: str = "",
 ) -> str:
     """Ask the server of a target for its model, and return a line about the server.
 
-    The line also names the corpus, and the chain of perturbations if there is one. If
+    The line also names the corpus, and the chain of perturbations if there is one.
+    ``replayed`` is the target if it replays recorded sessions, and otherwise "". If
     the server cannot be reached, the line says so. Raises LookupError for an unknown
     dialect.
     """
     spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
+    if replayed:
+        spoken = f"{replayed} replayed, {spoken}"
     if chain := ",".join(perturb):
         spoken += f" perturbed by {chain}"
     try:

@@ -50,7 +50,8 @@ class Row(msgspec.Struct, frozen=True):
     table ``levels`` of the levels of load, and the table ``utterances`` of all
     utterances of the test. ``version`` is the version of the server. ``statistics`` has
     the statistics of each metric, and ``verdicts`` what the test was judged by; the
-    summaries for CI services show both.
+    summaries for CI services show both. ``replayed``
+    says that the server replayed recorded sessions.
     """
 
     test: str
@@ -71,6 +72,17 @@ class Row(msgspec.Struct, frozen=True):
     levels: list[str] = []
     statistics: dict[str, dict[str, float]] = {}
     verdicts: list[VerdictRow] = []
+    replayed: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """The verdict, with the word ``replayed`` if sessions were replayed."""
+        return marked(self.verdict, replayed=self.replayed)
+
+
+def marked(verdict: str, *, replayed: bool) -> str:
+    """Return a verdict, which may be empty, with ``replayed`` if it is true."""
+    return " ".join(filter(None, [verdict, messages.REPLAYED if replayed else ""]))
 
 
 def row(
@@ -131,6 +143,7 @@ def row(
         levels=levels.table(loads, width=width - len(_INDENT)),
         statistics=found,
         verdicts=judged,
+        replayed=results.replayed,
     )
 
 
@@ -161,7 +174,7 @@ def table(rows: Sequence[Row], *, width: int = USUAL) -> list[str]:
             f"{_short(names[each.test], columns):{columns}} "
             f"{each.planned:4} {each.lost:4} "
             f"{' '.join(f'{time:>9}' for time in times)} "
-            f"{share_text(each.wer):>6} {each.verdict}".rstrip()
+            f"{share_text(each.wer):>6} {each.outcome}".rstrip()
         )
     found = (time for each in rows for time in (each.first, each.final, each.tail))
     never = _LEGEND_NEVER if any(map(_is_never, found)) else ""

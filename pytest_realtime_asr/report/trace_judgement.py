@@ -48,9 +48,14 @@ def lines(
 ) -> Iterator[str]:
     """Yield the lines about recorded sessions and their results.
 
-    One utterance has a line for each metric; several have their statistics.
+    One utterance has a line for each metric; several have their statistics. Of several
+    sessions, those without an error and a violation are only counted.
     """
+    right = 0
     for session in sessions:
+        if len(sessions) > 1 and _is_right(session):
+            right += 1
+            continue
         for take in session.takes:
             errors = summary(take, take.align(None))
             text = f"{session.path}: {_label(take)}, {errors}"
@@ -58,10 +63,20 @@ def lines(
         for violation in session.violations:
             text = printable(str(violation))
             yield from wrapped(text, width, first="  ", then="    ")
+    if right:
+        yield f"{several(right, 'session')} without an error or a violation"
     takes = [take for session in sessions for take in session.takes]
     yield ""
     yield from _metrics(takes[0]) if len(takes) == 1 else _statistics(takes)
     yield from _verdicts(sessions, results, width=width)
+
+
+def _is_right(session: RecordedSession) -> bool:
+    """Return whether a session has no loss, no word error and no violation."""
+    errors = [take.align(None).errors for take in session.takes]
+    wrong = any(each.wrong or each.unspoken for each in errors)
+    lost = any(take.lost for take in session.takes)
+    return not (wrong or lost or session.violations)
 
 
 def _verdicts(

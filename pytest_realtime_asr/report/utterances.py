@@ -25,7 +25,7 @@ _TEXTS = ("reference", "text", "aligned_reference", "aligned_text", "aligned_err
 COLUMNS = (
     *("test", "utterance", "session", "lost", "language", "normalizer", "unit"),
     *("wer", "errors", "substitutions", "deletions", "insertions", "unspoken"),
-    *("reference_length", *_TEXTS),
+    *("reference_length", *_TEXTS, "replayed"),
 )
 
 
@@ -97,6 +97,7 @@ def row(test: str, take: Transcription) -> bytes:
         **_scores(take.align(None)),
         "reference": take.utterance.text,
         "text": take.text,
+        "replayed": "yes" if take.conditions.replayed else "",
     }
     if redactor.private:
         cells |= dict.fromkeys(_TEXTS, "")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client.target import REPLAY
 from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.corpus import BUNDLED
 from pytest_realtime_asr.fake import recordings
@@ -21,6 +24,16 @@ FAKE_KEY = "the-key-of-the-fake-server"  # used if the user sets none; not a sec
 Recorded = Trace | Transcription
 Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _BUNDLED = tuple(f"bundled:{name}" for name in BUNDLED)
+
+
+def is_replay(target: object) -> bool:
+    """Return whether a target replays recorded sessions."""
+    return isinstance(target, str) and target.startswith(REPLAY)
+
+
+def is_started(target: str) -> bool:
+    """Return whether the plugin itself starts the server of a target."""
+    return target in FAKES or is_replay(target)
 
 
 class FakeServers:
@@ -96,13 +109,16 @@ class FakeServers:
         dialect: str = "",
         timing: str = Timing.RECORDED.value,
         arguments: Sequence[str] = (),
+        warn: Callable[[str], None] | None = None,
+        max_age: float = math.inf,
     ) -> FakeServer:
         """Start a new server that replays recorded sessions, and return it.
 
         ``recorded`` is a transcription, the path of a trace, or the path of a folder of
         traces. It may also be a trace that describes its audio.
         ``dialect`` is by default the dialect of the traces. ``timing`` is
-        ``"recorded"``, or ``"none"`` to send each answer without its delay. Raises
+        ``"recorded"``, or ``"none"`` to send each answer without its delay. ``warn`` is
+        called with a sentence if recordings are older than ``max_age`` seconds. Raises
         ValueError for traces that cannot be replayed, and `FakeError` if the server
         cannot be started.
         """
@@ -110,6 +126,8 @@ class FakeServers:
         found = recordings.find(place)
         name = dialect or found.dialect
         recordings.load(found, dialects.load(name))
+        if warn and (old := recordings.age(found, datetime.now(UTC), most=max_age)):
+            warn(old)
         words = ["--replay", str(place), "--replay-timing", Timing(timing).value]
         server = FakeServer([*words, *arguments], dialect=name)
         self._started.append(server)

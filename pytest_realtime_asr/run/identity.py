@@ -46,7 +46,8 @@ class RunIdentity:
 
     ``folder`` is the folder of the tests. ``target`` and ``baseline`` are the servers
     as the user named them, without secrets, or empty. ``calibration`` is the client's
-    last calibration in one line, or empty.
+    last calibration in one line, or empty. ``replayed`` says that the server under test
+    replays recorded sessions.
     """
 
     id: str
@@ -55,6 +56,7 @@ class RunIdentity:
     baseline: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     calibration: str = ""
+    replayed: bool = False
 
     @property
     def started(self) -> datetime:

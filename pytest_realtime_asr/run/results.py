@@ -148,6 +148,12 @@ class Results:
         return sum(bool(take.lost) for take in self.takes)
 
     @property
+    def replayed(self) -> bool:
+        """Whether the server replayed any of the sessions that are judged."""
+        every = (*self.takes, *self.judged.values())
+        return any(take.conditions.replayed for take in every)
+
+    @property
     def verdict(self) -> Verdict | None:
         """The worst of all verdicts; ``None`` if there is no verdict.
 

@@ -106,6 +106,7 @@ class Run:
             perturbation=utterance.perturbation,
             model=plan.model,
             labels=self.config.labels,
+            replayed=plan.replayed,
         )
 
     @cached_property

@@ -207,10 +207,12 @@ class Servers:
         options: Mapping[str, object],
         *,
         baseline: bool = False,
+        replayed: bool = False,
     ) -> Plan:
         """Return the plan of the sessions that a test opens with this target.
 
-        ``baseline`` is as in `host`. Raises `Unreachable` if the server does not
+        ``baseline`` is as in `host`. ``replayed`` says that the server replays recorded
+        sessions. Raises `Unreachable` if the server does not
         answer, `OptionsError` for wrong session options, and LookupError if the dialect
         is unknown.
         """
@@ -231,6 +233,7 @@ class Servers:
             version=host.version,
             found=found,
             meter=self._meter,
+            replayed=replayed,
         )
 
     def metrics(self, plan: Plan) -> Source | None:

@@ -70,6 +70,7 @@ class Recorder:
         target: str,
         version: str = "",
         redactor: Redactor | None = None,
+        replayed: bool = False,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._redactor = Redactor() if redactor is None else redactor
@@ -79,6 +80,7 @@ class Recorder:
         self.rate = rate
         self._target = target
         self._version = version
+        self._replayed = replayed
         self._opened: int | None = None
         self._port: int | None = None
         self._end: End | None = None
@@ -199,6 +201,7 @@ class Recorder:
             lag=lag,
             pings=tuple(self._pings),
             version=self._version,
+            replayed=self._replayed,
             redactor=self._redactor,
             port=self._port,
         )

@@ -161,9 +161,9 @@ class Trace:
     the audio, as far as they are known. ``opened`` is the time at which the
     connection opened, ``None`` if it never did. ``version`` is the version that the
     server reports, "" if it reports none. The frames are unchanged and may contain
-    secrets, so only the result of `redacted` may be written or shown. ``redactor``
-    removes the secrets. ``port`` is the client's own port during the run; it is not
-    written.
+    secrets, so only the result of `redacted` may be written or shown. ``replayed`` says
+    that the server replayed a recorded session. ``redactor`` removes the secrets.
+    ``port`` is the client's own port during the run; it is not written.
     """
 
     vantage: Vantage
@@ -178,6 +178,7 @@ class Trace:
     pings: tuple[Ping, ...] = ()
     version: str = ""
     spoken: tuple[Spoken, ...] = ()
+    replayed: bool = False
     redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
     port: int | None = field(default=None, repr=False, compare=False)
 
@@ -245,6 +246,8 @@ class Trace:
         # Empty optional fields are left out, so that an old trace is written unchanged.
         if trace.version:
             head["version"] = trace.version
+        if trace.replayed:
+            head["replayed"] = True
         if trace.lag.paused:
             lag["paused"] = trace.lag.paused
         if trace.lag.load:
@@ -281,6 +284,7 @@ class _Head(msgspec.Struct):
     started: datetime
     opened: int | None
     version: str = ""
+    replayed: bool = False
 
 
 class _Tail(msgspec.Struct):
@@ -348,6 +352,7 @@ def loads(lines: bytes) -> Trace:
         pings=tail.pings,
         spoken=tail.spoken,
         version=head.version,
+        replayed=head.replayed,
         redactor=WRITTEN,
     )
 

@@ -19,6 +19,7 @@ class Conditions:
     ``concurrency`` is the number of sessions at a time. The user gives ``model`` and
     ``labels``, which are shown but not compared. ``perturbation`` names the
     perturbation of the clip's audio; it is empty if the audio is unchanged.
+    ``replayed`` says that the server replayed a recorded session.
     """
 
     corpus: str = ""
@@ -28,6 +29,7 @@ class Conditions:
     model: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     perturbation: str = ""
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class UtteranceRecord:
             "chunk": self.conditions.chunk,
             "sessions at a time": self.conditions.concurrency,
             "perturbation": self.conditions.perturbation or "none",
+            "answers": "replayed" if self.conditions.replayed else "live",
         }
 
 

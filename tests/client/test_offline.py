@@ -15,6 +15,7 @@ from pytest_realtime_asr.client.transcription import Transcription, run_utteranc
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace, Vantage, loads, read
+from pytest_realtime_asr.trace.spoken import Spoken
 from tests.support.paths import FIXTURES
 from tests.support.servers import CLIP, plan
 
@@ -92,6 +93,9 @@ def test_a_trace_of_a_server_or_without_audio_cannot_be_judged() -> None:
     server = replace(trace, vantage=Vantage.SERVER)
     with pytest.raises(offline.OfflineError, match="recorded by a server"):
         offline.transcriptions(server)
+    other = replace(trace, spoken=(Spoken("other", 1.0, digest="x", text="other"),))
+    with pytest.raises(offline.OfflineError, match="none of the audio"):
+        offline.transcriptions(other)
     silent = replace(trace, records=trace.records[:2])
     with pytest.raises(offline.OfflineError, match="no audio was sent"):
         offline.transcriptions(silent)

@@ -1558,6 +1558,12 @@ def test_the_golden_trace_of_a_sound_session() -> None:
     assert broken_by(held) == [("created-now", 1)]
 
 
+def test_a_replayed_session_may_have_started_long_ago() -> None:
+    live = at_deadline(created(at=1))
+    assert ("created-now", 1) in broken_by(live)
+    assert ("created-now", 1) not in broken_by(replace(live, replayed=True))
+
+
 def test_the_golden_trace_of_a_broken_session() -> None:
     held = read_trace(GOLDEN / "vllm-broken.jsonl")
     assert broken_by(held) == [

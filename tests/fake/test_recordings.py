@@ -117,7 +117,7 @@ def test_only_refused_connections(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "number"), [(1, None), (30, None), (31, None), (32, "2 recordings of 2")]
+    ("day", "number"), [(1, None), (30, None), (31, None), (32, "2 of 2")]
 )
 def test_age(tmp_path: Path, day: int, number: str | None) -> None:
     found = find(write(tmp_path, RIGHT, LEFT))  # both of 2026-11-01, after midnight
@@ -127,7 +127,7 @@ def test_age(tmp_path: Path, day: int, number: str | None) -> None:
     if number is None:
         assert text == ""
     else:
-        assert f"{number} are older than 30 days (the oldest is of 2026-11-01)" in text
+        assert f"older than 30 days: {number} (the oldest is of 2026-11-01)" in text
 
 
 def test_name_of_the_model() -> None:

@@ -122,7 +122,8 @@ def test_announced_audio_chooses_from_the_start() -> None:
 def test_announced_audio_that_was_not_recorded() -> None:
     replay = Replay(recordings(ONE), audio=LEFT.audio.digest)
     with pytest.raises(NotRecorded, match="no recording has this audio"):
-        replay.open(0)
+        say(replay, LEFT.audio.resample(RATE))
+    assert [due.content for due in replay.due] == [CREATED % 1]
 
 
 def test_recordings_of_one_clip_are_used_in_turn() -> None:

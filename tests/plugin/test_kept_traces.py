@@ -76,6 +76,18 @@ def test_the_traces_are_of_the_last_run(project: Project) -> None:
     assert not (project.path / "kept").exists()
 
 
+def test_a_trace_is_there_when_its_utterance_has_ended(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime, corpus, pytestconfig):
+    realtime.transcribe(corpus["open-door"])
+    kept = pytestconfig.rootpath / "kept"
+    assert [path.name for path in kept.rglob("*.jsonl")] == ["000-open-door.jsonl"]
+"""
+    )
+    project.run(*ALL).assert_outcomes(passed=1)
+
+
 def test_a_wrong_value_is_an_error(project: Project) -> None:
     project.write(TESTS)
     result = project.run("--realtime-trace-keep=some")

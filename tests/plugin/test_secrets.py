@@ -189,6 +189,7 @@ ARGUMENTS = (
     *("-vv", "-l", "-rA", "--junitxml=out.xml", "-o", "junit_logging=all"),
     *("--realtime-timeout=2s", "--realtime-report=out.jsonl"),
     *("--realtime-report=conformance:suite.json", "--realtime-label=who=me"),
+    "--realtime-trace-keep=all",
     *("--realtime-report=out.md", "--realtime-report=benchmark:bench.json"),
     *("--realtime-report=out.prom", "--realtime-report=out.csv"),
     "--realtime-report=out.html",

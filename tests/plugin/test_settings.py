@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from pytest_realtime_asr.conformance.config import CapacityConfig
+from pytest_realtime_asr.fake.config import Timing
 from pytest_realtime_asr.load import server_metrics
 from pytest_realtime_asr.load.executors import Place
 from pytest_realtime_asr.load.server_metrics import Gauge
@@ -117,6 +118,16 @@ def flags(field: str) -> Case:
 
 
 CASES = {
+    "replay-timing": Case(
+        "replay.timing",
+        Timing.RECORDED,
+        (("none", Timing.NONE), (" Recorded ", Timing.RECORDED), ("NONE", Timing.NONE)),
+    ),
+    "replay-max-age": Case(
+        "replay.max_age",
+        30 * 86400.0,
+        (("1d", 86400.0), (" 12h ", 12 * 3600.0), ("90", 90.0)),
+    ),
     "target": servers("target"),
     "dialect": texts("run.session.dialect", "auto"),
     "profile": Case(

@@ -35,6 +35,8 @@ def test_one_utterance_has_a_line_for_each_metric() -> None:
 def test_several_utterances_have_statistics() -> None:
     text = shown(SOUND, LATE)
     assert "2 utterances, 0 lost" in text
+    assert "1 session without an error or a violation" in text
+    assert not any(line.startswith(f"{SOUND}: ") for line in text)
     (row,) = [line.split() for line in text if "final_from_commit " in line]
     assert row == ["final_from_commit", "252", "ms", "951", "ms", "951", "ms"]
 

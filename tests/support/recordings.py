@@ -26,6 +26,7 @@ VLLM = dialects.load("vllm")
 CREATED = '{"type":"session.created","id":"sess-%d","created":1}'
 UPDATE = '{"type":"session.update","model":"m"}'
 COMMIT = '{"type":"input_audio_buffer.commit"}'
+_USAGE = '{"prompt_tokens":21,"completion_tokens":4,"total_tokens":25}'
 FINISH = '{"type":"input_audio_buffer.commit","final":true}'
 
 
@@ -47,7 +48,7 @@ def delta(text: str) -> str:
 
 
 def done(text: str) -> str:
-    return f'{{"type":"transcription.done","text":"{text}"}}'
+    return f'{{"type":"transcription.done","text":"{text}","usage":{_USAGE}}}'
 
 
 def recorded(

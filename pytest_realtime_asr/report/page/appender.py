@@ -90,11 +90,15 @@ class Appender:
 
     def level(self, test: str, record: LevelRecord, plan: Plan) -> None:
         """Append a level of load. Raises OSError if the page cannot be written."""
-        fields = jsonl.level_line(self._run, test, level_rows.row(record))
+        replayed = plan.replayed
+        row = level_rows.row(record)
+        fields = jsonl.level_line(self._run, test, row, replayed=replayed)
         redactor = plan.redactor
         line = chunks.block("level", redactor.clean_value(msgspec.to_builtins(fields)))
         target = plan.access.target.shown
-        self._file.append(line + b"\n", header=lambda: self._head(target, redactor))
+        self._file.append(
+            line + b"\n", header=lambda: self._head(target, redactor, replayed=replayed)
+        )
 
     def verdicts(self, results: Results) -> None:
         """Append a test's verdicts, and the clips of its worst sessions if it fails.
@@ -110,7 +114,9 @@ class Appender:
                 "verdict",
                 redactor.clean_value(
                     msgspec.to_builtins(
-                        jsonl.verdict_line(self._run, results.test, each)
+                        jsonl.verdict_line(
+                            self._run, results.test, each, replayed=results.replayed
+                        )
                     )
                 ),
             )
@@ -141,7 +147,9 @@ class Appender:
         target = found.server.target
         self._file.append(
             chunks.block("conformance", found) + b"\n",
-            header=lambda: self._head(target, Redactor()),
+            header=lambda: self._head(
+                target, Redactor(), replayed=found.server.replayed
+            ),
         )
 
     def trend(self, block: bytes) -> None:
@@ -164,13 +172,17 @@ class Appender:
     def _append(
         self, lines: bytes, takes: Iterable[Transcription], redactor: Redactor
     ) -> None:
-        targets = (t.trace.target for t in takes if t.purpose is Purpose.TEST)
+        every = list(takes)
+        targets = (t.trace.target for t in every if t.purpose is Purpose.TEST)
         target = next(targets, "")
-        self._file.append(lines, header=lambda: self._head(target, redactor))
+        replayed = any(take.conditions.replayed for take in every)
+        self._file.append(
+            lines, header=lambda: self._head(target, redactor, replayed=replayed)
+        )
 
-    def _head(self, target: str, redactor: Redactor) -> bytes:
+    def _head(self, target: str, redactor: Redactor, *, replayed: bool) -> bytes:
         fields: Mapping[str, Any] = redactor.clean_value(
-            msgspec.to_builtins(jsonl.run_line(self._run, target))
+            msgspec.to_builtins(jsonl.run_line(self._run, target, replayed=replayed))
         )
         return chunks.head(fields, session_data.metric_columns())
 

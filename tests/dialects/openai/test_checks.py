@@ -459,6 +459,16 @@ def test_the_lists_are_made_once() -> None:
     assert one.misuses is other.misuses
 
 
+@pytest.mark.parametrize("name", ["expires-later", "expires-within-a-day"])
+def test_a_replayed_session_may_have_expired(name: str) -> None:
+    found = part(expiring(STARTED - timedelta(days=9)))
+    trace = replace(found.recording.trace, replayed=True)
+    replayed = replace(found, recording=replace(found.recording, trace=trace))
+    outcome = REQUIREMENTS[name].check(Evidence((replayed,)))
+    assert isinstance(outcome, Undecided)
+    assert outcome.reason == "a replayed session states the time of its recording"
+
+
 def test_a_time_in_milliseconds_is_named() -> None:
     at = STARTED.timestamp() + 3600
     created = said("session.created", session={"id": "a", "expires_at": 1000 * at})
