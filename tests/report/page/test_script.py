@@ -378,7 +378,9 @@ def test_a_browser_without_decompression_has_the_table(browser: Any, ten: Path) 
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)]
+)
 def test_axe_finds_nothing_serious(browser: Any, ten: Path, scheme: str) -> None:
     with opened(browser, ten, color_scheme=scheme, bypass_csp=True) as tab:
         assert complaints(tab) == []
