@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
+from pytest_realtime_asr.client.announcement import ANNOUNCED
 from pytest_realtime_asr.client.meter import Meter
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.redaction import Redactor
-
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class OptionsError(ValueError):
@@ -50,7 +48,8 @@ class Plan:
     delay in seconds that is added to a frame of audio, to imitate a mobile network;
     ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
     ``keepalive``, a session sends the keepalive frames of the dialect while it is idle.
-    ``replayed`` says that the server replays recorded sessions.
+    ``replayed`` says that the server replays recorded sessions; it is told the digest
+    ``announced`` of the first audio, if that is known before the session opens.
     """
 
     dialect: Dialect
@@ -70,6 +69,7 @@ class Plan:
     meter: Meter = field(default_factory=Meter, repr=False, compare=False)
     keepalive: bool = True
     replayed: bool = False
+    announced: str = ""
 
     @property
     def caller(self) -> Caller:
@@ -77,14 +77,11 @@ class Plan:
         return caller(self.dialect, self.model, self.options)
 
 
-def asking(
-    access: Access, caller: Caller, headers: Mapping[str, str] = NO_HEADERS
-) -> Access:
-    """Return the access, completed by the query and the headers of a session.
-
-    ``headers`` are sent in addition to the headers of the dialect.
-    """
+def asking(plan: Plan, caller: Caller) -> Access:
+    """Return the access of a plan, completed by the query and headers of a session."""
+    access = plan.access
     target = replace(access.target, query=caller.query)
+    headers = {ANNOUNCED: plan.announced} if plan.announced else {}
     return replace(access, target=target, session_headers={**caller.headers, **headers})
 
 

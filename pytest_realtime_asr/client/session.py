@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from pytest_realtime_asr.audio import Audio, silence
-from pytest_realtime_asr.client.announcement import ANNOUNCED
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.keepalives import send_keepalives
 from pytest_realtime_asr.client.loop import Loop
@@ -79,7 +78,6 @@ class Live:
             redactor=plan.redactor,
             replayed=plan.replayed,
         )
-        self._announced: Mapping[str, str] = {}
         self._reception = Reception(plan, self._recorder, loop.reading)
         self._began = time.monotonic_ns()
         self._until: int | None = None
@@ -96,14 +94,6 @@ class Live:
 
     # The steps of a session
 
-    def announce(self, digest: str) -> None:
-        """Tell a server that replays sessions which audio comes first.
-
-        ``digest`` is the digest of the audio. A live server is told nothing.
-        """
-        if self.plan.replayed:
-            self._announced = {ANNOUNCED: digest}
-
     async def open(self) -> None:
         """Connect and wait until the server is ready. Raises `Lost`.
 
@@ -116,7 +106,7 @@ class Live:
         self._began = time.monotonic_ns()
         self._headers = dict(self.plan.access.headers)
         try:
-            access = asking(self.plan.access, self._caller, self._announced)
+            access = asking(self.plan, self._caller)
             self._wire = await connect(access, timeout=limits.connect)
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED
@@ -265,15 +255,8 @@ class Live:
         Raises `Lost`.
         """
         self._inbox.by_hand = True
-        step = max(1, round(self.plan.chunk * audio.rate))
-        pieces = [
-            (start, min(start + step, audio.samples))
-            for start in range(0, audio.samples, step)
-        ]
-        spoken = [
-            audio_frame(self._caller, audio.pcm[2 * start : 2 * stop])
-            for start, stop in pieces
-        ]
+        chunks = list(audio.chunks(self.plan.chunk))
+        spoken = [audio_frame(self._caller, chunk) for chunk in chunks]
         woke = self._recorder.now()
         wire = self._connected()
         try:
@@ -292,10 +275,13 @@ class Live:
         for frame in before:
             record(frame, raw=True)
         frames = AudioFrames(Sender.CLIENT, asset, self._carrier, raw=True)
-        for start, stop in pieces:
+        start = 0  # in samples
+        for chunk in chunks:
+            stop = start + len(chunk) // 2
             self._recorder.sent_audio(
                 frames, due=woke, woke=woke, start=start, stop=stop
             )
+            start = stop
         for frame in after:
             record(frame, raw=True)
         self._reception.seconds += audio.seconds

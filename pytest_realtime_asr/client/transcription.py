@@ -364,7 +364,8 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
     """
     # Decode the audio first: a server may count the time from the session's opening.
     audio = await live.audio(utterance)
-    live.announce(utterance.audio.digest)
+    if live.plan.replayed:
+        live.plan = replace(live.plan, announced=utterance.audio.digest)
     return await run_decoded(live, audio, utterance.id)
 
 

@@ -34,7 +34,7 @@ from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.reporters import refer
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.recording import Recording
-from pytest_realtime_asr.trace.records import Sender, Vantage
+from pytest_realtime_asr.trace.records import NOT_RECORDED, Sender, Vantage
 
 
 class Status(enum.Enum):
@@ -77,6 +77,10 @@ class ServerInfo(msgspec.Struct, frozen=True):
     found: str = ""
     max_sessions: int | None = None
     replayed: bool = False
+
+
+_WRONG_KEY = "wrong-key"  # the role of a session with a key that the server refuses
+_NOTHING = "a replay shows neither the HTTP routes nor the handshake of the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ def judge(
     model: str = "",
     known: Iterable[Known] = (),
     whole: Callable[[], Evidence] | None = None,
+    replayed: bool = False,
 ) -> Result:
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
@@ -152,7 +157,8 @@ def judge(
     evidence of the whole run. With ``whole``, an utterance without a final is no
     violation if its loss is explained by the rate at which the server loses plain
     utterances. If the client sent an invalid frame or the check raised an exception,
-    the result is a harness error, which is not attributed to the server.
+    the result is a harness error, which is not attributed to the server. If the server
+    is ``replayed`` from recordings, only sessions that were recorded are judged.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -181,10 +187,16 @@ def judge(
         evidence = scheduler.everything
     if requirement.whole_run:
         evidence = (whole or scheduler.whole)()
+    if replayed and requirement.passive:
+        evidence = _recorded(evidence)
+    elif replayed and (reason := _unrecorded(evidence)):
+        return Result(requirement, Status.UNDECIDED, reason)
     try:
         outcome = requirement.check(evidence)
         if whole is not None and isinstance(outcome, Violated) and outcome.by_loss:
             outcome = without_losses(requirement.check, evidence, outcome, whole())
+        if replayed and isinstance(outcome, Violated) and _repeats(evidence):
+            outcome = Undecided("one recording was replayed in several sessions")
     except Exception as error:
         reason = (
             f"the check raised {error!r}; this is an error of the check, not of the "
@@ -196,6 +208,30 @@ def judge(
         reason = f"the same cause as {causes[0]}: {what}"
         return Result(requirement, Status.SAME_CAUSE, reason)
     return replace(_result(requirement, outcome, evidence), known=entry)
+
+
+def _recorded(evidence: Evidence) -> Evidence:
+    """Return only the sessions that a replay had a recording of."""
+    return Evidence(tuple(p for p in evidence.parts if not p.trace.unrecorded))
+
+
+def _unrecorded(evidence: Evidence) -> str:
+    """Return why a replay cannot show whether a requirement is met; "" if it can."""
+    for part in evidence.parts:
+        if part.role == _WRONG_KEY:
+            return _NOTHING
+        if part.trace.end.code == NOT_RECORDED:
+            why = part.trace.redactor.message(part.trace.end.reason)
+            return f"the session was not recorded: {why}"
+        if part.trace.unrecorded:
+            return _NOTHING
+    return _NOTHING if evidence.answers or evidence.gauges else ""
+
+
+def _repeats(evidence: Evidence) -> bool:
+    """Return whether a replay used one recording for several of the sessions."""
+    ids = [id for part in evidence.parts if (id := part.timeline.session)]
+    return len(set(ids)) < len(ids)
 
 
 def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:

@@ -112,6 +112,7 @@ class SuiteRun:
             model=plan.model,
             known=self.realtime.run.config.known,
             whole=whole if self.judges_losses else None,
+            replayed=plan.replayed,
         )
         if requirement.id == first_utterance.NAME and result.reason is not None:
             evidence = self.scheduler.collect(requirement.scenarios).evidence

@@ -12,9 +12,8 @@ from pytest_realtime_asr.fake.drain import Drain
 from pytest_realtime_asr.fake.recorded_session import Close
 from pytest_realtime_asr.fake.replay import NotRecorded, Replay
 from pytest_realtime_asr.trace.recorder import Recorder
-from pytest_realtime_asr.trace.records import Frame, Sender, Span
+from pytest_realtime_asr.trace.records import NOT_RECORDED, Frame, Sender, Span
 
-NOT_RECORDED = 4404  # the close code if no recording fits what the client did
 _LONGEST = 123  # bytes of the reason in a close frame
 # Codes that no close frame may contain (RFC 6455, 7.4.1).
 _UNSENDABLE = (1004, 1005, 1006, 1015)

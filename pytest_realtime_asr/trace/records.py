@@ -23,6 +23,7 @@ from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
 from pytest_realtime_asr.trace.spoken import Spoken
 
 FORMAT = 1
+NOT_RECORDED = 4404  # the close code if a replay has no recording of the session
 NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
 TAIL = "tail"  # the asset name of the silence that ends an utterance
 # Ends a shortened frame that had a secret.
@@ -181,6 +182,18 @@ class Trace:
     replayed: bool = False
     redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
     port: int | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether a replay had no recording of what the client did.
+
+        Such a session, and one in which the client sent nothing, shows only how the
+        replay behaves, and not how the recorded server behaved.
+        """
+        if not self.replayed:
+            return False
+        sent = any(each.sender is Sender.CLIENT for each in self.records)
+        return self.end.code == NOT_RECORDED or not sent
 
     def redacted(self) -> Trace:
         """Return the trace without secrets, so that it may be written or shown.

@@ -41,7 +41,9 @@ def test_a_trend_is_printed(
     assert "first_partial_from_speech p50" in out
 
 
-@pytest.mark.parametrize(("name", "start"), [("o.md", "## "), ("o.html", "<!doctype")])
+@pytest.mark.parametrize(
+    ("name", "start"), [("o.md", "## "), ("o.html", "<!doctype html>")]
+)
 def test_a_trend_is_written(
     name: str,
     start: str,
@@ -112,7 +114,9 @@ def test_an_undecided_release_ends_with_3(
     assert capsys.readouterr().out.startswith("INCONCLUSIVE:")
 
 
-@pytest.mark.parametrize(("name", "start"), [("o.md", "## "), ("o.html", "<!doctype")])
+@pytest.mark.parametrize(
+    ("name", "start"), [("o.md", "## "), ("o.html", "<!doctype html>")]
+)
 def test_a_signoff_is_written(
     name: str, start: str, releases: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -19,9 +19,8 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.config import Timing
 from pytest_realtime_asr.fake.recorded_session import recorded_session
 from pytest_realtime_asr.fake.replay import Recordings
-from pytest_realtime_asr.fake.replayed_session import NOT_RECORDED
 from pytest_realtime_asr.fake.server import Fake
-from pytest_realtime_asr.trace.records import End, Ending, Sender, Trace
+from pytest_realtime_asr.trace.records import NOT_RECORDED, End, Ending, Sender, Trace
 from tests.support.recordings import Sent, delta, done, recorded
 from tests.support.servers import VLLM, faking, plan
 

@@ -100,8 +100,11 @@ def test_the_timeline_is_read_by_keyboard_and_pointer(browser: Any, ten: Path) -
         assert all(f"said {quoted(word.text)}" in text for word in CLIP.words)
         assert "frame 0 received: session.created" in text
         assert text.count("partial: ") == len(CLIP.text.split())
-        tab.hover(".at.final", force=True)
-        assert "final" in tab.inner_text(".readout")
+        # The line of the final crosses all lanes; its label is in the lane of finals.
+        line = tab.locator(".at.final").first.bounding_box()
+        label = tab.locator("svg text.strong", has_text="final").bounding_box()
+        tab.mouse.move(line["x"] + line["width"] / 2, label["y"] + label["height"] / 2)
+        assert f"final: {quoted(CLIP.text)}" in tab.inner_text(".readout")
         box = tab.locator("rect.word").first.bounding_box()
         tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
         assert f"said {quoted(CLIP.words[0].text)}" in tab.inner_text(".readout")
