@@ -245,7 +245,11 @@ class RealtimePlugin:
                     if interrupted:
                         self.used_state.note_interrupt()
                     shared = self._controller.used_folder if self._controller else None
-                    self.used_state.note_end(interrupted=interrupted, shared=shared)
+                    self.used_state.note_end(
+                        failed=self._tally.failed_tests if self._tally else (),
+                        interrupted=interrupted,
+                        shared=shared,
+                    )
             if self.is_worker:
                 self.config.workeroutput[REST] = self._rest  # type: ignore[attr-defined]
 

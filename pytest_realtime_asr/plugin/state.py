@@ -291,19 +291,23 @@ class State:
             except OSError as error:
                 self.note(f"{file}: {error_text(error)}")
 
-    def note_end(self, *, interrupted: bool, shared: Path | None) -> None:
+    def note_end(
+        self, *, failed: Iterable[str], interrupted: bool, shared: Path | None
+    ) -> None:
         """Write into the HTML pages the trend, and that the run has ended.
 
-        ``shared`` is the folder of the workers of xdist, if there are any.
+        ``failed`` are the ids of the tests that failed. ``shared`` is the folder of the
+        workers of xdist, if there are any.
         """
         if not (self.has_reports and (pages := self.pages())):
             return
+        tests = self.redactor.clean_value(list(failed))
         trend = self._trend(interrupted=interrupted, shared=shared)
         for page in pages:
             try:
                 if trend is not None:
                     page.trend(trend)
-                page.end(interrupted=interrupted)
+                page.end(failed=tests, interrupted=interrupted)
             except OSError as error:
                 self.note(f"{page}: {error_text(error)}")
 

@@ -109,6 +109,12 @@ class Tally:
         """Whether a test has measured something."""
         return bool(self._rows)
 
+    @property
+    def failed_tests(self) -> list[str]:
+        """The ids of the failed tests that use the plugin, or whose worker crashed."""
+        known = self._failures if self._measures() else {}
+        return list(dict.fromkeys(test for test, _ in known))
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep only the last results of each test, since a test may run more than once.
 

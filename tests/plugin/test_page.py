@@ -39,6 +39,7 @@ def test_late(realtime, corpus):  # the ids of a private corpus are not known
     realtime.transcribe(min(corpus, key=lambda each: each.duration))
 """
 START = KEY[:12]  # neither JSON nor HTML escapes a character of it
+LATE = "test_it.py::test_late"
 BOTH = ("--realtime-report=out.html", "--realtime-report=out.jsonl")
 
 
@@ -64,7 +65,7 @@ def test_page_and_lines_have_the_same_numbers(project: Project) -> None:
     assert right not in paths
     assert (project.path / paths[late]).is_file()
     assert len(of(text, "clip")) == 1
-    assert of(text, "end") == [{"interrupted": False}]
+    assert of(text, "end") == [{"interrupted": False, "failed": [LATE]}]
 
 
 def test_workers_write_one_page(project: Project) -> None:
@@ -75,7 +76,7 @@ def test_workers_write_one_page(project: Project) -> None:
     # A session that the client disturbed is sent again; it does not count.
     assert sum(row["counted"] for row in of(text, "row")) == 2
     assert len(of(text, "verdict")) == 2
-    assert of(text, "end") == [{"interrupted": False}]
+    assert of(text, "end") == [{"interrupted": False, "failed": [LATE]}]
 
 
 def test_a_run_without_sessions_leaves_the_page_of_an_earlier_run(
@@ -122,7 +123,7 @@ def test_a_comparison_adds_the_trend(project: Project, workers: tuple[str]) -> N
     for name, final in zip(("night.jsonl", "this run"), finals, strict=True):
         shown = re.escape(trend.number(final, Unit.MS))
         assert re.search(rf">{name}</th><td [^>]*>{shown} ", part)
-    assert of(text, "end") == [{"interrupted": False}]
+    assert of(text, "end") == [{"interrupted": False, "failed": []}]
     left = [path for path in project.path.rglob("*") if "page-trend" in path.name]
     assert left == []
 
@@ -230,7 +231,11 @@ def test_a_crashed_worker_and_a_killed_server_leave_one_page(project: Project) -
     verdicts = of(text, "verdict")
     assert sorted(map(repr, verdicts)) == sorted(map(repr, of_kind["verdict"]))
     assert "FAIL" in {each["verdict"] for each in verdicts}
-    assert of(text, "end") == [{"interrupted": False}]
+    (end,) = of(text, "end")
+    assert sorted(end.pop("failed")) == [
+        *(f"test_it.py::test_{name}" for name in ("crash", "killed", "late"))
+    ]
+    assert end == {"interrupted": False}
 
 
 @pytest.mark.slow

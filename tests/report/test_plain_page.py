@@ -69,7 +69,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", ["trend", "signoff"])
 def test_axe_finds_nothing_serious(
     browser: Any, pages: Path, name: str, scheme: str

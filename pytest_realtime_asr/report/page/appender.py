@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -159,12 +159,14 @@ class Appender:
         """
         self._file.finish(block + b"\n", run=self._run.id)
 
-    def end(self, *, interrupted: bool) -> None:
+    def end(self, *, failed: Sequence[str] = (), interrupted: bool) -> None:
         """Append the end of the run, if this run has written the page.
 
-        Raises OSError if the page cannot be written.
+        ``failed`` are the ids of the tests that failed, also of those without a
+        verdict, such as a test whose worker crashed. They have no secrets. Raises
+        OSError if the page cannot be written.
         """
-        line = chunks.block("end", {"interrupted": interrupted})
+        line = chunks.block("end", {"interrupted": interrupted, "failed": failed})
         self._file.finish(line + b"\n", run=self._run.id)
 
     def _append(

@@ -1,6 +1,7 @@
 /* Draws what the run has found: verdicts, comparisons, distributions, capacity, the suite. */
 
 const LATENCIES = ["final_from_commit", "first_partial_from_speech"];
+const SUITE = "realtime_conformance/"; // the ids of its tests begin with this
 const MOST_VERDICTS = 30; // shown before the reader asks for the others
 
 /* The head of the page */
@@ -41,6 +42,9 @@ function state() {
     if (each.verdict in counts) counts[each.verdict] += 1;
     if (each.fails) failing.add(each.test);
   }
+  const silent = (report.end?.failed || []).filter((test) => !failing.has(test));
+  for (const test of silent) failing.add(test);
+  const unshown = silent.filter((test) => !(report.suite && test.startsWith(SUITE))); // the others are below "Conformance"
   const counted = report.rows.filter((row) => row.counted);
   const lost = counted.filter((row) => row.lost).length;
   const cards = make("dl", { class: "cards" },
@@ -57,7 +61,9 @@ function state() {
     ["results that the client made INVALID", counts.INVALID],
     ["sessions sent again, since the client disturbed them", report.rows.filter((row) => row.purpose === "disturbed").length],
   ];
-  return section("Result", cards, make("h3", {}, "State of the instrument"), pairs(facts));
+  const others = unshown.length ? make("p", {}, `Failed without a verdict, such as by an assertion or a crash: ${unshown.slice(0, 20).map(plain).join(", ")}`
+    + (unshown.length > 20 ? ` and ${unshown.length - 20} more` : "")) : null;
+  return section("Result", cards, others, make("h3", {}, "State of the instrument"), pairs(facts));
 }
 
 /* The number of violated requirements that are not known failures */

@@ -38,7 +38,8 @@ function sessionParts(row, data, body) {
   }
   causes.push(...data.violations);
   if (causes.length) body.append(make("ul", { class: "causes" }, ...causes.map((each) => make("li", {}, plain(each)))));
-  if (data.chart) body.append(timeline(row, data));
+  if (data.chart && !data.chart.frames.length) body.append(make("p", { class: "notice" }, "The session ended before a frame was sent or received."));
+  else if (data.chart) body.append(timeline(row, data));
   else body.append(make("p", { class: "notice" }, "No trace of this session is beside the report, so that its timeline is missing. --realtime-trace-keep=all keeps the traces of all sessions."));
   body.append(alignment(data));
   const sound = report.clips.get(row.audio);

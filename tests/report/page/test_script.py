@@ -63,6 +63,7 @@ def test_filter_and_order(browser: Any, ten: Path) -> None:
         tab.fill("#filter", "clip-0003")
         assert names(tab) == ["clip-0003"]
         assert tab.inner_text("#shown") == "1 of 10 sessions"
+        assert "replayed" not in tab.inner_text("main")
         tab.fill("#filter", "")
         tab.select_option("#state", "over limit")
         assert sorted(names(tab)) == [f"clip-{number:04}" for number in range(5, 10)]
@@ -214,8 +215,6 @@ def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None
     with opened(browser, path) as tab:
         assert "replayed" in tab.inner_text("header .notice")
         assert "FAIL, replayed" in tab.inner_text("section[aria-labelledby=verdicts]")
-    with opened(browser, ten) as tab:
-        assert "replayed" not in tab.inner_text("main")
 
 
 def test_the_sections_are_named_at_the_top(browser: Any, ten: Path) -> None:
@@ -287,6 +286,18 @@ def test_a_capacity_is_drawn_with_its_interval(
         assert box["width"] == pytest.approx(line["width"] * 3 / 8, abs=5)
 
 
+def test_a_failed_test_without_a_verdict_is_named(
+    browser: Any, tmp_path: Path, ten: Path
+) -> None:
+    names = [VERDICT["test"], "test_it.py::test_crash"]
+    path = tmp_path / "crash.html"
+    path.write_bytes(ten.read_bytes() + chunks.block("end", {"failed": names}))
+    with opened(browser, path) as tab:
+        part = tab.locator("section[aria-labelledby=result]").inner_text()
+        assert "tests that fail\n2\n" in part
+        assert "by an assertion or a crash: test_it.py::test_crash\n" in part
+
+
 def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
     entry: dict[str, object] = {
         "id": "one-final",
@@ -298,13 +309,18 @@ def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
     entry |= {"trace": "", "page": "", "lines": ["> 27 server done"]}
     suite = {"planned": 138, "requirements": [entry, {**entry, "status": "satisfied"}]}
     path = tmp_path / "suite.html"
-    path.write_bytes(head() + chunks.block("conformance", suite))
+    failed = ["realtime_conformance/test_requirements.py::test_requirement[one-final]"]
+    end = chunks.block("end", {"failed": failed})
+    path.write_bytes(head() + chunks.block("conformance", suite) + end)
     with opened(browser, path) as tab:
+        assert "without a verdict" not in tab.inner_text("main")
         assert tab.locator("nav a").all_inner_texts() == [
             *("Result", "Conformance", "Conditions")
         ]
         cards = tab.locator(".card.bad").all_inner_texts()
-        assert [" ".join(each.split()) for each in cards] == ["requirements violated 1"]
+        assert [" ".join(each.split()) for each in cards] == [
+            *("tests that fail 1", "requirements violated 1")
+        ]
         assert "> 27 server done" in tab.inner_text("details[open]")
 
 
@@ -347,11 +363,10 @@ def test_the_trend_is_shown(browser: Any, tmp_path: Path, ten: Path) -> None:
     path = tmp_path / "trend.html"
     drawn = trend_page.part(trend(nights(0.2)), level=3)
     path.write_bytes(ten.read_bytes() + chunks.fragment("trend", drawn))
-    with opened(browser, path, bypass_csp=True) as tab:
+    with opened(browser, path) as tab:
         part = tab.locator("section[aria-labelledby=trend]")
         assert part.locator("svg").count() == 3
         assert "worse from 06.jsonl on" in part.inner_text()
-        assert complaints(tab) == []
 
 
 def test_a_browser_without_decompression_has_the_table(browser: Any, ten: Path) -> None:
@@ -366,7 +381,9 @@ def test_a_browser_without_decompression_has_the_table(browser: Any, ten: Path) 
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)]
+)
 def test_axe_finds_nothing_serious(browser: Any, ten: Path, scheme: str) -> None:
     with opened(browser, ten, color_scheme=scheme, bypass_csp=True) as tab:
         assert complaints(tab) == []
