@@ -23,7 +23,7 @@ from tests.support.runs import RUN
 from tests.support.servers import took
 
 PAGE = (ROOT / "docs/formats.md").read_text()
-EVERY_LINE = {"kind", "format", "run"}  # of the report, in a table of their own
+EVERY_LINE = {"kind", "format", "run", "replayed"}  # of the report, in an own table
 # Fields of an utterance that are written only if they have a value.
 SOMETIMES = {"calibration", "failed", "level"}
 

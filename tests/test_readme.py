@@ -238,7 +238,8 @@ def test_every_example_is_run() -> None:
     words += ["from client import transcribe", "def test_export"]
     words += ["test_holds_40_streams", "test_holds_8_streams"]
     words += ["test_two_calls_a_second", "test_restart_loses_no_sentence"]
-    # see test_asgi_guide, test_clients_guide, test_capacity_guide, test_dialect_guide
+    words += ["def test_commands(realtime, corpus):\n", "test_the_recorded_answer"]
+    # see the tests of the guides on ASGI, clients, capacity, dialects and replay
     dialect = re.findall(r"```python\n(.*?)```", TEXTS[DIALECT], re.DOTALL)
     assert sorted([*map(example, words), *dialect]) == sorted(EXAMPLES)
 

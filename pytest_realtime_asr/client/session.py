@@ -255,15 +255,8 @@ class Live:
         Raises `Lost`.
         """
         self._inbox.by_hand = True
-        step = max(1, round(self.plan.chunk * audio.rate))
-        pieces = [
-            (start, min(start + step, audio.samples))
-            for start in range(0, audio.samples, step)
-        ]
-        spoken = [
-            audio_frame(self._caller, audio.pcm[2 * start : 2 * stop])
-            for start, stop in pieces
-        ]
+        chunks = list(audio.chunks(self.plan.chunk))
+        spoken = [audio_frame(self._caller, chunk) for chunk in chunks]
         woke = self._recorder.now()
         wire = self._connected()
         try:
@@ -282,10 +275,13 @@ class Live:
         for frame in before:
             record(frame, raw=True)
         frames = AudioFrames(Sender.CLIENT, asset, self._carrier, raw=True)
-        for start, stop in pieces:
+        start = 0  # in samples
+        for chunk in chunks:
+            stop = start + len(chunk) // 2
             self._recorder.sent_audio(
                 frames, due=woke, woke=woke, start=start, stop=stop
             )
+            start = stop
         for frame in after:
             record(frame, raw=True)
         self._reception.seconds += audio.seconds

@@ -43,7 +43,9 @@ def test_a_trend_is_printed(
     assert "first_partial_from_speech p50" in out
 
 
-@pytest.mark.parametrize(("name", "start"), [("o.md", "## "), ("o.html", "<!doctype")])
+@pytest.mark.parametrize(
+    ("name", "start"), [("o.md", "## "), ("o.html", "<!doctype html>")]
+)
 def test_a_trend_is_written(
     name: str,
     start: str,
@@ -139,7 +141,9 @@ def _replayed(line: dict[str, Any]) -> dict[str, Any]:
     return line | {"replayed": True}
 
 
-@pytest.mark.parametrize(("name", "start"), [("o.md", "## "), ("o.html", "<!doctype")])
+@pytest.mark.parametrize(
+    ("name", "start"), [("o.md", "## "), ("o.html", "<!doctype html>")]
+)
 def test_a_signoff_is_written(
     name: str, start: str, releases: tuple[Path, Path], tmp_path: Path
 ) -> None:
