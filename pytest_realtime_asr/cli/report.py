@@ -207,10 +207,13 @@ def _release(path: Path) -> signoffs.Release:
             f"{path}: there is no report of a release; give a folder with the files of "
             "--realtime-report (*.jsonl) or conformance reports (*.json)"
         )
+    found = tuple(recorded_runs.read_all(runs, tell=_tell)) if runs else ()
+    replayed = {row.conditions.replayed for run in found for row in run.rows}
     return signoffs.Release(
         name=str(path),
-        runs=tuple(recorded_runs.read_all(runs, tell=_tell)) if runs else (),
+        runs=found,
         requirements=signoff.requirements(documents),
+        replayed=frozenset(replayed | {each.server.replayed for each in documents}),
     )
 
 

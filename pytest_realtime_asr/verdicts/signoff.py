@@ -49,12 +49,15 @@ class Release:
     """The results of one release, from at least one report.
 
     ``requirements`` are the states of the requirements of the levels MUST and SHOULD,
-    by the dialect and the id.
+    by the dialect and the id. ``replayed`` says whether the reports are of runs in
+    which recorded sessions were replayed: ``{False}``, ``{True}`` or, if the release
+    has both, ``{False, True}``.
     """
 
     name: str
     runs: tuple[RecordedRun, ...] = ()
     requirements: Mapping[tuple[str, str], State] | None = None
+    replayed: frozenset[bool] = frozenset({False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,16 @@ class Signoff:
 
 
 def signoff(old: Release, new: Release) -> Signoff:
-    """Return the comparison of two releases."""
+    """Return the comparison of two releases.
+
+    Raises ValueError if only some of the reports are of replayed sessions.
+    """
+    if len(old.replayed | new.replayed) > 1:
+        some = [each.name for each in (old, new) if True in each.replayed]
+        raise ValueError(
+            f"{' and '.join(some)}: replayed sessions are not compared with live ones; "
+            "leave out the reports of replayed runs"
+        )
     runs = sorted(old.runs, key=lambda run: run.started)
     later = sorted(new.runs, key=lambda run: run.started)
     complete = [run for run in later if not run.interrupted] or later

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +114,31 @@ def test_an_undecided_release_ends_with_3(
 ) -> None:
     assert main(["report", "signoff", reports[0], str(releases[0])]) == 3
     assert capsys.readouterr().out.startswith("INCONCLUSIVE:")
+
+
+def test_a_replayed_release_is_not_compared_with_a_live_one(
+    releases: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = releases
+    for path in new.iterdir():
+        lines = map(json.loads, path.read_text().splitlines())
+        rows = [json.dumps(_replayed(line)) for line in lines]
+        path.write_text("\n".join([*rows, ""]))
+    assert main(["report", "signoff", str(old), str(new)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {new}: replayed sessions are not compared with live ones; leave out "
+        "the reports of replayed runs\n"
+    )
+    assert main(["report", "signoff", str(new), str(new)]) != 2
+    assert main(["report", "trend", *map(str, (*old.iterdir(), *new.iterdir()))]) == 0
+    assert "answers" in capsys.readouterr().out
+
+
+def _replayed(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of a report, as if recorded sessions had been replayed."""
+    if "conditions" in line:
+        line["conditions"]["replayed"] = True
+    return line | {"replayed": True}
 
 
 @pytest.mark.parametrize(
