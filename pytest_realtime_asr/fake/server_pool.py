@@ -51,7 +51,7 @@ class ServerPool(ProgramServer):
         self._lock = threading.Lock()
 
     def start(self, spec: FakeSpec) -> str:
-        """Return the URL of a new server.
+        """Start a server in the child process, and return its URL.
 
         Raises RuntimeError if the process has ended or does not answer in time.
         """

@@ -20,9 +20,10 @@ Wrap = Callable[[Server, ServerState], Server]
 
 
 class ServerWrapper:
-    """A server's side that calls the wrapped server; subclasses change some methods.
+    """A server's side that passes each call on to the server's side that it wraps.
 
-    ``session`` is the number of the session among the sessions of the fake server.
+    Subclasses override some methods. ``session`` is the number of the session among the
+    sessions of the fake server.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -108,10 +109,10 @@ class UtteranceTracker(ServerWrapper):
 
 
 class WordChanger(UtteranceTracker):
-    """Sends other words than the recognised words, in partials and finals alike.
+    """Replaces the recognised words by other words, in partials and finals alike.
 
-    The usage counts the words that are sent. ``sent`` is the text that was sent so far
-    for the open utterance.
+    The usage figures are those of the words that are sent. ``sent`` is the text that
+    was sent so far for the open utterance.
     """
 
     sent = ""

@@ -92,9 +92,9 @@ class FakeSession:
         return any(not utterance.is_over for utterance in self._utterances)
 
     async def run(self, name: str) -> None:
-        """Serve the client until the connection ends or the session expires.
+        """Serve the client until the session expires; ``name`` is part of its id.
 
-        Raises ConnectionClosed if the connection ends first.
+        Raises ConnectionClosed if the connection ends before.
         """
         if self._refusal is not None:
             await self._react(self._refusal, self._recorder.now())
@@ -151,7 +151,7 @@ class FakeSession:
     async def _close(self, code: int, reason: str = "") -> None:
         """Close the connection, and drop the frames that arrive before it is closed.
 
-        The client's close frame arrives only after all frames before it were read.
+        Without reading these frames, the server would not get the client's close frame.
         """
         await asyncio.gather(self._connection.close(code, reason), self._drop_frames())
 

@@ -187,7 +187,7 @@ class FakeUtterance:
         return self._arrivals[min(index, len(self._arrivals) - 1)][1]
 
     def _delay(self, seconds: float) -> int:
-        """Return a delay in ns, multiplied by the delay factor of the `Place`."""
+        """Return a delay in ns; it is shorter if the utterance gets fewer partials."""
         return round(seconds * self._place.delay_factor * 1e9)
 
     async def _until(self, due: int) -> None:

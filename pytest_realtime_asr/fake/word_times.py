@@ -52,7 +52,10 @@ class WordTimes:
 
 
 class _Words:
-    """The words of one utterance; ``recognised`` has the words of the recogniser."""
+    """The words of one utterance.
+
+    ``recognised`` are the words that the recogniser has returned.
+    """
 
     def __init__(self) -> None:
         self.recognised: list[WordTime] = []
@@ -61,7 +64,7 @@ class _Words:
         self._within = False  # whether the text so far ends within a word
 
     def append(self, added: str) -> Sequence[WordTime]:
-        """Append a partial to the text, and return all words of the text."""
+        """Append ``added`` to the text, and return all words of the text."""
         texts = added.split()
         if texts and self._within and not added[0].isspace():
             last = self._sent[-1]

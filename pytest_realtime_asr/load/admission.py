@@ -1,7 +1,7 @@
-"""Admission limits: a server or its proxy that accepts only a few sessions.
+"""Finds an admission limit: the server or its proxy accepts only a few sessions.
 
-A limit per address, key or proxy cannot be seen before a load. During a load it appears
-as refusals while few sessions are open, and is easily mistaken for the server's
+A limit per address, key or proxy cannot be seen before a load. During a load, sessions
+are refused although few sessions are open. This is easily mistaken for the server's
 capacity.
 """
 
@@ -52,15 +52,15 @@ def admission(rows: Sequence[Row]) -> Finding | None:
         Subject.ADMISSION,
         f"the server refused {len(refused)} of {several(len(rows), 'session')} "
         f"({_how(refused[0])}) while {least} or more were open, and never held more "
-        f"than {largest}",
+        f"than {largest} at the same time",
         "a load needs a server that accepts every session",
-        "a limit on the sessions of one address or API key looks like this; raise the "
-        "limit of the server or of its proxy, or accept this limit as the capacity",
+        "the server or its proxy may limit the sessions of one address or API key; "
+        "raise this limit, or accept it as the capacity",
     )
 
 
 class _Spans:
-    """The times in which sessions were open, cut by ``less`` seconds at both ends."""
+    """The time spans of open sessions, each cut by ``less`` seconds at both ends."""
 
     def __init__(self, rows: Sequence[Row], *, less: float = 0.0) -> None:
         long = [row for row in rows if row.ended - row.began > 2 * less]

@@ -71,8 +71,8 @@ def load(
     if arrivals is None:
         if rate is not None:
             raise ValueError(
-                "rate is for open loads only; give arrivals='poisson' or "
-                "arrivals='constant' as well, or leave rate out"
+                "rate is for open loads only; add arrivals='poisson' or "
+                "arrivals='constant', or leave rate out"
             )
     elif arrivals not in list(Arrivals):
         raise ValueError(

@@ -1,17 +1,16 @@
-"""What a server does with more streams than it holds.
+"""Finds what a server does with more streams than its capacity.
 
-The level beyond the capacity is compared with a level that held, clip by clip, since
-the mix of clips differs. The thresholds lie between two cases. At a server within its
-capacity, latencies change by up to a half from one level to the next, the numbers of
-partials and words change by less than a tenth, and only single sessions are lost. An
-overload changes more: with 1.5 times as many streams as the capacity, the server cannot
-serve a third of them.
+A level beyond the capacity is compared with a level that held. The two levels have
+different mixes of clips, so each clip is compared with itself. The thresholds lie
+between two cases. Within the capacity, latencies change by up to a half from one level
+to the next, the numbers of partials and words change by less than a tenth, and only
+single sessions are lost. Beyond the capacity, more changes: with 1.5 times as many
+streams as the capacity, the server cannot serve a third of the streams.
 
-Sessions in a queue and slower recognition both make the final late, but they differ in
-the first text.
-A session that waits in a queue is served as a whole later, so its first text is late by
-as much as its final. A session that is recognised slowly begins on time and falls
-behind, so its first text is only a little late.
+The final is late if sessions wait in a queue, and also if recognition is slow. The
+first text shows which of the two it is. A session that waits in a queue starts late, so
+its first text is as late as its final. A session that is recognised slowly starts on
+time and falls behind, so its first text is only a little late.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ _FEWER = 0.8  # of the partials per second of audio, or of the words per final
 class Behaviour(enum.StrEnum):
     """What a server does beyond its capacity.
 
-    `DIES`: it breaks connections, or is not there any more. `REFUSES`: it refuses
+    `DIES`: it breaks connections, or stops answering for good. `REFUSES`: it refuses
     sessions with a reason. `HANGS`: finals do not come in time. `LOSES_TEXT`: words are
     missing in finals. `QUEUES`: sessions wait before they are served. `SLOWS`: all
     sessions are recognised more slowly. `SENDS_LESS`: it sends fewer partials, and so
-    looks faster than it is. `HOLDS`: none of these.
+    looks faster than it is. `HOLDS`: none of the other values applies.
     """
 
     DIES = "dies"
@@ -63,18 +62,18 @@ class Behaviour(enum.StrEnum):
 class Beyond:
     """What a server did at a level beyond its capacity.
 
-    ``streams`` is the number of streams of this level, and ``held`` the number of a
-    level that held; both include the witnesses. ``behaviours`` begin with the one that
-    harms users most. ``refused`` is the share of the sessions that were refused, and
-    ``broken`` the share that was lost for another reason.
+    This level is compared with a level that held. ``streams`` is the number of streams
+    of this level, and ``held`` that number of the level that held; both include the
+    witnesses. ``behaviours`` are sorted: the behaviour that harms users most is the
+    first. ``refused`` is the share of the sessions that were refused, and ``broken``
+    the share that was lost for another reason.
 
-    Four figures compare the level with the level that held; each is ``None`` if no clip
-    was measured at both:
+    Four figures are ``None`` if no clip was measured at both levels:
 
     - ``later``: how much later the finals came, the median in ms;
     - ``first_later``: how much later the first texts came, the median in ms;
-    - ``partials``: the ratio of the partials per second of audio;
-    - ``words``: the ratio of the words per final.
+    - ``partials``: the partials per second of audio, divided by those at ``held``;
+    - ``words``: the words per final, divided by those at ``held``.
 
     ``recovery`` is the value in ms of the metric ``recovery`` of the level; ``None``
     without witnesses.
@@ -177,7 +176,7 @@ _Value = Callable[[Row], float | None]
 
 
 def _by_clip(rows: Sequence[Row], value: _Value) -> Mapping[str, float]:
-    """Return the median of a value for each clip."""
+    """Return, for each clip, the median of a value over its sessions with a final."""
     found: dict[str, list[float]] = {}
     for row in rows:
         if not row.lost and (each := value(row)) is not None:
@@ -195,7 +194,7 @@ def _pairs(
 def _difference(
     before: Sequence[Row], after: Sequence[Row], metric: str
 ) -> float | None:
-    """Return how much a metric grew from one level to the other.
+    """Return how much a metric grew from the level ``before`` to the level ``after``.
 
     This is the median over the clips that were measured at both levels; ``None`` if
     there is no such clip.

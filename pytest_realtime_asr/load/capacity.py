@@ -34,8 +34,8 @@ class LimitedBy(enum.StrEnum):
     """What keeps a capacity from being higher, or from being known.
 
     `SERVER`: with more streams, a limit of the test is missed. `LOSSES`: with more
-    streams, a limit is missed, but only because sessions were lost, not because they
-    were slow. `CLIENT`: with more streams, the client itself is too slow to measure.
+    streams, a limit is missed only because sessions are lost; the other sessions are
+    not too slow. `CLIENT`: with more streams, the client itself is too slow to measure.
     `RANGE`: the server held even the largest number of streams that the search may try.
     `TIME`: the search had no time left to prove a level. `ENDED`: the search was ended
     early, for example because the server did not accept sessions any more.
@@ -64,11 +64,12 @@ class Edge(enum.StrEnum):
 class Setting:
     """The load with which a capacity was measured; the capacity depends on it.
 
-    ``talk`` is the share of the time in which a stream speaks. All lengths are in s:
-    ``clip`` is the mean length of the clips and ``longest`` the largest, ``chunk`` is
-    the length of an audio frame, ``ramp`` the length of the ramp, ``hold`` the length
-    of the steady part of a level, and ``confirm`` the length of the steady part of the
-    confirmation. ``witnesses`` is the number of streams beside the load.
+    ``talk`` is the share of the time in which a stream speaks, and ``witnesses`` the
+    number of witnesses. The other fields are lengths in s. ``clip`` is the mean length
+    of the clips, and ``longest`` the length of the longest clip. ``chunk`` is the
+    length of an audio frame. ``ramp`` is the length of the ramp, and ``hold`` the
+    length of the steady part of a level. ``confirm`` is the length of the steady part
+    of the confirmation.
     """
 
     talk: float
@@ -111,12 +112,12 @@ class Tried:
 class Capacity:
     """The number of live streams that a server holds within the limits of a test.
 
-    ``streams`` is the largest number of streams that a confirmation proves to hold,
-    with sessions that the search had not seen; then ``confirmed`` is true. Without a
-    confirmation, ``streams`` is the largest number that another level proves to hold,
-    or 0. ``interval`` has two numbers: ``streams``, and the smallest number that is
-    proven not to hold (``None`` if there is none). With a confidence of 95 %, the
-    capacity is at least the first number and below the second.
+    ``confirmed`` says whether a confirmation has proven that the server holds a number
+    of streams; ``streams`` is the largest such number. Without a confirmation,
+    ``streams`` is the largest number that another level proves to hold, or 0.
+    ``interval`` has two numbers: ``streams``, and the smallest number that is proven
+    not to hold (``None`` if there is none). With a confidence of 95 %, the capacity is
+    at least the first number and below the second.
 
     ``binding`` is the limit that is missed first when the number of streams grows. If
     no limit is missed, it is the limit that is nearest to being missed. ``beyond`` is
@@ -145,8 +146,9 @@ class Capacity:
     def verdict(self) -> Verdict:
         """``PASS`` if a number of streams is confirmed.
 
-        ``FAIL`` if not even the smallest number holds, ``INVALID`` if the client was
-        the limit before any number was confirmed, and otherwise ``INCONCLUSIVE``.
+        Without a confirmation: ``FAIL`` if the smallest number of streams is proven not
+        to hold, ``INVALID`` if the client was too slow to measure, and otherwise
+        ``INCONCLUSIVE``.
         """
         if self.confirmed:
             return Verdict.PASS
@@ -186,7 +188,7 @@ class Capacity:
 
     @property
     def reversals(self) -> tuple[tuple[int, int], ...]:
-        """The pairs of levels in which the smaller level failed and the larger held."""
+        """Pairs of numbers of streams: one that failed, and a larger one that held."""
         return reversals(self._trials)
 
     @property
@@ -252,9 +254,10 @@ def capacity(
 
 
 def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | None:
-    """Return the largest level that held, and the shortest steady part that proves it.
+    """Return the largest number of streams that held, and the hold that can prove it.
 
-    The steady part is in s. ``None`` if no level held.
+    The hold is the length in s of the shortest steady part that is long enough for the
+    proof. ``None`` if no level held.
     """
     streams = bracket(trials).low
     if streams is None:
@@ -263,10 +266,10 @@ def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | No
 
 
 def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Return the smallest levels over a limit; all have the same number of streams.
+    """Return the levels with the smallest number of streams that does not hold.
 
-    A level that is proven not to hold is preferred to a smaller one that is only
-    observed to be over a limit.
+    This is the smallest number that is proven not to hold. Without such a proof, it is
+    the smallest number that was observed to be over a limit.
     """
     proven = bounds(trials).high
     streams = bracket(trials).high if proven is None else proven
@@ -305,12 +308,12 @@ def _limited_by(
 
 
 def _edge(trials: Sequence[Trial]) -> Edge | None:
-    """Return how the server exceeds its limits; ``None`` if it was not seen to do so.
+    """Return how the server exceeds its limits; ``None`` if this was not observed.
 
-    The neighbouring levels of the final bracket are compared. The bracket starts at the
-    largest level that is proven to hold. It ends at the smallest level that is proven
-    not to hold or, without such a proof, was observed to be over a limit. Levels with
-    the same number of streams are pooled.
+    Neighbouring levels between two numbers of streams are compared. The lower number is
+    the largest that is proven to hold. The upper number is the smallest that is proven
+    not to hold. Without such a proof, it is the smallest that was observed to be over a
+    limit. Levels with the same number of streams are pooled.
     """
     proven = bounds(trials)
     high = bracket(trials).high if proven.high is None else proven.high

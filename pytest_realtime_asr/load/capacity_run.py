@@ -26,7 +26,7 @@ _UNWITNESSED = frozenset({Step.DOUBLE, Step.BISECT})
 
 
 class Server(Protocol):
-    """What puts levels of load on the server of a test."""
+    """Runs levels of load on the server of a test."""
 
     def run(self, load: Load, *, number: int) -> Level:
         """Run a level and return it. Its sessions count for no limit of the test."""
@@ -124,7 +124,7 @@ class CapacityRun:
         return found
 
     def result(self, *, seconds: float = 0.0, ended: str = "") -> Capacity:
-        """Return what the levels that have ended show."""
+        """Return the capacity that the levels run so far show."""
         plan, load = self.plan, self.load
         return capacity(
             self.levels,

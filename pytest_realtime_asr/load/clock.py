@@ -29,6 +29,6 @@ class Clock:
         return time.monotonic() - self.start
 
     async def until(self, at: float) -> None:
-        """Wait until ``at`` seconds after the start, or not at all if that is past."""
+        """Wait until ``at`` seconds after the start; return at once if this is past."""
         while (left := at - self.now) > 0:  # a timer may fire early
             await asyncio.sleep(left)

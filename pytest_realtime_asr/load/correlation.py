@@ -1,31 +1,30 @@
-"""How many independent sessions the sessions of a level are worth.
+"""Computes how many independent sessions would prove as much as those of a level.
 
-Under load, sessions that end at about the same time are late together: they wait in one
+Under load, sessions that end at about the same time are late together. They wait in one
 queue, and one slow second of the server delays all of them. The binomial test of a
-share assumes independent sessions, so it would be too sure. The steady part is
-therefore cut into windows of the mean length of a clip. A session belongs to the window
-in which its audio ends. For each window, the share of its sessions that are over the
-limit is computed. If these shares scatter more than they would with independent
-sessions, the sessions are correlated. Then the number of sessions is divided by the
-ratio of the two variances (the design effect).
+share assumes independent sessions. With correlated sessions, it would claim too high a
+confidence. The steady part is therefore cut into windows of the mean length of a clip.
+A session belongs to the window in which its audio ends. For each window, the share of
+its sessions that are over the limit is computed. The design effect is the variance of
+these shares, divided by the variance that independent sessions would have. If it is
+above 1, the sessions are correlated, and their number is divided by the design effect.
 
-Three choices keep the test honest:
+Three choices make the test safer:
 
 - Neighbouring windows can be correlated too. So the design effect is also computed for
   blocks of two and of four windows, if there are at least six blocks.
-- Few sessions over the limit say little about a correlation. So if less than the
-  allowed share (1 - q) is over the limit, the design effect is also computed for two
-  lower limits: the observed q-quantile and the observed median of the values. Both are
-  left out if the limit of the test is above the q-quantile by more than ten times the
-  distance between the q-quantile and the median, since the present scatter cannot
-  reach such a limit.
+- A few sessions over the limit do not show whether sessions are correlated. So if less
+  than the allowed share (1 - q) is over the limit, the design effect is also computed
+  for two lower limits: the observed q-quantile and the observed median. Both are left
+  out if the limit of the test is far above the q-quantile: by more than ten times the
+  distance between the q-quantile and the median.
 - Each design effect gives a number of independent sessions. This number is reduced by
   Student's t distribution, since the variance is itself estimated. The smallest of
-  these numbers counts.
+  these numbers is the result.
 
-So the result is never larger than the number of sessions; for independent sessions, it
-is about 0.8 times this number. A correlation that lasts longer than a few windows is
-underestimated; then ``hold`` must be longer.
+So the result is never larger than the number of sessions. For independent sessions, the
+result is about 0.8 times their number. A correlation that lasts longer than a few
+windows is underestimated. Against this, use a longer ``hold``.
 
 Source: Korn and Graubard, Confidence Intervals for Proportions With Small Expected
 Number of Positive Counts Estimated From Survey Data (1998)
@@ -64,7 +63,8 @@ class Correlation:
     ``n`` is the number of sessions, and ``windows`` the number of windows with at least
     one session. A design effect is the variance of the share of sessions over a limit,
     divided by the variance that independent sessions would have. ``effects`` are the
-    design effects above 1, each with the number of blocks of windows it comes from.
+    design effects above 1. Each comes with the number of blocks of windows from which
+    it was computed.
     """
 
     n: int
@@ -82,9 +82,9 @@ class Correlation:
         return max((effect for effect, _ in self.effects), default=1.0)
 
     def effective(self, confidence: float) -> float:
-        """Return how many independent sessions would prove as much, from 1 to ``n``.
+        """Return the number of independent sessions that would prove as much.
 
-        ``confidence`` is the confidence of the proof.
+        The result is from 1 to ``n``. ``confidence`` is the confidence of the proof.
         """
         sizes = [
             self.n / effect * student_discount(blocks, confidence)
@@ -138,9 +138,9 @@ def correlation(
 def _effect(over: _Array, block: _Array) -> tuple[float, int] | None:
     """Return the design effect of the share over a limit, and the number of blocks.
 
-    ``over`` is 1 for each session over the limit, and otherwise 0; ``block`` has the
-    number of each session's block. ``None`` if the share is 0 or 1, or if there is only
-    one block.
+    ``over`` has, for each session, 1 if it is over the limit and otherwise 0. ``block``
+    has, for each session, the number of its block. ``None`` if the share is 0 or 1, or
+    if there is only one block.
     """
     n, share = len(over), float(over.mean())
     sizes = np.bincount(block)

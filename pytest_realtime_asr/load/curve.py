@@ -39,7 +39,7 @@ class Point:
 class Logistic:
     """A logistic curve of the share of sessions over the limit.
 
-    ``middle`` is a number of streams, and ``logit`` the logit of the share at it.
+    ``logit`` is the logit of the share at ``middle`` streams.
 
     Formula: share = 1 / (1 + exp(-(logit + slope (streams / middle - 1))))
     """

@@ -3,11 +3,11 @@
 Each message of a shard comes back through a Dask queue. If a worker is lost, its
 messages that are already in the queue are not lost.
 
-The machines of a cluster can have different system clocks. The client reads the clock
-of each worker several times before a level. The offset of the clock is taken from the
-fastest reading: the worker's clock is assumed to be read in the middle of this time. So
-the error of the offset is at most half of the time that the reading took. The shard
-gets the start of the level by the clock of its worker.
+The system clocks of the machines of a cluster can differ. Before a level, the client
+asks each worker for its time several times. The fastest answer gives the offset of the
+worker's clock: the worker is assumed to read its clock halfway between question and
+answer. So the error of the offset is at most half of the time between the two. The
+start of the level is sent to each shard as a time of its worker's clock.
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ class _Connected:
         return not self._lost and self._client.status == "running"
 
     def workers(self) -> list[str]:
-        """Return the addresses of the workers, after their versions are checked.
+        """Check the versions of the workers, and return the addresses of the workers.
 
-        Reads the clocks of the workers if they are unknown or were read too long ago.
+        Also reads their clocks if these were not read yet or too long ago.
         Raises `InputError` if a worker cannot run a shard.
         """
         found = sorted(self._call(self._client.nthreads))
@@ -294,7 +294,10 @@ class _Connected:
         return best
 
     def _take_all(self) -> None:
-        """Pass on the messages of the shards until `stop`, then leave the cluster."""
+        """Pass on the messages of the shards; leave the cluster after `stop`.
+
+        After `stop`, the last messages of the shards are passed on before.
+        """
         since = math.inf  # when the shards were stopped
         while since == math.inf or self._running:
             over = self._over()  # before the queue is read: nothing follows
@@ -334,7 +337,7 @@ class _Connected:
     def _over(self) -> list[tuple[_Running, str]]:
         """Return the shards whose tasks have ended.
 
-        Each has the reason to report if the last message of the shard is missing.
+        Each comes with the reason that is reported if its last message is missing.
         """
         with self._changing:
             running = list(self._running.values())

@@ -23,7 +23,7 @@ _one = threading.Lock()  # a worker with several threads runs one shard at a tim
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The message that a task has begun to run the shard with the number ``worker``."""
+    """Says that a task has begun to run the shard of the worker number ``worker``."""
 
     worker: int
 
@@ -70,8 +70,8 @@ def _put(messages: Queue, message: Message | Begun) -> None:
 def system_time() -> float:
     """Return the system clock of this process in s.
 
-    If a worker of Dask runs this function, it also imports the modules that a shard
-    needs.
+    A worker of Dask that calls this function has imported this module, and so all
+    modules that a shard needs.
     """
     return time.time()
 

@@ -1,15 +1,18 @@
 """Decides whether a level of load held the limits of a test.
 
-A level *holds* a limit if the sessions of its steady part prove that the limit is met,
-and *misses* it if they prove the opposite; otherwise the limit is undecided at this
-level. A quantile is proven by the same exact binomial test as in every budget, with the
-number of sessions reduced if they are correlated
-(`pytest_realtime_asr.load.correlation`). The proof of a mean or of a word error rate is
-a bootstrap interval that resamples whole windows of time, not clips. The clips of a
-capacity test are the same at each level, so the statement is about these clips, not
-about speech in general. A metric of a whole level is proven by its own interval. Each
-bound of this interval is wrong with a probability of 2.5 %, so it proves nothing if a
-smaller risk is asked for.
+A level *holds* a limit if the sessions of its steady part prove that the limit is met.
+It *misses* the limit if they prove the opposite. Otherwise the limit is undecided at
+this level. There are three kinds of proof:
+
+- A quantile is proven by the exact binomial test that every budget uses. If sessions
+  are correlated, the test counts fewer sessions (see
+  `pytest_realtime_asr.load.correlation`).
+- A mean or a word error rate is proven by a bootstrap interval. It resamples whole
+  windows of time, not clips. The clips of a capacity test are the same at each level,
+  so the result is valid for these clips, not for speech in general.
+- A metric of a whole level is proven by its own interval. Each bound of this interval
+  is wrong with a probability of 2.5 %. If a smaller risk is asked for, the interval
+  proves nothing.
 
 A lost session is over every limit. The client's own delay can make a level INVALID, as
 in any verdict (`pytest_realtime_asr.verdicts.client_delay`).
@@ -118,7 +121,7 @@ class Held:
     clips: Mapping[str, Utterance] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
-        """Raise `BudgetError` if there is no limit, or one that cannot be proven."""
+        """Raise `BudgetError` if there is no limit, or if a limit cannot be proven."""
         if not self.budgets and not self.thresholds:
             raise BudgetError(
                 "a capacity needs a limit: mark the test, for example with "
@@ -131,15 +134,15 @@ class Held:
             if each.over is PoolScope.MODULE:
                 raise BudgetError(
                     f"the budget of {each.metric} judges the sessions of a module "
-                    "together, but a capacity needs limits of its own test: remove "
-                    "over="
+                    "together, but a capacity needs a limit of its own test alone: "
+                    "remove over= from this budget"
                 )
             if each.metric not in metrics.LEVELS and any(
                 limit.stat is Stat.MAX for limit in each.limits
             ):
                 raise BudgetError(
-                    f"no number of sessions proves a maximum of {each.metric}: limit a "
-                    "quantile such as p99 for a capacity"
+                    f"no number of sessions proves a maximum of {each.metric}: for a "
+                    "capacity, limit a quantile such as p99 instead"
                 )
 
     @property
@@ -165,8 +168,8 @@ class LimitDecision:
     ``effective`` is the number of independent sessions that would prove as much as the
     ``n`` sessions. ``unit`` is the unit that counts as independent. ``inflation`` is
     the design effect; 1 if the sessions are not correlated. ``excused`` says that the
-    limit is not met only because of the client's own delay. ``proof`` is what is proven
-    at the risk of the level.
+    limit is not met, but would be met without the client's own delay. ``proof`` is what
+    the level proves at the `Risk` that it may take.
     """
 
     name: str
@@ -201,10 +204,10 @@ class LimitDecision:
 class Decision:
     """The decision on a level.
 
-    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is the verdict that is
-    proven at the level's own share of the risk of a wrong result. ``reason`` says why
-    the level proves nothing, whatever its sessions have measured; "" if its sessions
-    count. ``aborted`` says that the level was ended early.
+    ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is what the level
+    proves at the `Risk` that it may take. ``reason`` says why the level proves nothing,
+    whatever its sessions have measured; "" if its sessions count. ``aborted`` says that
+    the level was ended early.
     """
 
     streams: int
@@ -216,7 +219,7 @@ class Decision:
 
     @property
     def binding(self) -> LimitDecision | None:
-        """The limit that was exceeded most, or the one nearest to being exceeded."""
+        """The decision with the largest ``excess``; ``None`` if there are no limits."""
         order = list(Verdict)
         return max(
             self.limits,
@@ -262,7 +265,7 @@ def decide(level: Level, held: Held, risk: Risk = USUAL) -> Decision:
             aborted=bool(level.aborted),
         )
     if not rows:
-        reason = level.aborted or "no session was planned to end in its steady part"
+        reason = level.aborted or "no session was planned to end in the steady part"
         verdict = Verdict.INVALID if level.lost_workers else Verdict.INCONCLUSIVE
         aborted = bool(level.aborted)
         return Decision(level.streams, verdict, reason=reason, aborted=aborted)
@@ -303,7 +306,7 @@ def decided(
     aborted: str = "",
     lost_workers: Sequence[str] = (),
 ) -> Decision:
-    """Return the decision on a level whose limits are decided.
+    """Return the decision on a level, from the decisions on its limits.
 
     A level that was aborted proves nothing, since it was ended because of its own
     results. A level that lost a worker proves nothing either, since it had fewer
@@ -348,7 +351,9 @@ def decide_share(
     """
     q = limit.stat.provable
     if q is None:
-        raise ValueError(f"the {limit.stat} of {name} cannot be proven by a share")
+        raise ValueError(
+            f"the {limit.stat} of {name} cannot be proven by the share over a limit"
+        )
     values, prompt = np.asarray(oriented.values), np.asarray(oriented.prompt)
     most = oriented.limit
     found = correlation(values, most, q, window)
@@ -403,12 +408,12 @@ _VERDICTS = {
 def _verdict(
     proven: Callable[[int, Risk], Proof], over: int, attributed: int, risk: Risk
 ) -> tuple[Verdict, Proof]:
-    """Return the verdict at a confidence of 95 %, and the proof at a risk.
+    """Return the verdict at a confidence of 95 %, and the proof at ``risk``.
 
-    ``over`` sessions are over the limit, and ``attributed`` of them would be over it
-    without the client's own delay. ``proven`` returns what such a number proves. If the
-    two numbers give different verdicts, the verdict is INVALID. If they give different
-    proofs, nothing is proven.
+    ``over`` sessions are over the limit; ``attributed`` sessions would be over it even
+    without the client's own delay. ``proven`` returns what a number of sessions over
+    the limit proves. If the two numbers give different verdicts, the verdict is
+    INVALID. If they give different proofs, nothing is proven.
     """
     verdict, proof = _VERDICTS[proven(over, USUAL)], proven(over, risk)
     if attributed == over:
@@ -586,8 +591,8 @@ def _interval_proof(
 ) -> Proof:
     """Return what an interval proves about an upper limit.
 
-    ``interval`` returns the two-sided interval at a confidence. Each of its bounds is
-    wrong with half of the probability of error.
+    ``interval`` returns the two-sided interval at a confidence c. Each of its bounds is
+    wrong with a probability of (1 - c) / 2.
     """
     if len(np.unique(window)) < _LEAST_WINDOWS:
         return Proof.NONE

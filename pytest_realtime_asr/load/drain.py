@@ -1,9 +1,8 @@
 """A drain: what becomes of open sessions when the server is shut down.
 
-A server that is shut down must finish what its clients have handed over completely. An
-utterance whose audio was complete before the stop must get its final. Every connection
-must be closed with a close frame. What becomes of the utterances that were still being
-spoken is reported, but not judged, since a server may give them up.
+An utterance whose audio was complete before the stop must get its final. Every
+connection must be closed with a close frame. Utterances that were still being spoken
+are reported, but not judged, since a server may drop them.
 
 Source of the close codes: RFC 6455, section 7.4.1, and the IANA registry that this RFC
 creates (1012, "service restart", and 1013, "try again later").
@@ -64,11 +63,12 @@ class Fault(enum.Enum):
 class DrainedSession:
     """A session that was open when the shutdown of the server began.
 
-    ``label`` names the session in reports, ``clip`` is the id of its utterance. Two
-    times are in seconds after the stop; each is ``None`` if it never came. ``final`` is
-    the arrival of the final, below 0 if it came before the stop. ``closed`` is the end
-    of the session. ``code`` is the close code of the server; ``None`` if the server did
-    not close the session.
+    ``label`` names the session in reports, and ``clip`` is the id of its utterance.
+    ``final`` is the time from the stop to the arrival of the final in s; it is below 0
+    for a final before the stop, and ``None`` without a final. ``closed`` is the time
+    from the stop to the end of the session in s; ``None`` if the session did not end.
+    ``code`` is the close code of the server; ``None`` if the server did not close the
+    session.
     """
 
     label: str
@@ -87,10 +87,10 @@ class Drain:
     ``sessions`` were open at the stop. ``grace`` is the time within which the server
     must close them. ``stop_seconds`` is how long the call that stops the server took;
     ``None`` if this call had not returned at the end of the grace. ``accepted`` is the
-    number of new connections that the server accepted after the stop, and
-    ``refused_after`` the time after the stop at which it first refused one; ``None`` if
-    it refused none. ``failed`` has the reason of each session that was lost before the
-    stop; these sessions are not judged here.
+    number of new connections that the server accepted after the stop.
+    ``refused_after`` is the time from the stop to the first refused connection;
+    ``None`` if none was refused. ``failed`` says, for each session that was lost before
+    the stop, why it was lost; these sessions are not judged here.
     """
 
     sessions: tuple[DrainedSession, ...] = field(repr=False)
@@ -122,7 +122,7 @@ class Drain:
 
     @property
     def faults(self) -> Mapping[Fault, int]:
-        """Why the drain fails or is undecided: the number of sessions by reason."""
+        """The reasons why the drain fails or is undecided, with numbers of sessions."""
         complete = self.of(Moment.COMPLETE)
         closings = Counter(each.closing for each in self.sessions)
         counts = {

@@ -226,8 +226,8 @@ async def _returned(
     """Wait for the call that stops the server; return the time in s that it took.
 
     ``begun`` is the monotonic time in ns at which the call began. ``None`` if the call
-    has not returned at ``deadline``, in s on the clock of the loop. Raises what the
-    call raised.
+    has not returned at ``deadline``, in s on the clock of the loop. Raises the
+    exception that the call raised.
     """
     if not stopping.done():
         left = deadline - asyncio.get_running_loop().time()
@@ -238,10 +238,10 @@ async def _returned(
 async def _probe(
     access: Access, over: asyncio.Event, grace: float
 ) -> tuple[int, float | None]:
-    """Open new connections until the server refuses one; return how many it accepted.
+    """Open new connections until the server refuses one, or until ``over`` is set.
 
-    The second value is the time in s until the refusal, ``None`` if there was none. The
-    attempts end when ``over`` is set.
+    Returns the number of accepted connections, and the time in s until the refusal;
+    this time is ``None`` if no connection was refused.
     """
     begun, accepted = time.monotonic(), 0
     while True:

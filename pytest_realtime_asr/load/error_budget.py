@@ -1,25 +1,29 @@
 """How the levels of a search share the probability of a wrong proof.
 
-The interval of a capacity claims that, with a probability of at least 95 %, every proof
-that bounds it is right. A level has sessions of its own, and it is chosen only by the
-results of the levels before it. So whatever the choice, the proof of a level is wrong
-with at most the probability that the level was given. If the level holds, the only
-wrong proof is that it does not hold; if it does not hold, the only wrong proof is that
-it holds. The levels share the 5 %:
+Proofs of levels give the two bounds of the interval of a capacity. With a probability
+of at least 95 %, all these proofs must be right. So the levels share a probability of
+error of 5 %: each proof gets a part, and is tested at this part. The results of earlier
+levels decide which level is run next, but each level has new sessions. So its own
+probability of a wrong proof does not depend on the earlier results. The 5 % are divided
+in two:
 
-- `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels. It is for proofs that a
-  level does not aim at, such as every proof of a level that only steers the search.
-- 4 % belong to the proofs that levels aim at. A confirmation aims at the proof that it
-  holds, and a level above the capacity at the proof that it does not hold. Each of
-  these levels may spend a part of the probability that is left (`next_error`). If its
-  proof succeeds, the part is not used up.
+- `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels. It is for proofs that
+  are not the aim of their level. A level that only steers the search has no aim.
+- 4 % are for proofs that are the aim of their level. The aim of a confirmation is to
+  prove that the level holds. The aim of a level above the capacity is to prove that the
+  level does not hold. Each of these levels may spend a part of the probability that is
+  left (`next_error`). If the proof succeeds, the level gives its part back.
 
-A proof that succeeds costs nothing, for the following reason. Let E be the probability
-that is left before a level, and a the part that this level may spend. If the proof that
-the level aims at would be wrong, the proof succeeds with at most the probability a.
-Then the interval is wrong, whatever follows; otherwise E - a is left. So the
-probability of an error is at most a + (E - a) = E. If the proof would be right, at most
-E is left afterwards. So the probability never exceeds E, by induction from the last
+A part may be given back, because the probability of an error stays below the 4 %. Let E
+be the probability that is left before a level, and a the part of this level. There are
+two cases:
+
+- The proof would be wrong. It succeeds with a probability of at most a, and then the
+  interval is wrong. If it fails, E - a is left for the later levels. So the probability
+  of an error is at most a + (E - a) = E.
+- The proof would be right. Then this level causes no error, and at most E is left.
+
+So the probability of an error is at most E at each level, by induction from the last
 level to the first.
 
 Source: the graphical tests of Bretz, Maurer, Brannath and Posch, A graphical approach

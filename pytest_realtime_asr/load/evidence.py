@@ -36,7 +36,7 @@ class Evidence:
     _broken: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: Row, dumps: Dumps, *, drawn: bool) -> Row:
-        """Return the row of a session, with its trace if this is certain to be kept.
+        """Return the row of a session, with its trace if the trace must be kept.
 
         ``dumps`` returns the trace. ``drawn`` says that the trace is kept in any case.
         The traces of the slowest sessions so far are kept here; `worst` returns them.
@@ -51,7 +51,7 @@ class Evidence:
         return row
 
     def _failed(self, row: Row) -> bool:
-        """Return whether a session failed, and is among the first that failed so."""
+        """Return whether a session failed, and is among the first of this kind."""
         if row.lost and row.lost is not Loss.CANCELLED:
             self._lost += 1
             return self._lost <= _LOST

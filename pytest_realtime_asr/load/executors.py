@@ -1,4 +1,4 @@
-"""Where load runs, as the user names it, and the executor for it."""
+"""Parses the user's choice of where load runs, and makes the executor for it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What a search can expect of a level that it has not run.
 
-The expectation chooses levels whose proof is likely to succeed. It proves nothing.
+From the expectation, the search chooses levels whose proof is likely to succeed. The
+expectation itself proves nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ _RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 /
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What to expect of levels that hold for ``hold`` seconds.
+    """What to expect of levels whose steady part lasts ``hold`` seconds.
 
-    The confirmation of a level with few streams is held for longer. ``curve`` is the
-    expected share of sessions over the limit. ``inflation`` is the expected design
-    effect: the number of sessions of a level, divided by ``inflation``, is the number
-    of independent sessions that they are worth.
+    ``curve`` is the expected share of sessions over the limit. ``inflation`` is the
+    expected design effect. The number of sessions of a level, divided by ``inflation``,
+    is the number of independent sessions that would prove as much.
     """
 
     plan: SearchPlan
@@ -36,17 +36,21 @@ class Expectation:
     hold: float
 
     def independent(self, streams: int, hold: float) -> float:
-        """Return how many independent sessions the sessions of a level are worth."""
+        """Return how many independent sessions would prove as much as those of a level.
+
+        ``hold`` is the length in s of the steady part of this level.
+        """
         return max(1.0, self.plan.sessions(streams, hold) / self.inflation)
 
     def holding(
         self, levels: Sequence[int], error: float, caution: float
     ) -> int | None:
-        """Return the largest level that can be expected to be proven to hold.
+        """Return the largest of ``levels`` that will probably be proven to hold.
 
-        The probability of a wrong proof is ``error``. The proof must succeed even if
-        the share over the limit is ``caution`` standard errors above the expected one.
-        ``None`` if there is no such level.
+        ``error`` is the probability of a wrong proof. The proof must succeed even if
+        the share over the limit is ``caution`` standard errors above the expected
+        share. A level with few streams may be held longer than ``hold``. ``None`` if
+        there is no such level.
         """
         for streams in reversed(levels):
             hold = max(self.hold, self.plan.confirmation(streams, 1 - error))
@@ -59,11 +63,11 @@ class Expectation:
     def missing(
         self, levels: Sequence[int], error: float, caution: float
     ) -> int | None:
-        """Return the smallest level that can be expected to be proven not to hold.
+        """Return the smallest of ``levels`` that will probably be proven not to hold.
 
-        The probability of a wrong proof is ``error``. The proof must succeed even if
-        the share over the limit is ``caution`` standard errors below the expected one.
-        ``None`` if there is no such level.
+        ``error`` is the probability of a wrong proof. The proof must succeed even if
+        the share over the limit is ``caution`` standard errors below the expected
+        share. ``None`` if there is no such level.
         """
         for streams in levels:
             n = self.independent(streams, self.hold)
@@ -74,7 +78,10 @@ class Expectation:
         return None
 
     def nearest(self, levels: Sequence[int]) -> int:
-        """Return the level whose share over the limit has the lowest upper bound."""
+        """Return the level that is most likely to be proven to hold.
+
+        This is the level with the lowest upper bound of the share over the limit.
+        """
 
         def upper(streams: int) -> float:
             n = self.independent(streams, self.hold)
@@ -85,11 +92,11 @@ class Expectation:
 
 
 def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
-    """Return what to expect after the levels that have ended.
+    """Return what to expect of the next levels, from the levels that have ended.
 
-    ``hold`` is the length in s of the levels to come. Levels far above the smallest
-    level that was over a limit are left out: at such a level, the share over the limit
-    can stay below 1, which the logistic curve would not fit.
+    ``hold`` is the length in s of the steady part of the next levels. Levels with far
+    more streams than the smallest level that was over a limit are not used. Their share
+    over the limit can stay below 1, and the logistic curve would not fit this.
     """
     found = bracket(trials)
     middle = found.high or found.low or plan.high

@@ -1,17 +1,17 @@
 """Growth: whether a value gets worse during a long load.
 
 A trend is the slope of points over time. The time is cut into windows of equal length,
-and each window counts as one point: the median of its points. The slope of these
-medians is computed by `theil_sen`, and its interval by `theil_sen_interval`. The
-interval is valid for any distribution, if the medians scatter independently around
-their line. Neighbouring points do not scatter independently (a busy second makes the
-next one slow), but an effect that is much shorter than a window stays within it. A
-single step, such as the memory that is allocated at the first request, is no trend:
-its interval includes zero.
+and each window gives one value, the median of its points. `theil_sen` computes the
+slope of these medians, and `theil_sen_interval` its interval. The interval is valid for
+any distribution, if the medians scatter independently around their line. Neighbouring
+points are not independent: after a busy second, the next second is slow too. But such
+an effect is much shorter than a window, so the medians are nearly independent. A single
+step, such as the memory that is allocated at the first request, is no trend. Its
+interval includes zero.
 
-A trend is growth only if the whole interval is above zero, and if the value has grown
-over the whole time by more than is tolerated. The second condition is needed since with
-many points, even a tiny trend is significant.
+A trend counts as growth under two conditions: its whole interval is above zero, and the
+value has grown over the whole time by more than the tolerated growth. The second
+condition is needed since with many points, even a tiny trend is significant.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class Quantity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much a value may grow: ``share`` of its start, but at least ``least``."""
+    """How much a value may grow: the larger of two limits.
+
+    These limits are ``share`` times the value at the start, and ``least``.
+    """
 
     share: float
     least: float
@@ -76,9 +79,8 @@ class Growth:
     ``n`` is the number of values. ``grown`` is how much the value grew in ``seconds``
     s, and ``allowed`` how much it may grow in this time. ``start`` is the value of the
     trend at its start. ``slope`` is the growth per hour, and ``interval`` the interval
-    of the slope with the confidence `CONFIDENCE`. ``p`` is set for failures only: it is
-    the probability that at least as many failures are in the late half of the time if
-    sessions fail equally often in both halves.
+    of the slope with the confidence `CONFIDENCE`. ``p`` is the p-value of the test that
+    `failures` makes; ``None`` for all other quantities.
 
     The verdict is ``FAIL`` if the quantity grew, ``INVALID`` if it grew only because of
     the client's own delay, and ``INCONCLUSIVE`` if there are too few values.
@@ -165,14 +167,14 @@ def trend(
 
 
 def failures(events: Sequence[tuple[float, bool]], start: float, stop: float) -> Growth:
-    """Return whether sessions failed more often in the late half of a period.
+    """Return whether sessions failed more often in the second half of a period.
 
     ``events`` has, for each session, its time in s and whether it failed. Failures are
-    too rare for windows, so the two halves are compared by Fisher's exact test. The
-    test is one-sided; its error probability is (1 - `CONFIDENCE`) / 2, as on one side
-    of the interval of a trend. The interval of the difference of both shares follows
-    from their exact intervals, each at half of the error probability; it is wider than
-    necessary.
+    too rare for windows, so Fisher's exact test compares the two halves. It is
+    one-sided, with an error probability of (1 - `CONFIDENCE`) / 2. The interval of the
+    result is computed from the exact intervals of the two shares of failed sessions. It
+    is wider than necessary, since each of the two intervals gets only half of the error
+    probability.
     """
     middle, half = (start + stop) / 2, (stop - start) / 2
     early = [failed for at, failed in events if start <= at < middle]
@@ -215,7 +217,7 @@ def idle_memory(
     end in s. In the periods ``idle``, one idle session was open and no other. In the
     periods ``empty``, no session was open. The result is ``FAIL`` only if the memory
     grew in each idle period, and faster than in every empty period. ``grown`` of the
-    result is the growth in an hour at this rate.
+    result is the growth in an hour, from the idle period with the slowest growth.
     """
     open_lines = [line(points, *period) for period in idle]
     others = [line(points, *period) for period in empty]

@@ -11,12 +11,12 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class IncompleteLevel:
-    """A level whose load was smaller or shorter than planned, and ``why``.
+    """A level whose load was smaller or shorter than planned.
 
-    Its sessions say nothing about the load that the test asked for. ``number`` is the
-    number of the level in the test, from 1. ``by_client`` says that this machine or a
-    worker is the cause; otherwise the level was aborted because too many sessions were
-    lost.
+    The sessions of the level say nothing about the load that the test asked for.
+    ``number`` is the number of the level in the test, from 1. ``why`` is the cause in
+    words. ``by_client`` says that the cause is this machine or a worker. Otherwise the
+    level was aborted because too many sessions were lost.
     """
 
     number: int
@@ -26,7 +26,7 @@ class IncompleteLevel:
 
     @property
     def verdict(self) -> Verdict:
-        """``INVALID`` because of the client, otherwise ``INCONCLUSIVE``."""
+        """``INVALID`` if the client is the cause, otherwise ``INCONCLUSIVE``."""
         return Verdict.INVALID if self.by_client else Verdict.INCONCLUSIVE
 
 

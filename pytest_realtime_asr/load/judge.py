@@ -1,8 +1,9 @@
 """Judges the sessions of a shard, in a process of low priority.
 
-Judging takes milliseconds for each session. A thread that judges in the process that
-sends the audio would delay the frames: if the operating system suspends this thread
-while it holds the lock of the interpreter, the thread that sends must wait.
+Judging takes milliseconds for each session. It runs in its own process, since a judging
+thread in the process that sends the audio would delay the frames. If the operating
+system suspended this thread while it holds the lock of the interpreter, the sending
+thread would have to wait.
 
 ``python -m pytest_realtime_asr.load.judge`` reads pickled values on standard input: a
 `Shard`, then a `Sent` for each of its sessions, and a `ShardEnd` or a `ShardLost`. It
@@ -48,7 +49,7 @@ class Judge:
         self._delays = array("d")  # ns, of all frames of audio
 
     def row(self, sent: Sent) -> Row:
-        """Return the row of a session, with its trace if this is certain to be kept."""
+        """Return the row of a session, with its trace if the trace must be kept."""
         turn = sent.turn
         clip = self._shard.clips[turn.clip]
         id = clip.utterance.id
@@ -60,7 +61,7 @@ class Judge:
         return self._evidence.add(row, take.dumps, drawn=turn.drawn)
 
     def end(self, end: ShardEnd) -> ShardEnd:
-        """Return the report of a worker, with ``late`` and ``worst`` from the judge."""
+        """Return the report of a worker with its fields ``late`` and ``worst`` set."""
         late = quantile(self._delays, _TAIL) / 1e6 if self._delays else 0.0
         return replace(end, late=late, worst=self._evidence.worst)
 

@@ -22,8 +22,9 @@ _PAUSE = 0.02  # s between two looks at what it has not read yet
 class JudgeProcess:
     """A process of low priority that judges sessions; see `load.judge`.
 
-    Its messages go to the file descriptor ``output``; if this is ``None``, `messages`
-    yields them. All methods except `messages` must be called on the same event loop.
+    Its messages go to the file descriptor ``output``. If ``output`` is ``None``,
+    `messages` yields them. All methods except `messages` must be called on the same
+    event loop.
     """
 
     def __init__(self, output: int | None = None) -> None:
@@ -73,7 +74,7 @@ class JudgeProcess:
         self._process.wait()
 
     async def close(self) -> None:
-        """Let the process end once it has judged all sessions that it was sent."""
+        """End the input of the process, which then judges all sessions and ends."""
         await self.flush()
         if self._pipe is not None:
             self._pipe.close()

@@ -31,9 +31,9 @@ class Sampled:
 
     The times are in seconds since the start of the level, and negative before it. The
     metrics are named by the values of `Gauge`, such as ``running``, ``sessions`` and
-    ``memory``. ``source`` maps each metric that was looked for to the name that the
-    server gives to it; a metric without values was never shown. ``failed`` says how
-    many readings failed, and why; it is empty if no reading failed.
+    ``memory``. ``source`` maps each metric that was looked for to the server's own name
+    of the metric. The server showed no value for a metric without values. ``failed``
+    says how many readings failed, and why; it is empty if no reading failed.
     """
 
     values: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Level:
     test, from 1. ``aborted`` says why the level ended early; "" if it did not.
     ``seconds`` is the time from the start of the level to the end of its last session.
     ``not_begun`` counts, by reason, the sessions that were due and could not begin. The
-    limits of the test judge the level only if its ``purpose`` is `Purpose.TEST`.
+    limits of the test apply to the level only if its ``purpose`` is `Purpose.TEST`.
     """
 
     load: Load
@@ -83,10 +83,10 @@ class Level:
 
     @property
     def client_late(self) -> float:
-        """The largest p99 delay in ms that the audio frames of one worker had."""
+        """The largest p99 of the client scheduling delay of a worker, in ms."""
         return max((each.late for each in self.workers), default=0.0)
 
     @property
     def client_cpu(self) -> float:
-        """The largest share of a core that the event loop of one worker used."""
+        """The share of a core that the event loop of the busiest worker used."""
         return max((each.cpu for each in self.workers), default=0.0)

@@ -144,7 +144,7 @@ def _beside(level: Level) -> list[Row]:
 
 
 def _client(rows: Sequence[Row]) -> ClientDelayed | None:
-    """Return how the client delayed sessions; ``None`` if it delayed none."""
+    """Return how much the client delayed sessions; ``None`` if it delayed none."""
     late = [row for row in rows if row.measured.scheduling_delay > MIN_DELAY]
     busy = [row for row in rows if row.measured.client_state.overloaded]
     if not (late or busy):

@@ -25,9 +25,9 @@ def load_refusal(
 
     ``here`` says that the server is on this machine, where every load is allowed.
     ``allowed`` are the values of ``--realtime-allow``. ``max_audio`` is the value of
-    ``--realtime-max-audio`` in s; ``None`` if this option is not given. ``whole`` says
-    that the test needs all the audio of its cost; a search for the capacity may end
-    earlier.
+    ``--realtime-max-audio`` in s; ``None`` if this option is not given. ``whole`` is
+    false for a test that may end before it has sent all the audio of its ``cost``, such
+    as a search for the capacity.
     """
     wanted = []
     if not here:
@@ -43,7 +43,7 @@ def load_refusal(
         )
     if whole and max_audio is not None and cost.audio > max_audio:
         return (
-            f"the load sends up to {length(cost.audio)} of audio, but "
+            f"the load sends up to {length(cost.audio)} of audio, but the limit is "
             f"{_MAX_AUDIO}={max_audio:g}s; raise this limit to at least "
             f"{math.ceil(cost.audio)}s, or shorten the load"
         )

@@ -1,4 +1,4 @@
-"""Finds, before a load, what could be mistaken for a saturated server.
+"""Finds, before a load, problems that could be mistaken for a saturated server.
 
 A client may run out of descriptors, ports or memory, or clips may not fit into the
 load. Then sessions are lost or late, although the server is not at fault.
@@ -39,10 +39,10 @@ class Subject(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A lack that could be mistaken for a saturated server.
+    """A problem of a load that could be mistaken for a saturated server.
 
     ``found`` says what was found, ``needed`` what the load needs, and ``advice`` what
-    the user can do. If the lack is ``hard``, the load would prove nothing.
+    the user can do. If the problem is ``hard``, the load would prove nothing.
     """
 
     subject: Subject
@@ -66,12 +66,12 @@ def preflight(
     slots: int,
     sessions: float | None = None,
 ) -> tuple[Finding, ...]:
-    """Return what a load lacks, the hard lacks first.
+    """Return the problems of a load, the hard problems first.
 
     ``clips`` are the lengths of the clips in s; there is at least one. ``workers`` is
-    the number of workers that the load should have, and ``slots`` the number that it
-    can have. ``sessions`` is the number of sessions that are open at the server before
-    the load, ``None`` if it is not known.
+    the number of workers that the load should have, and ``slots`` the number of workers
+    that it can have. ``sessions`` is the number of sessions that are open at the server
+    before the load; ``None`` if this number is not known.
     """
     used = max(1, min(workers, slots))
     found = [
@@ -104,7 +104,7 @@ def _workers(load: Load, workers: int, slots: int) -> Finding | None:
         )
     return Finding(
         Subject.WORKERS,
-        f"the load can have {several(slots, 'worker')}",
+        f"{several(slots, 'worker')} can run the load",
         f"{several(load.streams, 'stream')} should have {workers}",
         advice,
         hard=slots < 1,

@@ -75,7 +75,7 @@ def test_a_limit_of_three_sessions() -> None:
     assert not finding.hard
     assert finding.found == (
         "the server refused 5 of 8 sessions (HTTP 429) while 3 or more were open, and "
-        "never held more than 3"
+        "never held more than 3 at the same time"
     )
     assert "one address or API key" in finding.advice
 

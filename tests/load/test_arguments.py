@@ -50,7 +50,7 @@ def test_a_timedelta_is_a_duration() -> None:
         ({"talk": "60%"}, "talk='60%' is not a share"),
         ({"seed": -1}, "seed=-1 cannot be used"),
         ({"witnesses": 4}, "witnesses=4 cannot be used; give a whole .* from 0 to 3"),
-        ({"rate": "2/s"}, "rate is for open loads only; give arrivals='poisson' or"),
+        ({"rate": "2/s"}, "rate is for open loads only; add arrivals='poisson' or"),
         ({"arrivals": "random"}, "arrivals='random' is not known; choose from poisson"),
         ({"arrivals": "constant"}, "needs the rate of its sessions; give rate='2/s'"),
         ({"arrivals": "constant", "rate": "2"}, "rate='2' is not a rate; write"),

@@ -42,8 +42,9 @@ def test_a_load_that_is_allowed() -> None:
 def test_a_load_that_exceeds_its_audio(here: bool) -> None:
     said = load_refusal(COST, here=here, allowed=HEAVY, max_audio=600.0)
     assert said == (
-        "the load sends up to 52.5 min of audio, but --realtime-max-audio=600s; raise "
-        "this limit to at least 3150s, or shorten the load"
+        "the load sends up to 52.5 min of audio, but the limit is "
+        "--realtime-max-audio=600s; raise this limit to at least 3150s, or shorten "
+        "the load"
     )
 
 

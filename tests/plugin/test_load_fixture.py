@@ -140,7 +140,10 @@ def test_too_much(realtime, corpus):
     result = project.run(REPORT, "--realtime-max-audio=60s")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["the load sends up to * min of audio, but --realtime-max-audio=60s; raise *"]
+        [
+            "the load sends up to * min of audio, but the limit is "
+            "--realtime-max-audio=60s; raise *"
+        ]
     )
     assert project.rows() == []
 

@@ -38,7 +38,7 @@ def load(run: Run, where: Plan) -> None:
         ((), None, "add --realtime-allow=heavy and --realtime-max-audio="),
         ((Harm.HEAVY,), None, "may get this load, add --realtime-max-audio="),
         ((), 3600.0, "may get this load, add --realtime-allow=heavy"),
-        ((Harm.HEAVY,), 3.0, "but --realtime-max-audio=3s; raise this limit"),
+        ((Harm.HEAVY,), 3.0, "limit is --realtime-max-audio=3s; raise this limit"),
     ],
 )
 def test_a_load_elsewhere_must_be_allowed(

@@ -1,18 +1,19 @@
 """The scripted recogniser, which recognises the clips of a corpus by their audio.
 
 A listener takes a window of the stream (a *look*) every 20 ms from the start of the
-stream, so that the length of the chunks has no influence. The search of `fingerprint`
-proposes *alignments* of known clips with the stream. The listener follows all proposed
-alignments and compares each of them with every further look. An alignment is dropped if
-the clip is unlike the stream for 100 ms, or clearly less like the stream than the best
-alignment.
+stream. So the recognised words do not depend on the length of the chunks. The search of
+`fingerprint` proposes *alignments*: a known clip and its position in the stream. The
+listener compares all proposed alignments with every further look. An alignment is
+dropped if its clip is unlike the stream for 100 ms, or if it fits the stream clearly
+less than the best alignment does.
 
 A word is returned when the audio has passed the end of the word and all remaining
-alignments agree on the word. So a beginning that several sentences share is returned at
-once, and no further words are returned until one sentence remains. If the last
-alignment is dropped, the clip was cut or other sound began. Then the words whose
-middle was heard are returned, and the search starts again. Sound of no known clip gives
-one made-up word for each *burst*, a stretch of sound between two silences.
+alignments agree on the word. So if several sentences begin with the same words, these
+words are returned at once. The next words are returned when only one sentence remains.
+If the last alignment is dropped, the clip was cut or other sound began. Then the words
+whose middle was heard are returned, and the search starts again. Sound that belongs to
+no known clip gives one made-up word for each *burst*, a stretch of sound between two
+silences.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """A known clip: its rows in the index, its words and its length in samples."""
+    """A known clip: its rows in the `Index`, its words and its length in samples."""
 
     rows: Rows
     words: tuple[TimedWord, ...]
@@ -80,7 +81,7 @@ class _Clip:
 
 
 class Known:
-    """The clips of a corpus that have any sound, and their index."""
+    """The known clips, without silent clips, and the index in which they are found."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         arrays = [utterance.audio.resample(RATE).array for utterance in utterances]
@@ -104,7 +105,8 @@ class ScriptedRecogniser:
 
     The words of an utterance are ``text.split()``; their times come from its ``words``.
     If ``words`` is empty or does not match the text, the words are spread evenly over
-    the sound. Sound of no utterance gives made-up words, and silence gives no words.
+    the sound. Sound that belongs to no utterance gives made-up words. Silence gives no
+    words.
     """
 
     rate = RATE
@@ -127,7 +129,7 @@ class ScriptedListener:
         self._hearing = Hearing(known)
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """Return the words that this audio makes final, in order."""
+        """Take audio, and return the words that are now certain, in order."""
         return self._hearing.hear(np.frombuffer(pcm, "<i2"))
 
     async def finish(self) -> Sequence[RecognisedWord]:
@@ -170,7 +172,7 @@ class _Alignment:
 
     @property
     def begun(self) -> float:
-        """The sample at which the heard part of the clip starts.
+        """The sample of the stream at which the heard part of the clip starts.
 
         It is ``-inf`` if the clip was heard from its start.
         """
@@ -215,7 +217,7 @@ class _Alignment:
             self._at += 1
 
     def passed(self) -> None:
-        """Skip the present `word`, because it was output."""
+        """Go on to the next word after the present `word` was output."""
         self._at += 1
 
     @property
@@ -307,9 +309,9 @@ class Hearing:
     # Sound of known clips
 
     def _begin(self, *, ended: bool = False) -> None:
-        """Start to follow the proposed alignments in which clip and stream are alike.
+        """Start to follow the proposed alignments whose clips are like the stream.
 
-        If the sound has ``ended``, a shorter part of a clip is enough.
+        If the sound has ``ended``, it is enough that a shorter part of a clip is alike.
         """
         rows = self._search.remains() if ended else self._search.proposals()
         found = self._compared(rows) if rows else []
@@ -331,7 +333,10 @@ class Hearing:
         self._release()
 
     def _compared(self, rows: list[int]) -> list[_Alignment]:
-        """Return the alignments of ``rows`` whose mean likeness is high enough."""
+        """Return the proposed alignments whose mean likeness is high enough.
+
+        ``rows`` has, for each proposed alignment, its row at the latest look.
+        """
         clips = [self._known.clip(row) for row in rows]
         back = STRIDE * np.arange(1 - LOOKS, 1)
         diagonals = np.array(rows)[:, None] + back
@@ -442,7 +447,7 @@ class Hearing:
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Add the look to the present burst, unless a known clip explains its sound."""
+        """Add the look to the present burst, unless its sound is from a known clip."""
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -505,7 +510,7 @@ def _agree(one: TimedWord, other: TimedWord | None) -> bool:
 
 
 def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return a mask of ``rows`` (clips x looks): true within the sound of the clip."""
+    """Return which of ``rows`` (clips x looks) lie within the sound of their clip."""
     first = np.array([[clip.rows.first] for clip in clips])
     stop = np.array([[clip.rows.stop] for clip in clips])
     return (rows >= first) & (rows < stop)
@@ -529,8 +534,9 @@ def _spans(likes: Floats) -> Floats:
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
     """Return the index of the look at which clip and stream begin to be alike.
 
-    This look is the first look after all ``unlike`` spans that is like its row. If no
-    look qualifies, the index is the number of looks.
+    ``unlike`` says at which looks a span ends whose mean likeness is too low. The look
+    is the first after the start of the last such span that is like its row. If there is
+    none, the index is the number of looks.
     """
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
@@ -572,9 +578,9 @@ def _sound(rows: Rows) -> tuple[int, int]:
 def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
     """Return the start and the end, in samples, of each of ``texts``.
 
-    ``timed`` has the same characters, but divides them into other words. A text starts
-    when the word with its first character starts, and ends when the word with its last
-    character ends.
+    ``timed`` has the characters of ``texts``, divided into other words. A text starts
+    at the start of the timed word that has its first character. It ends at the end of
+    the timed word that has its last character.
     """
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
