@@ -134,10 +134,10 @@ def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
     if row.pooled:
         name += " (module)"
     side = "at most" if row.side == Side.AT_MOST.value else "at least"
-    limit = "-" if row.limit is None else f"{side} {_quantity(row.limit, row.unit)}"
+    limit = "-" if row.limit is None else f"{side} {_quantity(row.limit, row)}"
     return [
         _code(name),
-        markdown(_quantity(measured(row), row.unit)),
+        markdown(_quantity(measured(row), row)),
         markdown(limit),
         markdown(_interval(row)),
         str(row.n),
@@ -146,18 +146,18 @@ def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
     ]
 
 
-def _quantity(value: float | None, unit: str) -> str:
-    """Return a value with its unit, with the digits of the terminal."""
-    match unit:
+def _quantity(value: float | None, row: VerdictRow) -> str:
+    """Return a value in the unit of a row, with the digits of the terminal."""
+    match row.unit:
         case _ if value is None:
             return "-"
         case "ms":
             return f"{ms(value)} ms"
-        case "ratio":
+        case "ratio" if row.subject != "budget":
             return share(value)
-        case "count" | "":
+        case "ratio" | "count" | "":
             return plain(value)
-    return f"{plain(value)} {unit.replace('_per_', ' per ')}"
+    return f"{plain(value)} {row.unit.replace('_per_', ' per ')}"
 
 
 def _interval(row: VerdictRow) -> str:
@@ -172,10 +172,10 @@ def _interval(row: VerdictRow) -> str:
         case None, None:
             return "-"
         case None, _:
-            return f"{name}up to {_quantity(high, row.unit)}"
+            return f"{name}up to {_quantity(high, row)}"
         case _, None:
-            return f"{name}from {_quantity(low, row.unit)}"
-    return f"{name}{_quantity(low, row.unit)} to {_quantity(high, row.unit)}"
+            return f"{name}from {_quantity(low, row)}"
+    return f"{name}{_quantity(low, row)} to {_quantity(high, row)}"
 
 
 def _failures(failures: Sequence[Failure], shown: int) -> Iterator[str]:
