@@ -1,4 +1,4 @@
-"""Edits of a server's frames as objects with named fields.
+"""Functions that edit the frames of a server as objects with named fields.
 
 A text frame is a JSON object; a binary frame is a MessagePack object. The field
 ``type`` names the event, and an error has the type ``error`` in small or capital
@@ -24,7 +24,7 @@ Event = dict[str, Any]
 
 
 def event(frame: Frame) -> Event:
-    """Return the object in a frame, or an empty dict if there is none."""
+    """Return the object in a frame, or an empty dict if the frame has no object."""
     codec = msgspec.json if isinstance(frame, str) else msgspec.msgpack
     try:
         value = codec.decode(frame)
@@ -34,14 +34,14 @@ def event(frame: Frame) -> Event:
 
 
 def encoded(content: Event, *, like: Frame = "") -> Frame:
-    """Return an object as a frame, which is text or binary as ``like`` is."""
+    """Return an object as a text or binary frame, the same kind as ``like``."""
     if isinstance(like, bytes):
         return msgspec.msgpack.encode(content)
     return msgspec.json.encode(content).decode()
 
 
 def edited(frame: Frame, change: Callable[[Event], None]) -> Frame:
-    """Return a frame after ``change`` was applied to its object.
+    """Return a copy of a frame, with ``change`` applied to its object.
 
     A frame without an object is returned unchanged.
     """
@@ -58,7 +58,7 @@ def is_error(frame: Frame) -> bool:
 
 
 def error_edited(frame: Frame, **fields: object) -> Frame:
-    """Return an error with a new ``message`` or a new ``code``, or both.
+    """Return a copy of an error with a new ``message``, a new ``code`` or both.
 
     A frame that is not an error is returned unchanged.
     """

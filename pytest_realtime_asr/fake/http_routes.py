@@ -1,4 +1,4 @@
-"""The answers of a fake server to HTTP requests, before the WebSocket handshake."""
+"""The answers of a fake server to HTTP requests, before a WebSocket opens."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class HttpRoutes:
     def _refusal(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
-        """Return the response that refuses a session, ``None`` to open it."""
+        """Return the response that refuses a session, or ``None`` to open one."""
         if self._state.workload.refuses(len(connection.server.connections)):
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         asked = dialects.Request.of(request.path, dict(request.headers.raw_items()))

@@ -8,18 +8,21 @@ style, so that runs can be repeated. The style decides:
 * which fields and events outside the protocol are added,
 * whether a session update is answered if the protocol does not require an answer.
 
-In a dialect in which several utterances may be open, a session may also send the whole
-text just before its final, leave out the event that adds an item to the conversation,
-and send the final of an utterance after the final of a later utterance, if the finals
-name their utterances. But a server that numbers its events sends each text as soon as
-it has the text, in order. A check that reports any of these variations as a violation
-is too strict.
+In a dialect in which several utterances may be open, the style also decides:
 
-Rarely, a word of the text is replaced by another word. Real servers compute sessions in
-batches, and rounding in a batch may decide between two words that are about equally
-likely, so a correct server does not always give the same text. If one session has
-replaced a word, the next session with this word at the same position does not replace
-it, so that two successive texts never have the same change.
+* whether the whole text is sent just before its final,
+* whether the event that adds an item to the conversation is left out,
+* whether a final may come after the final of a later utterance, if the finals name
+  their utterances.
+
+But a server that numbers its events sends all text in order, without waiting for the
+final. A check that reports any of these variations as a violation is too strict.
+
+Rarely, a word of the text is replaced by another word. Real servers compute several
+sessions in one batch. Rounding in a batch may decide between two words that are about
+equally likely, so a correct server does not always give the same text. If one session
+has replaced a word, the next session with this word at the same position keeps it. So
+two successive texts never have the same change.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ class _Cut(enum.Enum):
 
     WORDS = "after each word"
     SEVERAL = "after a few words"
-    INSIDE = "within a word, whose rest comes with the next word"
+    INSIDE = "within a word; the rest of the word comes with the next word"
     FINE = "after every few characters"
 
 
@@ -115,9 +118,10 @@ class _Utterance:
 class VariedServer(ServerWrapper):
     """The server side of a session with its own style of legal variation.
 
-    If the events of the protocol are not ``typed``, a client finds the meaning of an
-    event by counting. Then no events are added, and no finals change their order. The
-    text is divided only between words, since a result may settle it at any time.
+    ``typed`` says whether the events of the protocol have types. Without types, a
+    client finds the meaning of an event by counting the events. Then the server adds no
+    events and keeps the order of the finals. It divides the text only between words,
+    since a result may settle the text at any time.
     """
 
     def __init__(
@@ -153,7 +157,7 @@ class VariedServer(ServerWrapper):
         self._late: dict[int, list[Frame]] = {}
 
     def delay(self, seconds: float) -> float:
-        """Return the delay of the next word in s, from the configured ``seconds``."""
+        """Return the delay in s of the next word; ``seconds`` is the configured one."""
         match self._pace:
             case _Pace.EARLY:
                 return 0.0
@@ -243,7 +247,7 @@ class VariedServer(ServerWrapper):
         return other
 
     def _ready(self, utterance: _Utterance) -> list[str]:
-        """Return the pieces of the unsent text that are due, one for each partial."""
+        """Return the pieces of the unsent text to send now, one for each partial."""
         text = utterance.unsent
         if utterance.whole:
             return []
@@ -327,7 +331,7 @@ class VariedServer(ServerWrapper):
             counted.setdefault("prompt_tokens_details", None)
 
     def _rename(self, content: Event, name: str) -> None:
-        """Replace an id by another id; equal ids get the same replacement."""
+        """Replace the id in the field ``name``; equal ids get the same replacement."""
         before = content.get(name)
         if self._name is not None and isinstance(before, str):
             content[name] = (
@@ -364,7 +368,7 @@ def _is_update(frame: Frame) -> bool:
 
 
 def _places(text: str) -> list[int]:
-    """Return the positions at which a cut of the text divides no grapheme."""
+    """Return the positions between two graphemes, at which the text may be cut."""
     return [place for place in range(1, len(text)) if not _joined(text, place)]
 
 

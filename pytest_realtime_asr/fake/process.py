@@ -29,7 +29,7 @@ class FakeError(RuntimeError):
 
 
 class FakeServer(ProgramServer):
-    """Runs ``python -m pytest_realtime_asr fake`` on a free port, until `stop`.
+    """Runs ``python -m pytest_realtime_asr fake`` on a free port until `stop` ends it.
 
     The child process ends when its standard input closes, so it ends whenever this
     process ends. Clients must send ``key`` unless ``key`` is empty.

@@ -18,14 +18,14 @@ _LINE = 20  # sessions, of which one is starved
 _LAST = 7  # its place among them, counted from 0
 
 
-@fault("starves-one", "serves one of 20 open sessions last")
+@fault("starves-one", "sends the text of one in 20 open sessions 2 s late")
 class StarvesOne(Hooks):
-    """Sends the words and the finals of one session ``STARVED`` seconds late.
+    """Sends the words and finals of one open session in 20 ``STARVED`` seconds late.
 
-    A new session takes the lowest number, from 0, that no open session has. The
-    sessions with the numbers 7, 27, 47 and so on are late. So a client that opens one
-    session after another may get such a number each time. If never more than 7 sessions
-    are open, none is late.
+    A new session gets the lowest number, from 0, that no other open session has. The
+    sessions with the numbers 7, 27, 47 and so on are late. So the successive sessions
+    of one stream may all be late. No session is late if at most 7 sessions are open at
+    the same time.
     """
 
     def __init__(self, state: ServerState) -> None:
@@ -53,11 +53,11 @@ class StarvesOne(Hooks):
 
 @fault(
     "slow-recovery",
-    "sends late finals until 10 s after an overload",
+    "sends finals late during an overload and for 10 s after it",
     needs=Needs.CAPACITY,
 )
 class SlowRecovery(Hooks):
-    """Sends finals late from the start of an overload to ``RECOVERY`` s after its end.
+    """Sends finals late during an overload and for ``RECOVERY`` s after it.
 
     An overload is a load above the capacity of the server.
     """
@@ -69,10 +69,10 @@ class SlowRecovery(Hooks):
 
 @fault(
     "latency-grows",
-    "sends finals later by 1 ms for each second that the server has run",
+    "delays each final by 1 ms for each second that the server has run",
 )
 class LatencyGrows(Hooks):
-    """Sends finals ``GROWTH`` s later for each second since the start of the server."""
+    """Delays each final by ``GROWTH`` s for each second since the server's start."""
 
     def __init__(self, state: ServerState) -> None:
         super().__init__(state)

@@ -1,7 +1,7 @@
-"""Limits on sessions and on audio that waits, and how they are enforced.
+"""Limits on sessions and on waiting audio, and the ways to enforce them.
 
-A server may have a limit of several sessions, of a session without activity, and of
-audio that waits for its utterance; only a limit of one session is a defect.
+A server may limit the number of open sessions, the time that a session is idle, and the
+audio that waits for its utterance. Only a limit of one open session is a defect.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRY_AGAIN_LATER = 1013  # a close code
 
 
 def _refusals(state: ServerState, *, code: str, message: str) -> list[Frame]:
-    """Return the frames by which a correct server refuses, with another code."""
+    """Return the error frames of a correct server, with ``code`` and ``message``."""
     replies = state.correct.new().hear(UNKNOWN_EVENT).replies
     return [error_edited(reply, code=code, message=message) for reply in replies]
 
@@ -56,14 +56,14 @@ class _RefusesSessions(Hooks):
         return Reaction(refused, close=1000)
 
 
-@fault("caps-by-error", "refuses a fifth session by an error and a close")
+@fault("caps-by-error", "refuses a session by an error and a close while four are open")
 class CapsByError(_RefusesSessions):
-    """Answers the handshake of a fifth session, then sends an error and closes."""
+    """Accepts a fifth open session, but then sends an error and closes."""
 
 
-@fault("caps-by-close", "refuses a fifth session by the close code 1013")
+@fault("caps-by-close", "refuses a session by the close code 1013 while four are open")
 class CapsByClose(_RefusesSessions):
-    """Answers the handshake of a fifth session, then closes with 1013."""
+    """Accepts a fifth open session, but then closes with 1013."""
 
     def reaction(self) -> Reaction:
         return Reaction(close=TRY_AGAIN_LATER, reason="too many sessions")
@@ -77,7 +77,7 @@ class OneSession(_RefusesSessions):
 
 
 class _RefusesHandshakes(Hooks):
-    """Refuses the handshake of a fifth session by the HTTP status ``status``."""
+    """Refuses a handshake by the status ``status`` while four sessions are open."""
 
     status: HTTPStatus
 
@@ -97,16 +97,16 @@ class _RefusesHandshakes(Hooks):
         return None
 
 
-@fault("caps-by-429", "refuses a fifth session by HTTP 429")
+@fault("caps-by-429", "refuses a session by HTTP 429 while four are open")
 class CapsBy429(_RefusesHandshakes):
-    """Answers the handshake of a fifth session with status 429."""
+    """Refuses a handshake by the HTTP status 429 while four sessions are open."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
-@fault("caps-by-503", "refuses a fifth session by HTTP 503")
+@fault("caps-by-503", "refuses a session by HTTP 503 while four are open")
 class CapsBy503(_RefusesHandshakes):
-    """Answers the handshake of a fifth session with status 503."""
+    """Refuses a handshake by the HTTP status 503 while four sessions are open."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -115,7 +115,7 @@ class CapsBy503(_RefusesHandshakes):
 class EndsIdle(Hooks):
     """Ends a session after ``IDLE`` seconds in which no frame came.
 
-    The server sends an error with the code ``idle_timeout`` first.
+    Before the close, the server sends an error with the code ``idle_timeout``.
     """
 
     def idle_timeout(self, seconds: float | None) -> float | None:
@@ -128,14 +128,14 @@ class EndsIdle(Hooks):
 
 @fault(
     "caps-queue",
-    "refuses audio while 256 frames wait for an utterance",
+    "refuses audio while 256 frames of audio wait for a starting commit",
     needs=Needs.STARTS,
 )
 class CapsQueue(ServerWrapper):
-    """Refuses audio by the code ``buffer_full`` while ``QUEUE`` frames wait.
+    """Refuses audio by the error ``buffer_full`` while ``QUEUE`` frames of audio wait.
 
-    The frames wait for the commit that starts their utterance. From this commit on, the
-    server takes audio again.
+    The frames wait for the commit that starts their utterance. After this commit, the
+    server accepts audio again.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:

@@ -39,7 +39,7 @@ class _AudioLoser(UtteranceTracker):
         return replace(reaction, audio=self.kept(reaction.audio))
 
     def kept(self, pcm: bytes) -> bytes:
-        """Return the audio that the recogniser gets for a chunk of audio (PCM)."""
+        """Return the audio that the recogniser gets in place of a chunk."""
         raise NotImplementedError
 
 
@@ -65,7 +65,7 @@ class _LosesSpan(_AudioLoser):
 
 
 class _LosesLast(_AudioLoser):
-    """Keeps back the last ``seconds`` seconds of audio, and drops them at the end."""
+    """Drops the last ``seconds`` seconds of audio of each utterance."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -83,10 +83,7 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Cuts each chunk into blocks of equal length, and drops an incomplete last one.
-
-    A block lasts ``seconds`` seconds.
-    """
+    """Keeps only the whole blocks of ``seconds`` seconds in each chunk."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -111,10 +108,7 @@ def losing_last(seconds: float) -> Wrap:
 
 
 def losing_rest(seconds: float) -> Wrap:
-    """Return a wrapper that keeps only whole blocks of each chunk, and drops the rest.
-
-    A block lasts ``seconds`` seconds.
-    """
+    """Return a wrapper that keeps only whole blocks of ``seconds`` s in each chunk."""
     return lambda server, state: _LosesRest(server, state, seconds)
 
 
@@ -133,7 +127,7 @@ for _ms in EDGES:
 for _ms in FRAMES:
     fault(
         f"loses-rest-of-{_ms}ms",
-        f"keeps only whole blocks of {_ms} ms of each chunk and loses the rest",
+        f"cuts each chunk into blocks of {_ms} ms and loses an incomplete last block",
         by=losing_rest,
     )(_ms / 1000)
 for _s in STOPS:
@@ -144,17 +138,17 @@ for _s in STOPS:
     )((float(_s), math.inf))
 fault(
     "hole-of-2s",
-    "ignores the audio from 4 to 6 s of an utterance",
+    "ignores the audio from 4 s to 6 s after the start of an utterance",
     by=losing_span,
 )(_HOLE)
 
 
-@fault("doubles-words", "sends one word of 40 again, in place of the next word")
+@fault("doubles-words", "repeats every 40th word in place of the word after it")
 class DoublesWords(WordChanger):
-    """Sends every 40th word of an utterance again, in place of the word after it.
+    """Repeats every 40th word of an utterance in place of the word after it.
 
-    In speech of usual speed, 40 words take about 20 s. A server does so if it joins the
-    texts of chunks at the wrong word.
+    A server makes this mistake if it joins the texts of chunks at the wrong word. In
+    speech of usual speed, 40 words take about 20 s.
     """
 
     def words_for(self, word: str) -> Iterable[str]:
@@ -163,9 +157,12 @@ class DoublesWords(WordChanger):
         return (sent[-1] if doubles else word,)
 
 
-@fault("late-question-mark", "sends the question mark of a text with the next text")
+@fault(
+    "late-question-mark",
+    "sends the question mark of a text at the start of the next text",
+)
 class LateQuestionMark(WordChanger):
-    """Starts each utterance after the first with a question mark."""
+    """Puts a question mark before the text of each utterance except the first."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word if self.sent or self.number == 1 else f"? {word}",)

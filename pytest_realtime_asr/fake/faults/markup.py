@@ -8,7 +8,7 @@ from pytest_realtime_asr.fake.faults.registry import fault
 from pytest_realtime_asr.fake.server_wrappers import WordChanger
 
 
-@fault("vocabulary-shown", "shows pieces of its vocabulary in its text")
+@fault("vocabulary-shown", "leaves the word marks of its tokeniser in its text")
 class VocabularyShown(WordChanger):
     """Puts the mark U+2581 of sentencepiece before each word."""
 
@@ -16,7 +16,7 @@ class VocabularyShown(WordChanger):
         return (f"\u2581{word}",)
 
 
-@fault("unknown-words", "sends the unknown token for some of its words")
+@fault("unknown-words", "sends the token for an unknown word in place of some words")
 class UnknownWords(WordChanger):
     """Sends ``<unk>`` in place of the second word of each text."""
 
@@ -24,9 +24,12 @@ class UnknownWords(WordChanger):
         return ("<unk>" if len(self.sent.split()) == 1 else word,)
 
 
-@fault("labels-sounds", "ends the text of speech with the label of a sound")
+@fault(
+    "labels-sounds",
+    "appends the label of a sound, such as [Music], to the text of speech",
+)
 class LabelsSounds(WordChanger):
-    """Sends ``[Music]`` after the words of each text with words."""
+    """Sends ``[Music]`` after the last word of each text that is not empty."""
 
     def last_words(self) -> Iterable[str]:
         return ("[Music]",) if self.sent else ()
@@ -45,7 +48,7 @@ class ControlCharacters(WordChanger):
     "changes the writing direction of a text and never restores it",
 )
 class UnpairedDirections(WordChanger):
-    """Puts a right-to-left override, which it never ends, before each text."""
+    """Puts a right-to-left override before each text and never ends the override."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word if self.sent else f"\u202e{word}",)

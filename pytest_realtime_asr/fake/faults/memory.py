@@ -1,4 +1,4 @@
-"""Faults of the memory that the metrics page shows; no memory is really taken."""
+"""Faults that change the memory size on the metrics page, but take no memory."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ HELD = 2**20  # bytes that `idle-holds-memory` takes for each second without a f
 IDLE = 1.0  # s without a frame after which a session is idle
 
 
-@fault("memory-grows", "keeps 1 MiB of memory for each session, even after its end")
+@fault(
+    "memory-grows",
+    "keeps 1 MiB of memory for each session, even when the session has ended",
+)
 class MemoryGrows(Hooks):
-    """Shows ``LEAK`` bytes more for each session so far."""
+    """Adds ``LEAK`` bytes to the shown memory for each session so far."""
 
     def resident_memory(self, size: int) -> int:
         return size + LEAK * self._state.sessions
 
 
-@fault("idle-holds-memory", "takes 1 MiB more for each second of an idle session")
+@fault(
+    "idle-holds-memory",
+    "takes 1 MiB more memory for each second in which a session is idle",
+)
 class IdleHoldsMemory(Hooks):
-    """Shows ``HELD`` bytes more for each second in which an open session is idle.
+    """Adds ``HELD`` bytes to the shown memory for each second of an idle session.
 
-    The memory is free again with the next frame of the client, or when the session
-    ends.
+    A session is idle after ``IDLE`` s without a frame. The bytes are subtracted again
+    when the client sends its next frame, or when the session ends.
     """
 
     def __init__(self, state: ServerState) -> None:
@@ -48,7 +54,7 @@ class IdleHoldsMemory(Hooks):
 
 
 class _FrameClock(ServerWrapper):
-    """Notes the time of the last frame of its session."""
+    """Records the time at which the latest frame of a session came."""
 
     def __init__(
         self, server: Server, state: ServerState, frames: dict[int, float]

@@ -29,7 +29,7 @@ class _MisreadsRate(ServerWrapper):
 
 
 def misreading(share: float) -> Wrap:
-    """Return a wrapper that assumes ``share`` times the true rate of the audio."""
+    """Return a wrapper that reads audio at ``share`` times its true sample rate."""
     return lambda server, state: _MisreadsRate(server, state, share)
 
 
@@ -54,9 +54,9 @@ class SwapsBytes(ServerWrapper):
         return replace(reaction, audio=swapped)
 
 
-@fault("reads-at-16000hz", "treats all audio as audio of 16,000 Hz")
+@fault("reads-at-16000hz", "treats all audio as if its rate were 16,000 Hz")
 class ReadsAt16000Hz(ServerWrapper):
-    """Ignores the sample rate that the client gives."""
+    """Reads all audio at 16,000 Hz, whatever sample rate the client sets."""
 
     @property
     def rate(self) -> int:

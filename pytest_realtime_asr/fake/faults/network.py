@@ -69,9 +69,9 @@ class _WithoutFragments(ServerConnection):
             super().process_event(event)
 
 
-@fault("no-fragments", "closes on a message in fragments")
+@fault("no-fragments", "closes the connection when a message comes in fragments")
 class NoFragments(Hooks):
-    """Closes with 1003 at the first frame of a message of several frames."""
+    """Closes with 1003 at the first frame of a message that comes in fragments."""
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         return type("Connection", (_WithoutFragments, kind), {})
@@ -87,7 +87,7 @@ class IdleKills(Hooks):
 
 @fault("any-size", "accepts frames of any size")
 class AnySize(Hooks):
-    """Accepts messages without a limit of their size."""
+    """Accepts messages of any size."""
 
     def max_size(self, size: int | None) -> int | None:
         return None
@@ -95,7 +95,7 @@ class AnySize(Hooks):
 
 @fault("slow-reader-stalls", "makes all clients wait for the slowest client")
 class SlowReaderStalls(Hooks):
-    """Sends only one frame at a time over all sessions of the server."""
+    """Sends a frame only when no other session of the server is sending a frame."""
 
     _turn: asyncio.Lock | None = None
 
@@ -114,9 +114,9 @@ class SlowReaderStalls(Hooks):
         return in_turn
 
 
-@fault("dies-of-reset", "crashes when a connection is reset in an utterance")
+@fault("dies-of-reset", "crashes when a connection is reset during an utterance")
 class DiesOfReset(Hooks):
-    """Ends the server process at a connection reset while an utterance is open."""
+    """Ends the server process when a connection is reset during an utterance."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         if mid_utterance:

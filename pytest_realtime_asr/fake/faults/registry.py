@@ -9,7 +9,7 @@ response::
         def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
             return ()
 
-The fake server calls the hooks and contains no code for a single fault.
+The fake server only calls the hooks; it has no code of its own for any fault.
 
 Another package declares its faults in a module of its own, which it names as an entry
 point of the group ``pytest_realtime_asr.faults``.
@@ -58,25 +58,35 @@ class Hooks:
     # HTTP
 
     def accepts_key(self, accepted: bool) -> bool:
-        """Return whether the key of a request is accepted."""
+        """Return whether the server accepts the key of a request.
+
+        ``accepted`` says whether a correct server accepts it.
+        """
         return accepted
 
     def serves_path(self, served: bool, *, upgrade: bool) -> bool:
-        """Return whether the server serves the path of a request."""
+        """Return whether the server serves the path of a request.
+
+        ``served`` says whether a correct server serves it. ``upgrade`` says whether the
+        request asks for a WebSocket.
+        """
         return served
 
     def response(
         self, connection: ServerConnection, *, upgrade: bool
     ) -> Response | None:
-        """Return the response to a request, ``None`` to continue the handshake."""
+        """Return the response to a request, or ``None`` to continue the handshake.
+
+        ``upgrade`` says whether the request asks for a WebSocket.
+        """
         return None
 
     def refused_request(
         self, refusal: HttpRefusal | Reaction | None
     ) -> HttpRefusal | Reaction | None:
-        """Return how the server refuses a request to open a session, or ``None``.
+        """Return how the server refuses to open a session, ``None`` if it does not.
 
-        ``refusal`` is how a correct server refuses the request.
+        ``refusal`` says how a correct server refuses the same request.
         """
         return refusal
 
@@ -99,14 +109,14 @@ class Hooks:
     # WebSocket
 
     def refusal(self) -> Reaction | None:
-        """Return the reaction that refuses a new session, ``None`` to accept it.
+        """Return the reaction that refuses a new session, or ``None`` to accept it.
 
-        The session already counts among the open sessions.
+        The server already counts the new session as open.
         """
         return None
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
-        """Return the class of the server's end of a connection."""
+        """Return the class that the server uses for its connections."""
         return kind
 
     def max_size(self, size: int | None) -> int | None:
@@ -121,10 +131,10 @@ class Hooks:
         return send
 
     def idle_timeout(self, seconds: float | None) -> float | None:
-        """Return the seconds without a frame after which the server closes.
+        """Return after how many seconds without a frame the server closes a session.
 
         A keepalive frame does not count as a frame. ``None`` means that the server
-        never closes for this reason.
+        never closes an idle session.
         """
         return seconds
 
@@ -146,9 +156,10 @@ class Hooks:
         return word
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
-        """Return whether a final keeps a word.
+        """Return whether a final includes a recognised word.
 
-        The word ended ``age`` seconds before the end of the audio.
+        ``kept`` says whether the final of a correct server includes it. The word ended
+        ``age`` seconds before the end of the audio.
         """
         return kept
 
@@ -161,18 +172,19 @@ class Hooks:
         return seconds
 
     def final_delay(self, seconds: float, *, session: int) -> float:
-        """Return the delay in s with which a final is sent after the end of the audio.
+        """Return how many seconds after the end of the audio a final is sent.
 
-        ``session`` is the number of the session.
+        ``seconds`` is the delay of a correct server. ``session`` is the number of the
+        session.
         """
         return seconds
 
 
 class Needs(enum.Enum):
-    """A thing that a fault changes and that only some servers have.
+    """A feature that a fault changes and that only some servers have.
 
-    The value is the name of the thing in messages. All but ``CAPACITY`` depend on the
-    dialect.
+    The value is the name of the feature in messages. The dialect decides which features
+    a server has, except for ``CAPACITY``.
     """
 
     ITEMS = "items"
@@ -197,8 +209,8 @@ class Fault:
     """One way in which the fake server breaks its protocol.
 
     ``about`` completes the sentence "a server that ...". ``hooks`` returns the hooks of
-    the fault for one fake server. ``needs`` is what a server must have, so that the
-    fault has an effect.
+    the fault for one fake server. ``needs`` is the feature without which
+    the fault has no effect.
     """
 
     name: str
@@ -281,12 +293,13 @@ def _import_installed() -> None:
 
 
 def lacking(name: str, dialect: Dialect) -> Needs | None:
-    """Return the thing that a fault needs, if the servers of a dialect lack it.
+    """Return the feature that a fault needs and that the servers of a dialect lack.
 
-    Return ``None`` if nothing is lacking. A dialect has a thing if the check of one of
-    its requirements is proven with a fault that needs this thing. For gauges, word
-    times and the limit on the audio, the traits of the dialect say whether it has them.
-    A capacity is never lacking, since it is an option of every fake server.
+    Return ``None`` if nothing is lacking. The traits of the dialect say whether its
+    servers have gauges, word times and a limit on the audio. They have any other
+    feature if the dialect has a requirement whose check is proven with a fault that
+    needs this feature. A capacity is never lacking, since it is an option of every fake
+    server.
     """
     faults = known()
     needs = faults[name].needs

@@ -45,7 +45,7 @@ class _Changes(EventChanger):
 
 
 def changing(kind: str) -> Callable[[Change], Wrap]:
-    """Return a function that makes the wrapper of a fault from a change.
+    """Return a function that takes a change of events and returns a wrapper.
 
     The wrapper applies the change to each event of the type ``kind``.
     """
@@ -57,7 +57,7 @@ def changing(kind: str) -> Callable[[Change], Wrap]:
 
 @fault(
     "segments-overlap",
-    "starts segments in audio that is already settled",
+    "sends segments that start before the settled audio ends",
     by=changing(_RESULTS),
 )
 def _overlapping(content: Event) -> None:
@@ -71,7 +71,11 @@ def _short(content: Event) -> None:
     content["duration"] /= 2
 
 
-@fault("words-in-ms", "gives the times of words in milliseconds", by=changing(_RESULTS))
+@fault(
+    "words-in-ms",
+    "gives the times of words in milliseconds instead of seconds",
+    by=changing(_RESULTS),
+)
 def _words_in_ms(content: Event) -> None:
     for word in _words(content):
         word["start"] *= 1000
@@ -80,7 +84,7 @@ def _words_in_ms(content: Event) -> None:
 
 @fault(
     "first-word-untimed",
-    "leaves the first word of a segment out of its words",
+    "leaves the first word out of the list of words of a segment",
     by=changing(_RESULTS),
 )
 def _without_first_word(content: Event) -> None:
@@ -150,7 +154,7 @@ class EarlyResults(ServerWrapper):
     "unasked-interims", "sends interim results although the client did not ask for them"
 )
 class UnaskedInterims(EventChanger):
-    """Sends each settled segment as an interim result first."""
+    """Sends each settled segment twice, first as an interim result."""
 
     def change(self, content: Event) -> Iterable[Event]:
         if content.get("type") == _RESULTS and content["is_final"]:
@@ -176,7 +180,10 @@ class ChangesRequestId(EventChanger):
 # Other events
 
 
-@fault("unasked-speech-events", "reports speech although the client did not ask for it")
+@fault(
+    "unasked-speech-events",
+    "sends SpeechStarted although the client did not ask for it",
+)
 class UnaskedSpeechEvents(EventChanger):
     """Sends ``SpeechStarted`` before each result."""
 
@@ -206,7 +213,7 @@ def _at_zero(content: Event) -> None:
 
 @fault(
     "metadata-in-ms",
-    "gives the duration of a session in milliseconds",
+    "gives the duration of a session in milliseconds instead of seconds",
     by=changing("Metadata"),
 )
 def _duration_in_ms(content: Event) -> None:
@@ -238,7 +245,7 @@ class NoMetadata(EventChanger):
         return () if content.get("type") == "Metadata" else (content,)
 
 
-@fault("close-loses-rest", "does not settle the rest of the text at CloseStream")
+@fault("close-loses-rest", "sends no results for the remaining text at CloseStream")
 class CloseLosesRest(ServerWrapper):
     """Sends no results after ``CloseStream``."""
 
@@ -280,7 +287,7 @@ class ClosesAsFailed(ServerWrapper):
 
 @fault("empty-frame-dies", "drops the connection on an empty binary frame")
 class EmptyFrameDies(ServerWrapper):
-    """Ends the connection without a close frame on a binary frame without data."""
+    """Drops the connection, without a close frame, when an empty binary frame comes."""
 
     def hear(self, frame: Frame) -> Reaction:
         return Reaction(close=0) if frame == b"" else self._server.hear(frame)
@@ -294,7 +301,7 @@ class ClosesIdleEarly(Hooks):
         return IDLE
 
 
-@fault("ignores-keepalive", "closes a session although KeepAlive comes")
+@fault("ignores-keepalive", "closes a session although the client sends KeepAlive")
 class IgnoresKeepAlive(Hooks):
     """Closes a session after ``IGNORED`` seconds in which only ``KeepAlive`` came."""
 
@@ -302,11 +309,14 @@ class IgnoresKeepAlive(Hooks):
         return IGNORED
 
 
-@fault("stray-finalize-mutes", "ignores audio after a Finalize without audio")
+@fault(
+    "stray-finalize-mutes",
+    "ignores 1 s of audio after a Finalize that comes between utterances",
+)
 class StrayFinalizeMutes(UtteranceTracker):
-    """Replaces ``MUTED`` seconds of audio by silence if a stray ``Finalize`` came.
+    """Replaces the first ``MUTED`` s of audio after a stray ``Finalize`` by silence.
 
-    A stray ``Finalize`` comes while no audio is open.
+    A ``Finalize`` is stray if no utterance is open when it comes.
     """
 
     _muted = 0  # bytes of audio that are still to be replaced
@@ -323,7 +333,7 @@ class StrayFinalizeMutes(UtteranceTracker):
 
 @fault("accepts-any-option", "opens sessions with invalid options")
 class AcceptsAnyOption(Hooks):
-    """Opens each session that a correct server refuses for its options."""
+    """Opens even the sessions that a correct server refuses for their options."""
 
     def refused_request(
         self, refusal: HttpRefusal | Reaction | None

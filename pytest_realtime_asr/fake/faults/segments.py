@@ -1,8 +1,8 @@
-"""Faults of servers whose texts come in segments, with numbers and times.
+"""Faults of servers that divide their text into segments with numbers and times.
 
 These faults find the event to change by its type and by the names of its fields. The
-text of a segment has the fields ``segment_id``, ``is_final`` and ``text``, and its
-times in ``audio_start_ms`` and ``audio_end_ms``. Each event has an ``event_index``.
+event with the text of a segment has the fields ``segment_id``, ``is_final``, ``text``,
+``audio_start_ms`` and ``audio_end_ms``. Each event has an ``event_index``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _is_committed(content: Event) -> bool:
 # Numbers of events and segments
 
 
-@fault("skips-indexes", "leaves out a number when it counts its events", by=changing)
+@fault("skips-indexes", "leaves out one number when it numbers its events", by=changing)
 def _skips_indexes(content: Event) -> None:
     if content.get("event_index", 0) > 2:
         content["event_index"] += 1
@@ -74,7 +74,7 @@ def _commits_segment(content: Event) -> bool:
 
 @fault("commits-twice", "commits each segment twice", needs=Needs.SEGMENTS)
 class CommitsTwice(EventChanger):
-    """Sends each event that commits a segment twice."""
+    """Sends two copies of each event that commits a segment."""
 
     def change(self, content: Event) -> Iterable[Event]:
         return (content, content) if _is_committed(content) else (content,)
@@ -85,11 +85,11 @@ class CommitsTwice(EventChanger):
 
 @fault(
     "unsettles-segments",
-    "sends a segment again after it has settled its text",
+    "sends a settled segment again, as one that may change",
     needs=Needs.SEGMENTS,
 )
 class Unsettles(EventChanger):
-    """Sends each settled segment a second time, as a segment that may change."""
+    """Sends each settled segment again, as a segment that may still change."""
 
     def change(self, content: Event) -> Iterable[Event]:
         yield content
@@ -110,7 +110,7 @@ def _overlaps(content: Event) -> None:
 
 @fault(
     "runs-ahead",
-    "states times after the end of the audio that it has received",
+    "states that a segment ends later than the audio received so far",
     by=changing,
     needs=Needs.SEGMENTS,
 )
@@ -124,7 +124,7 @@ def _runs_ahead(content: Event) -> None:
 
 @fault(
     "hides-language",
-    "does not show the language that it has accepted",
+    "leaves the accepted language out when it shows the session",
     by=changing,
     needs=Needs.SEGMENTS,
 )
@@ -133,7 +133,11 @@ def _hides_language(content: Event) -> None:
         content["session"]["language"] = None
 
 
-@fault("completes-twice", "ends the text of the session twice", needs=Needs.SEGMENTS)
+@fault(
+    "completes-twice",
+    "sends the complete text of the session twice",
+    needs=Needs.SEGMENTS,
+)
 class CompletesTwice(EventChanger):
     """Sends the last event of a session twice."""
 
@@ -144,7 +148,7 @@ class CompletesTwice(EventChanger):
 
 @fault(
     "completes-in-part",
-    "leaves out the last word in the text of the whole session",
+    "leaves the last word out of the complete text of the session",
     by=changing,
     needs=Needs.SEGMENTS,
 )
@@ -159,7 +163,7 @@ def _completes_in_part(content: Event) -> None:
     needs=Needs.SEGMENTS,
 )
 class DoneDiscards(ServerWrapper):
-    """Discards the audio that is not committed when the client ends the session."""
+    """Discards uncommitted audio when the client says that its audio is complete."""
 
     def hear(self, frame: Frame) -> Reaction:
         if not is_control(frame) or event(frame).get("type") != _DONE:
@@ -170,11 +174,11 @@ class DoneDiscards(ServerWrapper):
 
 @fault(
     "clear-discards-all",
-    "also discards committed audio when the client clears the audio",
+    "discards committed audio too when the client clears uncommitted audio",
     needs=Needs.SEGMENTS,
 )
 class ClearDiscardsAll(ServerWrapper):
-    """Sends no final for an utterance whose final is due after a clear."""
+    """Sends no more text of the utterances that began before a clear."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)

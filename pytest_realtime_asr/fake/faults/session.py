@@ -52,7 +52,7 @@ class NoGreeting(ServerWrapper):
 
 @fault("refuses-setup", "refuses each session update")
 class RefusesSetUp(ServerWrapper):
-    """Answers each session update by an error, and does not apply it."""
+    """Answers each session update by an error, and does not apply the update."""
 
     def hear(self, frame: Frame) -> Reaction:
         if sets_up(frame, self._state):
@@ -60,7 +60,10 @@ class RefusesSetUp(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("late-setup-error", "answers each session update by an error, but too late")
+@fault(
+    "late-setup-error",
+    "answers each session update by an error, but only after the next frame",
+)
 class LateSetUpError(ServerWrapper):
     """Accepts each session update, but sends an error after the client's next frame.
 
@@ -118,7 +121,7 @@ class _Cold(Hooks):
         return late
 
     def is_late(self, frame: Frame, *, greeted: bool) -> bool:
-        """Return whether to delay a frame; ``greeted`` is false for the first frame."""
+        """Return whether to delay a frame; ``greeted`` is false only for the first."""
         raise NotImplementedError
 
 
@@ -130,7 +133,7 @@ class ColdGreeting(_Cold):
         return not greeted
 
 
-@fault("cold-final", "sends the first final late")
+@fault("cold-final", "sends the finals of its first session late")
 class ColdFinal(_Cold):
     """Sends each final of its first session ``COLD`` seconds late."""
 
@@ -140,7 +143,7 @@ class ColdFinal(_Cold):
 
 @fault("nameless", "gives the session an empty id")
 class Nameless(ServerWrapper):
-    """Opens the session without an id."""
+    """Opens each session with an empty id."""
 
     def open(self, session: str, created: int) -> Iterable[Frame]:
         return self._server.open("", created)
@@ -173,7 +176,7 @@ class OldClock(ServerWrapper):
 
 @fault(
     "expires-in-ms",
-    "gives the expiry time of a session in milliseconds",
+    "gives the expiry time of a session in milliseconds instead of seconds",
     needs=Needs.EXPIRY,
 )
 class ExpiresInMilliseconds(ServerWrapper):
@@ -286,9 +289,11 @@ class _SilentSometimes(ServerWrapper):
         raise NotImplementedError
 
 
-@fault("third-is-silent", "sends no text in a third session while two are open")
+@fault(
+    "third-is-silent", "sends no text in a session that opens while two others are open"
+)
 class ThirdIsSilent(_SilentSometimes):
-    """Sends no text in a session that opens when two others are open."""
+    """Sends no text in a session that opens while exactly two others are open."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -298,7 +303,10 @@ class ThirdIsSilent(_SilentSometimes):
         return self._third
 
 
-@fault("stalls-of-close", "sends no more text after a client closes in an utterance")
+@fault(
+    "stalls-of-close",
+    "sends no more text after a client has closed during an utterance",
+)
 class StallsOfClose(_SilentSometimes):
     """Sends no text in any session after a client has closed during an utterance."""
 
@@ -308,17 +316,17 @@ class StallsOfClose(_SilentSometimes):
 
 @fault("stalls-of-reset", "sends no more text after a connection reset")
 class StallsOfReset(_SilentSometimes):
-    """Sends no text in any session after a client left without a close frame."""
+    """Sends no text in any session after a client has left without a close frame."""
 
     def is_silent(self) -> bool:
         return self._state.vanished > 0
 
 
-@fault("waits-for-all", "sends no text while another client has stopped sending")
+@fault("waits-for-all", "sends no text while another client pauses within an utterance")
 class WaitsForAll(_SilentSometimes, UtteranceTracker):
-    """Sends no text while another client is silent in the middle of its audio.
+    """Sends no text while another client pauses within an utterance.
 
-    That client is silent from 1 s after its last audio until its next audio.
+    A client pauses if it sends no frame for 1 s, until it sends its next frame.
     """
 
     def hear(self, frame: Frame) -> Reaction:
@@ -339,8 +347,8 @@ class WaitsForAll(_SilentSometimes, UtteranceTracker):
 class CrossTalk(UtteranceTracker):
     """Replaces the words of an utterance by the words of another open utterance.
 
-    The other utterance is the oldest open utterance of all other sessions. Without one,
-    the utterance keeps its own words.
+    The other utterance is the oldest open utterance of another session. If there is
+    none, the utterance keeps its own words.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -377,8 +385,9 @@ class CrossTalk(UtteranceTracker):
 class MixesOneInTen(CrossTalk):
     """Replaces the words of one utterance in ten by the words of another session.
 
-    Only utterances that begin while another session has an open utterance are counted.
-    Every tenth of them gets the words of the oldest open utterance of another session.
+    The fault counts only utterances that begin while another session has an open
+    utterance. Every tenth counted utterance gets the words of the oldest open utterance
+    of another session.
     """
 
     def reset(self) -> None:
@@ -410,9 +419,9 @@ class SharesSetUp(WordChanger):
         return (word if self._other() is None else _GERMAN,)
 
     def _other(self) -> str | None:
-        """Return the newest set-up whose settings differ from those of this session.
+        """Return the newest set-up that has other settings than this session's set-up.
 
-        Return ``None`` if there is no such set-up, or no set-up of this session yet.
+        Return ``None`` if there is none, or if this session has no set-up yet.
         """
         set_ups = self._state.set_ups
         own = set_ups.get(self.session)

@@ -24,7 +24,7 @@ _OTHERS = ("so", "no")  # one of them is not the word that is replaced
     needs=Needs.SETTLED_TEXT,
 )
 class RetractsSettled(EventChanger):
-    """Settles each segment with a wrong first word, and then with the right word."""
+    """Sends each settled segment first with a wrong first word, then unchanged."""
 
     def change(self, content: Event) -> Iterable[Event]:
         word = _first_word(content) if content.get("is_final") is True else None
@@ -36,7 +36,7 @@ class RetractsSettled(EventChanger):
 
 
 def _first_word(value: Any) -> str | None:
-    """Return the first word of the first text in an event, ``None`` without a text."""
+    """Return the first word of the first text in an event, or ``None``."""
     if isinstance(value, dict):
         for name in _TEXTS:
             if isinstance(text := value.get(name), str):
@@ -48,7 +48,7 @@ def _first_word(value: Any) -> str | None:
 
 
 def _replaced(value: Any, word: str, other: str) -> Any:
-    """Return a copy of a value with ``other`` in place of ``word`` in its texts."""
+    """Return a copy of ``value`` in which ``other`` replaces ``word`` in all texts."""
     if isinstance(value, dict):
         return {name: _replaced(each, word, other) for name, each in value.items()}
     if isinstance(value, list):

@@ -36,7 +36,7 @@ _SLOW = 0.2  # s by which `falls-behind` is later for each second of audio
 
 @fault("lost-delta", "loses the first partial of each utterance")
 class LostDelta(ServerWrapper):
-    """Leaves out a partial, so that the partials do not add up to the final."""
+    """Leaves out the first partial, so that the partials do not add up to the final."""
 
     _lost = False
 
@@ -79,9 +79,9 @@ class NoFinal(ServerWrapper):
 
 @fault("loses-one-in-ten", "loses one final in ten")
 class LosesOneInTen(ServerWrapper):
-    """Sends no final for one utterance in ten, by a draw that is the same in each run.
+    """Sends no final for one utterance in ten, chosen at random with a fixed seed.
 
-    The first utterances of the server all get their finals.
+    Each of the first 10 utterances of the server gets its final.
     """
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
@@ -105,7 +105,7 @@ class AllAtEnd(ServerWrapper):
 
 @fault("speaks-first", "sends text as soon as a session opens")
 class SpeaksFirst(ServerWrapper):
-    """Sends a partial of an utterance that no client has begun."""
+    """Sends a partial as soon as a session opens, before any utterance has begun."""
 
     def open(self, session: str, created: int) -> Iterable[Frame]:
         opening = self._server.open(session, created)
@@ -124,7 +124,7 @@ class EarlyText(WordChanger):
         return replace(reaction, replies=[*reaction.replies, *early])
 
 
-@fault("dot-first", "sends a dot at the first audio")
+@fault("dot-first", "sends a dot as text at the first audio of an utterance")
 class DotFirst(WordChanger):
     """Sends a dot as a word at the first audio of each utterance."""
 
@@ -136,9 +136,9 @@ class DotFirst(WordChanger):
         return replace(reaction, replies=[*reaction.replies, *dot])
 
 
-@fault("final-first", "sends the final at the first audio")
+@fault("final-first", "sends the final of an utterance at its first audio")
 class FinalFirst(UtteranceTracker):
-    """Sends the final at the first audio, then nothing more of the utterance."""
+    """Sends the final of an utterance at its first audio, and no text after it."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = super().hear(frame)
@@ -191,9 +191,9 @@ class Novelty(ServerWrapper):
 # What the usage counts
 
 
-@fault("bad-usage", "sends negative counts in its usage")
+@fault("bad-usage", "sends negative counts in the field usage")
 class BadUsage(ServerWrapper):
-    """Counts -1 prompt tokens and -1 s of audio."""
+    """Reports a usage of -1 prompt tokens and -1 s of audio."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         wrong = replace(usage, prompt=-1, seconds=-1.0)
@@ -213,9 +213,9 @@ def _without_usage(content: Event) -> None:
     content.pop("usage", None)
 
 
-@fault("half-usage", "leaves a field out of its usage")
+@fault("half-usage", "leaves a field out of the usage of each final")
 class HalfUsage(ServerWrapper):
-    """Leaves the first field of the usage out of each final."""
+    """Leaves the first field out of the usage of each final."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = self._server.final(text, usage, item)
@@ -227,9 +227,9 @@ def _with_half_usage(content: Event) -> None:
         del counted[next(iter(counted))]
 
 
-@fault("nan-usage", "sends NaN in its usage")
+@fault("nan-usage", "sends NaN as a count in the field usage")
 class NanUsage(ServerWrapper):
-    """Writes NaN, which JSON does not have, in place of the last count of the usage."""
+    """Replaces the last count of the usage by NaN, which JSON does not allow."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         frames = self._server.final(text, usage, item)
@@ -246,9 +246,9 @@ def _with_nan(frame: Frame) -> Frame:
     return json.dumps(content)
 
 
-@fault("free-tokens", "counts 0 tokens for its text")
+@fault("free-tokens", "reports a usage of 0 tokens for its text")
 class FreeTokens(ServerWrapper):
-    """Counts 0 completion tokens and 0 s of audio."""
+    """Reports a usage of 0 completion tokens and 0 s of audio."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         free = replace(usage, completion=0, seconds=0.0)
@@ -292,7 +292,7 @@ class BabblesInSilence(WordChanger):
 
 @fault("babbles-in-noise", "sends words for quiet noise")
 class BabblesInNoise(WordChanger):
-    """Sends two words for an utterance of only quiet sound, but none for silence."""
+    """Sends two words for an utterance with only quiet sound, but none for silence."""
 
     def last_words(self) -> Iterable[str]:
         quiet = 0 < self.audio.peak < _QUIET
@@ -301,7 +301,7 @@ class BabblesInNoise(WordChanger):
 
 @fault("wordless", "sends no words for any audio")
 class Wordless(WordChanger):
-    """Sends no partials, and finals with an empty text."""
+    """Sends finals with an empty text, and no partials."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return ()
@@ -322,9 +322,11 @@ class LosesHead(WordChanger):
         return (word,) if begun else ()
 
 
-@fault("loses-later-heads", "loses the first word of utterances after the first")
+@fault(
+    "loses-later-heads", "loses the first word of the second and each later utterance"
+)
 class LosesLaterHeads(LosesHead):
-    """Leaves out the first word of each utterance except the first of a session."""
+    """Leaves out the first word of the second and each later utterance of a session."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -332,7 +334,7 @@ class LosesLaterHeads(LosesHead):
 
 @fault("loses-tail", "loses the last word of each utterance")
 class LosesTail(WordChanger):
-    """Sends a word only when the next word is recognised, and never the last word."""
+    """Sends each word only when the next is recognised, so never the last word."""
 
     _waiting: tuple[str, ...] = ()
 
@@ -345,9 +347,11 @@ class LosesTail(WordChanger):
         return waiting
 
 
-@fault("loses-later-tails", "loses the last word of utterances after the first")
+@fault(
+    "loses-later-tails", "loses the last word of the second and each later utterance"
+)
 class LosesLaterTails(LosesTail):
-    """Leaves out the last word of each utterance except the first of a session."""
+    """Leaves out the last word of the second and each later utterance of a session."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -376,9 +380,9 @@ class FallsBehind(Hooks):
 # How one utterance changes the next
 
 
-@fault("echo", "begins each text with the previous text")
+@fault("echo", "begins each text with the text of the previous utterance")
 class Echo(ServerWrapper):
-    """Sends the text of the previous utterance before the words of each utterance."""
+    """Puts the text of the previous utterance before the text of each utterance."""
 
     _before = ""
     _repeated = False
@@ -422,9 +426,9 @@ class RepeatsFirst(WordChanger):
     needs=Needs.STARTS,
 )
 class StaleFinal(UtteranceTracker):
-    """Ends an utterance at its start if a stray final commit came before.
+    """Ends an utterance as soon as it starts if a stray final commit came before it.
 
-    A stray commit comes while no utterance is open.
+    A commit is stray if no utterance is open when it comes.
     """
 
     _end: str | bytes | None = None
@@ -450,7 +454,7 @@ class StaleFinal(UtteranceTracker):
 
 @fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Ends an utterance at its start after a stray or refused final commit."""
+    """Ends an utterance at once if a stray or refused final commit came before it."""
 
     def _keeps(self, reaction: Reaction, frame: Frame) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)
@@ -458,7 +462,7 @@ class RefusedFinalKept(StaleFinal):
 
 @fault("refused-final-mutes", "sends no words after a stray or refused final commit")
 class RefusedFinalMutes(WordChanger):
-    """Sends no words of an utterance if a stray final commit came before it."""
+    """Sends no words of an utterance if a stray or refused commit came before it."""
 
     _stray = False
     _mute = False
@@ -477,9 +481,11 @@ class RefusedFinalMutes(WordChanger):
         return () if self._mute else (word,)
 
 
-@fault("late-audio-kept", "adds late audio to the next utterance")
+@fault(
+    "late-audio-kept", "begins an utterance with late audio of the previous utterance"
+)
 class LateAudioKept(UtteranceTracker):
-    """Adds audio that came after the end of an utterance to the next utterance."""
+    """Adds audio that comes too late for its utterance to the next utterance."""
 
     _kept = b""
 

@@ -13,11 +13,11 @@ WIDER = 0.2  # s by which `widens-word-times` is early at a start and late at an
 
 @fault(
     "shifts-word-times",
-    "states times of words that are 300 ms too late",
+    "states the times of words 300 ms too late",
     needs=Needs.WORD_TIMES,
 )
 class ShiftsWordTimes(Hooks):
-    """Moves the start and the end of each word by ``SHIFT`` seconds."""
+    """States the start and the end of each word ``SHIFT`` seconds too late."""
 
     def word_time(self, word: WordTime) -> WordTime:
         return replace(word, start=word.start + SHIFT, end=word.end + SHIFT)
@@ -25,11 +25,11 @@ class ShiftsWordTimes(Hooks):
 
 @fault(
     "widens-word-times",
-    "states times at which words start too early and end too late",
+    "states the start of each word too early and its end too late",
     needs=Needs.WORD_TIMES,
 )
 class WidensWordTimes(Hooks):
-    """Moves the start of each word to an earlier, and its end to a later time."""
+    """States the start of each word too early and its end too late."""
 
     def word_time(self, word: WordTime) -> WordTime:
         return replace(word, start=max(0.0, word.start - WIDER), end=word.end + WIDER)

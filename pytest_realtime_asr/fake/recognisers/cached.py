@@ -1,7 +1,7 @@
 """A cache around a recogniser, so that repeated audio is recognised only once.
 
-A load test plays the same clips in many sessions. With the cache, a fake server can
-serve several times as many of these sessions, since recognition is most of its work.
+A load test plays the same clips in many sessions. Recognition is most of the work of a
+fake server, so it can serve several times as many such sessions with the cache.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CachedRecogniser:
     """Recognises new audio with a given recogniser, and repeated audio from a cache.
 
     The words of the given recogniser must depend on the audio alone. Audio counts as
-    repeated only if it is also divided into the same chunks.
+    repeated only if it comes in the same chunks as before.
     """
 
     def __init__(self, recogniser: Recogniser) -> None:
@@ -52,8 +52,8 @@ class CachedRecogniser:
 class CachedListener:
     """Recognises one utterance, with a cache and a recogniser.
 
-    As soon as a chunk is not in the cache, the recogniser gets all audio of the
-    utterance, from the start on.
+    As soon as a chunk is not in the cache, the recogniser gets the whole audio of the
+    utterance from its start.
     """
 
     def __init__(self, recogniser: Recogniser, words: Words) -> None:
@@ -88,7 +88,7 @@ class CachedListener:
             await self._listener.close()
 
     def _add(self, pcm: bytes) -> None:
-        """Update the digest, which identifies the audio so far and its chunks."""
+        """Add a chunk to the digest, which identifies the sequence of chunks so far."""
         digest = hashlib.blake2b(pcm, digest_size=_DIGEST, key=self._digest)
         self._digest = digest.digest()
 

@@ -1,27 +1,30 @@
 """Recognises a known recording by its spectrum, while the recording is played.
 
-Audio is divided into overlapping windows of 40 ms. The power spectrum of a window from
-150 to 3400 Hz, which an 8 kHz copy still has, is summed into 24 bands, evenly spaced in
-mel. The bands are amplified with rising frequency, the highest by 20 dB, since the
-power of speech falls by about 20 dB over this range.
+Audio is divided into overlapping windows of 40 ms. The power spectrum of each window is
+summed into 24 bands from 150 to 3400 Hz, evenly spaced in mel. Audio with a sample rate
+of 8 kHz still has these frequencies. The power of speech falls by about 20 dB over this
+range. Therefore higher bands are amplified more, the highest band by 20 dB.
 
 The *shape* of a window is a vector with one number for each band: the logarithm of the
-band's share of the power. Before the logarithm, 0.01 is added to each share, so that
-bands more than 20 dB below the total hardly differ. Then the mean is subtracted and the
-vector is scaled to length 1. A gain does not change the shares. Weak noise and the
-rounding of PCM16 are more than 20 dB below the total, so they hardly count.
+band's share of the power. Before the logarithm, 0.01 is added to each share. So all
+bands that are more than 20 dB below the total get nearly the same number. Then the mean
+is subtracted and the vector is scaled to length 1. A gain does not change the shares.
+Weak noise and the rounding of PCM16 are more than 20 dB below the total, so they hardly
+count.
 
-The *likeness* of two windows is the cosine of their shapes: at least 0.98 for copies of
-one sound, 0.8 for a copy that is clipped by 10 dB, and about 0.4 (median) for different
-sounds of one voice.
+The *likeness* of two windows is the cosine of their shapes. It is at least 0.98 for
+copies of one sound, 0.8 for a copy that is clipped by 10 dB, and about 0.4 (median) for
+different sounds of one voice.
 
-One window of the stream is taken every 20 ms (a *look*), and one window of each known
-clip every 10 ms (a *row*). So each look is at most 5 ms away from a row, wherever the
-clip starts in the stream. Whether a window is *loud*, *soft* or a *pause* depends on
-its level relative to the loudest window of the last 2 s, so a gain does not change it.
+A *look* is a window of the stream, taken every 20 ms. A *row* is a window of a known
+clip, taken every 10 ms. So each look is at most 5 ms away from a row, wherever the clip
+starts in the stream. A window is *loud*, *soft* or a *pause*, which depends on its
+level relative to the loudest window of the last 2 s. A gain changes both levels, so a
+loud window stays loud.
 
-A clip that is played advances by two rows with each look, along a *diagonal*. For each
-row the search keeps the sum of the likenesses along the diagonal that ends at this row:
+While a clip is played, its position advances by two rows with each look. These rows are
+a *diagonal*. For each row, the search keeps the sum of the likenesses along the
+diagonal that ends at this row:
 
     sum[row] = keep[row] * sum[row - 2] + likeness(row, look)
 
@@ -30,12 +33,12 @@ does not change the sum: ``keep`` is 1 and the likeness is 0. If the clip pauses
 the stream is loud, ``keep`` is 0.9 and the likeness is 0, so that the sum falls. The
 score of a row is its sum, divided by the sum that a perfect copy would have.
 
-A row can propose its clip after 12 loud rows of its diagonal, or after fewer loud rows
-if the clip then pauses, as after a short word. The search only proposes. For each look,
-the recogniser (see `scripted`) then compares the last 100 ms of the stream with the
-diagonals whose scores are highest or nearly highest. This comparison distinguishes
-sentences that differ in a single sound. It also compares the levels: the gain between
-clip and stream must stay the same, to within 12 dB.
+A row can propose its clip after 12 loud rows of its diagonal. Fewer loud rows are
+enough if the clip then pauses, as after a short word. The search only proposes clips;
+the recogniser (see `scripted`) decides. For each look, it compares the last 100 ms of
+the stream with the diagonals that have the highest or nearly the highest scores. This
+comparison distinguishes sentences that differ in a single sound. It also compares the
+levels: the gain between clip and stream must stay the same, to within 12 dB.
 """
 
 from __future__ import annotations
@@ -117,7 +120,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks of the last 2 s of a stream; looks before its start are silent."""
+    """The looks of the last 2 s of a stream; looks before the stream are silent."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -142,7 +145,7 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one clip in an index; see the module for *row* and *loud*.
+    """The rows of one clip in an index; the module explains *row* and *loud*.
 
     The clip has the rows from ``start`` to ``stop`` (exclusive). ``zero`` is the row
     whose window starts at the first sample of the clip. ``first`` and ``last`` are the
@@ -205,7 +208,7 @@ class Index:
     def gain(
         self, rows: npt.NDArray[np.intp], looks: Looks, kept: npt.NDArray[np.bool_]
     ) -> float:
-        """Return by how many dB the latest looks are louder than their rows (median).
+        """Return the median of the gains in dB from the rows to the latest looks.
 
         A look counts only if its element of ``kept`` is true and its row is loud.
         """
@@ -216,11 +219,11 @@ class Index:
     def likeness(
         self, rows: npt.NDArray[np.intp], looks: Looks, gains: Floats
     ) -> Floats:
-        """Return the likeness of each look to its row; NaN for a soft row.
+        """Return the likeness of each look to its row, or NaN for a soft row.
 
-        ``rows`` is an array of alignments x looks, and ``gains`` has the gain in dB of
-        each alignment. The likeness is 0 if the look is not louder than its row by
-        about this gain, or if the clip pauses while the look is loud.
+        ``rows`` is an array of alignments x looks, and ``gains`` has the expected gain
+        in dB of each alignment. The likeness is 0 if the gain from row to look is more
+        than 12 dB off, or if the clip pauses while the look is loud.
         """
         like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
         with np.errstate(invalid="ignore"):  # the level of silence may be -inf
@@ -270,9 +273,9 @@ class Search:
         return _best(rows, scores[rows], _MOST) if proposes.any() else []
 
     def remains(self) -> list[int]:
-        """Return proposals for a sound that ended before a clip was proposed for it.
+        """Return the likely rows of a sound that ended before a clip was proposed.
 
-        Rows with low sums are included, since the sum stays low if the start of a clip
+        Rows with low scores are included, since scores stay low if the start of a clip
         was not heard.
         """
         scores = self._sums * self._index.per_perfect
@@ -281,7 +284,10 @@ class Search:
 
 
 def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
-    """Return the ``most`` best rows by score; of rows close together, only the best."""
+    """Return at most ``most`` rows with the highest scores, the best row first.
+
+    Of rows that are close together, only the best is returned.
+    """
     found: list[int] = []
     for row in rows[np.argsort(-scores, kind="stable")].tolist():
         if all(abs(row - other) > _NEAR for other in found):
@@ -356,7 +362,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Return the mask with each run of true values shorter by ``rows`` at both ends."""
+    """Return a mask whose runs of true values are shorter by ``rows`` at each end."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

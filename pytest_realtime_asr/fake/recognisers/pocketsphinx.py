@@ -1,24 +1,24 @@
 """A real recogniser for the fake server: pocketsphinx, in separate processes.
 
 pocketsphinx holds the interpreter lock while it decodes, which would stop the server's
-event loop. Therefore each utterance has a worker: this module, run as a program. The
+event loop. Therefore each utterance has a worker: a process that runs this module. The
 server and a worker exchange requests and answers over the worker's stdin and stdout.
-Each message is its length in four bytes, then a MessagePack body. A worker ends when
-its stdin closes, so it always ends with the server.
+A message starts with the length of its body in four bytes; the body is MessagePack. A
+worker ends when its stdin closes, so it always ends with the server.
 
 A protocol that sends words as they are recognised cannot withdraw a word. Therefore a
 word is returned only when it has *settled*: ``SETTLED`` successive hypotheses have it
-at the same place, and it ends at least ``DISTANCE`` seconds before the end of the audio
+at the same time, and it ends at least ``DISTANCE`` seconds before the end of the audio
 so far. When the audio ends, pocketsphinx finds the best path through all its
-hypotheses. The words of this path that follow the returned words are returned then.
+hypotheses. Then the words of this path that were not returned yet are returned.
 
 pocketsphinx subtracts cepstral means from the audio, so that voices of different
 loudness and timbre give similar features. By default it keeps the means from one
-utterance to the next, so its text would depend on earlier audio. Here the means of each
-utterance are a weighted average of ``MEANS`` and the means of the first ``SAMPLE``
-seconds of the utterance's speech; no audio is decoded before these are known. Audio is
-decoded in blocks of ``BLOCK`` seconds, which do not depend on the client's chunks.
-Therefore equal audio gives equal words.
+utterance to the next, so its text would depend on earlier audio. Here each utterance
+has its own means: a weighted average of ``MEANS`` and the means of its first ``SAMPLE``
+seconds of speech. No audio is decoded before the means are known. Audio is decoded in
+blocks of ``BLOCK`` seconds, which do not depend on the client's chunks. Therefore equal
+audio gives equal words.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class WorkerLost(RuntimeError):
 
 
 class _Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """A request to drop an open utterance and start a new one; there is no answer."""
+    """A request to start a new utterance and drop the open one; it gets no answer."""
 
 
 class _Hear(msgspec.Struct, frozen=True, tag="hear"):
@@ -109,7 +109,7 @@ class _Decoding:
         self.begin()
 
     def begin(self) -> None:
-        """Start a new utterance and drop an open one."""
+        """Start a new utterance; drop the previous utterance if it is still open."""
         if self._started:
             self._decoder.end_utt()
         self._started = False
@@ -154,7 +154,8 @@ class _Decoding:
     def _wait(self, block: bytes) -> list[RecognisedWord]:
         """Keep a block until the means of the speech are known.
 
-        Return the words of all waiting blocks if this block makes the means known.
+        If this block makes the means known, return the settled words of all waiting
+        blocks, otherwise no words.
         """
         if self._onset is None:
             if _rms(block) > LOUD:
@@ -250,7 +251,7 @@ def _written(means: Sequence[float]) -> str:
 
 
 def _rms(block: bytes) -> float:
-    """Return the root mean square of PCM16 as a share of full scale."""
+    """Return the root mean square of a block of PCM16 as a share of full scale."""
     samples = array("h", block)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -370,7 +371,7 @@ def _mark_retrieved(task: asyncio.Task[list[RecognisedWord]]) -> None:
 
 
 class _Utterance:
-    """The listener of one utterance, which has a worker of its own until it ends."""
+    """The listener of one utterance; it holds a worker until the utterance ends."""
 
     def __init__(self, pool: PocketsphinxRecogniser, worker: _Worker) -> None:
         self._pool = pool
@@ -398,18 +399,20 @@ class _Utterance:
 
     def _open(self) -> _Worker:
         if self._worker is None:
-            raise RuntimeError("this utterance is closed; listen to a new one")
+            raise RuntimeError(
+                "this utterance is closed; get a new listener by listen()"
+            )
         return self._worker
 
 
 class PocketsphinxRecogniser:
     """A deterministic recogniser of English for 16 kHz PCM16, with a pool of workers.
 
-    The first worker starts with the recogniser, further workers start when utterances
-    overlap. A worker takes up to a second to start and uses about 130 MB. At most
-    ``limit`` utterances are recognised at a time; further utterances wait until an
-    earlier one ends. Up to ``warm`` idle workers are kept (default: one per processor,
-    at least two). Audio that is never louder than -50 dBFS has no words.
+    `start` starts the first worker; further workers start when utterances overlap. A
+    worker takes up to a second to start and uses about 130 MB. At most ``limit``
+    utterances are recognised at a time; further utterances wait until an earlier one
+    ends. At most ``warm`` idle workers are kept (default: one per processor, at least
+    two). Audio that is never louder than -50 dBFS has no words.
     """
 
     rate = RATE

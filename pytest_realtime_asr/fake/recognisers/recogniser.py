@@ -47,7 +47,7 @@ class Recogniser(Protocol):
 
     @property
     def rate(self) -> int:
-        """The sample rate in Hz that ``hear`` expects."""
+        """The sample rate in Hz of the audio that `Listener.hear` expects."""
 
     async def listen(self) -> Listener:
         """Return a listener for one utterance."""
