@@ -44,6 +44,7 @@ from pytest_realtime_asr.run.results import (
     BrokenRule,
     Results,
     UnjudgedLoss,
+    check_recorded,
     is_private,
     judge_test,
 )
@@ -252,6 +253,7 @@ class Judging:
             compared = () if found is None else tuple(found.all)
 
         def judged() -> Results:
+            check_recorded(every)
             return judge_test(
                 test,
                 takes,

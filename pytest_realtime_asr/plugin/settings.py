@@ -384,8 +384,11 @@ def _answers_at_once(target: str) -> bool:
 
 
 def _session(given: _Values) -> SessionConfig:
+    dialect = given.read("profile", lambda profile: _dialect(given, profile))
+    if dialect == AUTO:
+        dialect = given.read("target", _recorded_dialect) or AUTO
     return SessionConfig(
-        dialect=given.read("profile", lambda profile: _dialect(given, profile)),
+        dialect=dialect,
         model=given.text("model"),
         options=given.read("session-options", inputs.json_object),
         pace=given.read("pace", parsing.pace_text),
@@ -407,10 +410,16 @@ def _dialect(given: _Values, profile: str) -> str:
             raise ValueError(error.args[0]) from None
     if name == AUTO and given.text("target") in FAKES:
         return DEFAULT_DIALECT
-    folder = replayed(given.text("target"))
-    if name == AUTO and folder is not None:
-        return recordings.find(Path(folder)).dialect
     return name
+
+
+def _recorded_dialect(target: str) -> str | None:
+    """Return the dialect of the sessions that a target replays, if it replays any.
+
+    Raises ValueError if the folder of the target has no recordings.
+    """
+    folder = replayed(target)
+    return None if folder is None else recordings.find(Path(folder)).dialect
 
 
 def _limits(given: _Values) -> LimitConfig:

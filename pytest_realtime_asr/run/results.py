@@ -25,6 +25,8 @@ from pytest_realtime_asr.run.ledger import LoadFinding, RandomOrder
 from pytest_realtime_asr.run.outage import Outage, outage, unserved
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.messages import shortened
+from pytest_realtime_asr.text.name_list import first_names
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
@@ -70,6 +72,23 @@ class UnjudgedLoss:
 
     lost: tuple[Transcription, ...]
     of: int
+
+
+class NotRecorded(Exception):
+    """Raised if a replay has no recording of an utterance; there is no verdict then."""
+
+
+def check_recorded(takes: Sequence[Transcription]) -> None:
+    """Raise `NotRecorded` if a replay had no recording of one of these utterances."""
+    missing = [take for take in takes if take.trace.unrecorded]
+    if missing:
+        count = several(len(takes), "utterance")
+        names = first_names([take.utterance.id for take in missing])
+        raise NotRecorded(
+            f"the replay could not serve {len(missing)} of {count} ({names}): "
+            f"{missing[0].reason}; record the sessions of this test with "
+            "--realtime-traces=DIR --realtime-trace-keep=all"
+        )
 
 
 Cause = (

@@ -120,6 +120,35 @@ def test_it(realtime, corpus):
 
 
 @pytest.mark.slow
+def test_utterances_that_were_not_recorded_have_no_verdict(
+    project: Project, folder: Path
+) -> None:
+    project.write(
+        """
+@pytest.mark.latency_budget("final_from_commit", p95="10s")
+def test_it(realtime, corpus):
+    realtime.transcribe([corpus["turn-left"], corpus["turn-right"]])
+"""
+    )
+    result = project.run(target=f"replay:{folder.name}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        "*no verdict could be made: * the replay could not serve 1 of 2 utterances "
+        "(turn-left): *"
+    )
+    result.stdout.no_fnmatch_line("*server, not client*")
+    result.stdout.no_fnmatch_line("*FAIL (*")
+
+
+def test_a_folder_that_is_missing_is_named_by_its_option(project: Project) -> None:
+    result = project.run("--realtime-dialect=auto", target="replay:nowhere")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        "ERROR: --realtime-target: nowhere: there is no such folder; *"
+    )
+
+
+@pytest.mark.slow
 def test_fixtures_start_a_replay(project: Project, folder: Path) -> None:
     project.write(
         """
