@@ -45,6 +45,11 @@ async def _transcribed(run: ScenarioRun) -> None:
     await run.transcribe(live, run.clips.first)
 
 
+async def _wide(run: ScenarioRun) -> None:
+    for _ in range(CAP + 1):
+        await run.open(run.name)
+
+
 class Held:
     """Scenarios that hold their sessions until the server has refused one of them."""
 
@@ -90,7 +95,7 @@ def test_a_limited_server_is_judged_within_its_limit(loop: Loop, fault: str) -> 
     held = Held()
     many = [scenario(f"s{number}", held.act) for number in range(CAP + 2)]
     with faking(fault) as (url, _):
-        it, found = all_run(loop, url, *many, scenario("wide", streams=CAP + 1))
+        it, found = all_run(loop, url, *many, scenario("wide", _wide, streams=CAP + 1))
     obstacle = found.pop("wide").obstacle
     assert it.session_limit is not None
     assert it.session_limit.sessions == CAP

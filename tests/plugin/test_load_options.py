@@ -107,8 +107,8 @@ ELSEWHERE = "ws://192.0.2.1:9"
         ),
         (
             (SOAK, "--realtime-allow=heavy", "--realtime-max-audio=1h"),
-            "--realtime-soak: the load sends up to 480.0 min of audio, but "
-            "--realtime-max-audio=3600s; *",
+            "--realtime-soak: the load sends up to 480.0 min of audio, but the "
+            "limit is --realtime-max-audio=3600s; *",
         ),
     ],
 )
