@@ -89,8 +89,10 @@ def _verdicts(
     causes = [each for each in results.failing if not isinstance(each, BrokenRule)]
     if passing or causes:
         yield ""
+    takes = [take for each in sessions for take in each.takes]
+    mark = "replayed: " if any(take.trace.replayed for take in takes) else ""
     for each in passing:
-        yield from wrapped(messages.verdict(each), width, then="  ")
+        yield from wrapped(f"{mark}{messages.verdict(each)}", width, then="  ")
     paths = {take.label: str(each.path) for each in sessions for take in each.takes}
     shown = replace(results, failing=tuple(causes), paths=paths)
     texts = messages.failures(shown, width=width)
@@ -98,7 +100,7 @@ def _verdicts(
         verdict = cause_verdict(cause)
         first, *others = text.splitlines()
         name = "FAIL: " if verdict is Verdict.FAIL else ""
-        yield from wrapped(f"{name}{first}", width, then="  ")
+        yield from wrapped(f"{mark}{name}{first}", width, then="  ")
         yield from others
 
 

@@ -63,7 +63,8 @@ def head(recording: Recording) -> Iterator[str]:
     """Yield two lines: the server with its protocol, and the session with its start."""
     trace = recording.trace
     version = f" {trace.version}" if trace.version else ""
-    yield _short(f"{trace.target}, {trace.dialect}{version}")
+    replayed = ", replayed" if trace.replayed else ""
+    yield _short(f"{trace.target}, {trace.dialect}{version}{replayed}")
     session = _short(recording.timeline.session) or "?"
     yield f"session {session}, started {trace.started:%Y-%m-%d %H:%M:%S} UTC"
 

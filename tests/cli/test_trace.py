@@ -238,3 +238,15 @@ def test_any_trace_gives_a_result_or_one_error(
         out, error = capsys.readouterr()
         assert bool(out) == (code != 2)
         assert len(error.splitlines()) == (code == 2)
+
+
+def test_a_replayed_session_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "replayed.jsonl"
+    path.write_bytes(replace(read(Path(SOUND)), replayed=True).dumps())
+    main(["trace", "judge", str(path), "--budget=wer <= 90%"])
+    assert "\nreplayed: PASS (" in capsys.readouterr().out
+    main(["trace", "show", str(path)])
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.endswith(", vllm 0.33.0, replayed")
