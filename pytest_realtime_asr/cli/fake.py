@@ -353,7 +353,7 @@ def _source(options: argparse.Namespace) -> str:
 
 
 def _version(given: str | None, recorded: Recordings | None) -> str | None:
-    """Return the version that the server shows, by default that of the recordings."""
+    """Return the version that the server shows, by default the recorded version."""
     return recorded.version if given is None and recorded is not None else given
 
 

@@ -48,8 +48,9 @@ class Plan:
     delay in seconds that is added to a frame of audio, to imitate a mobile network;
     ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
     ``keepalive``, a session sends the keepalive frames of the dialect while it is idle.
-    ``replayed`` says that the server replays recorded sessions; it is told the digest
-    ``announced`` of the first audio, if that is known before the session opens.
+    ``replayed`` says that the server replays recorded sessions. ``announced`` is the
+    digest of the first audio, which such a server gets in a header when the session
+    opens; it is empty if the audio is not known before.
     """
 
     dialect: Dialect

@@ -56,7 +56,7 @@ def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:
     """Return the latency in ms that a single session may have, by metric.
 
     If a metric has several limits, the largest is returned. A smaller limit, such as
-    that of the median, does not apply to every session.
+    a limit of the median, does not apply to every session.
     """
     found: dict[str, float] = {}
     for budget in budgets:

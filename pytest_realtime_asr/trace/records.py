@@ -381,7 +381,7 @@ def is_trace(path: Path) -> bool:
 
 
 def _refuse_report(row: bytes) -> None:
-    """Raise ValueError if the first line is that of a JSON Lines report."""
+    """Raise ValueError if the first line of a file belongs to a JSON Lines report."""
     try:
         kind = msgspec.json.decode(row, type=_Kind).kind
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

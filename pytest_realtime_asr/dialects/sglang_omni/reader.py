@@ -174,7 +174,7 @@ class Reader:
     def _overflow(self) -> None:
         """Remove refused audio from the counts of samples.
 
-        The refused audio is assumed to be that of the longest append.
+        The refused audio is assumed to be the audio of the longest append.
         """
         refused = min(self._largest, self._low)
         self._low -= refused
