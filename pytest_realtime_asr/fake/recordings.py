@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.recorded_session import (
     NotReplayable,
@@ -137,15 +135,7 @@ def _merged(
     return list(found.values())
 
 
-class _Line(msgspec.Struct):
-    kind: str = ""
-
-
 def _is_report(path: Path) -> bool:
     """Return whether a file is a report in JSON Lines, and not a trace."""
     with path.open("rb") as file:
-        first = file.readline()
-    try:
-        return bool(msgspec.json.decode(first, type=_Line).kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
+        return records.is_report(file.readline())

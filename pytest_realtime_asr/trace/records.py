@@ -380,13 +380,17 @@ def is_trace(path: Path) -> bool:
         return False
 
 
+def is_report(line: bytes) -> bool:
+    """Return whether the first line of a file begins a JSON Lines report."""
+    try:
+        return bool(msgspec.json.decode(line, type=_Kind).kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
 def _refuse_report(row: bytes) -> None:
     """Raise ValueError if the first line of a file belongs to a JSON Lines report."""
-    try:
-        kind = msgspec.json.decode(row, type=_Kind).kind
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return
-    if kind:
+    if is_report(row):
         raise ValueError(
             "not a trace, but a JSON Lines report; the traces of a run are in its "
             "folder realtime-traces"

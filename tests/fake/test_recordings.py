@@ -91,6 +91,12 @@ def test_damaged_trace(tmp_path: Path) -> None:
         find(tmp_path)
 
 
+def test_a_deeply_nested_file_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "deep.jsonl").write_text('{"kind":' + "[" * 100_000)
+    with pytest.raises(RecordingsError, match=r"deep\.jsonl: not a trace"):
+        find(tmp_path)
+
+
 def test_several_dialects(tmp_path: Path) -> None:
     found = find(write(tmp_path, RIGHT, replace(LEFT, dialect="openai")))
     with pytest.raises(RecordingsError, match="the dialects openai and vllm; name one"):
