@@ -63,8 +63,11 @@ ARGUMENTS = (
     *("--log-cli-level=WARNING", "--log-file=all.log", "-Wdefault"),
     *("-vv", "-l", "-rA", "--junitxml=out.xml", "-o", "junit_logging=all"),
     *("--realtime-report=out.jsonl", "--realtime-report=conformance:suite.json"),
+    *("--realtime-report=out.csv", "--realtime-report=out.md"),
+    *("--realtime-report=out.prom", "--realtime-report=benchmark:bench.json"),
     *("--realtime-corpus=clips", "--realtime-timeout=3s"),
 )
+REPORTS = ("*.json*", "*.csv", "*.md", "*.prom")
 SECRET = (
     *NAMES.values(),
     *("turn right", "open the", "right and", "the front", "front door", "and stop"),
@@ -97,7 +100,7 @@ def run(project: Project, faulty: Faking) -> Run:
         files = [
             *project.path.glob("*.xml"),
             *project.path.glob("*.log"),
-            *project.path.glob("*.json*"),
+            *(path for each in REPORTS for path in project.path.glob(each)),
             *project.path.glob(".pytest_cache/**/*.jsonl"),
             *project.path.glob("realtime-traces/**/*.jsonl"),
             *project.path.glob(".pytest_cache/**/lastfailed"),
@@ -112,7 +115,8 @@ def run(project: Project, faulty: Faking) -> Run:
 def test_no_output_has_a_text_or_a_file_name(project: Project, run: Run) -> None:
     open_result, told = run()
     assert all(each in told for each in SECRET)  # what is looked for is there else
-    for path in project.path.glob("*.json*"):
+    for path in [path for each in REPORTS for path in project.path.glob(each)]:
+        assert any(each in path.read_text() for each in SECRET), path
         path.unlink()  # the next run would keep it
     result, told = run("--realtime-private", "--cache-clear")
     assert [each for each in SECRET if each in told] == []
