@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from pytest_realtime_asr.dialects import Reaction, Server, audio_frame
 from pytest_realtime_asr.fake.capacity import Workload
@@ -174,7 +175,10 @@ class FakeSession:
     async def _react(self, reaction: Reaction, at: int) -> None:
         if reaction.drop and (dropped := self._hearing) is not None:
             await dropped.close()  # so it sends nothing after the reply to the drop
-        await self._send(reaction.replies)
+        # After the client's close frame, `send` would wait for the connection's end,
+        # which the library does not notice while it has many unread frames.
+        if self._connection.state is State.OPEN:
+            await self._send(reaction.replies)
         if reaction.die:
             os._exit(_DIED)
         if reaction.begin:

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import trustme
+from websockets.asyncio.client import connect
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.cli.main import main
@@ -420,6 +421,32 @@ def test_recogniser_that_fails(loop: Loop, capfd: pytest.CaptureFixture[str]) ->
     assert "closed with code 1011: the recogniser failed" in take.reason
     assert found.trace.end.code == 1011
     assert "ArithmeticError: the recogniser has a bug" in capfd.readouterr().err
+
+
+def test_frames_before_a_close_frame_are_heard() -> None:
+    """There are more than the library reads ahead; the server answers 44 of them."""
+    append = b'{"type":"input_audio_buffer.append","audio":"AAAAAAAA"}'
+
+    async def talk(url: str) -> None:
+        address = url.replace("http", "ws", 1) + "/v1/realtime"
+        connection = await connect(address, compression=None)
+        await connection.recv()
+        for _ in range(300):
+            connection.protocol.send_text(append)
+        connection.protocol.send_close(1000)
+        connection.transport.write(b"".join(connection.protocol.data_to_send()))
+        await connection.wait_closed()
+
+    with faking("caps-queue") as (url, fake):
+        asyncio.run(talk(url))
+        for _ in range(3000):
+            (trace,) = fake.traces()
+            if trace.end.how is Ending.CLOSED_BY_PEER:
+                break
+            time.sleep(0.01)
+    assert trace.end.how is Ending.CLOSED_BY_PEER
+    heard = [each for each in trace.records if each.sender is Sender.CLIENT]
+    assert len(heard) == 300
 
 
 def test_client_that_vanishes(loop: Loop) -> None:
