@@ -266,6 +266,47 @@ def test_a_termination_keeps_what_was_judged(
         assert not list(project.path.glob(".*-lock"))
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("place", ["collector", "finalizer"])
+def test_a_signal_that_python_ignores_is_sent_again(
+    project: Project, name: str, place: str
+) -> None:
+    """Python ignores KeyboardInterrupt in callbacks of the garbage collector."""
+    project.write(
+        f"""
+import gc, os, signal, time
+
+def collector():
+    def hit(phase, info):
+        gc.callbacks.remove(hit)
+        os.kill(os.getpid(), signal.{name})
+
+    gc.callbacks.append(hit)
+    gc.collect()
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+
+def finalizer():
+    Finalized()
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(realtime, corpus, number):
+    realtime.transcribe(corpus["turn-right"])
+    if number == 1:
+        {place}()
+        time.sleep(30)
+"""
+    )
+    words = [f"--realtime-target={project.url}", "-p", "no:xdist"]
+    words += ["-W", "error", "--realtime-report=out.jsonl"]
+    result = project.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.assert_outcomes(passed=1)
+    assert project.lines()[-1]["interrupted"]
+
+
 def test_an_interrupt_leaves_no_line_between_title_and_table(project: Project) -> None:
     project.write(TERM.format(pid="os.getpid", signal="SIGTERM"))
     words = [f"--realtime-target={project.url}", "-p", "no:xdist"]
