@@ -72,8 +72,8 @@ def characters(
     Unit: ratio
     Needs: a reference
     Better: lower
-    Source: as `words`; blanks are removed because their use is a matter of style in the
-        writing systems for which the rate is meant
+    Source: as for `words`; blanks are removed because their use is a matter of style in
+        the writing systems for which the rate is meant
     """
     return _align(reference, hypothesis, TextUnit.CHARACTER, normalizer, language)
 

@@ -23,7 +23,7 @@ _NS_PER_MS = 1_000_000
 
 
 class Premature(enum.StrEnum):
-    """An event and the cause that it preceded; the value is its name in reports."""
+    """An event and the cause that it preceded; each value is a name in reports."""
 
     TEXT_BEFORE_AUDIO = "text-before-audio"
     TEXT_BEFORE_SPEECH = "text-before-speech"
@@ -33,11 +33,11 @@ class Premature(enum.StrEnum):
 
 
 PREMATURE: Mapping[Premature, str] = {
-    Premature.TEXT_BEFORE_AUDIO: "text from before the audio",
-    Premature.TEXT_BEFORE_SPEECH: "text from before the speech",
-    Premature.FINAL_BEFORE_COMMIT: "final from before its commit",
-    Premature.FINAL_BEFORE_SPEECH_END: "final from before the end of speech",
-    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint from before the end of speech",
+    Premature.TEXT_BEFORE_AUDIO: "text before the audio",
+    Premature.TEXT_BEFORE_SPEECH: "text before the speech",
+    Premature.FINAL_BEFORE_COMMIT: "final before its commit",
+    Premature.FINAL_BEFORE_SPEECH_END: "final before the end of speech",
+    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint before the end of speech",
 }
 """The names of the premature events in messages."""
 

@@ -1,8 +1,9 @@
-"""Folding: makes characters equal that differ only in how a text is written.
+"""Folding: gives characters one form if they differ only in the style of writing.
 
 `fold` is the folding for every language. It removes invisible characters and the
-Arabic tatweel, gives apostrophes, digits of all writing systems and a few ligatures one
-form, and makes one word of each token of a model, such as ``<unk>``. `basic` also folds
+Arabic tatweel. It gives one form to apostrophes, to the digits of all writing systems
+and to a few ligatures. Each token of a model, such as ``<unk>``, becomes one word.
+`basic` also folds
 compatibility forms and case, and turns punctuation and symbols into blanks. The
 functions named after a language add the folding of this language.
 
@@ -177,7 +178,7 @@ def hebrew(text: str) -> str:
 
 
 def persian(text: str) -> str:
-    """Return the result of `arabic` with the Persian letters kaf and yeh."""
+    """Return the result of `arabic` with Persian kaf and yeh for the Arabic letters."""
     return arabic(text).translate(_PERSIAN)
 
 

@@ -20,9 +20,10 @@ from pytest_realtime_asr.metrics.normalizers import (
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """The entities of an utterance that a text contains, and the entities it lacks.
+    """The entities of an utterance that a text contains, and those that it lacks.
 
-    An entity that was said n times occurs n times in ``found`` and ``missed`` together.
+    An entity is a name, a number or a term. An entity that was said n times occurs n
+    times in ``found`` and ``missed`` together.
     """
 
     normalizer: str

@@ -80,7 +80,7 @@ def word_time_bias(item: Emissions) -> float | None:
 
 
 def _shifts(item: Emissions) -> Iterator[Sequence[float]]:
-    """Yield the differences (s) of the start and the end of each matched word."""
+    """Yield by how much (s) the stated start and end of each matched word are late."""
     final, script = item.timeline.final, item.script
     if final is None or not final.words or script is None:
         return

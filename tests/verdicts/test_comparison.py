@@ -257,7 +257,7 @@ def test_a_baseline_with_early_answers_is_no_comparison() -> None:
     before = [replace(each, premature=early) for each in run()]
     change = only(compare(before, run(), SPEED), "final_from_commit")
     assert change.outcome is Outcome.INVALID
-    assert "in only 0 of 24 sessions (24 final from before its commit)" in change_line(
+    assert "in only 0 of 24 sessions (24 final before its commit)" in change_line(
         change
     )
     assert outcome(run(), before, "final_from_commit:5%") is Outcome.WORSE
