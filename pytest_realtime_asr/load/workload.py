@@ -5,8 +5,8 @@ session when its previous session is over. A load is *open* if sessions arrive a
 rate, whether or not the server has finished the earlier ones.
 
 The time of a level starts with the *ramp*, in which the streams begin one after the
-other. The *steady part* follows the ramp and lasts ``hold``. The *drain* follows the
-steady part: no session begins, and the running sessions end. A session belongs to the
+other. The *steady part* follows the ramp and lasts ``hold``. In the *drain* after the
+steady part, no session begins, and the running sessions end. A session belongs to the
 steady part if its audio is planned to start and to end in the steady part. This is
 known before the session begins, so that a slow answer cannot move a session out of the
 part that is judged.

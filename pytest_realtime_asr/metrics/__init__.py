@@ -114,9 +114,8 @@ class Measures:
     """The measured values of one utterance.
 
     ``values`` holds the value of every metric; ``None`` if the utterance lacks what the
-    metric needs. ``premature`` names each metric whose event came before its cause,
-    with the reason. The value of such a metric is shown, but counts as over every
-    limit.
+    metric needs. For each metric whose event came before its cause, ``premature`` has
+    the reason. The value of such a metric is shown, but counts as over every limit.
     """
 
     values: Mapping[str, float | None]

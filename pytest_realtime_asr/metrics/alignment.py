@@ -131,7 +131,7 @@ def split(text: str, unit: TextUnit) -> list[str]:
 
 
 def numbered(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.int64]:
-    """Return a number for each word, from ``numbers``; new words are added to it."""
+    """Return the number of each word in ``numbers``; unknown words get new numbers."""
     return np.array([numbers.setdefault(w, len(numbers)) for w in words], np.int64)
 
 
@@ -157,9 +157,9 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield the parts of both texts, each with the part of the other text.
+    """Yield pairs of a part of the reference and the matching part of the hypothesis.
 
-    Both texts are cut before a run of words that occurs exactly once in each of them.
+    Both texts are cut before runs of words that occur exactly once in each text.
     The cuts are chosen from the longest sequence of runs that has the same order in
     both texts, as in the patience diff of Bram Cohen.
     """

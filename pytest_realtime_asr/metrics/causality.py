@@ -4,8 +4,9 @@ The cause of a text is speech; the cause of a final is a commit or the end of a 
 the cause of an endpoint is the end of speech. If the event came before its cause, the
 server made up the text or cut off the speaker, and the latency of the event says
 nothing about the speed of the server. The start and the end of speech are uncertain
-(`Emissions.speech_uncertainty`): an event is premature only if it came earlier by more
-than this uncertainty. The instants of a commit and of the first audio frame are exact.
+(`Emissions.speech_uncertainty`): an event is premature only if it came before its cause
+by more than this uncertainty. The instants of a commit and of the first audio frame are
+exact.
 
 Latencies of single words are checked only against the start of speech, since a word may
 be recognised correctly before its end. Each rule takes the emissions of one item and

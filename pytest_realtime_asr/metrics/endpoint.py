@@ -11,7 +11,7 @@ from pytest_realtime_asr.metrics.declaration import Group, Instant, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
 
 _NS_PER_MS = 1_000_000
-_NEEDS = "the end of speech, from word times, and a server that detects turns"
+_NEEDS = "the end of speech, known from word times, and a server that detects turns"
 
 
 @metric(

@@ -3,9 +3,8 @@
 `fold` is the folding for every language. It removes invisible characters and the
 Arabic tatweel. It gives one form to apostrophes, to the digits of all writing systems
 and to a few ligatures. Each token of a model, such as ``<unk>``, becomes one word.
-`basic` also folds
-compatibility forms and case, and turns punctuation and symbols into blanks. The
-functions named after a language add the folding of this language.
+`basic` also folds compatibility forms and case, and turns punctuation and symbols into
+blanks. The functions named after a language add the folding of this language.
 
 A server may send long or malicious texts, so the cost of every step is linear.
 """
@@ -135,7 +134,7 @@ def _thousands(first: str, rest: list[str], signs: list[str]) -> bool:
 def fewer_marks(text: str) -> str:
     """Return the text with no more than `_MARKS` combining marks in a row.
 
-    Unicode normalisation sorts marks, and Python's cost for it is quadratic.
+    Unicode normalisation sorts the marks, which has quadratic cost in Python.
     """
     if text.isascii():
         return text
@@ -168,7 +167,7 @@ _TURKISH = str.maketrans("I\u0130", "\u0131i")
 
 
 def arabic(text: str) -> str:
-    """Return the result of `basic` without harakat, signs that most texts omit."""
+    """Return the result of `basic` without harakat, which most texts do not have."""
     return basic(text).translate(_HARAKAT)
 
 
@@ -183,7 +182,7 @@ def persian(text: str) -> str:
 
 
 def russian(text: str) -> str:
-    """Return the result of `basic` with the letter ye for yo, as most texts have it."""
+    """Return the result of `basic` with the letter yo written as ye, as is usual."""
     return basic(text).translate(_RUSSIAN)
 
 

@@ -102,9 +102,9 @@ def keyword_recall(takes: Iterable[Keywords]) -> float | None:
     Unit: ratio
     Needs: the entities of each utterance
     Better: higher
-    Source: 1 - AssemblyAI's Missed Entity Rate, which is entities that are missing in
-        the text / entities of the reference; AssemblyAI's weights for kinds of entities
-        are not used
+    Source: one minus AssemblyAI's Missed Entity Rate (entities missing in the text /
+        entities of the reference), without the weights that AssemblyAI gives to kinds
+        of entities
     """
     every = list(takes)
     found = sum(len(take.found) for take in every)

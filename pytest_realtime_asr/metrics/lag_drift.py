@@ -57,7 +57,7 @@ def lag_drift(item: Emissions) -> float | None:
 
 
 def _points(item: Emissions) -> list[tuple[float, float]]:
-    """Return the end and the lag, both in s, of matched words.
+    """Return the end and the lag of each matched word, both in s.
 
     Words that were first shown after the last audio frame was due are left out.
     """

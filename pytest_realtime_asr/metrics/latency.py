@@ -94,8 +94,8 @@ def first_partial_from_audio(item: Emissions) -> float | None:
 @metric(
     group=Group.START,
     unit=Unit.MS,
-    needs="the start of speech, from word times, and a hypothesis with a letter or "
-    "digit",
+    needs="the start of speech, known from word times, and a hypothesis with a letter "
+    "or digit",
     causality=causality.text_after_speech,
     start=Instant.SPEECH_START,
 )
@@ -138,8 +138,8 @@ def final_from_commit(item: Emissions) -> float | None:
     End: the arrival of the final
     Better: lower
     Source: some benchmarks (such as Coval's) compare how fast a server finalises, and
-        not how long it waits in silence; so they send an explicit end and count from
-        that instant
+        not how long it waits in silence; so they send an event that ends the utterance,
+        and count from that instant
     """
     commit, final = item.timeline.commit, item.timeline.final
     if commit is None or final is None:
@@ -150,7 +150,7 @@ def final_from_commit(item: Emissions) -> float | None:
 @metric(
     group=Group.END,
     unit=Unit.MS,
-    needs="the end of speech, from word times, and a final",
+    needs="the end of speech, known from word times, and a final",
     causality=causality.final,
     start=Instant.SPEECH_END,
 )
@@ -178,8 +178,8 @@ def final_from_speech_end(item: Emissions) -> float | None:
     unit=Unit.MS,
     needs="at least two audio frames, and a session that lasts beyond the start of "
     "speech",
-    no_budget="it includes the speaker's pauses, and for a server that sends only the "
-    "final it is the length of the speech",
+    no_budget="it includes the speaker's pauses, and it is the length of the speech "
+    "for a server that sends only the final",
 )
 def longest_stall(item: Emissions) -> float | None:
     """Measure the longest time without new text while speech was being sent.

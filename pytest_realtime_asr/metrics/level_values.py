@@ -117,7 +117,8 @@ class LevelValues:
     def best(self) -> LevelValues:
         """The values as if the client had caused no delay during and after the load.
 
-        The load seems to do the least harm in these values.
+        The client's delay in the sessions without load is kept, so that the load seems
+        to do the least harm.
         """
         return replace(
             self,
@@ -133,7 +134,8 @@ class LevelValues:
     def worst(self) -> LevelValues:
         """The values as if the client had caused no delay in the sessions without load.
 
-        The load seems to do the most harm in these values.
+        The client's delay during and after the load is kept, so that the load seems to
+        do the most harm.
         """
         before = _prompt(self.witness.before)
         return replace(

@@ -125,9 +125,10 @@ def latency_drift(values: LevelValues) -> Estimate | None:
     sessions. A window covers all streams and is at least as long as the longest clip.
 
     Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
-        pairs of sessions; time(i) is when the commit of session i was planned. Of more
-        than 1000 sessions, 1000 evenly chosen ones are used. The interval is Sen's
-        interval of a slope, computed from the median latencies of at least 5 windows
+        pairs of sessions; time(i) is when the commit of session i was planned. If there
+        are more than 1000 sessions, 1000 evenly spaced sessions are used. The interval
+        is Sen's interval of a slope, computed from the median latencies of at least 5
+        windows
     Unit: ms_per_minute
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968); a queue that grows, as in
@@ -226,7 +227,7 @@ def recovery(values: LevelValues) -> Estimate | None:
         end is the planned end of the audio of A. If only the last session of the
         witness has recovered, end is the planned end of its audio. The interval starts
         at the planned end of the audio of the session before the recovered session, or
-        of the last audio of the load if there is no session between
+        of the last audio of the load if there is no such session
     Unit: ms
     Start: the planned end of the last audio of the load
     End: the planned end of the audio of the first recovered session of the witness
@@ -386,7 +387,7 @@ def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
 def _interval_of_share(
     hits: Sequence[bool], blocks: Sequence[Hashable] | None
 ) -> tuple[float, float]:
-    """Return the exact interval of a share whose values may be alike within blocks.
+    """Return the exact interval of the share of hits; hits in a block may be alike.
 
     The interval is computed for n independent values. Without blocks, or if all values
     are equal, n is the number of values. With blocks, n is the number of independent

@@ -102,9 +102,9 @@ def scheduling_delay(timeline: Timeline) -> float | None:
 
     The result is the sum of two delays: the largest delay of a frame (audio or commit),
     by which the server may have received the frame later, and the largest delay of a
-    clock tick, by which the client may have timestamped the answer later. A latency is
-    attributed to the server only if it is over its limit after this delay has been
-    subtracted. Returns ``None`` if nothing was sent and no tick was due.
+    clock tick, by which the client may have timestamped the answer later. A latency
+    over its limit is attributed to the server only if it is over the limit even without
+    this delay. Returns ``None`` if nothing was sent and no tick was due.
     """
     own = [delay for _, delay in _delays(timeline)]
     if not own and not timeline.lag.ticks:

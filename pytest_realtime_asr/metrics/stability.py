@@ -21,8 +21,8 @@ def normalized_erasure(item: Emissions) -> float | None:
     """Measure how many words were erased for each word of the last hypothesis.
 
     Formula: words that were erased by all updates / words of the last hypothesis. An
-        update erases the words of the previous hypothesis from its first difference
-        from the new hypothesis on
+        update erases the first word that it changes or removes, and all words after
+        this word
     Unit: ratio
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and

@@ -1,4 +1,4 @@
-"""Metrics of word times: how exact the times are that the server states for words.
+"""Metrics of word times: the errors of the times that a server states for words.
 
 A word time is a position in the audio, so these metrics do not depend on when a text
 arrives, nor on the pace. Only words that match the reference are counted, since a wrong

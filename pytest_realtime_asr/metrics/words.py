@@ -64,7 +64,7 @@ def first_correct_word(item: Emissions) -> float | None:
 @metric(
     group=Group.START,
     unit=Unit.COUNT,
-    needs="the start of speech, from word times",
+    needs="the start of speech, known from word times",
 )
 def early_text(item: Emissions) -> float | None:
     """Count the hypotheses with text that came before the speech.
@@ -241,7 +241,8 @@ def partial_wer(item: Emissions) -> float | None:
     A word counts as said as soon as the audio at its end was due. So a word that the
     server shows late counts as a deletion, and a word shown early as an insertion.
 
-    Formula: (edits of each partial, summed) / (words said until each partial, summed)
+    Formula: (sum over the partials of the edits) / (sum over the partials of the words
+        that had been said)
     Unit: ratio
     Better: lower
     Source: partial word error rate (Bruguier et al. 2023): the quality of partials can
@@ -285,7 +286,7 @@ def partial_interval(item: Emissions) -> float | None:
 @metric(
     group=Group.END,
     unit=Unit.MS,
-    needs="the end of speech, from word times, and a final",
+    needs="the end of speech, known from word times, and a final",
     causality=causality.whole_text,
     start=Instant.SPEECH_END,
 )

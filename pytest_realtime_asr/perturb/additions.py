@@ -117,7 +117,7 @@ def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
 
 
 def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
-    """Return the ``talkers`` utterances of ``voices`` that are added to a sound.
+    """Return the utterances that are added to a sound; ``talkers`` is their number.
 
     The seed chooses the utterances; the order of the corpus has no influence. Raises
     `PerturbationError` if the corpus has too few voices for this sound.

@@ -376,7 +376,7 @@ def test_what_was_heard_where_nothing_was_said_is_no_word_error() -> None:
 
 def test_synthetic_speech_is_labelled() -> None:
     rows = [replace(each, synthetic=True) for each in wrong(0.1)]
-    label = "synthetic speech: a smoke test, not accuracy"
+    label = "synthetic speech: a smoke test, not a measure of accuracy"
     assert label in change_line(only(compare(rows, rows), "wer"))
     assert label not in change_line(only(compare(wrong(0.1), wrong(0.1)), "wer"))
     assert label not in change_line(only(compare(rows, rows), "final_from_commit"))

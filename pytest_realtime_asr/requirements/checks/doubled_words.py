@@ -9,12 +9,11 @@ are searched too; if one of them has a doubled word, the check is undecided. Two
 doubled words in the long texts are a violation. A single doubled word is a violation
 only if no clip that was sent alone has any error.
 
-The false positive rate is computed for 40 clips within long texts and 100 clips that
-were sent alone, with the same error rate in both. Two or more doubled words in the long
-texts, and none in the clips alone, have a probability of at most 3 %, whatever the rate
-of doubled words is.
-One doubled word in the long texts, and no error at all in the clips alone, has a
-probability of at most 1.5 % if at most one error in ten is a doubled word.
+Suppose that errors are equally likely in 40 clips within long texts and in 100 clips
+that were sent alone. Whatever the rate of doubled words is, two or more in the long
+texts and none in the clips alone then have a probability of at most 3 %. If at most one
+error in ten is a doubled word, the probability of a doubled word in the long texts, and
+of no error at all in the clips alone, is at most 1.5 %.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _first(part: Part) -> Iterator[Utterance]:
 
 
 def _refused(part: Part) -> list[int]:
-    """Return the utterances without speech that got an error instead of a final."""
+    """Return the items without speech that got an error instead of a final."""
     return [
         item
         for item, clip in part.spoken.items()
