@@ -1,12 +1,12 @@
 """A level of load: how many streams, for how long, and how they speak.
 
 A load is *closed* if a fixed number of streams is kept busy: a stream begins its next
-session when its last one is over. A load is *open* if sessions arrive at a rate,
-whether or not the server has finished the earlier ones.
+session when its previous session is over. A load is *open* if sessions arrive at a
+rate, whether or not the server has finished the earlier ones.
 
 The time of a level starts with the *ramp*, in which the streams begin one after the
-other. The *steady part* follows the ramp and lasts ``hold``. No session begins after
-it; the sessions that are still running end in the *drain*. A session belongs to the
+other. The *steady part* follows the ramp and lasts ``hold``. In the *drain* after the
+steady part, no session begins, and the running sessions end. A session belongs to the
 steady part if its audio is planned to start and to end in the steady part. This is
 known before the session begins, so that a slow answer cannot move a session out of the
 part that is judged.
@@ -39,9 +39,9 @@ class Load:
 
     ``ramp`` is the length of the ramp, and ``hold`` the length of the steady part.
     ``streams`` is the number of streams. For an open load, it is the largest number of
-    sessions at a time; a session that is due when this many are open is not begun.
-    ``talk`` is the share of the time in which a stream of a closed load speaks; between
-    two sessions the stream pauses. ``arrivals`` and ``rate``, in sessions per second,
+    open sessions; while so many are open, a session that is due is left out. ``talk``
+    is the share of the time in which a stream of a closed load speaks; between two
+    sessions the stream pauses. ``arrivals`` and ``rate``, in sessions per second,
     are set for an open load only. ``jitter`` is the largest random delay of a frame
     before it is sent, as on a mobile network. ``varied`` gives each session a lead
     silence and a dither of its own, so that the server cannot answer from a cache.

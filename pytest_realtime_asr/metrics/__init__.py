@@ -1,4 +1,4 @@
-"""Metrics by name: of one utterance (`CATALOGUE`), and of a level of load (`LEVELS`).
+"""The metrics by name: `CATALOGUE` for one utterance, `LEVELS` for a level of load.
 
 A metric of an utterance is a pure function of the timeline and the reference of the
 utterance. A metric of a level is a pure function of the values of the level. Each
@@ -114,9 +114,8 @@ class Measures:
     """The measured values of one utterance.
 
     ``values`` holds the value of every metric; ``None`` if the utterance lacks what the
-    metric needs. ``premature`` names each metric whose event came before its cause,
-    with the reason. The value of such a metric is shown, but counts as over every
-    limit.
+    metric needs. For each metric whose event came before its cause, ``premature`` has
+    the reason. The value of such a metric is shown, but counts as over every limit.
     """
 
     values: Mapping[str, float | None]
@@ -138,5 +137,5 @@ def measures(timeline: Timeline, script: Script | None) -> Measures:
 
 
 def measure(timeline: Timeline, script: Script | None) -> Mapping[str, float | None]:
-    """Return the value of every metric, as `measures`, but without premature events."""
+    """Return the ``values`` of `measures`; premature events are not marked."""
     return measures(timeline, script).values

@@ -31,7 +31,7 @@ from pytest_realtime_asr.metrics.normalizers import (
 )
 
 EDGE = 3  # number of words that count as the start or the end of a reference
-SYNTHETIC = "synthetic speech: a smoke test, not accuracy"
+SYNTHETIC = "synthetic speech: a smoke test, not a measure of accuracy"
 
 
 def words(
@@ -72,8 +72,8 @@ def characters(
     Unit: ratio
     Needs: a reference
     Better: lower
-    Source: as `words`; blanks are removed because their use is a matter of style in the
-        writing systems for which the rate is meant
+    Source: as for `words`; blanks are removed because their use is a matter of style in
+        the writing systems for which the rate is meant
     """
     return _align(reference, hypothesis, TextUnit.CHARACTER, normalizer, language)
 
@@ -89,9 +89,9 @@ class Languages:
 
     The language of a reference chooses its normaliser. ``of`` is the number of
     references. ``unknown`` is the number of references of unknown language, and
-    ``neutral`` has the ids of the normalisers that were used for references of unknown
-    language. ``by_script`` has the tags of the languages that were not stated, but
-    chosen by the writing system of a reference.
+    ``neutral`` has the ids of the normalisers that were used for them. ``by_script``
+    has the tags of the languages that were not stated, but chosen by the writing system
+    of a reference.
     """
 
     of: int = 0

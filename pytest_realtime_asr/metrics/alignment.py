@@ -3,8 +3,9 @@
 Two texts are aligned with the least number of edits. If the product of their lengths is
 over `MOST_CELLS`, both texts are cut before runs of words that they have in common, and
 each part is aligned by itself, so that the cost stays linear. The number of edits may
-then be slightly more than the least. If the product for two parts is still over
-`MOST_CELLS`, the n-th word of one part is aligned with the n-th word of the other part.
+then be slightly more than the least. If the product of the lengths of two parts is
+still over `MOST_CELLS`, the n-th word of one part is aligned with the n-th word of the
+other part.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class TextUnit(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The counts of hits and errors in an alignment, or in several, added by ``+``.
+    """The counts of hits and errors in an alignment; ``+`` adds two such counts.
 
     ``unspoken`` is the number of words recognised in utterances with an empty
     reference. The rate does not include them.
@@ -115,7 +116,7 @@ class Alignment:
 
 
 def kind(pair: Pair) -> str:
-    """Return the kind of an error: ``I``, ``D`` or ``S``; empty for a match."""
+    """Return ``I``, ``D`` or ``S``, the kind of error of a pair; empty for a match."""
     if pair.reference is None:
         return "I"
     if pair.hypothesis is None:
@@ -130,7 +131,7 @@ def split(text: str, unit: TextUnit) -> list[str]:
 
 
 def numbered(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.int64]:
-    """Return a number for each word; equal words have equal numbers."""
+    """Return the number of each word in ``numbers``; unknown words get new numbers."""
     return np.array([numbers.setdefault(w, len(numbers)) for w in words], np.int64)
 
 
@@ -156,8 +157,9 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield the parts of both texts, cut before runs of words that occur once in each.
+    """Yield pairs of a part of the reference and the matching part of the hypothesis.
 
+    Both texts are cut before runs of words that occur exactly once in each text.
     The cuts are chosen from the longest sequence of runs that has the same order in
     both texts, as in the patience diff of Bram Cohen.
     """

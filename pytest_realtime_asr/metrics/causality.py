@@ -4,8 +4,9 @@ The cause of a text is speech; the cause of a final is a commit or the end of a 
 the cause of an endpoint is the end of speech. If the event came before its cause, the
 server made up the text or cut off the speaker, and the latency of the event says
 nothing about the speed of the server. The start and the end of speech are uncertain
-(`Emissions.speech_uncertainty`): an event is premature only if it came earlier by more
-than this uncertainty. The instants of a commit and of the first audio frame are exact.
+(`Emissions.speech_uncertainty`): an event is premature only if it came before its cause
+by more than this uncertainty. The instants of a commit and of the first audio frame are
+exact.
 
 Latencies of single words are checked only against the start of speech, since a word may
 be recognised correctly before its end. Each rule takes the emissions of one item and
@@ -23,7 +24,7 @@ _NS_PER_MS = 1_000_000
 
 
 class Premature(enum.StrEnum):
-    """An event and the cause that it preceded; the value is its name in reports."""
+    """An event and the cause that it preceded; each value is a name in reports."""
 
     TEXT_BEFORE_AUDIO = "text-before-audio"
     TEXT_BEFORE_SPEECH = "text-before-speech"
@@ -33,11 +34,11 @@ class Premature(enum.StrEnum):
 
 
 PREMATURE: Mapping[Premature, str] = {
-    Premature.TEXT_BEFORE_AUDIO: "text from before the audio",
-    Premature.TEXT_BEFORE_SPEECH: "text from before the speech",
-    Premature.FINAL_BEFORE_COMMIT: "final from before its commit",
-    Premature.FINAL_BEFORE_SPEECH_END: "final from before the end of speech",
-    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint from before the end of speech",
+    Premature.TEXT_BEFORE_AUDIO: "text before the audio",
+    Premature.TEXT_BEFORE_SPEECH: "text before the speech",
+    Premature.FINAL_BEFORE_COMMIT: "final before its commit",
+    Premature.FINAL_BEFORE_SPEECH_END: "final before the end of speech",
+    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint before the end of speech",
 }
 """The names of the premature events in messages."""
 

@@ -20,7 +20,7 @@ from pytest_realtime_asr.metrics.level_values import Estimate, LevelValues
 
 
 class Unit(enum.StrEnum):
-    """The unit of a metric; the value is the suffix of the metric's JUnit property."""
+    """The units of metrics; each value is the suffix of a metric's JUnit property."""
 
     MS = "ms"
     RATIO = "ratio"
@@ -37,7 +37,7 @@ class Better(enum.StrEnum):
 
 
 class Group(enum.StrEnum):
-    """The subject of a metric; the value is the heading of its section in the docs."""
+    """The subjects of metrics; each value is the heading of a section in the docs."""
 
     START = "connection and first text"
     WORDS = "words"
@@ -48,7 +48,7 @@ class Group(enum.StrEnum):
 
 
 class Instant(enum.StrEnum):
-    """The instant from which a metric counts; the value is its name in reports."""
+    """The instants from which a metric can count; each value is a name in reports."""
 
     SPEECH_START = "start of speech"
     SPEECH_END = "end of speech"
@@ -101,9 +101,10 @@ class Metric(Declaration):
     """The declaration of a metric of one utterance.
 
     ``causality`` is the rule that finds values whose event came before its cause.
-    ``in_audio`` says that the value is a difference of two positions in the audio,
+    ``in_audio`` says whether the value is a difference of two positions in the audio,
     which does not depend on when a text arrives. ``start`` is the instant from which
-    the value counts; ``None`` if the value has no single start or another start.
+    the value counts; ``None`` if the value has no single start, or a start that is not
+    in `Instant`.
     """
 
     function: Function
@@ -154,7 +155,7 @@ def metric(
     in_audio: bool = False,
     start: Instant | None = None,
 ) -> Callable[[Function], Metric]:
-    """Return a decorator that makes a function the metric of the same name."""
+    """Return a decorator that turns a function into the metric of its name."""
 
     def declare(function: Function) -> Metric:
         return Metric(
@@ -182,7 +183,7 @@ def level_metric(
     paced: bool = True,
     counts_lost: bool = True,
 ) -> Callable[[LevelFunction], LevelMetric]:
-    """Return a decorator that makes a function the level metric of the same name."""
+    """Return a decorator that turns a function into the level metric of its name."""
 
     def declare(function: LevelFunction) -> LevelMetric:
         return LevelMetric(

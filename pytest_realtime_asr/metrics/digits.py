@@ -1,9 +1,9 @@
-"""Regrouping of digits: a hypothesis gets the groups of digits of its reference.
+"""Regrouping of digits: the digits of a hypothesis are grouped as in its reference.
 
 The grouping of digits is a matter of style. A telephone number is written ``555 1234``,
 ``5551234`` or ``5 5 5 1 2 3 4``, a year ``1984`` or ``19 84``, a time ``7 30`` or
-``730``. So the digits of a hypothesis are grouped as the digits of the reference with
-which they are aligned. The reference decides how many words are counted: if it spells a
+``730``. So the digits of a hypothesis are aligned with the digits of the reference, and
+get the same groups. The reference decides how many words are counted: if it spells a
 number digit by digit, five wrong digits are five errors; if it has the number as one
 word, a wrong number is one error.
 """
@@ -88,7 +88,7 @@ def _partners(said: Sequence[str], heard: Sequence[str]) -> list[int | None]:
 
 
 def _spelled(said: Sequence[str]) -> set[int]:
-    """Return the indices of all single digits that are next to another number."""
+    """Return the indices of the one-digit words that are next to another number."""
     numbers = [False, *map(is_number, said), False]
     return {
         index
@@ -102,12 +102,12 @@ def _spelled(said: Sequence[str]) -> set[int]:
 def _split(
     places: Sequence[int], partners: Sequence[int | None], spelled: set[int]
 ) -> set[int]:
-    """Return the indices of numbers of a hypothesis that match spelled digits only.
+    """Return the indices of the words of a hypothesis that match spelled digits only.
 
-    ``places`` and ``partners`` have an entry for each unit of the hypothesis: the index
-    of its word, and the index of the number of the reference that it matches.
-    ``spelled`` has the indices of the spelled digits: single digits in the reference
-    that are next to another number.
+    For each unit of the hypothesis, ``places`` has the index of its word, and
+    ``partners`` the index of the number in the reference that the unit matches.
+    ``spelled`` has the indices of the spelled digits: words of the reference that are
+    one digit and are next to another number.
     """
     found: dict[int, bool] = {}
     for place, partner in zip(places, partners, strict=True):

@@ -99,10 +99,9 @@ class Shown:
 class Emission:
     """A word of the last hypothesis, with the times (ns) when it appeared and settled.
 
-    ``first`` is when a hypothesis first showed the word at its index in the last
-    hypothesis. ``settled`` is when the word, or a word before it, changed for the last
-    time. ``said`` is the index of the matching word of the reference; ``None`` if no
-    word matches.
+    ``first`` is when a hypothesis first had this word at this index. ``settled`` is
+    when the word, or a word before it, changed for the last time. ``said`` is the index
+    of the matching word of the reference; ``None`` if no word matches.
     """
 
     word: str

@@ -11,7 +11,7 @@ from pytest_realtime_asr.metrics.declaration import Group, Instant, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions
 
 _NS_PER_MS = 1_000_000
-_NEEDS = "the end of speech, from word times, and a server that detects turns"
+_NEEDS = "the end of speech, known from word times, and a server that detects turns"
 
 
 @metric(
@@ -25,10 +25,10 @@ def endpoint_delay(item: Emissions) -> float | None:
     """Measure the time from the end of speech to the endpoint that the server detected.
 
     An endpoint is false if it came before the end of speech by more than the
-    uncertainty of that instant: it interrupted the speaker. `false_endpoints` counts
-    false endpoints. The value is the delay of the first endpoint that is not false. If
-    every endpoint is false, the value is the delay of the last endpoint. This value is
-    negative, and counts as over every limit.
+    uncertainty of that instant. A false endpoint interrupts the speaker;
+    `false_endpoints` counts them. The value is the delay of the first endpoint that is
+    not false. If every endpoint is false, the value is the delay of the last endpoint.
+    This value is negative, and counts as over every limit.
 
     Formula: endpoint - due(end of speech), with the first endpoint that is not false,
         or the last endpoint if all are false
@@ -56,8 +56,8 @@ def false_endpoints(item: Emissions) -> float | None:
         uncertainty of that instant
     Unit: count
     Better: lower
-    Source: LiveKit's turn-detection benchmark reports the interrupted speakers together
-        with the latency
+    Source: LiveKit's turn-detection benchmark reports how many speakers were
+        interrupted, together with the latency
     """
     end = _speech_end(item)
     if end is None:

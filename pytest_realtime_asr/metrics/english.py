@@ -172,7 +172,7 @@ def english(text: str) -> str:
 
 
 def _separated(words: list[str]) -> list[str]:
-    """Return the words, with `_APART` between two numbers that are not one numeral."""
+    """Return the words, with `_APART` between numbers that are separate numerals."""
     found: list[str] = []
     before: _Kind | None = None
     ended = decimals = False

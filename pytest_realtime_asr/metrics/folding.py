@@ -1,10 +1,10 @@
-"""Folding: makes characters equal that differ only in how a text is written.
+"""Folding: gives characters one form if they differ only in the style of writing.
 
 `fold` is the folding for every language. It removes invisible characters and the
-Arabic tatweel, gives apostrophes, digits of all writing systems and a few ligatures one
-form, and makes one word of each token of a model, such as ``<unk>``. `basic` also folds
-compatibility forms and case, and turns punctuation and symbols into blanks. The
-functions named after a language add the folding of this language.
+Arabic tatweel. It gives one form to apostrophes, to the digits of all writing systems
+and to a few ligatures. Each token of a model, such as ``<unk>``, becomes one word.
+`basic` also folds compatibility forms and case, and turns punctuation and symbols into
+blanks. The functions named after a language add the folding of this language.
 
 A server may send long or malicious texts, so the cost of every step is linear.
 """
@@ -134,7 +134,7 @@ def _thousands(first: str, rest: list[str], signs: list[str]) -> bool:
 def fewer_marks(text: str) -> str:
     """Return the text with no more than `_MARKS` combining marks in a row.
 
-    Unicode normalisation sorts marks, and Python's cost for it is quadratic.
+    Unicode normalisation sorts the marks, which has quadratic cost in Python.
     """
     if text.isascii():
         return text
@@ -167,7 +167,7 @@ _TURKISH = str.maketrans("I\u0130", "\u0131i")
 
 
 def arabic(text: str) -> str:
-    """Return the result of `basic` without harakat, signs that most texts omit."""
+    """Return the result of `basic` without harakat, which most texts do not have."""
     return basic(text).translate(_HARAKAT)
 
 
@@ -177,12 +177,12 @@ def hebrew(text: str) -> str:
 
 
 def persian(text: str) -> str:
-    """Return the result of `arabic` with the Persian letters kaf and yeh."""
+    """Return the result of `arabic` with Persian kaf and yeh for the Arabic letters."""
     return arabic(text).translate(_PERSIAN)
 
 
 def russian(text: str) -> str:
-    """Return the result of `basic` with the letter ye for yo, as most texts have it."""
+    """Return the result of `basic` with the letter yo written as ye, as is usual."""
     return basic(text).translate(_RUSSIAN)
 
 

@@ -59,7 +59,7 @@ class GrowingText:
 
 
 def _cut(left: str, right: str) -> tuple[int, int]:
-    """Return the indices at which to cut two texts.
+    """Return the index at which to cut each of two texts.
 
     Both are cut after a word that they have in common, between the first quarter and
     the middle of ``right``. If there is no such word, both are cut at the index of the

@@ -20,9 +20,10 @@ from pytest_realtime_asr.metrics.normalizers import (
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """The entities of an utterance that a text contains, and the entities it lacks.
+    """The entities of an utterance that a text contains, and those that it lacks.
 
-    An entity that was said n times occurs n times in ``found`` and ``missed`` together.
+    An entity is a name, a number or a term. An entity that was said n times occurs n
+    times in ``found`` and ``missed`` together.
     """
 
     normalizer: str
@@ -101,9 +102,9 @@ def keyword_recall(takes: Iterable[Keywords]) -> float | None:
     Unit: ratio
     Needs: the entities of each utterance
     Better: higher
-    Source: 1 - AssemblyAI's Missed Entity Rate, which is entities that are missing in
-        the text / entities of the reference; AssemblyAI's weights for kinds of entities
-        are not used
+    Source: one minus AssemblyAI's Missed Entity Rate (entities missing in the text /
+        entities of the reference), without the weights that AssemblyAI gives to kinds
+        of entities
     """
     every = list(takes)
     found = sum(len(take.found) for take in every)

@@ -31,9 +31,10 @@ def lag_drift(item: Emissions) -> float | None:
     once after the commit. The drift measures the server only if the audio was sent in
     real time.
 
-    Formula: lag is first shown - due(end of word). The drift is the median of the
-        slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all pairs of matched words
-        whose ends differ. Of more than 200 words, 200 evenly chosen ones are used
+    Formula: the lag of a word is (time when it was first shown) - due(end of word). The
+        drift is the median of the slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all
+        pairs of matched words whose ends differ. If there are more than 200 words, 200
+        evenly spaced words are used
     Unit: ratio
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968), which changes little if up to
@@ -56,7 +57,7 @@ def lag_drift(item: Emissions) -> float | None:
 
 
 def _points(item: Emissions) -> list[tuple[float, float]]:
-    """Return the end and the lag, both in s, of matched words.
+    """Return the end and the lag of each matched word, both in s.
 
     Words that were first shown after the last audio frame was due are left out.
     """

@@ -38,8 +38,8 @@ def connect(item: Emissions) -> float | None:
     Start: the instant at which the client began to connect
     End: the completed WebSocket handshake
     Better: lower
-    Source: kept apart from all other latencies, since a latency of the first text that
-        is counted from before the connection includes name look-up, TLS and handshake
+    Source: a metric of its own, so that name look-up, TLS and handshake are not part of
+        the latency of the first text
     """
     return _between(0, item.timeline.opened)
 
@@ -94,8 +94,8 @@ def first_partial_from_audio(item: Emissions) -> float | None:
 @metric(
     group=Group.START,
     unit=Unit.MS,
-    needs="the start of speech, from word times, and a hypothesis with a letter or "
-    "digit",
+    needs="the start of speech, known from word times, and a hypothesis with a letter "
+    "or digit",
     causality=causality.text_after_speech,
     start=Instant.SPEECH_START,
 )
@@ -128,10 +128,9 @@ def final_from_commit(item: Emissions) -> float | None:
     """Measure the time from the commit to the final.
 
     This is the least ambiguous latency and needs no word times, so it is the first
-    choice for a budget. The value is signed: if the server ends the turn by itself, the
-    final may come before the commit. Such a final is premature, and counts as over
-    every limit, if the server did not end the turn, or if the final came before the end
-    of speech.
+    choice for a budget. The value is negative if the final came before the commit. Such
+    a final is allowed only if the server ended the turn by itself and the final came
+    after the end of speech. Otherwise, it is premature and counts as over every limit.
 
     Formula: final - due time of the commit
     Unit: ms
@@ -139,8 +138,8 @@ def final_from_commit(item: Emissions) -> float | None:
     End: the arrival of the final
     Better: lower
     Source: some benchmarks (such as Coval's) compare how fast a server finalises, and
-        not how long it waits in silence; so they send an explicit end and count from
-        that instant
+        not how long it waits in silence; so they send an event that ends the utterance,
+        and count from that instant
     """
     commit, final = item.timeline.commit, item.timeline.final
     if commit is None or final is None:
@@ -151,7 +150,7 @@ def final_from_commit(item: Emissions) -> float | None:
 @metric(
     group=Group.END,
     unit=Unit.MS,
-    needs="the end of speech, from word times, and a final",
+    needs="the end of speech, known from word times, and a final",
     causality=causality.final,
     start=Instant.SPEECH_END,
 )
@@ -179,22 +178,23 @@ def final_from_speech_end(item: Emissions) -> float | None:
     unit=Unit.MS,
     needs="at least two audio frames, and a session that lasts beyond the start of "
     "speech",
-    no_budget="it includes the speaker's pauses, and for a server that sends only the "
-    "final it is the length of the speech",
+    no_budget="it includes the speaker's pauses, and it is the length of the speech "
+    "for a server that sends only the final",
 )
 def longest_stall(item: Emissions) -> float | None:
     """Measure the longest time without new text while speech was being sent.
 
     This metric finds sessions that stopped while their socket stayed open. It is a weak
-    measure: for a server that sends only the final, it is the length of the speech; a
-    pause of the speaker counts as well; and a hang near the end of speech is counted
+    measure. For a server that sends only the final, it is the length of the speech. A
+    pause of the speaker counts like a stall. A hang near the end of speech is counted
     only up to the end of speech. New text is a hypothesis that is not blank and differs
     from the previous hypothesis.
 
-    Formula: longest time between two neighbours in the list: start, each new text
-        between start and stop, stop. start is due(start of speech), or the due time of
-        the first audio frame if the start of speech is not known. stop is due(end of
-        speech), or the due time of the last audio frame if the end is not known
+    Formula: longest time between two successive instants among start, stop and the
+        arrivals of new text between start and stop. start is due(start of speech), or
+        the due time of the first audio frame if the start of speech is not known. stop
+        is due(end of speech), or the due time of the last audio frame if the end of
+        speech is not known
     Unit: ms
     Start: the arrival of the new text before the gap, or the start
     End: the arrival of the next new text, or the stop

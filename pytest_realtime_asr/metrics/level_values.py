@@ -26,11 +26,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The final of a session, in ms from the commit.
+    """The latency of the final of a session.
 
-    ``final`` is infinite if the session was lost or if the final is premature.
-    ``prompt`` is the final without the delay that the client itself has caused. ``at``
-    is when the audio was planned to end, in s since the start of the level.
+    ``final`` is the latency in ms from the commit; infinite if the session was lost or
+    if the final is premature. ``prompt`` is this latency without the delay that the
+    client itself has caused. ``at`` is when the audio was planned to end, in s since
+    the start of the level.
     """
 
     clip: str
@@ -51,7 +52,7 @@ class LoadedSession:
     ``seconds`` is the planned length of its audio in s. ``lasted`` is the time in s
     from the planned start of the audio to the end of the session. ``within`` says
     whether the session is within every latency budget of the test; ``None`` if the test
-    has no such budget. ``prompt_within`` says the same without the client's delay.
+    has no such budget. ``prompt_within`` is ``within`` without the client's delay.
     ``errors`` are the errors of the text; ``None`` if there is no reference transcript.
     In a lost session, every word of the reference is missing.
     """
@@ -116,7 +117,8 @@ class LevelValues:
     def best(self) -> LevelValues:
         """The values as if the client had caused no delay during and after the load.
 
-        The load seems to do the least harm in these values.
+        The client's delay in the sessions without load is kept, so that the load seems
+        to do the least harm.
         """
         return replace(
             self,
@@ -132,7 +134,8 @@ class LevelValues:
     def worst(self) -> LevelValues:
         """The values as if the client had caused no delay in the sessions without load.
 
-        The load seems to do the most harm in these values.
+        The client's delay during and after the load is kept, so that the load seems to
+        do the most harm.
         """
         before = _prompt(self.witness.before)
         return replace(

@@ -58,8 +58,8 @@ def load_inflation(values: LevelValues) -> Estimate | None:
         median final_from_commit of the clip alone)
     Unit: ratio
     Better: lower
-    Source: paired figures, such as one reference call that is measured idle and at 200
-        concurrent calls
+    Source: a comparison of pairs, such as one call to an idle server and the same call
+        beside 200 other calls
     """
     alone, loaded = _by_clip(values.alone), _by_clip(_answers(values.sessions))
     ratios = [
@@ -125,10 +125,10 @@ def latency_drift(values: LevelValues) -> Estimate | None:
     sessions. A window covers all streams and is at least as long as the longest clip.
 
     Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
-        pairs of sessions; time(i) is when the commit of session i was planned. Of more
-        than 1000 sessions, 1000 evenly chosen ones are used. The interval is Sen's
-        interval of a slope. It is computed from at least 5 windows, with the median of
-        the latencies in each
+        pairs of sessions; time(i) is when the commit of session i was planned. If there
+        are more than 1000 sessions, 1000 evenly spaced sessions are used. The interval
+        is Sen's interval of a slope, computed from the median latencies of at least 5
+        windows
     Unit: ms_per_minute
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968); a queue that grows, as in
@@ -159,9 +159,9 @@ def goodput(values: LevelValues) -> Estimate | None:
     A lost session is within no budget. If a test has several limits of one latency, the
     largest counts, since a limit of the median, for example, need not be kept by each
     session. The interval is the exact interval of a share. Sessions of one stream may
-    be alike, so with 10 streams or more, the interval is computed as if there were
-    fewer sessions: as many independent sessions as would give the same precision (Korn
-    and Graubard, 1998).
+    be alike, so with 10 streams or more, the interval is computed for a smaller number
+    of sessions: the number of independent sessions that would give the same precision
+    (Korn and Graubard, 1998).
 
     Formula: sessions of the steady part that have a final and are within the limits /
         all sessions of the steady part
@@ -183,12 +183,12 @@ def goodput(values: LevelValues) -> Estimate | None:
     needs="sessions of at least two streams in the steady part",
 )
 def fairness(values: LevelValues) -> Estimate | None:
-    """Measure how much later the finals of the worst stream are than usual.
+    """Measure by which factor the finals of the slowest stream are later than usual.
 
     The usual latency is the median over all streams. A value near 1 says that all
     streams are served alike. The value has no interval, since it is a maximum. With few
-    sessions for each stream, the worst of many streams is above the others by chance
-    alone.
+    sessions for each stream, the slowest of many streams is slower than the others by
+    chance alone.
 
     Formula: largest median final_from_commit of a stream / median over the streams of
         the median final_from_commit
@@ -226,7 +226,8 @@ def recovery(values: LevelValues) -> Estimate | None:
         two successive sessions of the witness after the load that have both recovered;
         end is the planned end of the audio of A. If only the last session of the
         witness has recovered, end is the planned end of its audio. The interval starts
-        at the planned end of the audio of the session before, or of the load
+        at the planned end of the audio of the session before the recovered session, or
+        of the last audio of the load if there is no such session
     Unit: ms
     Start: the planned end of the last audio of the load
     End: the planned end of the audio of the first recovered session of the witness
@@ -317,7 +318,7 @@ def witness_inflation(values: LevelValues) -> Estimate | None:
     Unit: ratio
     Better: lower
     Source: the probe requests of vLLM's benchmark, which run beside a load and are
-        reported apart
+        reported separately
     """
     before = [each.final for each in values.witness.before]
     through = [each.final for each in values.witness.through]
@@ -386,7 +387,7 @@ def _bounded(interval: tuple[float, float]) -> tuple[float, float] | None:
 def _interval_of_share(
     hits: Sequence[bool], blocks: Sequence[Hashable] | None
 ) -> tuple[float, float]:
-    """Return the exact interval of a share whose values may be alike within blocks.
+    """Return the exact interval of the share of hits; hits in a block may be alike.
 
     The interval is computed for n independent values. Without blocks, or if all values
     are equal, n is the number of values. With blocks, n is the number of independent

@@ -1,7 +1,7 @@
 """Normalisers: named and versioned ways to make texts comparable.
 
 A normaliser decides which words are equal, so a change of normaliser alone changes an
-error rate. So each normaliser has a version, and every number is stored with the id of
+error rate. So each normaliser has a version, and every result is stored with the id of
 the normaliser that was used:
 
 ``none``
@@ -19,13 +19,13 @@ the normaliser that was used:
     accents (`english.english`).
 ``whisper-english``
     is Whisper's English normaliser, for comparison with published numbers. It ignores
-    text in brackets, and counts digits that are spoken one by one as one word.
+    text in brackets, and counts digits in a row as one word.
 
 If no normaliser is named, the language of the reference decides (`language_of`): the
 stated language, or the only language that uses the writing system of the reference. If
 the language is unknown, ``basic`` is used; no text is assumed to be English. The choice
 depends only on the reference and its language, so that the server's text cannot change
-the choice. A user's own normaliser can be named as well (`normalizer_named`).
+the choice. A user can also write a normaliser and name it (`normalizer_named`).
 
 A server may send long or malicious texts, so the cost of every step is linear. If a
 normaliser fails on a text, or takes longer than `PATIENCE`, ``basic`` is used for both
@@ -79,7 +79,7 @@ class Normalizer:
 
     @property
     def id(self) -> str:
-        """The name and version, as shown with every number."""
+        """The name and version, as shown with every result."""
         return f"{self.name}/{self.version}"
 
 

@@ -1,13 +1,13 @@
 """Metrics of the sender: the client's own scheduling delay, and back-pressure.
 
-The client's scheduling delay can make a number INVALID. Back-pressure, the time for
-which the socket did not accept a frame, is due to the server or the network path, and
-never makes a number INVALID. A model of an ideal sender separates the two. The ideal
-sender starts to send a frame when the frame is due, or as soon as the socket has
-accepted the frame before. The socket blocks the ideal sender for as long as it blocked
-the client. The time by which the client was later than the ideal sender is the client's
-own delay. So the wait of a frame behind a blocked frame does not count as the client's
-delay, and a delay of the client counts until the client has caught up.
+The client's scheduling delay can make a result INVALID. Back-pressure is the time for
+which the socket did not accept a frame. It is caused by the server or the network path,
+and never makes a result INVALID. A model of an ideal sender separates these two delays.
+The ideal sender starts to send a frame when the frame is due or, if this is later, when
+the socket has accepted the frame before. The socket blocks the ideal sender for as long
+as it blocked the client. The time by which the client was later than the ideal sender
+is the client's own delay. So the wait of a frame behind a blocked frame does not count
+as the client's delay, and a delay of the client counts until the client has caught up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HALF, _TAIL = 0.5, 0.99
 _MAX_CPU = 2 / 3  # share of a core; above it, the scheduling delay grows by itself
 _CLIENT = "it measures the client, not the server"
 _PATH = "it measures the network path, not the server"
-_TICKS = "a trace of a client that measures its clock ticks"
+_TICKS = "a trace with the delays of the client's clock ticks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ def scheduling_delay(timeline: Timeline) -> float | None:
 
     The result is the sum of two delays: the largest delay of a frame (audio or commit),
     by which the server may have received the frame later, and the largest delay of a
-    clock tick, by which the client may have timestamped the answer later. A latency is
-    attributed to the server only if it is over its limit after this delay has been
-    subtracted. Returns ``None`` if nothing was sent and no tick was due.
+    clock tick, by which the client may have timestamped the answer later. A latency
+    over its limit is attributed to the server only if it is over the limit even without
+    this delay. Returns ``None`` if nothing was sent and no tick was due.
     """
     own = [delay for _, delay in _delays(timeline)]
     if not own and not timeline.lag.ticks:
@@ -135,13 +135,13 @@ def sender_lateness(item: Emissions) -> float | None:
 def sender_lateness_max(item: Emissions) -> float | None:
     """Measure the largest delay of the client in sending an audio frame.
 
-    Formula: maximum of (start of sending - due - wait) over the audio frames; wait as
-        in sender_lateness
+    Formula: maximum of (start of sending - due - wait) over the audio frames; wait is
+        defined as for sender_lateness
     Unit: ms
     Start: the instant at which a frame was due
     End: the instant at which the client began to send the frame
     Better: lower
-    Source: as sender_lateness; a long pause of the client delays only a few frames,
+    Source: as for sender_lateness; a long pause of the client delays only a few frames,
         which a p99 hides
     """
     own = audio_delays(item.timeline)
@@ -204,7 +204,7 @@ def gc_pause(item: Emissions) -> float | None:
 @metric(
     group=Group.CLIENT,
     unit=Unit.RATIO,
-    needs="a trace of a client that measures its CPU time",
+    needs="a trace with the client's CPU time",
     no_budget=_CLIENT,
 )
 def own_cpu(item: Emissions) -> float | None:

@@ -21,8 +21,8 @@ def normalized_erasure(item: Emissions) -> float | None:
     """Measure how many words were erased for each word of the last hypothesis.
 
     Formula: words that were erased by all updates / words of the last hypothesis. An
-        update erases the words of the previous hypothesis that follow its common prefix
-        with the new hypothesis
+        update erases the first word that it changes or removes, and all words after
+        this word
     Unit: ratio
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and
@@ -67,7 +67,7 @@ def final_retractions(item: Emissions) -> float | None:
     Formula: number of hypotheses that change settled text. A final settles the whole
         text, so each later hypothesis with another text counts. In a protocol whose
         server settles one segment after the other, the text of these segments is
-        settled as well
+        settled, too
     Unit: count
     Better: lower
     Source: a client that acts on a final is harmed only by revisions after the final

@@ -1,4 +1,4 @@
-"""Metrics of word times: how exact the times are that the server states for words.
+"""Metrics of word times: the errors of the times that a server states for words.
 
 A word time is a position in the audio, so these metrics do not depend on when a text
 arrives, nor on the pace. Only words that match the reference are counted, since a wrong
@@ -80,7 +80,7 @@ def word_time_bias(item: Emissions) -> float | None:
 
 
 def _shifts(item: Emissions) -> Iterator[Sequence[float]]:
-    """Yield the differences (s) of the start and the end of each matched word."""
+    """Yield by how much (s) the stated start and end of each matched word are late."""
     final, script = item.timeline.final, item.script
     if final is None or not final.words or script is None:
         return

@@ -1,4 +1,4 @@
-"""Metrics of words: how long after its end a spoken word was shown, and settled.
+"""Metrics of words: when each spoken word was shown and settled, counted from its end.
 
 Only words that match the reference are counted, since a wrong word has no known time in
 the audio. A server that recognises the difficult words wrongly may therefore look fast,
@@ -64,7 +64,7 @@ def first_correct_word(item: Emissions) -> float | None:
 @metric(
     group=Group.START,
     unit=Unit.COUNT,
-    needs="the start of speech, from word times",
+    needs="the start of speech, known from word times",
 )
 def early_text(item: Emissions) -> float | None:
     """Count the hypotheses with text that came before the speech.
@@ -118,8 +118,8 @@ def word_first_emission(item: Emissions) -> float | None:
         words
     Unit: ms
     Start: the instant at which the audio at the end of the word was due
-    End: the arrival of the first hypothesis that has the word at the same index as the
-        last hypothesis has
+    End: the arrival of the first hypothesis that has the word at the same index as in
+        the last hypothesis
     Better: lower
     Source: Picovoice's word emission latency, with the median of the matched words
         instead of the mean; word_coverage is the share of words that matched
@@ -241,8 +241,8 @@ def partial_wer(item: Emissions) -> float | None:
     A word counts as said as soon as the audio at its end was due. So a word that the
     server shows late counts as a deletion, and a word shown early as an insertion.
 
-    Formula: number of edits, summed over the partials / number of words that had been
-        said, summed over the partials
+    Formula: (sum over the partials of the edits) / (sum over the partials of the words
+        that had been said)
     Unit: ratio
     Better: lower
     Source: partial word error rate (Bruguier et al. 2023): the quality of partials can
@@ -286,7 +286,7 @@ def partial_interval(item: Emissions) -> float | None:
 @metric(
     group=Group.END,
     unit=Unit.MS,
-    needs="the end of speech, from word times, and a final",
+    needs="the end of speech, known from word times, and a final",
     causality=causality.whole_text,
     start=Instant.SPEECH_END,
 )
@@ -302,9 +302,9 @@ def text_complete_from_speech_end(item: Emissions) -> float | None:
     Start: the instant at which the audio at the end of speech was due
     End: the arrival of that hypothesis
     Better: lower
-    Source: AssemblyAI's time to complete transcript; compared with
-        final_from_speech_end, it separates a slow recogniser from a slow decision that
-        the speech is over
+    Source: AssemblyAI's time to complete transcript; if only final_from_speech_end is
+        long, the recogniser is fast, but the server decides late that the speech is
+        over
     """
     end = item.speech_end
     if end is None or item.timeline.final is None or not item.words:

@@ -8,8 +8,8 @@ utterance: ``corpus.map(noise("10dB", seed=1))``.
 - The times of words move with the sound. The start and the end of the speech are taken
   from the original audio, since noise would hide them from a detector.
 - The name, version, parameters and seed are part of the id of the utterance, such as
-  ``noise/1:10dB:seed=1+go-forward``, and of the conditions in reports. So a perturbed
-  run is never compared with a plain one, or with another perturbation.
+  ``noise/1:10dB:seed=1+go-forward``, and of the conditions in reports. So a run with a
+  perturbation is never compared with a run without it, or with another perturbation.
 - Only `clipping` clips samples. If the result of `gain` would exceed full scale, `gain`
   raises an error. Any other result that exceeds full scale is attenuated as a whole by
   the smallest sufficient number of whole decibels, and the name of the utterance says

@@ -26,9 +26,9 @@ _BAND = 8000  # Hz; noise above it would be removed on the way to a 16 kHz serve
 
 
 def noise(snr: str, *, seed: int = 1) -> Perturbation:
-    """Add white Gaussian noise; ``snr`` is the ratio of the speech to the noise.
+    """Add white Gaussian noise; ``snr`` is the ratio of speech power to noise power.
 
-    The powers are measured from the start to the end of the speech. Pauses between
+    Both powers are measured from the start to the end of the speech. Pauses between
     words count; silence before and after the speech does not. At sample rates over 16
     kHz, the noise is limited to 8 kHz, so that a server at 16 kHz receives the same
     ratio.
@@ -59,7 +59,7 @@ def babble(
 def babble_of(
     snr: str, *, talkers: int = 6, seed: int = 1
 ) -> Callable[[Corpus], Perturbation]:
-    """Return a function that makes the perturbation `babble` of a corpus of voices."""
+    """Return a function that makes a `babble` perturbation from a corpus of voices."""
     ratio = _ratio("babble", snr)
     whole("babble: talkers", talkers, 1, 100)
     whole("babble: seed", seed, 0, 2**32 - 1)
@@ -86,7 +86,7 @@ def babble_of(
 def dither(*, seed: int = 1) -> Perturbation:
     """Add inaudible triangular noise of at most one step of PCM16.
 
-    The audio of each seed differs, so that a server cannot answer from a cache.
+    Each seed gives different audio, so that a server cannot answer from a cache.
     """
 
     def add(sound: Sound, generator: np.random.Generator) -> Sound:
@@ -110,16 +110,16 @@ def _limited(white: Floats, rate: int) -> Floats:
 
 
 def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
-    """Add ``added`` to the sound, at ``ratio`` dB below the level of the speech."""
+    """Return the sound plus ``added``, whose level is ``ratio`` dB below the speech."""
     loud = replace(sound, samples=added).power
     factor = np.sqrt(sound.power / loud) * amplitude(-ratio)
     return replace(sound, samples=sound.samples + factor * added)
 
 
 def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
-    """Return the voices that are added to a sound, ``talkers`` in number.
+    """Return the utterances that are added to a sound; ``talkers`` is their number.
 
-    The seed chooses them; the order of the corpus has no influence. Raises
+    The seed chooses the utterances; the order of the corpus has no influence. Raises
     `PerturbationError` if the corpus has too few voices for this sound.
     """
 
@@ -140,7 +140,8 @@ def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Uttera
 def _is_other(voice: Utterance, utterance: Utterance) -> bool:
     """Return whether a voice can be added to an utterance.
 
-    It must have speech, and another clip and text than the utterance.
+    The voice must have speech. Its clip and its text must differ from those of the
+    utterance.
     """
     other = voice.clip != utterance.clip and voice.text != utterance.text
     return other and voice.speech_start is not None
@@ -149,7 +150,7 @@ def _is_other(voice: Utterance, utterance: Utterance) -> bool:
 def _endless(voice: Utterance, sound: Sound, generator: np.random.Generator) -> Floats:
     """Return the speech of a voice, repeated to the length of a sound.
 
-    The power of the speech is set to 1. It begins at a random sample.
+    The power of the result is 1. The result begins at a random sample of the speech.
     """
     audio = voice.audio.resample(sound.rate)
     heard = Sound(voice, audio.array / FULL_SCALE, audio.rate, voice.sound)

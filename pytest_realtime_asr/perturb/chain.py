@@ -1,8 +1,8 @@
 """Chains of perturbations as a user writes them: ``telephone,packet-loss:5%:seed=2``.
 
 A chain is a list of perturbations, separated by commas and applied from left to right.
-Each is ``NAME[:AMOUNT][:PARAMETER=VALUE]...``. ``babble`` takes its voices from the
-same corpus, as it was before the chain.
+Each perturbation has the form ``NAME[:AMOUNT][:PARAMETER=VALUE]...``. ``babble`` takes
+its voices from the same corpus, before any perturbation of the chain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def _same(perturbation: Perturbation) -> Step:
-    """Return a step that does not depend on the corpus."""
+    """Return a step that gives the same perturbation for every corpus."""
     return lambda _: perturbation
 
 

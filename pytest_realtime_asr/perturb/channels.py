@@ -70,8 +70,8 @@ def clipping(share: str) -> Perturbation:
 def telephone() -> Perturbation:
     """Send the utterance over a telephone line: 300 to 3400 Hz, mu-law, 8 kHz.
 
-    The filter has linear phase, so that the speech does not move; it is 6 dB down at
-    both edges. The result has a rate of 8 kHz.
+    The filter has linear phase, so that the speech does not move. At 300 and 3400 Hz,
+    the filter attenuates by 6 dB. The result has a rate of 8 kHz.
     """
 
     def narrowed(sound: Sound, _: np.random.Generator) -> Sound:

@@ -100,9 +100,9 @@ class Perturbation:
     """A pure function from utterance to utterance.
 
     ``text`` is the name of the perturbation with its parameters, such as
-    ``noise/1:10dB:seed=1``. ``stream`` names the random numbers: perturbations with the
-    same stream draw the same numbers for an utterance, so that noise of 10 dB and noise
-    of 5 dB differ in their level only.
+    ``noise/1:10dB:seed=1``. ``stream`` names the series of random numbers:
+    perturbations with the same stream draw the same numbers for an utterance. So noise
+    of 10 dB and noise of 5 dB differ in their level only.
     """
 
     text: str
@@ -156,7 +156,7 @@ def perturbation(
     seed: int | None = None,
     **parameters: object,
 ) -> Perturbation:
-    """Return the perturbation that applies ``change``, named with all parameters."""
+    """Return the perturbation that applies ``change``; its name has all parameters."""
     if seed is not None:
         parameters["seed"] = whole(f"{name}: seed", seed, 0, 2**32 - 1)
     written = (f"{key}={value}" for key, value in parameters.items())
@@ -194,7 +194,8 @@ def parameter(
 def whole(what: str, value: object, low: int, high: int) -> int:
     """Return ``value`` if it is a whole number from ``low`` to ``high``.
 
-    Raises `PerturbationError` for any other value; ``what`` names it in the message.
+    Raises `PerturbationError` for any other value. ``what`` is the name of the value in
+    the message.
     """
     if not isinstance(value, int) or not inputs.within(value, low, high):
         raise PerturbationError(

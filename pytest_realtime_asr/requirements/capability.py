@@ -1,4 +1,4 @@
-"""Capabilities: what a protocol can do, and what a shared requirement needs of it."""
+"""Capabilities: properties of a protocol that shared requirements may need."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Capability(enum.Enum):
     SESSION_IDS = "the server gives each session an id"
     SET_UP = "the client sends frames that set the session up"
     SEVERAL_UTTERANCES = "a session can have several utterances, one after the other"
-    EMPTY_UTTERANCES = "the client can end an utterance without audio"
+    EMPTY_UTTERANCES = "the client can end an utterance for which it sent no audio"
     TYPED_EVENTS = "each text frame of the client is a JSON object with a type"
     TEXT_AUDIO = "the client sends audio in text frames"
     REFUSALS = "the server answers an invalid frame by an error, and goes on"
     PARTIALS = "the server sends text while the client is still sending audio"
-    USAGE = "the final of an utterance states its usage"
+    USAGE = "the final of an utterance states its usage figures"
     SETTLED = "the server says which part of a text will not change any more"
     WORD_TIMES = "the final of an utterance states the times of its words"
 

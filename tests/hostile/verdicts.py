@@ -178,7 +178,7 @@ def outcome(
     return found.reason if isinstance(found, Undecided) else repr(found)
 
 
-EARLY = "with final from before its commit"
+EARLY = "with final before its commit"
 
 
 CASES = (
@@ -220,7 +220,7 @@ CASES = (
         (
             "FAIL",
             "> 10000 ms: 1 of 1 came too early",
-            "1 with final from before the end of speech",
+            "1 with final before the end of speech",
         ),
         1,
         lambda _: verdict("final_from_commit", take(endpoint(600), final(610))),
@@ -238,7 +238,7 @@ CASES = (
         (
             "FAIL",
             "first_partial_from_speech max > 10000 ms: 1 of 1 came too early",
-            "1 with text from before the speech",
+            "1 with text before the speech",
         ),
         1,
         lambda _: verdict(
@@ -262,7 +262,7 @@ CASES = (
         (
             "FAIL",
             "first_correct_word max > 10000 ms: 1 of 1 came",
-            "text from before the speech",
+            "text before the speech",
         ),
         1,
         lambda _: verdict("first_correct_word", take(text(101, "go"), final(1200))),
@@ -273,7 +273,7 @@ CASES = (
         (
             "FAIL",
             "endpoint_delay max > 10000 ms: 1 of 1 came too early",
-            "1 with endpoint from before the end of speech",
+            "1 with endpoint before the end of speech",
         ),
         1,
         lambda _: verdict("endpoint_delay", take(endpoint(700), final(1200))),
@@ -302,7 +302,7 @@ CASES = (
     Case(
         "premature-among-the-worst",
         "the worst session has its final before the commit",
-        ("-700 ms, final from before its commit", "go-forward  sess-0"),
+        ("-700 ms, final before its commit", "go-forward  sess-0"),
         1,
         lambda _: worst_session(),
     ),
@@ -311,7 +311,7 @@ CASES = (
         "the new server sends each final before its commit",
         (
             "worse: infinitely more > 20.0 ms",
-            "final from before its commit 0 -> 8",
+            "final before its commit 0 -> 8",
             "(fails)",
         ),
         5,

@@ -330,7 +330,7 @@ def test_wrong(realtime, corpus):
     assert sum("again: pytest" in line for line in result.outlines) == 1
     (short,) = (line for line in result.outlines if " - wer = " in line)
     assert "wer = 1.500 > 0.000 (95% CI " in short
-    assert short.endswith("smoke test, not accuracy)")
+    assert short.endswith("smoke test, not a measure of accuracy)")
     (case,) = ElementTree.parse(project.path / "out.xml").iter("failure")
     assert case.get("message", "").count("\n") == 0
     assert "again: pytest" in (case.text or "")

@@ -45,8 +45,8 @@ def test_a_premature_final_passes_no_budget(
     result.stdout.fnmatch_lines(
         [
             "*final_from_commit max > 60000 ms: 1 of 1 came too early (n=1, 1 over, "
-            "1 with final from before its commit; *",
-            "* -*ms, final from before its commit  turn-right  *",
+            "1 with final before its commit; *",
+            "* -*ms, final before its commit  turn-right  *",
         ]
     )
     (row,) = project.rows()

@@ -252,8 +252,8 @@ def test_a_premature_value_is_over_every_limit(
     assert over.premature == ((Premature.FINAL_BEFORE_COMMIT, 1),)
     assert over.worst[0].label == hasty.label
     assert (kept.verdict, kept.premature) == (Verdict.PASS, ())  # it is none of these
-    assert "1 with final from before its commit" in messages.failures(found)[0]
-    assert "ms, final from before its commit  turn-right" in messages.failures(found)[0]
+    assert "1 with final before its commit" in messages.failures(found)[0]
+    assert "ms, final before its commit  turn-right" in messages.failures(found)[0]
 
 
 def test_a_lost_take_is_the_worst_in_the_direction_of_the_metric(

@@ -69,7 +69,7 @@ def test_warm_up_with_a_final_from_before_its_commit_is_noted(start: Start) -> N
     with faking("final-first") as (url, _):
         host = start(options(None, pace="8", warmup="auto")).servers.host(url, VLLM, "")
     assert host.cold is None
-    assert host.note == "the warm-up failed: final from before its commit"
+    assert host.note == "the warm-up failed: final before its commit"
 
 
 def test_warm_up_that_is_refused(start: Start) -> None:

@@ -414,7 +414,7 @@ def test_what_cannot_be_measured_is_no_pass() -> None:
     assert found.worst == (given[2],)
     assert headline(found) == (
         "final_from_speech_end max <= 1000 ms: cannot be measured in 1 of 4 sessions: "
-        "needs the end of speech, from word times, and a final"
+        "needs the end of speech, known from word times, and a final"
     )
 
 

@@ -257,7 +257,7 @@ def test_a_baseline_with_early_answers_is_no_comparison() -> None:
     before = [replace(each, premature=early) for each in run()]
     change = only(compare(before, run(), SPEED), "final_from_commit")
     assert change.outcome is Outcome.INVALID
-    assert "in only 0 of 24 sessions (24 final from before its commit)" in change_line(
+    assert "in only 0 of 24 sessions (24 final before its commit)" in change_line(
         change
     )
     assert outcome(run(), before, "final_from_commit:5%") is Outcome.WORSE
@@ -376,7 +376,7 @@ def test_what_was_heard_where_nothing_was_said_is_no_word_error() -> None:
 
 def test_synthetic_speech_is_labelled() -> None:
     rows = [replace(each, synthetic=True) for each in wrong(0.1)]
-    label = "synthetic speech: a smoke test, not accuracy"
+    label = "synthetic speech: a smoke test, not a measure of accuracy"
     assert label in change_line(only(compare(rows, rows), "wer"))
     assert label not in change_line(only(compare(wrong(0.1), wrong(0.1)), "wer"))
     assert label not in change_line(only(compare(rows, rows), "final_from_commit"))

@@ -1,4 +1,4 @@
-"""Checks that apply to every dialect: of frames, timelines, texts and session ends.
+"""Checks for every dialect, of frames, timelines, texts and the ends of sessions.
 
 Most functions return a check of the sessions that have the given ``role``.
 """

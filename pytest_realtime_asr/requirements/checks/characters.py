@@ -26,10 +26,10 @@ def _matches(pattern: re.Pattern[str], what: str) -> Find:
 
 
 def _unpaired(text: str, spoken: Utterance | None) -> tuple[str, int] | None:
-    """Find the first direction control that has no partner in its line.
+    """Find the first direction control character that has no partner in its line.
 
-    Return a description of the control and its index in the text. The end of an isolate
-    also ends the embeddings in it, as in UAX #9.
+    Return a description of the character and its index in the text. The end of an
+    isolate also ends the embeddings in it, as in UAX #9.
     """
     start = 0
     for line in text.splitlines(keepends=True):

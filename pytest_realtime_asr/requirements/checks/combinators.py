@@ -68,7 +68,7 @@ def both(*checks: Check) -> Check:
 
 
 def absent(evidence: Evidence, *roles: str) -> Undecided | None:
-    """Return why no session of these roles can be checked; ``None`` if one can be."""
+    """Return why these roles have no session to check; ``None`` if they have one."""
     parts = evidence.role(*roles)
     if not parts:
         return Undecided(f"no session was run for this check ({', '.join(roles)})")

@@ -50,8 +50,8 @@ def handshake_refused(
     A refusal is a handshake that is answered by one of the HTTP ``statuses``, or a
     session that the server closes with one of the close ``codes`` after the WebSocket
     is open. The check is undecided if there is no session of the role, for the reason
-    ``without``. It is also undecided if the server opened no session of another role
-    and kept it open, since a server that refuses everything shows nothing.
+    ``without``. It is also undecided if the server accepted no session of another
+    role, since a server that refuses everything shows nothing.
     """
     by_status = ", ".join(map(str, sorted(statuses)))
     by_code = ", ".join(map(str, sorted(codes)))
@@ -173,7 +173,7 @@ def pongs(*roles: str) -> Check:
 
 
 def _unanswered(part: Part, ping: Ping) -> Outcome:
-    """Return a violation for an unanswered ping, or undecided.
+    """Return a violation for an unanswered ping, or an undecided outcome.
 
     The outcome is undecided if the client or the end of the session may be the cause.
     """
@@ -266,8 +266,9 @@ def explained_end(part: Part) -> Outcome | None:
 explained_close = any_session(explained_end, nothing="no session was opened")
 """A check that the server gives a reason when it ends a session.
 
-A close frame with a code other than 1006 and 1011 is a reason. Before a close with one
-of these codes, and before a connection breaks off, the server must send an error.
+A close frame is a reason, except with the codes 1006 and 1011. Before a close with
+one of these two codes, and before a connection breaks off, the server must send an
+error.
 """
 
 

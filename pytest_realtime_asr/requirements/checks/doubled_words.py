@@ -1,18 +1,19 @@
-"""A check that no word of a long text stands in place of the word after it.
+"""A check that no word of a long text is doubled while the word after it is lost.
 
-A server that transcribes the audio in chunks joins the texts of the chunks. If it finds
-the wrong place for the joint, a word comes twice and the next word is lost: "open the
-the door" instead of "open the front door".
+A server that transcribes the audio in chunks joins the texts of the chunks. If it joins
+them at the wrong word, a word comes twice and the next word is lost: "open the the
+door" instead of "open the front door".
 
 A recogniser may also make such an error by itself. So the clips that were sent alone
-are searched too, and must have no such error. One doubled word in the long texts is a
-violation only if no clip that was sent alone has any error; otherwise, there must be at
-least two.
-Suppose that errors are equally likely in each clip, for 40 clips within long texts and
-100 clips alone. Whatever the rate of doubled words is, the probability of two or more
-in the long texts and none in the others is at most 3 %. If at most one error in ten is
-a doubled word, the probability of one or more in the long texts, and of no error at all
-in the others, is at most 1.5 %.
+are searched too; if one of them has a doubled word, the check is undecided. Two or more
+doubled words in the long texts are a violation. A single doubled word is a violation
+only if no clip that was sent alone has any error.
+
+Suppose that errors are equally likely in 40 clips within long texts and in 100 clips
+that were sent alone. Whatever the rate of doubled words is, two or more in the long
+texts and none in the clips alone then have a probability of at most 3 %. If at most one
+error in ten is a doubled word, the probability of a doubled word in the long texts, and
+of no error at all in the clips alone, is at most 1.5 %.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _ALONE = tuple(role for role in SCENARIOS if role not in LONG)
 
 
 def doubled(pairs: Sequence[Pair]) -> Iterator[int]:
-    """Yield the index in ``pairs`` of each word that is sent again instead of the next.
+    """Yield the index of each pair whose word came twice while the next word was lost.
 
     At this index, the reference has two different words in a row, and the text has the
     first of them twice.
@@ -68,7 +69,7 @@ def _errors(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def no_doubled_words(evidence: Evidence) -> Outcome:
-    """Check that no word of a long text stands in place of the word after it."""
+    """Check that no word of a long text is doubled while the word after it is lost."""
     if missing := absent(evidence, *SCENARIOS):
         return missing
     alone = [pairs for _, pairs in _texts(evidence, *_ALONE)]
@@ -100,7 +101,7 @@ def no_doubled_words(evidence: Evidence) -> Outcome:
 
 
 def _texts(evidence: Evidence, *roles: str) -> Iterator[tuple[int, Sequence[Pair]]]:
-    """Yield the session and the aligned words of each text in these roles."""
+    """Yield the session index and the aligned words of each text in these roles."""
     for part in evidence.role(*roles):
         for item, utterance in part.spoken.items():
             text = part.text(item)

@@ -1,4 +1,4 @@
-"""Checks that utterances get their finals, also after a scenario that disturbs them."""
+"""Checks that utterances get their finals, even after a harmful scenario."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 def finals(part: Part, *, without: Collection[int] = ()) -> Outcome:
-    """Check that each item of a session, except the items ``without``, has a final."""
+    """Check that each item of a session, except those in ``without``, has a final."""
     spoken = [(i, clip.id) for i, clip in part.spoken.items() if i not in without]
     if not spoken:
         return _loss(part, "no utterance could be started")
@@ -41,7 +41,7 @@ def finals(part: Part, *, without: Collection[int] = ()) -> Outcome:
 
 
 def _loss(part: Part, what: str) -> Outcome:
-    """Return a violation if the server is responsible for a loss, else undecided.
+    """Return a violation if a loss is the fault of the server, else undecided.
 
     ``what`` says what the session lacks.
     """
@@ -97,7 +97,7 @@ def _first(part: Part) -> Iterator[Utterance]:
 
 
 def _refused(part: Part) -> list[int]:
-    """Return the utterances without speech that got an error instead of a final."""
+    """Return the items without speech that got an error instead of a final."""
     return [
         item
         for item, clip in part.spoken.items()
