@@ -48,7 +48,7 @@ _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a wo
 
 
 class _Relay(Meter):
-    """Counts the audio sent, and adds it also to the meter of the level that runs."""
+    """Counts the audio sent, both here and in the meter of the level that runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class LoadGenerator:
         return self._clips
 
     def runner(self) -> Runner:
-        """Return the runner of the levels, which records its rows in the ledger.
+        """Return the runner of the levels; it records their sessions in the ledger.
 
         All levels have the same runner. Therefore, the clips are sent without load only
         once.
@@ -129,7 +129,7 @@ class LoadGenerator:
 
     @contextmanager
     def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
-        """Reserve the audio that levels send at most, while a block runs these levels.
+        """Reserve the audio that these levels can send at most, until the block ends.
 
         Raises `AudioLimit`.
         """

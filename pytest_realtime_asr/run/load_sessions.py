@@ -1,4 +1,4 @@
-"""Sessions that a test runs beside its load, such as those of a drain or of a soak."""
+"""The sessions that a test runs for a drain, or beside the load of a soak."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class LoadSessions:
         """Make a session in which the block sends one utterance.
 
         The block opens the session. At the end of the block, the session is closed and
-        its result is recorded. If the block raises `Lost`, it is recorded and not
-        raised.
+        its result is recorded. If the block raises `Lost`, the utterance is recorded as
+        lost and the error is suppressed.
         """
         run, plan = self._run, self._plan
         begun = Begun(

@@ -27,12 +27,12 @@ def choose(
     *,
     progress: Callable[[str], None],
 ) -> str:
-    """Return the first of the models with which the server sets a session up.
+    """Return the first of the models with which the server sets up a session.
 
     ``plan`` returns the plan of a session with a model. At most `TRIES` models are
-    tried, each in a session without audio. If the server refuses all of them for a
-    reason that has nothing to do with the model, the first one is returned. Raises
-    `NoModel`.
+    tried, each in a session without audio. If the server refuses all of these sessions
+    for a reason that has nothing to do with the model, the first model is returned.
+    Raises `NoModel`.
     """
     reasons: dict[str, str] = {}
     for model in models[:TRIES]:
@@ -65,7 +65,7 @@ def listed(models: Sequence[str]) -> str:
 
 
 async def _refusal(loop: Loop, plan: Plan) -> str | None:
-    """Return why the server refuses to set a session up; ``None`` if it does not."""
+    """Return why the server refuses to set up a session, ``None`` if it sets one up."""
     live = Live(loop, plan)
     try:
         await live.open()

@@ -84,7 +84,7 @@ class Run:
 
     @property
     def executor(self) -> Executor:
-        """Where load runs; its workers start when they are first used."""
+        """The executor that runs load; its workers start when they are first used."""
         if self._executor is None:
             self._executor = self.config.load.place.executor()
         return self._executor

@@ -1,7 +1,7 @@
 """The servers of a run: how each is reached, and which dialect it speaks.
 
 Each server is probed once in a run. If several xdist workers share a folder, the first
-worker that probes a server writes the answer there for the others.
+worker that probes a server writes the answer into this folder for the others.
 """
 
 from __future__ import annotations
@@ -267,7 +267,8 @@ class Servers:
     def note_trouble(self, test: str, sessions: Iterable[Live]) -> None:
         """Remember the servers whose sessions failed in a test, to probe them again.
 
-        A server that speaks another dialect counts as unreachable from now on.
+        If a server speaks another dialect than the test expects, it counts as
+        unreachable from now on.
         """
         for live in sessions:
             self.note_end(test, live.plan.access, live.trace.end)
