@@ -133,7 +133,7 @@ class CapacitySearch:
         return self._generator.run(load, purpose=Purpose.SEARCH)
 
     def ready(self) -> bool:
-        """Wait until the server accepts sessions; ``False`` if it does not."""
+        """Return whether the server accepts sessions, after a wait if necessary."""
         recovery = self._run.servers.recovery
         return self._run.loop.run(recovery.is_there(self._plan.access))
 

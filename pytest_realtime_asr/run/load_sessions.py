@@ -16,7 +16,7 @@ from pytest_realtime_asr.run.run import Run
 
 
 class LoadSessions:
-    """Makes sessions of a test, and records the utterance of each.
+    """Makes sessions of a test, and records the utterance of each session.
 
     ``concurrency`` is the number of sessions that run at a time.
     """

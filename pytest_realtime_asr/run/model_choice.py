@@ -1,4 +1,4 @@
-"""The choice of a model on a server that lists several, some of them not for speech."""
+"""Chooses a model if a server lists several models, some of them not for speech."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def choose(
 
 
 def listed(models: Sequence[str]) -> str:
-    """Return the advice to name one of these models."""
+    """Return a sentence that tells the user to name one of these models."""
     names = ", ".join(map(printable, models[:_LISTED]))
     more = len(models) - _LISTED
     rest = f" and {more} more" if more > 0 else ""

@@ -185,7 +185,7 @@ class Realtime:
     def __init__(
         self, run: Run, plan: Plan, terms: Terms, *, baseline: Plan | None = None
     ) -> None:
-        """Make the fixture of a test whose terms are ``terms``.
+        """Make the fixture for a test with these terms.
 
         ``baseline`` is the plan for another server; `transcribe` also sends every
         utterance to this server.
@@ -209,7 +209,7 @@ class Realtime:
 
     @property
     def limits_wer(self) -> bool:
-        """Whether a limit of the test judges the word error rate."""
+        """Whether the test has a limit on the word error rate."""
         return self._sampling.limits_wer
 
     @property
@@ -315,10 +315,10 @@ class Realtime:
         """Put a small load on the server for a long time, and judge what grows.
 
         Each stream runs one session per utterance, in real time, and speaks for the
-        share ``talk`` of the time. Beside them run one long session (up to 20 minutes
-        of audio), sessions that open and close without audio, and one idle session that
-        stays open. If the server shows its metrics, nothing is sent for a short time
-        before and after the load.
+        share ``talk`` of the time. Beside the streams, the soak runs one long session
+        (up to 20 minutes of audio), sessions that open and close without audio, and one
+        idle session that stays open. If the server shows its metrics, nothing is sent
+        for a short time before and after the load.
 
         The verdict is applied at the end of the test, like the verdict of a budget. It
         is ``FAIL`` if one of these has provably grown by more than is tolerated: the
@@ -368,10 +368,10 @@ class Realtime:
 
         The verdict is applied at the end of the test, like the verdict of a budget. It
         is ``FAIL`` if an utterance whose audio was complete gets no final, if a
-        connection ends without a close frame or with a code that is not for a stop
-        (such as 1011), or if a connection is still open after ``grace``. Budgets do not
-        count these sessions. ``seed`` determines the order of the clips, and how much
-        audio the speaking streams have sent at the stop. Afterwards the server has
+        connection ends without a close frame or with a close code that does not fit a
+        stop, such as 1011, or if a connection is still open after ``grace``. Budgets do
+        not count these sessions. ``seed`` determines the order of the clips, and how
+        much audio the speaking streams have sent at the stop. Afterwards the server has
         usually ended, so later tests need another server.
         """
         __tracebackhide__ = True
@@ -509,7 +509,7 @@ class Realtime:
         seed: int,
         **properties: Any,
     ) -> tuple[LoadGenerator, Load]:
-        """Return the load generator and the level for it to run. Raises ValueError."""
+        """Return the load generator, and the load that it runs. Raises ValueError."""
         __tracebackhide__ = True
 
         def make() -> tuple[LoadGenerator, Load]:

@@ -85,8 +85,8 @@ def judge(
 ) -> Results:
     """Judge recorded sessions as if one test had sent all of them.
 
-    A violated requirement of the level MUST fails the test. Raises ValueError for a
-    limit on a metric of a level of load, since a trace has only one session.
+    The test fails if a requirement of the level MUST is violated. Raises ValueError for
+    a limit on a metric of a level of load, since a trace has only one session.
     """
     every = list(sessions)
     takes = [take for each in every for take in each.takes]

@@ -97,7 +97,7 @@ class Run:
     def conditions(
         self, plan: Plan, utterance: Utterance, *, concurrency: int = 1
     ) -> Conditions:
-        """Return the conditions under which an utterance of this plan is sent."""
+        """Return the conditions in which a session of the plan sends an utterance."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,

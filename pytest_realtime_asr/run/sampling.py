@@ -77,7 +77,7 @@ class Sampling:
 
     @property
     def limits_wer(self) -> bool:
-        """Whether a limit of the test judges the word error rate."""
+        """Whether the test has a limit on the word error rate."""
         return bool(self._terms.thresholds)
 
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
@@ -282,8 +282,8 @@ class Sampling:
     ) -> Iterator[Meter]:
         """Reserve the audio of utterances, and return the meter of their sessions.
 
-        Without a limit, nothing is reserved, so that no audio file is opened early.
-        Raises `AudioLimit`.
+        Without an audio limit, nothing is reserved, so that no audio file is opened
+        early. Raises `AudioLimit`.
         """
         account = self._run.account
         if account.limit is None:
@@ -404,7 +404,7 @@ class Sampling:
 
 
 def _retries(sessions: int) -> Iterator[int]:
-    """Return the retries of a call, as an iterator that its sessions share."""
+    """Return an iterator over the retries that the sessions of a call share."""
     return iter(range(max(1, sessions // RETRY_SHARE)))
 
 

@@ -354,8 +354,8 @@ class Servers:
     ) -> tuple[str, tuple[str, ...]]:
         """Return the model for sessions, and all models that the server lists.
 
-        If the server lists several, the model is the first one that works; it is chosen
-        once in a run. Raises `Unreachable`.
+        If the server lists several models, the first one that works is chosen, once in
+        a run. Raises `Unreachable`.
         """
         name = (text, dialect.name)
         if name not in self._models:

@@ -54,7 +54,7 @@ def keyword_recall(
 
 
 def unspoken(takes: Iterable[Transcription]) -> float | None:
-    """Return how many words per minute of silence were recognised, over all sessions."""
+    """Return the words recognised per minute of silence, counted over all sessions."""
     return unspoken_rate((take.alignment, take.counts.seconds) for take in takes)
 
 
