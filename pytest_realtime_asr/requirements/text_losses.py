@@ -218,7 +218,7 @@ def after_a_time(longs: Sequence[LongTake]) -> Tested:
 def _at_the_end(count: int, lost: int) -> list[float]:
     """Return the probabilities that exactly 0, 1, ... clips at the end are lost.
 
-    In total, ``lost`` of the ``count`` clips of an utterance are lost.
+    The utterance has ``count`` clips, of which ``lost`` are lost.
     """
     whole = comb(count, lost)
     reached = [comb(count - end, lost - end) / whole for end in range(lost + 1)]

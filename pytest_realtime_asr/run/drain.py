@@ -1,4 +1,4 @@
-"""The drain of the server that a test asks for: its arguments and its plan."""
+"""The method `Realtime.drain`: its arguments and its plan."""
 
 from __future__ import annotations
 

@@ -155,10 +155,10 @@ class LoadGenerator:
         """Run one level and record it.
 
         The sessions of its steady part are judged as sessions of the test. If
-        ``compared`` is true, the clips are sent alone before the first such level, to
-        compare their texts with and without load. Blocks, so never call this method on
-        the event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the run
-        do not allow the load.
+        ``compared`` is true, the clips are sent alone before the first compared level,
+        to compare their texts with and without load. Blocks, so never call this method
+        on the event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the
+        run do not allow the load.
         """
         self.refuse(self.cost(load))
         if compared:  # the check would take the other sessions of a soak for strangers'
@@ -170,8 +170,8 @@ class LoadGenerator:
     def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
         """Run one level; the sessions of its steady part have the purpose ``purpose``.
 
-        If ``compared`` is true, the clips are sent alone before the first such level.
-        Blocks, so never call this method on the event loop. Raises `AudioLimit`.
+        If ``compared`` is true, the clips are sent alone before the first compared
+        level. Blocks, so never call this method on the event loop. Raises `AudioLimit`.
         """
         load = replace(load, most_errors=self._run.config.load.most_errors)
         self._run.take_turn(self._ledger)

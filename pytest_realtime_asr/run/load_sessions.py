@@ -42,7 +42,7 @@ class LoadSessions:
 
     @asynccontextmanager
     async def speaking(self, utterance: Utterance) -> AsyncIterator[Live]:
-        """Make a session in which the block sends one utterance.
+        """Make a session in which an ``async with`` block sends one utterance.
 
         The block opens the session. At the end of the block, the session is closed and
         its result is recorded. If the block raises `Lost`, the utterance is recorded as

@@ -15,9 +15,9 @@ from pytest_realtime_asr.text.number_format import several
 class Outage:
     """The time in which no server was there, and what was lost in it.
 
-    ``until`` is the start of the first later session with a final, ``None`` if there is
-    none. ``first`` is the id of the first lost utterance. ``lost`` is the number of
-    lost utterances, and ``of`` the number of all utterances.
+    ``until`` is the start of the first session that got a final afterwards, ``None`` if
+    there is none. ``first`` is the id of the first lost utterance. ``lost`` is the
+    number of lost utterances, and ``of`` the number of all utterances.
     """
 
     since: datetime

@@ -455,8 +455,8 @@ class Realtime:
         The limits are those of the markers `latency_budget`, `budget` and
         `wer_threshold`. Each limit is proven with a confidence of 95 %, whatever the
         markers say. The search begins with the first number of ``between`` and doubles
-        the streams until a limit is exceeded; then it bisects. Each of these levels
-        lasts ``hold``. The result is confirmed by levels that last at least
+        the streams until a limit is no longer met; then it bisects. Each of these
+        levels lasts ``hold``. The result is confirmed by levels that last at least
         ``confirm``; the limits of the test judge the sessions of these levels. The
         search takes at most ``max_time``. With ``beyond``, the last level has 1.5 times
         as many streams as the capacity, and shows what the server does then. The other
