@@ -1,18 +1,18 @@
-"""Words that texts lose: where they are missing, and whether chance explains the place.
+"""Tests whether texts lose more words at certain places than chance explains.
 
 A *take* is one text of a clip, compared with the reference transcript of the clip. Each
 test returns how often words were lost, and the probability of so many losses on a
-server that makes the same number of errors at random places. All tests are exact and
-conditional, so that errors may cluster in some clips. Each item of this list says what
-is compared, and the null hypothesis:
+server that makes the same number of errors at random places. All tests are exact. They
+take the number of errors of each clip as given, so errors may cluster in some clips.
+Each item of this list says what is compared, and the null hypothesis:
 
 * A marked word of each clip, such as the last word, is compared with the other words of
   the same texts. Null hypothesis: the marked word is missing as often as a word drawn
   at random from the clip.
 * In a long utterance, the clips that are lost are compared with the other clips. Null
   hypothesis: if d of n clips are lost, each choice of d clips is equally likely.
-* A run of missing words within a long utterance is compared with all other texts of the
-  same clip. Null hypothesis: the run is equally likely in each of these texts.
+* The text of a clip within a long utterance is compared with all other texts of this
+  clip. Null hypothesis: a run of missing words is equally likely in each of them.
 * Two conditions of a clip are compared by the sign test. Null hypothesis: each of the
   two texts is equally likely to have more errors.
 """
@@ -40,11 +40,11 @@ _EDGE = 0.25  # s; a word this near to an edge may be lost there
 class Take:
     """One text of a clip, compared with the reference transcript of the clip.
 
-    ``kept`` says for each word of the reference whether the text has a word in its
-    place, either the same or another word. ``errors`` is the number of errors. ``text``
-    is the text itself, and ``said`` the reference. ``source`` is the index of the
-    session of the text. If most words of the text are wrong, the place of the missing
-    words is not known, and ``placed`` is false.
+    ``kept`` says for each word of the reference whether the text has this word or
+    another word in its place. ``errors`` is the number of errors. ``text`` is the text
+    itself, and ``said`` the reference. ``source`` is the index of the session of the
+    text. ``placed`` is false if most words of the text are wrong, since it is then not
+    known where words are missing.
     """
 
     clip: str
@@ -99,7 +99,7 @@ class LongTake:
 
     @property
     def timed(self) -> list[_Timed]:
-        """The takes up to the last that is not lost, with the times of their words."""
+        """The takes up to the last take not lost, with the times of their words."""
         heard = self.heard
         return list(zip(self.takes[:heard], self.times[:heard], strict=True))
 
@@ -122,12 +122,12 @@ class LongTake:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The result of a test, which found words lost in ``lost`` of ``of`` places.
+    """The result of a test: words were lost in ``lost`` of ``of`` texts or clips.
 
-    ``p`` is the p-value of the test. For a comparison of two conditions, ``gained`` is
-    the number of clips that have fewer errors instead of more. ``example`` is a take
-    that shows the loss. ``times`` are the times in s at which words were lost in long
-    utterances.
+    ``p`` is the p-value of the test. When two conditions are compared, ``lost`` is the
+    number of clips with more errors, and ``gained`` the number of clips with fewer
+    errors. ``example`` is a take that shows the loss. ``times`` are the times in s at
+    which words were lost in long utterances.
     """
 
     p: float
@@ -193,7 +193,7 @@ def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
 
 
 def after_a_time(longs: Sequence[LongTake]) -> Tested:
-    """Test whether the clips at the end of long utterances are lost.
+    """Test whether clips are lost at the end of long utterances rather than elsewhere.
 
     ``times`` of the result has the time at which the text ends, for each utterance
     whose last clips are lost.
@@ -218,7 +218,7 @@ def after_a_time(longs: Sequence[LongTake]) -> Tested:
 def _at_the_end(count: int, lost: int) -> list[float]:
     """Return the probabilities that exactly 0, 1, ... clips at the end are lost.
 
-    In total, ``lost`` of the ``count`` clips of an utterance are lost.
+    The utterance has ``count`` clips, of which ``lost`` are lost.
     """
     whole = comb(count, lost)
     reached = [comb(count - end, lost - end) / whole for end in range(lost + 1)]
@@ -230,9 +230,10 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
 
     ``others`` are other texts of the same clips. Clips after the last clip that is not
     lost are left out. Several tests are made. The first test uses all clips of the long
-    utterances. Each other test uses the clips at one time (1 s, 2 s and so on), as long
-    as at least `LEAST_DIFFERENT` utterances last until this time. The p-value of the
-    result is the least p-value, multiplied by the number of tests (Bonferroni).
+    utterances. Each further test uses only the clips that are spoken at one time: 1 s,
+    2 s and so on. A time that fewer than `LEAST_DIFFERENT` utterances reach gets no
+    test. The p-value of the result is the least p-value, multiplied by the number of
+    tests (Bonferroni).
     """
     alone: list[_Timed] = [(take, ()) for take in others if take.placed]
     longs = list(filter(_is_placed, longs))
@@ -286,8 +287,9 @@ def _holes(here: Iterable[_Timed], elsewhere: Iterable[_Timed]) -> Tested:
 def _drawn(here: int, holes: int, elsewhere: int) -> list[float]:
     """Return the probabilities that exactly 0, 1, ... texts of a group have a hole.
 
-    The group has ``here`` texts. There are ``elsewhere`` other texts. In total,
-    ``holes`` of all these texts have a hole, each equally likely (hypergeometric).
+    The group has ``here`` texts, and there are ``elsewhere`` other texts. The total
+    number of texts with a hole is ``holes``; each text is equally likely to be one of
+    them (hypergeometric distribution).
     """
     whole = comb(here + elsewhere, holes)
     return [

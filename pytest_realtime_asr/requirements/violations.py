@@ -1,7 +1,8 @@
-"""Violations: the passive requirements that one session violates.
+"""Finds the violations in a single session.
 
-The sessions of ordinary tests are checked, and the fake server checks the sessions of
-its clients.
+Only requirements that can be judged by one session alone are checked; they are called
+passive. The sessions of ordinary tests are checked, and the fake server checks the
+sessions of its clients.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ class Violation:
 
     ``record`` is the index of the first record that violates the requirement; ``None``
     if no record does. ``dialect`` is the name of the dialect of the session. ``ours``
-    says that the check itself failed, and not the server. ``records`` are all records
-    of the ``session`` that violate the requirement, and ``flaws`` the distinct flaws of
-    their frames, if the flaws are the violation.
+    says that the check itself failed, and not the server. ``records`` are the indices
+    of all records of the ``session`` that violate the requirement. If the violation
+    consists of flawed frames, ``flaws`` are their distinct flaws.
     """
 
     requirement: Requirement
@@ -42,11 +43,12 @@ class Violation:
 
 
 def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation, ...]:
-    """Return the violations of the side that did not record this session.
+    """Return the violations by the side that did not record this session.
 
-    Only passive requirements are checked, in the given order. A session that a replay
-    had no recording of has no violations, since it shows nothing of the server. If
-    texts are private, a placeholder replaces each message.
+    If the client recorded the session, these are the violations by the server. Only
+    passive requirements are checked, in the given order. If a replay had no recording
+    of the session, there are no violations, since the session shows nothing of the
+    server. If texts are private, a placeholder replaces each message.
     """
     if part.trace.unrecorded:
         return ()

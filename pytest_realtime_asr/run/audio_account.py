@@ -1,8 +1,8 @@
 """The audio that a whole run has sent, and the limit on it.
 
-The account counts what the suite, the tests, the warm-up and the baseline server got.
-Audio is reserved before it is sent, so that nothing is sent that would exceed the
-limit. xdist workers have one account, through a folder that they share.
+The account counts the audio of the suite, the tests and the warm-up, and the audio that
+the baseline server gets. Audio is reserved before it is sent, so that nothing is sent
+that would exceed the limit. xdist workers share one account through a folder.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class _Entry(msgspec.Struct):
 
 @dataclass(eq=False)
 class Reservation:
-    """Audio to send, of at most ``seconds`` seconds; ``meter`` counts what was sent."""
+    """A reservation of ``seconds`` s of audio; ``meter`` counts the audio sent."""
 
     seconds: float
     meter: Meter = field(repr=False)
 
     @property
     def left(self) -> float:
-        """The part in s that was not sent yet."""
+        """The reserved audio in s that was not sent yet."""
         return max(0.0, self.seconds - self.meter.seconds)
 
 
@@ -70,8 +70,8 @@ class AudioAccount:
     def reserve(self, seconds: float, what: str) -> Reservation:
         """Reserve audio; `release` ends the reservation.
 
-        ``what`` names in a message what would be sent. Raises `AudioLimit` if the run
-        would exceed its limit.
+        ``what`` names the audio in the message of the error. Raises `AudioLimit` if the
+        run would exceed its limit.
         """
         made = Reservation(seconds, Meter(self.meter))
         with self._alone():
@@ -94,14 +94,14 @@ class AudioAccount:
             return self._used()
 
     def release(self, reservation: Reservation) -> None:
-        """End a reservation, so that the part not sent can be reserved again."""
+        """End a reservation; the part that was not sent can then be reserved again."""
         with self._alone():
             self._open.remove(reservation)
             self._write()
 
     @contextmanager
     def reserved(self, seconds: float, what: str) -> Iterator[Meter]:
-        """Reserve audio for a block, and return the meter of what the block sends.
+        """Reserve audio for a block; return the meter that counts what the block sends.
 
         Raises `AudioLimit`.
         """
@@ -148,7 +148,7 @@ class AudioAccount:
 
 
 def total(shared: Path) -> float:
-    """Return the audio in s that the processes that share a folder have sent."""
+    """Return the audio in s sent by all processes that share the folder ``shared``."""
     return sum(each.sent for _, each in _entries(shared))
 
 

@@ -54,7 +54,7 @@ class Error:
     """The client's error in a latency in ms: measured minus ideal, in ``n`` sessions.
 
     ``bias`` is the median of the errors. ``spread`` is the 95th percentile of the
-    absolute values of error minus ``bias``.
+    distances of the errors from ``bias``.
     """
 
     n: int
@@ -159,7 +159,7 @@ def ideal(timeline: Timeline, utterance: Utterance) -> Timeline:
     """Return the timeline that an ideal client would have recorded.
 
     The final comes `FINAL_DELAY` after the commit was due. Each word comes `WORD_DELAY`
-    after the audio of its end was due, but never later than the final.
+    after the audio with the end of the word was due, but never later than the final.
     """
     commit = timeline.commit
     assert commit is not None

@@ -133,7 +133,7 @@ class CapacitySearch:
         return self._generator.run(load, purpose=Purpose.SEARCH)
 
     def ready(self) -> bool:
-        """Wait until the server accepts sessions; ``False`` if it does not."""
+        """Return whether the server accepts sessions, after a wait if necessary."""
         recovery = self._run.servers.recovery
         return self._run.loop.run(recovery.is_there(self._plan.access))
 
@@ -156,11 +156,11 @@ class CapacitySearch:
 
 
 def _range(between: object) -> tuple[int, int]:
-    """Return the lowest and the highest number of streams. Raises ValueError."""
+    """Return the two numbers in ``between``. Raises ValueError if they are no range."""
     match between:
         case (int() as low, int() as high) if 1 <= low <= high <= MOST_STREAMS:
             return low, high
     raise ValueError(
-        f"between={shown(between)} is no range of streams; give the lowest and the "
-        f"highest number, from 1 to {MOST_STREAMS}, such as between=(1, 500)"
+        f"between={shown(between)} is no range of streams; give two numbers from 1 to "
+        f"{MOST_STREAMS}, the lower one first, such as between=(1, 500)"
     )

@@ -81,9 +81,9 @@ class ServerConfig:
     reports.
 
     ``key`` and the values of ``headers`` are secret, and the URL of a ``proxy`` may
-    contain a password. ``key_command`` has the words of a command that prints the key,
-    for use in place of ``key``. ``key_source`` is the name of the option or environment
-    variable that has the key, "" if there is no key.
+    contain a password. ``key_command`` has the words of a command that prints the key;
+    this key is used in place of ``key``. ``key_source`` is the name of the option or
+    environment variable that has the key, "" if there is no key.
 
     ``metrics_url`` is where the server shows its own metrics; if it is ``None``, they
     are at ``/metrics``. ``metrics_names`` replace the names that the dialect states for
@@ -178,10 +178,11 @@ def time_limits(timeout: float, *, most: float = math.inf, wait: float = 0.0) ->
 class LoadConfig:
     """How tests put a server under load.
 
-    ``allow`` are the kinds of harm that are allowed on a server that is not on this
-    machine. A level is aborted when the share of lost sessions is above
-    ``most_errors``. ``place`` is where the streams run. ``every_trace`` says that the
-    traces of all sessions are kept.
+    ``allow`` has the values of ``--realtime-allow``: the kinds of harm that a load may
+    do to a server on another machine. A level is aborted when the share of lost
+    sessions is above ``most_errors``. ``place`` says where the streams run: in
+    processes of this machine or on a Dask cluster. ``every_trace`` says that the traces
+    of all sessions are kept.
     """
 
     allow: frozenset[Harm] = frozenset()
@@ -197,8 +198,8 @@ class MeasurementConfig:
     ``pinned`` is the pinned suite by which servers are judged; ``None`` means the
     newest requirements. ``known`` are the known failures of the servers. If
     ``parallel`` is true, sessions of different xdist workers may overlap. If
-    ``private`` is true, no texts are reported. ``language`` is the tag of the language
-    of the utterances that state none. ``max_audio`` is the largest length in s of the
+    ``private`` is true, no texts are reported. ``language`` is the language tag for
+    utterances that state no language. ``max_audio`` is the largest length in s of the
     audio that the run sends; ``None`` for no limit. ``load`` is the configuration of
     tests under load.
     """

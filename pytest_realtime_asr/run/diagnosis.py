@@ -22,8 +22,8 @@ from pytest_realtime_asr.trace.records import Record, Sender, content
 class Diagnosis:
     """What was found about a target, step by step.
 
-    The field of a step that failed is the error; the field of a step that was not tried
-    is ``None``.
+    If a step failed, its field has the error; if a step was not tried, its field is
+    ``None``.
 
     - ``health`` is the time in ms until the server answered ``GET /health``.
     - ``dialect`` is the name of the dialect. ``found`` says how it was detected, and is
@@ -121,8 +121,8 @@ def _met(
         return found, dialect.parse(record).move
     sent = shortened(run.redactor.clean(str(found.first)), SHOWN)
     what = (
-        f"{where}: the first event was {sent!r}, which a server of the dialect {name} "
-        "does not send first"
+        f"{where}: the first event was {sent!r}, but a server of the dialect {name} "
+        "begins with another event"
     )
     if names := greetings.greeted(record):
         what += f"; use --realtime-dialect={names[0]}"
@@ -137,7 +137,7 @@ def _models(access: Access) -> tuple[str, ...] | Unreachable:
 
 
 def _model(run: Run, text: str, dialect: Dialect) -> str | Unreachable:
-    """Return the model that sessions use, or why there is none."""
+    """Return the model that sessions use, or the error if there is none."""
     try:
         return run.servers.ask(text, dialect)[1]
     except Unreachable as error:

@@ -1,4 +1,4 @@
-"""The drain of the server that a test asks for: its arguments and its plan."""
+"""The method `Realtime.drain`: its arguments and its plan."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def drain(
     if not callable(stop):
         raise ValueError(
             f"stop={stop!r} cannot be called; give a function that tells the server to "
-            "stop, such as one that sends SIGTERM to its process"
+            "stop, such as one that sends SIGTERM to the server process"
         )
     return _drain(
         run,

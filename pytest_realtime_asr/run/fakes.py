@@ -86,7 +86,7 @@ class FakeServers:
         """Start a new server and return it; delays are strings such as "300ms".
 
         ``faults`` and ``corpus`` take one name or several. Raises `FakeError` if the
-        server cannot be started, and TypeError for a value of another type.
+        server cannot be started, and TypeError for a value of a wrong type.
         """
         given: dict[str, Texts | None] = {
             "recogniser": recogniser,
@@ -114,13 +114,12 @@ class FakeServers:
     ) -> FakeServer:
         """Start a new server that replays recorded sessions, and return it.
 
-        ``recorded`` is a transcription, the path of a trace, or the path of a folder of
-        traces. It may also be a trace that describes its audio.
-        ``dialect`` is by default the dialect of the traces. ``timing`` is
-        ``"recorded"``, or ``"none"`` to send each answer without its delay. ``warn`` is
-        called with a sentence if recordings are older than ``max_age`` seconds. Raises
-        ValueError for traces that cannot be replayed, and `FakeError` if the server
-        cannot be started.
+        ``recorded`` is a transcription, a trace that describes its audio, the path of a
+        trace file, or the path of a folder of traces. ``dialect`` is by default the
+        dialect of the traces. ``timing`` is ``"recorded"``, or ``"none"`` to send each
+        answer without its delay. ``warn`` is called with a sentence if recordings are
+        older than ``max_age`` seconds. Raises ValueError for traces that cannot be
+        replayed, and `FakeError` if the server cannot be started.
         """
         place = Path(self._written(recorded))
         found = recordings.find(place)
@@ -134,7 +133,7 @@ class FakeServers:
         return server
 
     def _written(self, recorded: Recorded | str | os.PathLike[str]) -> str:
-        """Return the path of traces; a trace that is no file is written to one.
+        """Return the path of the traces; a trace in memory is first written to a file.
 
         Raises ValueError for a transcription whose trace was dropped.
         """

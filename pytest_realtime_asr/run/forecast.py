@@ -21,7 +21,7 @@ _MEASURED = 1000  # clips whose length is read; the others have the mean length
 def audio_seconds(clips: Sequence[Utterance]) -> float:
     """Return the length of the audio of these clips in s.
 
-    The length of many clips is estimated from the first ones. Raises AudioError.
+    For many clips, the length is estimated from the first clips. Raises AudioError.
     """
     measured = clips[:_MEASURED]
     found = sum(each.duration for each in measured)
@@ -29,9 +29,9 @@ def audio_seconds(clips: Sequence[Utterance]) -> float:
 
 
 def session_seconds(audio: float, sessions: int, *, pace: float) -> float:
-    """Return about how long sessions take one after the other, in s.
+    """Return the estimated time in s that sessions take one after the other.
 
-    ``audio`` is the length of the audio of all ``sessions`` in s.
+    ``audio`` is the length in s of the audio of all sessions together.
     """
     return (audio / pace if pace else 0.0) + BESIDE_AUDIO * sessions
 
@@ -58,9 +58,9 @@ class CallProgress:
     """The progress of a method call or of tests that send utterances.
 
     ``expected`` is the time in s that each utterance is expected to take, ``None`` if
-    it is not known; ``at_once`` utterances are sent at the same time. The time left
-    is estimated from the time that the utterances have taken so far. ``what`` names an
-    utterance in the text.
+    it is not known; ``at_once`` utterances are sent at the same time. The time left is
+    estimated from the time that the utterances have taken so far. ``what`` is the noun
+    for an utterance in the progress line.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class CallProgress:
 
     @property
     def left(self) -> float | None:
-        """The time in s that the rest will take, ``None`` if it is not known."""
+        """The time in s for the remaining utterances, ``None`` if it is not known."""
         if self._expected is None:
             return None
         whole = sum(self._expected) / self._at_once
@@ -105,9 +105,10 @@ class CallProgress:
 def expected(
     clips: Sequence[Utterance], *, pace: float, servers: int
 ) -> list[float] | None:
-    """Return the time in s that each clip is expected to take at all ``servers``.
+    """Return for each clip the expected time in s to send it to all servers.
 
-    Returns ``None`` if the audio of a clip cannot be read.
+    ``servers`` is the number of servers. Returns ``None`` if the audio of a clip cannot
+    be read.
     """
     try:
         mean = audio_seconds(clips) / max(1, len(clips))

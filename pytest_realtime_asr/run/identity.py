@@ -21,7 +21,7 @@ _COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 def new_id(now: datetime | None = None) -> str:
-    """Return the id of a new run; ids that are sorted as text are sorted by time.
+    """Return the id of a new run; the alphabetical order of ids is their order in time.
 
     An example is ``20261129T181500Z-3fa2c1``.
     """

@@ -31,7 +31,7 @@ INTERRUPTED = Lost(Loss.CANCELLED, "the run was interrupted before the final cam
 
 
 LoadFinding = Drain | Soak | CapacityFinding | CrossTalkFinding | IncompleteLevel
-"""A result of a load that has a verdict of its own."""
+"""A result of a test under load; each such result has its own verdict."""
 
 
 class Ended(RuntimeError):
@@ -92,7 +92,7 @@ class Ledger:
         return place
 
     def add(self) -> int:
-        """Return the number in the test of an utterance that another process sends.
+        """Count an utterance that another process sends; return its number in the test.
 
         The utterances of a test are numbered from 0 in the order in which they begin.
         """
@@ -117,8 +117,8 @@ class Ledger:
     def end_level(self, record: LevelRecord) -> None:
         """Record a level of load that has ended.
 
-        Only the end of a level shows which of its sessions were the worst. The traces
-        of these sessions are now added to their transcriptions in the test.
+        Only the end of a level shows which of its sessions were the worst. This method
+        adds the traces of these sessions to their transcriptions.
         """
         self.records.append(record)
         rows = record.level.rows

@@ -48,7 +48,7 @@ _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a wo
 
 
 class _Relay(Meter):
-    """Counts the audio sent, and adds it also to the meter of the level that runs."""
+    """Counts the audio sent, both here and in the meter of the level that runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class LoadGenerator:
         return self._clips
 
     def runner(self) -> Runner:
-        """Return the runner of the levels, which records its rows in the ledger.
+        """Return the runner of the levels; it records their sessions in the ledger.
 
         All levels have the same runner. Therefore, the clips are sent without load only
         once.
@@ -129,7 +129,7 @@ class LoadGenerator:
 
     @contextmanager
     def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
-        """Reserve the audio that levels send at most, while a block runs these levels.
+        """Reserve the audio that these levels can send at most, until the block ends.
 
         Raises `AudioLimit`.
         """
@@ -155,10 +155,10 @@ class LoadGenerator:
         """Run one level and record it.
 
         The sessions of its steady part are judged as sessions of the test. If
-        ``compared`` is true, the clips are sent alone before the first such level, to
-        compare their texts with and without load. Blocks, so never call this method on
-        the event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the run
-        do not allow the load.
+        ``compared`` is true, the clips are sent alone before the first compared level,
+        to compare their texts with and without load. Blocks, so never call this method
+        on the event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the
+        run do not allow the load.
         """
         self.refuse(self.cost(load))
         if compared:  # the check would take the other sessions of a soak for strangers'
@@ -170,8 +170,8 @@ class LoadGenerator:
     def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
         """Run one level; the sessions of its steady part have the purpose ``purpose``.
 
-        If ``compared`` is true, the clips are sent alone before the first such level.
-        Blocks, so never call this method on the event loop. Raises `AudioLimit`.
+        If ``compared`` is true, the clips are sent alone before the first compared
+        level. Blocks, so never call this method on the event loop. Raises `AudioLimit`.
         """
         load = replace(load, most_errors=self._run.config.load.most_errors)
         self._run.take_turn(self._ledger)

@@ -1,4 +1,4 @@
-"""Sessions that a test runs beside its load, such as those of a drain or of a soak."""
+"""The sessions that a test runs for a drain, or beside the load of a soak."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_realtime_asr.run.run import Run
 
 
 class LoadSessions:
-    """Makes sessions of a test, and records the utterance of each.
+    """Makes sessions of a test, and records the utterance of each session.
 
     ``concurrency`` is the number of sessions that run at a time.
     """
@@ -42,11 +42,11 @@ class LoadSessions:
 
     @asynccontextmanager
     async def speaking(self, utterance: Utterance) -> AsyncIterator[Live]:
-        """Make a session in which the block sends one utterance.
+        """Make a session in which an ``async with`` block sends one utterance.
 
         The block opens the session. At the end of the block, the session is closed and
-        its result is recorded. If the block raises `Lost`, it is recorded and not
-        raised.
+        its result is recorded. If the block raises `Lost`, the utterance is recorded as
+        lost and the error is suppressed.
         """
         run, plan = self._run, self._plan
         begun = Begun(

@@ -1,4 +1,4 @@
-"""The choice of a model on a server that lists several, some of them not for speech."""
+"""Chooses a model if a server lists several models, some of them not for speech."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def choose(
     *,
     progress: Callable[[str], None],
 ) -> str:
-    """Return the first of the models with which the server sets a session up.
+    """Return the first of the models with which the server sets up a session.
 
     ``plan`` returns the plan of a session with a model. At most `TRIES` models are
-    tried, each in a session without audio. If the server refuses all of them for a
-    reason that has nothing to do with the model, the first one is returned. Raises
-    `NoModel`.
+    tried, each in a session without audio. If the server refuses all of these sessions
+    for a reason that has nothing to do with the model, the first model is returned.
+    Raises `NoModel`.
     """
     reasons: dict[str, str] = {}
     for model in models[:TRIES]:
@@ -57,7 +57,7 @@ def choose(
 
 
 def listed(models: Sequence[str]) -> str:
-    """Return the advice to name one of these models."""
+    """Return a sentence that tells the user to name one of these models."""
     names = ", ".join(map(printable, models[:_LISTED]))
     more = len(models) - _LISTED
     rest = f" and {more} more" if more > 0 else ""
@@ -65,7 +65,7 @@ def listed(models: Sequence[str]) -> str:
 
 
 async def _refusal(loop: Loop, plan: Plan) -> str | None:
-    """Return why the server refuses to set a session up; ``None`` if it does not."""
+    """Return why the server refuses to set up a session, ``None`` if it sets one up."""
     live = Live(loop, plan)
     try:
         await live.open()

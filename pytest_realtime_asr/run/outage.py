@@ -15,9 +15,9 @@ from pytest_realtime_asr.text.number_format import several
 class Outage:
     """The time in which no server was there, and what was lost in it.
 
-    ``until`` is the start of the first later session with a final, ``None`` if there is
-    none. ``first`` is the id of the first lost utterance, and ``lost`` the number of
-    lost utterances among all utterances, ``of``.
+    ``until`` is the start of the first session that got a final afterwards, ``None`` if
+    there is none. ``first`` is the id of the first lost utterance. ``lost`` is the
+    number of lost utterances, and ``of`` the number of all utterances.
     """
 
     since: datetime
@@ -32,13 +32,13 @@ class Outage:
         if self.until is not None:
             when = f"from {self.since:%H:%M:%S} to {self.until:%H:%M:%S} UTC"
         return (
-            f"no server {when}: {self.why}, first in {self.first}; {self.lost} of "
-            f"{several(self.of, 'utterance')} lost"
+            f"no server {when}: {self.why}, first lost utterance {self.first}; "
+            f"{self.lost} of {several(self.of, 'utterance')} lost"
         )
 
 
 def outage(takes: Sequence[Transcription]) -> Outage | None:
-    """Return when no server was there while these utterances were sent, if ever.
+    """Return the time in which no server was there for these utterances, or ``None``.
 
     The outage begins with the first session that found no server. If the sessions
     directly before it were cut off, the outage begins with the earliest of these

@@ -179,16 +179,16 @@ class AsyncRealtime:
 class Realtime:
     """The server under test, with methods that open sessions and send utterances.
 
-    The methods block the test; those of ``aio`` have the same names and are awaited.
+    The methods block the test. ``aio`` has methods of the same names that are awaited.
     """
 
     def __init__(
         self, run: Run, plan: Plan, terms: Terms, *, baseline: Plan | None = None
     ) -> None:
-        """Make the fixture of a test whose terms are ``terms``.
+        """Make the fixture for a test with these terms.
 
-        ``baseline`` is the plan for another server; `transcribe` sends every utterance
-        to this server as well.
+        ``baseline`` is the plan for another server; `transcribe` also sends every
+        utterance to this server.
         """
         self._run = run
         self._ledger = run.ledger
@@ -209,7 +209,7 @@ class Realtime:
 
     @property
     def limits_wer(self) -> bool:
-        """Whether a limit of the test judges the word error rate."""
+        """Whether the test has a limit on the word error rate."""
         return self._sampling.limits_wer
 
     @property
@@ -315,18 +315,18 @@ class Realtime:
         """Put a small load on the server for a long time, and judge what grows.
 
         Each stream runs one session per utterance, in real time, and speaks for the
-        share ``talk`` of the time. Beside them run one long session (up to 20 minutes
-        of audio), sessions that open and close without audio, and one idle session that
-        stays open. If the server shows its metrics, nothing is sent for a short time
-        before and after the load.
+        share ``talk`` of the time. Beside the streams, the soak runs one long session
+        (up to 20 minutes of audio), sessions that open and close without audio, and one
+        idle session that stays open. If the server shows its metrics, nothing is sent
+        for a short time before and after the load.
 
         The verdict is applied at the end of the test, like the verdict of a budget. It
         is ``FAIL`` if one of these has provably grown by more than is tolerated: the
         latency of the finals, the share of lost sessions, the memory of the server, the
         number of sessions that it does not free, or the memory of an idle session. It
-        is also ``FAIL`` if the long session was lost or fell behind. The sessions of
-        the steady part are judged by the markers of the test too. ``duration`` is a
-        string such as ``"1h"`` or a timedelta. ``seed`` determines all random numbers.
+        is also ``FAIL`` if the long session was lost or fell behind. The markers of the
+        test also judge the sessions of the steady part. ``duration`` is a string such
+        as ``"1h"`` or a timedelta. ``seed`` determines all random numbers.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """
@@ -364,15 +364,15 @@ class Realtime:
         ``stop`` is called once, in a thread of its own; for example, it sends SIGTERM
         to the server. At this time, half of the streams have just sent all of their
         audio, and the others are speaking. Each session then goes on until the server
-        closes it. New connections are tried as well.
+        closes it. During this time, new connections are tried.
 
         The verdict is applied at the end of the test, like the verdict of a budget. It
         is ``FAIL`` if an utterance whose audio was complete gets no final, if a
-        connection ends without a close frame or with a code that is not for a stop
-        (such as 1011), or if one is still open after ``grace``. Budgets do not count
-        these sessions. ``seed`` determines the order of the clips, and how far the
-        speaking streams are at the stop. Afterwards the server has usually ended, so
-        later tests need another server.
+        connection ends without a close frame or with a close code that does not fit a
+        stop, such as 1011, or if a connection is still open after ``grace``. Budgets do
+        not count these sessions. ``seed`` determines the order of the clips, and how
+        much audio the speaking streams have sent at the stop. Afterwards the server has
+        usually ended, so later tests need another server.
         """
         __tracebackhide__ = True
         work = self._drain(what, stop=stop, streams=streams, grace=grace, seed=seed)
@@ -395,10 +395,11 @@ class Realtime:
     ) -> Level:
         """Put load on the server for a time and return the level.
 
-        The budgets of the test judge the sessions of the steady part: from the end of
-        the ``ramp``, for ``hold``. Each stream runs one session per utterance, in real
-        time whatever the pace of the test. Durations are strings such as ``"60s"`` or
-        timedeltas. The ramp lasts a sixth of ``hold`` unless it is given.
+        The budgets of the test judge the sessions of the steady part, which begins at
+        the end of the ``ramp`` and lasts ``hold``. Each stream runs one session per
+        utterance; it sends in real time, whatever the pace of the test is. Durations
+        are strings such as ``"60s"`` or timedeltas. The ramp lasts a sixth of ``hold``
+        unless it is given.
 
         - A closed load keeps ``streams`` streams busy, each of which speaks for the
           share ``talk`` of the time.
@@ -409,8 +410,8 @@ class Realtime:
         ``jitter`` delays each frame by a random time, as a mobile network does. With
         ``varied``, each session has a lead silence and a dither of its own, so that the
         server cannot answer from a cache. ``seed`` determines all random numbers.
-        ``witnesses`` streams run beside the load, and also before and after it. Before
-        the load, each clip is sent once alone.
+        ``witnesses`` is the number of extra streams that run before, during and after
+        the load. Before the load, each clip is sent once alone.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """
@@ -452,13 +453,14 @@ class Realtime:
         """Search for the largest number of streams for which the test's limits hold.
 
         The limits are those of the markers `latency_budget`, `budget` and
-        `wer_threshold`. Each is proven with a confidence of 95 %, whatever the markers
-        say. The streams are doubled from the first number of ``between``, and bisected,
-        with levels that last ``hold``. The result is confirmed by levels that last at
-        least ``confirm``; their sessions are judged by the limits of the test. The
-        search takes at most ``max_time``. With ``beyond``, a level with 1.5 times as
-        many streams shows what the server does beyond its capacity. The other arguments
-        are those of `load`.
+        `wer_threshold`. Each limit is proven with a confidence of 95 %, whatever the
+        markers say. The search begins with the first number of ``between`` and doubles
+        the streams until a limit is no longer met; then it bisects. Each of these
+        levels lasts ``hold``. The result is confirmed by levels that last at least
+        ``confirm``; the limits of the test judge the sessions of these levels. The
+        search takes at most ``max_time``. With ``beyond``, the last level has 1.5 times
+        as many streams as the capacity, and shows what the server does then. The other
+        arguments are those of `load`.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """
@@ -507,7 +509,7 @@ class Realtime:
         seed: int,
         **properties: Any,
     ) -> tuple[LoadGenerator, Load]:
-        """Return the load generator and the level for it to run. Raises ValueError."""
+        """Return the load generator, and the load that it runs. Raises ValueError."""
         __tracebackhide__ = True
 
         def make() -> tuple[LoadGenerator, Load]:
@@ -608,7 +610,7 @@ class Realtime:
 
 
 def _several(what: Utterance | Iterable[Utterance]) -> Iterable[Utterance]:
-    """Return utterances, also if a test gives only one."""
+    """Return an iterable of utterances, also if a test gives a single utterance."""
     return [what] if isinstance(what, Utterance) else what
 
 

@@ -32,7 +32,7 @@ class RecordedSession:
 
 
 def files(places: Iterable[Path]) -> list[Path]:
-    """Return the files of traces; a folder stands for all traces below it.
+    """Return the trace files in ``places``; a folder stands for all traces below it.
 
     Raises ValueError if a path does not exist, or if a folder has no trace.
     """
@@ -85,16 +85,16 @@ def judge(
 ) -> Results:
     """Judge recorded sessions as if one test had sent all of them.
 
-    A violated requirement of the level MUST fails the test. Raises ValueError for a
-    limit of a level of load, since a trace has only one session.
+    The test fails if a requirement of the level MUST is violated. Raises ValueError for
+    a limit on a metric of a level of load, since a trace has only one session.
     """
     every = list(sessions)
     takes = [take for each in every for take in each.takes]
     for budget in limits.budgets:
         if budget.metric in LEVELS:
             raise ValueError(
-                f"{budget.metric} is a metric of a level of load, which a trace does "
-                "not have; give a metric of an utterance"
+                f"{budget.metric} is a metric of a level of load, and a trace has no "
+                "levels; give a metric of an utterance"
             )
     terms = Terms(
         dialect=takes[0].dialect.name,

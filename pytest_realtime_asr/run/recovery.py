@@ -26,7 +26,7 @@ class Recovery:
         self._waiting = asyncio.Lock()
 
     def has_given_up(self, access: Access) -> bool:
-        """Return whether the run has waited for a server and it did not come back."""
+        """Return whether the run has waited for a server that did not come back."""
         return access.target.websocket in self._given_up
 
     def note(self, access: Access, trace: Trace) -> None:

@@ -1,4 +1,4 @@
-"""Which test reports a cause that prevents many tests, such as a dead server.
+"""Decides which test reports a cause that prevents many tests, such as a dead server.
 
 The first test that meets the cause reports it. The other tests refer to that test, so
 that one cause is one failure.
@@ -42,5 +42,5 @@ class Reporters:
 
 
 def refer(reporter: str) -> str:
-    """Return why a test was not tried: ``reporter`` has reported the cause."""
+    """Return the message of a test that was not tried, with the test that says why."""
     return f"not tried, since the server could not be tested (see {reporter})"

@@ -52,8 +52,8 @@ Pools = Mapping[Budget, Sequence[Transcription]]
 class BrokenRule:
     """A requirement that was violated.
 
-    ``violation`` is the first violation of the requirement, with a message that has the
-    flaws of all sessions. ``sessions`` is the number of sessions that violated the
+    ``violation`` is the first violation of the requirement; its message has the flaws
+    of all sessions. ``sessions`` is the number of sessions that violated the
     requirement. ``trace`` is the file of the trace of the first violation, or "" if the
     trace was not written.
     """
@@ -119,9 +119,9 @@ class Results:
 
     ``failing`` says why the test fails, the worst verdicts first. ``undecided`` has the
     undecided results for which the test only warns, and ``skipping`` has the undecided
-    results for which the test is skipped. ``reported`` has the reasons for the failure
-    that the user has seen already: those in the exception `Lost`, and those found
-    before the pools were judged.
+    results for which the test is skipped. ``reported`` has the reasons that the user
+    has already seen: reasons in the exception `Lost`, and reasons found before the
+    pools were judged.
 
     ``paths`` maps labels to the trace files that were written. ``unkept`` says why the
     traces of the test could not be kept. ``rerun`` is the command that runs the test
@@ -153,7 +153,7 @@ class Results:
 
     @property
     def outage(self) -> Outage | None:
-        """When no server was there; ``None`` for a test that sent one utterance."""
+        """The time in which no server was there; ``None`` for a single utterance."""
         return outage(self.takes) if len(self.takes) > 1 else None
 
     @property
@@ -192,8 +192,8 @@ class Results:
         """Return whether the sample proves the verdict of the test.
 
         A ``PASS`` is proven if every single verdict is proven. A ``FAIL`` is proven if
-        a rule is broken, if a lost session fails the test, or if at least one limit is
-        proven to be missed.
+        a rule is broken, if a lost session fails the test, or if it is proven that at
+        least one limit is not met.
         """
         every: list[Finding | WerFinding | RecallFinding]
         every = [*self.findings, *self.wer, *self.recall]
@@ -225,9 +225,9 @@ def judge_test(
     violations in all sessions that the test opened. If ``order`` is set, a sequential
     test judges the budgets that it can decide.
 
-    ``levels`` are the levels of load that the test ran. The budgets of level metrics
-    judge only the levels with `Purpose.TEST`. If there is no such level, the budgets
-    that ``--realtime-budget`` sets for level metrics do not count.
+    ``levels`` are the levels of load that the test ran. Budgets on metrics of a level
+    judge only the levels with `Purpose.TEST`. If there is no such level, the budgets on
+    these metrics that ``--realtime-budget`` sets do not count.
     """
     findings = [
         replace(finding, unserved=unserved(pool))
@@ -275,7 +275,7 @@ def judge_test(
 
 
 def cause_verdict(cause: Cause) -> Verdict:
-    """Return the verdict of a cause; a cause without one of its own is a ``FAIL``."""
+    """Return the verdict of a cause; a cause that has no verdict counts as ``FAIL``."""
     match cause:
         case Finding() | WerFinding() | RecallFinding() | Parity():
             return cause.verdict
@@ -315,7 +315,7 @@ def _judge(
 def _of_levels(
     terms: Terms, takes: Iterable[Transcription], levels: Iterable[LoadLevel]
 ) -> list[Finding]:
-    """Return the findings of all budgets of level metrics."""
+    """Return the findings of all budgets on metrics of a level of load."""
     judged = [level for level in levels if level.purpose is Purpose.TEST]
     asked = [
         budget
@@ -336,7 +336,7 @@ def _of_levels(
 
 
 def _counts_lost(budget: Budget) -> bool:
-    """Return whether a budget of a level metric judges lost sessions."""
+    """Return whether a budget on a metric of a level of load judges lost sessions."""
     return budget.metric in LEVELS and LEVELS[budget.metric].counts_lost
 
 
@@ -381,7 +381,7 @@ def broken_rules(
     violations: Iterable[Violation],
     levels: Iterable[Level] = (Level.MUST, Level.SHOULD),
 ) -> list[BrokenRule]:
-    """Return the violations of these levels, grouped by requirement."""
+    """Return the violated requirements that have one of these levels."""
     wanted = set(levels)
     by_id: dict[str, list[Violation]] = {}
     for violation in violations:

@@ -84,7 +84,7 @@ class Run:
 
     @property
     def executor(self) -> Executor:
-        """Where load runs; its workers start when they are first used."""
+        """The executor that runs load; its workers start when they are first used."""
         if self._executor is None:
             self._executor = self.config.load.place.executor()
         return self._executor
@@ -97,7 +97,7 @@ class Run:
     def conditions(
         self, plan: Plan, utterance: Utterance, *, concurrency: int = 1
     ) -> Conditions:
-        """Return the conditions under which an utterance of this plan is sent."""
+        """Return the conditions in which a session of the plan sends an utterance."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,

@@ -59,8 +59,8 @@ T = TypeVar("T")
 class Sampling:
     """Sends the utterances of one test.
 
-    ``baseline`` is the plan for another server. The utterances of `each` and
-    `until_decided` are sent to this server as well.
+    ``baseline`` is the plan for another server. `each` and `until_decided` also send
+    their utterances to this server.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Sampling:
 
     @property
     def limits_wer(self) -> bool:
-        """Whether a limit of the test judges the word error rate."""
+        """Whether the test has a limit on the word error rate."""
         return bool(self._terms.thresholds)
 
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
@@ -141,7 +141,7 @@ class Sampling:
 
         ``concurrency`` is the number of sessions that run at a time. Their starts are
         spread evenly over the length of a chunk. ``alone`` says that there is only one
-        utterance, and that the caller raises `Lost` if it is lost.
+        utterance, and that the caller raises `Lost` if this utterance is lost.
         """
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         free = asyncio.Semaphore(concurrency)
@@ -282,8 +282,8 @@ class Sampling:
     ) -> Iterator[Meter]:
         """Reserve the audio of utterances, and return the meter of their sessions.
 
-        Without a limit, nothing is reserved, so that no audio file is opened early.
-        Raises `AudioLimit`.
+        Without an audio limit, nothing is reserved, so that no audio file is opened
+        early. Raises `AudioLimit`.
         """
         account = self._run.account
         if account.limit is None:
@@ -350,7 +350,7 @@ class Sampling:
     ) -> Transcription:
         """Send an utterance in a session of its own and return its transcription.
 
-        If the session before it was cut off, the method first waits for the server.
+        If the previous session was cut off, the method first waits for the server.
 
         The session is run once more, and the second transcription is returned, in two
         cases. In the first, the client disturbed the session and one of the ``retries``
@@ -404,7 +404,7 @@ class Sampling:
 
 
 def _retries(sessions: int) -> Iterator[int]:
-    """Return the retries of a call, as an iterator that its sessions share."""
+    """Return an iterator over the retries that the sessions of a call share."""
     return iter(range(max(1, sessions // RETRY_SHARE)))
 
 

@@ -1,7 +1,7 @@
 """The servers of a run: how each is reached, and which dialect it speaks.
 
 Each server is probed once in a run. If several xdist workers share a folder, the first
-worker that probes a server writes the answer there for the others.
+worker that probes a server writes the result into this folder for the others.
 """
 
 from __future__ import annotations
@@ -211,10 +211,10 @@ class Servers:
     ) -> Plan:
         """Return the plan of the sessions that a test opens with this target.
 
-        ``baseline`` is as in `host`. ``replayed`` says that the server replays recorded
-        sessions. Raises `Unreachable` if the server does not
-        answer, `OptionsError` for wrong session options, and LookupError if the dialect
-        is unknown.
+        ``baseline`` says that the target is the baseline server. ``replayed`` says that
+        the server replays recorded sessions. Raises `Unreachable` if the server does
+        not answer, `OptionsError` for wrong session options, and LookupError if the
+        dialect is unknown.
         """
         dialect, found = self.dialect(text, terms.dialect)
         for each in (options, self._config.session.options):
@@ -267,7 +267,8 @@ class Servers:
     def note_trouble(self, test: str, sessions: Iterable[Live]) -> None:
         """Remember the servers whose sessions failed in a test, to probe them again.
 
-        A server that speaks another dialect counts as unreachable from now on.
+        If a server speaks another dialect than the test expects, it counts as
+        unreachable from now on.
         """
         for live in sessions:
             self.note_end(test, live.plan.access, live.trace.end)
@@ -284,7 +285,7 @@ class Servers:
         """Treat a server as unreachable if it has refused each session so far.
 
         The warm-up usually finds this. Without a warm-up, a session of a test may be
-        the first to find it. A session with another model than the run's model proves
+        the first to find this. A session with another model than the run's model proves
         nothing about the server.
         """
         if live.trace.opened is not None and live.timeline.ready is not None:
@@ -353,8 +354,8 @@ class Servers:
     ) -> tuple[str, tuple[str, ...]]:
         """Return the model for sessions, and all models that the server lists.
 
-        If the server lists several, the model is the first one that works; it is chosen
-        once in a run. Raises `Unreachable`.
+        If the server lists several models, the first one that works is chosen, once in
+        a run. Raises `Unreachable`.
         """
         name = (text, dialect.name)
         if name not in self._models:

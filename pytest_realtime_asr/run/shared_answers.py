@@ -13,9 +13,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class SharedAnswers:
-    """Answers in a folder, each stored under some words, such as a target and a model.
+    """Stores answers of servers in a folder, each under a key of several words.
 
-    All workers can access the ``folder``. If it is ``None``, nothing is stored.
+    The words are, for example, a target and a model. All workers can access the
+    ``folder``. If it is ``None``, nothing is stored.
     """
 
     def __init__(self, folder: Path | None) -> None:

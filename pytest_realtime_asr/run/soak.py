@@ -116,7 +116,7 @@ class SoakTest:
 
 
 def _readable(source: Source | None) -> tuple[Source | None, str]:
-    """Return the source of the server's metrics, or ``None`` and why it is unusable."""
+    """Return the source if it can be read; otherwise ``None``, and the reason."""
     if source is None:
         return None, (
             "prometheus-client is not installed; install pytest-realtime-asr[load]"

@@ -35,7 +35,7 @@ def character_errors(takes: Iterable[Transcription]) -> Errors:
 def keyword_recall(
     takes: Iterable[Transcription], entities: Iterable[str]
 ) -> float | None:
-    """Return, for all sessions, the share of spoken entities that was recognised.
+    """Return, for all sessions, which share of the spoken entities was recognised.
 
     Each entity counts as often as it occurs in a reference. In a lost session all
     entities count as missed. Return ``None`` if no reference contains an entity. See
@@ -54,7 +54,7 @@ def keyword_recall(
 
 
 def unspoken(takes: Iterable[Transcription]) -> float | None:
-    """Return, for all sessions together, the words recognised per minute of silence."""
+    """Return the words recognised per minute of silence, counted over all sessions."""
     return unspoken_rate((take.alignment, take.counts.seconds) for take in takes)
 
 

@@ -72,7 +72,8 @@ def project_rows(project: Project) -> list[str]:
 
 
 NO_SERVER = re.compile(
-    r"no server since \d\d:\d\d:\d\d UTC: Connection refused, first in [\w-]+; "
+    r"no server since \d\d:\d\d:\d\d UTC: Connection refused, "
+    r"first lost utterance [\w-]+; "
     r"(\d+) of 26 utterances lost"
 )
 

@@ -78,7 +78,7 @@ def test_a_key_that_is_refused(start: Start, dialect: str) -> None:
 def test_a_server_that_speaks_another_dialect(start: Start) -> None:
     with faking(dialect=dialects.load("openai")) as (url, _):
         found = diagnose(start(options(dialect="vllm")), url)
-    failed(found, "contact", "the dialect vllm does not send first", "=openai")
+    failed(found, "contact", "the dialect vllm begins with another event", "=openai")
 
 
 @pytest.mark.parametrize("dialect", ["auto", "vllm"])

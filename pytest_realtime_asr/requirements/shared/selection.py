@@ -1,7 +1,8 @@
-"""The shared requirements and invalid frames that fit a protocol, by its capabilities.
+"""Selects the shared requirements and invalid frames that fit a protocol.
 
-A dialect takes all of them with one call, and gives its own clause, check, level or
-proof for those that depend on its protocol::
+The capabilities of the protocol decide which fit. A dialect takes all requirements that
+fit with one call, and gives its own clause, check, level or proof for requirements that
+depend on its protocol::
 
     REQUIREMENTS = shared.requirements(
         CAPABILITIES,
@@ -63,7 +64,7 @@ NEEDS: Mapping[str, frozenset[Capability]] = {
     "same-text-again": frozenset({Capability.SEVERAL_UTTERANCES}),
     "no-leftover-punctuation": frozenset({Capability.SEVERAL_UTTERANCES}),
 }
-"""The capabilities that a protocol needs for a shared requirement, by its id.
+"""Maps the id of a shared requirement to the capabilities that its protocol needs.
 
 A requirement that is not listed fits every protocol.
 """
@@ -89,11 +90,11 @@ def requirements(
 ) -> tuple[Requirement, ...]:
     """Return the shared requirements that fit a protocol with these capabilities.
 
-    Each requirement in ``changed`` replaces the shared requirement with the same id. A
-    shared requirement without a check of its own, such as the order of events, is left
-    out if ``changed`` does not have it. ``set-ups-kept-apart`` needs an exercise of the
-    dialect with the name `TWO_SET_UPS`. Raises ValueError if a changed requirement is
-    not shared, or needs a capability that the protocol lacks.
+    Each requirement in ``changed`` replaces the shared requirement with the same id.
+    Some shared requirements, such as the order of events, have no check of their own;
+    they are left out if ``changed`` does not have them. For ``set-ups-kept-apart``, the
+    dialect needs an exercise named `TWO_SET_UPS`. Raises ValueError if a changed
+    requirement is not shared, or needs a capability that the protocol lacks.
     """
     own = {each.id: each for each in changed}
     for id in own:
@@ -118,10 +119,10 @@ def requirements(
 def _fitting(
     requirement: Requirement, capabilities: frozenset[Capability]
 ) -> Requirement:
-    """Return a shared requirement as it fits the protocol.
+    """Return a shared requirement, adapted to the protocol.
 
-    Scenarios that do not fit the protocol are left out. If the fault of the proof shows
-    only in errors, and no remaining scenario causes an error, the proof is replaced.
+    Scenarios that do not fit the protocol are left out. A proof whose fault shows only
+    in errors is replaced by another proof if no remaining scenario causes an error.
     """
     proof = requirement.proof
     if not capabilities >= _EVENTS:

@@ -67,6 +67,6 @@ def stated(
 def restated(
     group: Iterable[Requirement], *changed: Requirement
 ) -> tuple[Requirement, ...]:
-    """Return the group; each changed requirement replaces the one with the same id."""
+    """Return the group; each changed requirement replaces the one with its id."""
     own = {each.id: each for each in changed}
     return tuple(own.pop(each.id, each) for each in group)

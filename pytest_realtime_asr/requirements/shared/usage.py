@@ -1,4 +1,4 @@
-"""Shared requirements on usage: how its counts must relate to the utterance."""
+"""Shared requirements on the usage figures that a server sends for an utterance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ = "read 2026-11-29"
 USAGE: tuple[Requirement, ...] = (
     Requirement(
         "usage-matches",
-        "usage fits the audio that was sent and the text that came",
+        "the usage figures fit the audio that was sent and the text that came",
         SHOULD,
         bug("stdapi-ai/stdapi.ai#95", "stdapi-ai/stdapi.ai#280", read=_READ),
         each(checks.usage_matches),
@@ -27,9 +27,9 @@ USAGE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-of-each",
-        "the usage of an utterance does not include the utterances before it",
+        "the usage figures of an utterance do not include earlier utterances",
         SHOULD,
-        "a client that adds up the usages of a session would count audio twice",
+        "a client that adds up the usage figures of a session would count audio twice",
         checks.usage_of_each("utterances"),
         scenarios=("utterances",),
         proof=Proof(("usage-so-far",)),

@@ -149,7 +149,7 @@ PAUSES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "long-keeps-its-begin",
-        "the text of a long utterance keeps its start",
+        "the start of a long utterance is in its text",
         SHOULD,
         bug("WhisperFusion#26", "WhisperLiveKit#372"),
         checks.keeps_start("35s"),
