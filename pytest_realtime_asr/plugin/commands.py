@@ -142,7 +142,7 @@ def _doctor(state: State) -> int:
 
 
 def _clock(run: Run) -> Calibration | str:
-    """Return a calibration from a few sessions, or a text why there is none."""
+    """Return a calibration from a few sessions, or the reason why there is none."""
     try:
         return calibration.calibrate(
             run.loop, dialects.load(DEFAULT_DIALECT), sessions=calibration.CONCURRENCY

@@ -1,6 +1,6 @@
 """Lets only one xdist worker run measured sessions at a time.
 
-Within a process, no test starts a session while the packaged suite runs its own.
+Within a process, no test starts a session while the packaged suite runs sessions.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Turns:
             self._measuring.release()
 
     def occupy(self) -> None:
-        """Let no test start a session until `vacate`.
+        """Let no test start a session until `vacate` is called.
 
         If another caller has called `occupy`, wait until it has called `vacate`.
         """
