@@ -303,7 +303,7 @@ def matched_pairs(
 
 
 def sign_test(more: int, fewer: int) -> float:
-    """Return the one-sided p-value of the exact sign test, ties left out.
+    """Return the one-sided p-value of the exact sign test, without ties.
 
     ``more`` is the number of pairs that differ in one direction, ``fewer`` the number
     that differ in the opposite direction. The p-value is the probability that at least
@@ -481,7 +481,7 @@ def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array
     """Return, for each resample, sum(top) / sum(bottom) and its standard error.
 
     A row of ``counts`` says how often a resample contains each block. The standard
-    error is linearised.
+    error comes from a linear approximation.
     """
     size = len(top)
     wholes = counts @ bottom

@@ -154,7 +154,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=_page_file,
         metavar="OUT",
-        help="a file to write in place of the terminal: out.html or out.md",
+        help="a file to write instead of printing: out.html or out.md",
     )
 
 

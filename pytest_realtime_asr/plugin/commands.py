@@ -101,9 +101,9 @@ def _doctor(state: State) -> int:
     """Examine the target, and print what was found; return 1 if tests cannot run."""
     if not state.settings.target:
         raise pytest.UsageError(
-            "--realtime-doctor: there is no target; pass --realtime-target=URL. What "
-            "the fixture realtime_target returns is known only in tests; if it is an "
-            "application, serve the application (uvicorn MODULE:NAME) and pass its URL"
+            "--realtime-doctor: there is no target; pass --realtime-target=URL. A "
+            "target from the fixture realtime_target is known only in tests; if it is "
+            "an application, serve it (uvicorn MODULE:NAME) and pass its URL"
         )
     corpus: Corpus | str
     try:

@@ -82,8 +82,8 @@ class Controller:
     def interrupt(self) -> None:
         """Interrupt the tests of the workers; otherwise xdist would wait 5 s for them.
 
-        Ctrl-C interrupts the workers as well, so they first get a short time to end by
-        themselves.
+        Ctrl-C reaches the workers too, so this method first gives them a short time to
+        end by themselves.
         """
         deadline = time.monotonic() + _GRACE
         while any(map(runs, self._nodes)) and time.monotonic() < deadline:

@@ -152,9 +152,9 @@ class EndOfRun:
     def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None:
         """Add the properties of the whole run to JUnit XML.
 
-        If the file must be valid against the schema of xunit2, the properties of the
-        tests become JSON in ``system-out``. ``interrupted`` says that the run did not
-        end by itself.
+        If the JUnit XML must be valid against the schema of xunit2, the properties of
+        the tests become JSON in ``system-out``. ``interrupted`` says that the run did
+        not end by itself.
         """
         state = self._state
         properties = junit_properties(state.config)
@@ -178,7 +178,7 @@ class EndOfRun:
     def write(self, rows: Collection[Row]) -> None:
         """Write the results of the suite into the conformance reports and pages.
 
-        Adds a note if they are not written.
+        Adds a note for each file that is not written.
         """
         state = self._state
         for page in state.pages():

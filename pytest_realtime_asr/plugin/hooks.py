@@ -158,7 +158,7 @@ class RealtimePlugin:
     def _watch(self) -> None:
         """Register the `Tally` and, with xdist, the `Controller`.
 
-        The output is opened here, before pytest's capture redirects it.
+        Standard output is duplicated here, before pytest's capture redirects it.
         """
         suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
         self._tally = Tally(
@@ -457,7 +457,7 @@ class RealtimePlugin:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Close and judge the sessions of a test while the test itself can still fail.
 
-        In the teardown, pytest would report a failure as an error.
+        If they were judged in the teardown, pytest would report a failure as an error.
         """
         try:
             result = yield
@@ -515,7 +515,8 @@ class RealtimePlugin:
     ) -> Generator[None, None, None]:
         """Colour the strips of failed tests while pytest prints the failures.
 
-        The text of a failure has no colour codes, since other reports contain it.
+        The text of a failure has no colour codes, since other reports contain this text
+        too.
         """
         if not (terminalreporter.hasmarkup and self._tally and self._tally.has_rows):
             return (yield)

@@ -40,10 +40,10 @@ class Turns:
         self._occupied = threading.Lock()
 
     def take(self, turn: Turn) -> None:
-        """Wait until no other worker runs a session; keep the turn until `end`.
+        """Wait until no other worker runs a session, then take the turn.
 
-        Call this method before a session is opened. Never call it on the event loop,
-        since it blocks.
+        The turn lasts until `end` is called. Call this method before a session is
+        opened. Never call it on the event loop, since it blocks.
         """
         with self._occupied:
             pass  # wait while the packaged suite runs its own sessions

@@ -1,4 +1,4 @@
-"""Decodes escapes of JSON, URLs and HTML, and finds decoded text in the original."""
+"""Decodes escapes of JSON, URLs and HTML; finds decoded text in the original text."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
 
 
 def _cores(code: bytes) -> Iterator[str]:
-    """Yield the base64 of ``code`` at each of three alignments, in both alphabets."""
+    """Yield the base64 of ``code`` at each 3-byte alignment, in both alphabets."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + code).decode().rstrip("=")
         # The last character of an unfinished group depends on what follows.
