@@ -1,4 +1,4 @@
-"""The slope of points, by estimators that outliers change little."""
+"""Estimators of the slope of points; outliers change the result only a little."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy.typing as npt
 def theil_sen(xs: Sequence[float], ys: Sequence[float]) -> float | None:
     """Return the median slope over all pairs of points with different ``xs``.
 
-    ``None`` if there is no such pair. Outliers do not change it much if they are at
-    most 29 % of the points. Raises ValueError for values that are not finite.
+    ``None`` if there is no such pair. Outliers change the result only a little if they
+    are at most 29 % of the points. Raises ValueError for values that are not finite.
     """
     slopes = _slopes(xs, ys)
     return float(np.median(slopes)) if len(slopes) else None

@@ -7,11 +7,11 @@ the sample is too small. A lost session has the value ``+inf``, so that it is ne
 dropped nor given an invented number. A claim about a quantile is a claim about a share:
 "p95 is at most L" says that at most 5 % of all sessions are over L.
 
-Values that depend on each other (of one clip, or of one speaker) have the same label in
-``blocks``. A bootstrap resamples them together, and a sign-flip test changes their
-signs together. scipy.stats has no clustered, studentised bootstrap, so this module
-implements it with scipy.special. Every function raises ValueError for arguments that
-are not valid.
+Values of the same clip, or of the same speaker, depend on each other, so they have the
+same label in ``blocks``. A bootstrap resamples them together, and a sign-flip test
+changes their signs together. scipy.stats has no clustered, studentised bootstrap, so
+this module implements it with scipy.special. Every function raises ValueError for
+arguments that are not valid.
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ def quantile_interval(
 ) -> tuple[float, float]:
     """Return two order statistics between which the true q-quantile lies.
 
-    For every distribution, the quantile is below the interval, or above it, with a
-    probability of at most (1 - confidence) / 2 each. A bound is infinite if there are
-    too few values for it.
+    For every distribution, the probability that the quantile is below the interval is
+    at most (1 - confidence) / 2, and so is the probability that it is above. A bound is
+    infinite if there are too few values for it.
 
     If labels in ``blocks`` repeat, a bootstrap that resamples whole blocks gives a
-    second interval, and each bound is the wider of the two. A bound is infinite if the
-    number of blocks is too small for it. This is an approximation: if all values of a
-    block are equal, an interval with a nominal error of 5 % for a p90 or p95 misses the
-    quantile in 6 to 9 % of the cases. A single block cannot be resampled, so the first
-    interval is returned.
+    second interval. The result is then the smallest interval that contains both. A
+    bound is infinite if there are too few blocks for it. The second interval is an
+    approximation: if all values of a block are equal, a 95 % interval of a p90 or p95
+    misses the quantile in 6 to 9 % of the cases instead of 5 %. A single block cannot
+    be resampled, so the first interval is returned.
     """
     given = list(values)
     ordered = _ordered(given)
@@ -101,12 +101,12 @@ def quantile_interval(
 
 
 def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
-    """Return whether the q-quantile is proven to be at most the limit.
+    """Return whether a q-quantile is proven to be at most a limit.
 
-    ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
-    upper bound (Clopper-Pearson) of the share over the limit is at most 1 - q. ``over``
-    and ``n`` need not be whole numbers, since the incomplete beta function extends the
-    binomial sum to fractions.
+    ``over`` of the ``n`` values are over the limit. The proof is that the exact
+    one-sided upper bound (Clopper-Pearson) of the share over the limit is 1 - q or
+    less. ``over`` and ``n`` need not be whole numbers, since the incomplete beta
+    function extends the binomial sum to fractions.
     """
     _counts(over, n)
     checked_share("q", q)
@@ -119,10 +119,10 @@ def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
 
 
 def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
-    """Return whether the q-quantile is proven to be over the limit.
+    """Return whether a q-quantile is proven to be over a limit.
 
-    ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
-    lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q.
+    ``over`` of the ``n`` values are over the limit. The proof is that the exact
+    one-sided lower bound (Clopper-Pearson) of the share over the limit exceeds 1 - q.
     ``over`` and ``n`` need not be whole numbers (see `proven_at_most`).
     """
     _counts(over, n)
@@ -136,9 +136,9 @@ def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
 def student_discount(blocks: int, confidence: float) -> float:
     """Return the factor, at most 1, by which to multiply an effective sample size.
 
-    Such a size is computed from a variance that is itself only estimated, here from
-    ``blocks`` blocks. The factor makes up for this uncertainty. ``confidence`` is the
-    confidence of the proof that uses the size; it must be above 0.5.
+    An effective sample size is computed from a variance, which is only estimated from
+    ``blocks`` blocks. The factor corrects the size for this uncertainty. ``confidence``
+    is the confidence of the proof that uses the size; it must be above 0.5.
 
     Formula: (z / t)^2; z is the quantile at ``confidence`` of the normal distribution,
         and t the same quantile of Student's t distribution with ``blocks`` - 1 degrees
@@ -155,7 +155,7 @@ def student_discount(blocks: int, confidence: float) -> float:
 
 
 def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
-    """Return the least sample size that proves a q-quantile to be at most the limit.
+    """Return the least sample size that proves a q-quantile to be at most a limit.
 
     ``over`` values of the sample are over the limit.
     """
@@ -175,10 +175,10 @@ def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for multiple comparisons, in the given order.
 
-    Let p(j) be the j-th smallest of m p-values. The i-th smallest becomes the maximum
-    of (m - j + 1) p(j) for all j up to i, but at most 1. If each hypothesis whose
-    corrected p-value is at most a is rejected, the family-wise error rate is at most a,
-    even if the tests depend on each other.
+    Let p(j) be the j-th smallest of m p-values. The corrected value of p(i) is the
+    maximum of (m - j + 1) p(j) over all j from 1 to i, but at most 1. A hypothesis is
+    rejected if its corrected p-value is at most ``alpha``. Then the family-wise error
+    rate is at most ``alpha`` too, even if the tests depend on each other.
 
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
@@ -237,8 +237,8 @@ def sign_flip_p_value(
 ) -> float:
     """Return the two-sided p-value of a paired sign-flip permutation test.
 
-    The test flips the signs of whole blocks at random. If two servers are equal, each
-    sign is equally likely, so the test is exact for any number of blocks.
+    The test flips the signs of whole blocks at random. If two servers are equal, both
+    signs are equally likely. So the test is exact for any number of blocks.
 
     Formula: p = (1 + k) / (1 + resamples), with k the number of resamples whose mean
         (or median) is at least as far from zero as the mean (or median) of the given
@@ -303,7 +303,7 @@ def matched_pairs(
 
 
 def sign_test(more: int, fewer: int) -> float:
-    """Return the one-sided p-value of the exact sign test, ties left out.
+    """Return the one-sided p-value of the exact sign test, without ties.
 
     ``more`` is the number of pairs that differ in one direction, ``fewer`` the number
     that differ in the opposite direction. The p-value is the probability that at least
@@ -318,8 +318,8 @@ def sign_test(more: int, fewer: int) -> float:
 def tail_of_sum(distributions: Iterable[Sequence[float]], least: int) -> float:
     """Return the probability that a sum of independent counts is at least ``least``.
 
-    Each distribution belongs to one count. Its number at index i is the probability
-    that this count is i.
+    Each distribution belongs to one count. Its value at index i is the probability that
+    this count is i.
     """
     if least <= 0:
         return 1.0
@@ -359,7 +359,7 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float,
 
 
 def larger_share_p_value(count: int, n: int, others: int, m: int) -> float:
-    """Return the p-value of the share ``count / n`` being larger than ``others / m``.
+    """Return the p-value for the claim that ``count / n`` is above ``others / m``.
 
     The p-value comes from Fisher's exact test, one-sided. The null hypothesis is that
     both groups have the same true share, which is not known. The exact binomial test
@@ -385,11 +385,11 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Return a studentised bootstrap interval of the ratio sum(parts) / sum(wholes).
 
-    A row is a number of ``parts`` with its number of ``wholes``. Rows are resampled
-    with replacement. Rows with the same label in ``blocks`` are resampled together,
-    since rows of one speaker or recording depend on each other. The same seed gives the
-    same interval. The interval is infinite for a single row or block, and often for two
-    or three.
+    A row is a value of ``parts`` and the value of ``wholes`` at the same index. Rows
+    are resampled with replacement. Rows with the same label in ``blocks`` are resampled
+    together, since rows of one speaker or recording depend on each other. The same seed
+    gives the same interval. The interval is infinite for a single row or block, and
+    often for two or three.
 
     Formula: (r - s t(1 - m), r - s t(m)), with r the ratio, s its standard error over
         the blocks, r* and s* the same numbers of a resample, t the quantiles of
@@ -397,8 +397,9 @@ def bootstrap(
         becomes 0
 
     The percentiles of r* would be simpler, but error rates are skewed, so these
-    percentiles are too low for 10 to 40 blocks. They would pass a rate that is at its
-    limit in 4 to 10 % of the cases, instead of the nominal 2.5 %.
+    percentiles are too low if there are 10 to 40 blocks. If the true rate is exactly at
+    its limit, they would prove a rate below the limit in 4 to 10 % of the cases,
+    instead of the nominal 2.5 %.
 
     Source: Bisani and Ney (2004) and Liu and Peng (2019) for the blocks; Hall,
         Theoretical Comparison of Bootstrap Confidence Intervals (1988) for studentising
@@ -435,8 +436,8 @@ def student_interval(
 ) -> tuple[float, float]:
     """Return Student's interval of a mean; infinite for a single value.
 
-    Use it for two to about ten values that scatter symmetrically. So few values have
-    too few different resamples for a bootstrap.
+    Use it for two to about ten values that scatter symmetrically. A bootstrap does not
+    work for so few values, since there are too few different resamples.
 
     Formula: mean -+ t s / sqrt(n), with s the standard deviation and t the quantile of
         Student's distribution with n - 1 degrees of freedom
@@ -480,7 +481,7 @@ def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array
     """Return, for each resample, sum(top) / sum(bottom) and its standard error.
 
     A row of ``counts`` says how often a resample contains each block. The standard
-    error is linearised.
+    error comes from a linear approximation.
     """
     size = len(top)
     wholes = counts @ bottom
@@ -535,10 +536,10 @@ def _percentiles(
 
     The statistic is computed from resampled blocks. With few blocks, plain percentiles
     are too close to each other for two reasons: the spread is too small by a factor of
-    sqrt((size - 1) / size), and it follows the normal instead of Student's t
-    distribution. So the percentiles are taken at the normal probability of
-    sqrt(size / (size - 1)) t, with t the quantile of Student's t distribution with
-    size - 1 degrees of freedom.
+    sqrt((size - 1) / size), and the tails are those of the normal instead of Student's
+    t distribution. So the percentiles are taken at the probability P(Z <= sqrt(size /
+    (size - 1)) t), with Z normally distributed and t the quantile of Student's t
+    distribution with size - 1 degrees of freedom.
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """
@@ -567,7 +568,7 @@ def _draws(size: int, n: int, resamples: int, seed: int) -> Iterator[_Array]:
 
 
 def _portions(rows: int, columns: int) -> Iterator[int]:
-    """Split ``rows`` into numbers of rows that fit into memory; yield these numbers."""
+    """Split rows into portions that fit into memory; yield the size of each portion."""
     if rows < 1:
         raise ValueError("a bootstrap needs at least one resample")
     step = max(1, _CELLS // columns)

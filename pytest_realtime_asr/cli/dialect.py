@@ -1,4 +1,4 @@
-"""The command ``dialect``: checks a dialect, such as one of another package."""
+"""The command ``dialect``: checks a dialect, for instance of another package."""
 
 from __future__ import annotations
 

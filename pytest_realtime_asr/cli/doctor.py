@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         metavar="URL",
-        help="the server, as --realtime-target names it",
+        help="the server, written as for --realtime-target",
     )
     parser.add_argument(
         "options",
@@ -41,6 +41,6 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _plugin_option(word: str) -> str:
-    """Return the option of the plugin for an option that other commands have."""
+    """Return ``word``; the short form ``--dialect`` becomes the full option."""
     name, equals, value = word.partition("=")
     return f"--realtime-dialect{equals}{value}" if name == "--dialect" else word

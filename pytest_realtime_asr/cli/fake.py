@@ -107,8 +107,8 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--replay",
         type=Path,
         metavar="DIR",
-        help="send the recorded answers of the traces in this folder; no other option "
-        "about speech or behaviour has an effect",
+        help="send the recorded answers of the traces in this folder; the other "
+        "options about speech or behaviour then have no effect",
     )
     add(
         "--replay-timing",
@@ -162,8 +162,8 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--server-version",
         metavar="TEXT",
         help="the version that GET /version returns (default: the version of the "
-        "dialect; if the dialect has none, there is no such route); an empty value "
-        "removes the route",
+        "dialect); if there is no version, or if TEXT is empty, the route does not "
+        "exist",
     )
     add(
         "--variety",
@@ -330,7 +330,10 @@ async def _serve(options: argparse.Namespace) -> int:
 async def _ended(
     fake: Fake, server: Server, draining: asyncio.Event, over: asyncio.Event
 ) -> None:
-    """Wait until ``over`` is set, or ``draining`` is set and the server has drained."""
+    """Wait until ``over`` is set, or until the server has drained.
+
+    The server begins to drain when ``draining`` is set.
+    """
 
     async def drained() -> None:
         await draining.wait()
@@ -346,7 +349,7 @@ async def _ended(
 
 
 def _source(options: argparse.Namespace) -> str:
-    """Return the name of the model that the server has if none is named."""
+    """Return the name of the server's model for a command without a model name."""
     if options.replay is not None:
         return REPLAYED
     return options.recogniser or "scripted"

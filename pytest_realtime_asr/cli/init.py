@@ -43,14 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_target,
         default=_DEFAULT,
         metavar="URL|MODULE:NAME",
-        help="the server to test, as --realtime-target names it, or an ASGI "
-        "application in a module (default fake: a scripted server)",
+        help="the server to test, written as for --realtime-target, or an ASGI "
+        "application in a module (default: fake, a scripted server)",
     )
     parser.add_argument(
         "--dialect",
         metavar="NAME",
-        help="the protocol of the server, for the ini file (default for an ASGI "
-        f"application: {DEFAULT_DIALECT}; otherwise the tests detect the protocol)",
+        help="the protocol of the server, for the ini file (default: "
+        f"{DEFAULT_DIALECT} for an ASGI application; for another server, the tests "
+        "detect the protocol)",
     )
     parser.set_defaults(run=_run)
 
@@ -95,14 +96,14 @@ def _run(options: argparse.Namespace) -> int:
     if project.dialect and not options.dialect:
         print(
             f"the dialect is {project.dialect}, since the dialect of an application is "
-            "not detected; name another with --dialect=NAME"
+            "not detected; name another dialect with --dialect=NAME"
         )
     print(f"next: {shlex.join(words)}")
     return 0
 
 
 def _dialect(named: str | None, target: str) -> str:
-    """Return the dialect for the ini file, "" for none.
+    """Return the dialect for the ini file; "" if the file is to name no dialect.
 
     Raises ValueError if there is no dialect with the given name.
     """

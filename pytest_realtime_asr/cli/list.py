@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--level",
         choices=[level.value for level in Level],
         default=Level.INFO.value,
-        help="the weakest level of the requirements to list (default info: all)",
+        help="the weakest level of the requirements to list (default: info, so all)",
     )
     add(
         "--suite",

@@ -81,13 +81,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="PAGE.html",
-        help="the page (default: the path of the report, ending in .html)",
+        help="the page to write (default: the report's path with the ending .html)",
     )
     page.set_defaults(run=_page)
     trend_view = views.add_parser(
         "trend",
-        help="latency, error rate and capacity over several runs, with the runs from "
-        "which on they changed by more than the noise between runs",
+        help="latency, error rate and capacity over several runs; the first run "
+        "after a change that exceeds the noise between runs is marked",
     )
     trend_view.add_argument("reports", nargs="+", type=Path, metavar="REPORT.jsonl")
     trend_view.add_argument(
@@ -95,15 +95,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a metric to show in place of the usual ones; repeatable",
+        help="a metric to show in place of the usual metrics (repeatable)",
     )
     _add_output(trend_view)
     trend_view.set_defaults(run=_trend)
     signoff_view = views.add_parser(
         "signoff",
         help="two releases side by side: conformance, latency, error rate, lost "
-        "sessions and capacity; ends with 0 if nothing became worse, with 1 if "
-        "something did, and with 3 if this is not decided",
+        "sessions and capacity; the exit code is 0 if nothing became worse, 1 if "
+        "something became worse, and 3 if this is not decided",
     )
     for name in ("old", "new"):
         signoff_view.add_argument(
@@ -154,7 +154,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=_page_file,
         metavar="OUT",
-        help="a file to write in place of the terminal: out.html or out.md",
+        help="a file to write instead of printing: out.html or out.md",
     )
 
 
@@ -230,5 +230,5 @@ def _print(lines: Sequence[str]) -> None:
 
 
 def _ascii() -> bool:
-    """Return whether the terminal cannot show the signs of a drawing."""
+    """Return whether drawings must be ASCII, since the terminal is not UTF-8."""
     return "utf" not in (sys.stdout.encoding or "").lower()

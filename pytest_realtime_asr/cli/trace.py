@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = views.add_parser(
         "show",
         help="what was said and recognised, the session over time, its frames, and the "
-        "requirements that it violates; trace FILE is a short form",
+        "requirements that it violates; trace FILE is short for trace show FILE",
     )
     show.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
     show.add_argument(
@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judge = views.add_parser(
         "judge",
         help="compute the metrics, errors and violations of traces again, and judge "
-        "limits; ends with 1 if a limit is missed or a requirement (MUST) is violated, "
-        "and with 3 if a limit is not decided",
+        "limits; the exit code is 1 if a limit is missed or a MUST is violated, and 3 "
+        "if a limit is not decided",
     )
     _add_places(judge)
     judge.add_argument(
@@ -78,15 +78,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=Path,
         metavar="REPORT.jsonl",
-        help="the JSON Lines report of the run: show only the numbers that differ from "
-        "it; ends with 1 if any does",
+        help="the JSON Lines report of the run; show only the numbers that differ from "
+        "this report; the exit code is 1 if a number differs",
     )
     _add_corpus(judge)
     judge.set_defaults(run=_judge)
     diff = views.add_parser(
         "diff",
-        help="where two sessions part: in what the client sent, in what the server "
-        "answered, in the texts, and by how much in time; ends with 1 if frames or "
+        help="how two sessions differ: in the frames of the client, in the frames of "
+        "the server, in the texts and in the times; the exit code is 1 if frames or "
         "texts differ",
     )
     for name in ("A", "B"):
@@ -128,8 +128,8 @@ def _add_item(parser: argparse.ArgumentParser) -> None:
         "--item",
         type=_item,
         metavar="N",
-        help="the number of the utterance in its session, from 1 (default: each that "
-        "the trace describes)",
+        help="the number of the utterance in its session, from 1 (default: each "
+        "utterance that the trace describes)",
     )
 
 
@@ -145,7 +145,7 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
 
 
 def _item(value: str) -> int:
-    """Parse the number of an utterance, from 1; return it from 0."""
+    """Convert the number of an utterance, which starts at 1, to an index from 0."""
     try:
         return whole(value, 1, 1_000_000) - 1
     except ValueError as error:
@@ -173,7 +173,7 @@ def _judge(options: argparse.Namespace) -> int:
     if options.report is not None:
         found = list(trace_judgement.differences(sessions, options.report))
         count = several(sum(len(each.takes) for each in sessions), "utterance")
-        _print(found or [f"the numbers of {count} are those of {options.report}"])
+        _print(found or [f"no number of {count} differs from {options.report}"])
         return 1 if found else 0
     results = recorded_results.judge(sessions, limits)
     _print(trace_judgement.lines(sessions, results, width=_width()))

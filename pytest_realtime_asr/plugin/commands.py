@@ -101,9 +101,9 @@ def _doctor(state: State) -> int:
     """Examine the target, and print what was found; return 1 if tests cannot run."""
     if not state.settings.target:
         raise pytest.UsageError(
-            "--realtime-doctor: there is no target; pass --realtime-target=URL. What "
-            "the fixture realtime_target returns is known only in tests; if it is an "
-            "application, serve the application (uvicorn MODULE:NAME) and pass its URL"
+            "--realtime-doctor: there is no target; pass --realtime-target=URL. A "
+            "target from the fixture realtime_target is known only in tests; if it is "
+            "an application, serve it (uvicorn MODULE:NAME) and pass its URL"
         )
     corpus: Corpus | str
     try:
@@ -142,7 +142,7 @@ def _doctor(state: State) -> int:
 
 
 def _clock(run: Run) -> Calibration | str:
-    """Return a calibration from a few sessions, or a text why there is none."""
+    """Return a calibration from a few sessions, or the reason why there is none."""
     try:
         return calibration.calibrate(
             run.loop, dialects.load(DEFAULT_DIALECT), sessions=calibration.CONCURRENCY

@@ -26,10 +26,10 @@ _GRACE = 1.0  # s; the time in which interrupted workers end by themselves
 
 
 class Controller:
-    """The hooks in xdist's controller; they pass its servers to all workers.
+    """The hooks in xdist's controller; they tell the workers the URLs of its servers.
 
-    ``output`` has the lines that applications of the workers printed outside of all
-    tests.
+    The servers are the fake servers that the controller has started. ``output``
+    contains the lines that applications of the workers printed outside of all tests.
     """
 
     def __init__(self, plugin: RealtimePlugin) -> None:
@@ -82,8 +82,8 @@ class Controller:
     def interrupt(self) -> None:
         """Interrupt the tests of the workers; otherwise xdist would wait 5 s for them.
 
-        Ctrl-C interrupts the workers as well, so they first get a short time to end by
-        themselves.
+        Ctrl-C reaches the workers too, so this method first gives them a short time to
+        end by themselves.
         """
         deadline = time.monotonic() + _GRACE
         while any(map(runs, self._nodes)) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The earlier reports of a run, by the tests that they contain."""
+"""Finds the records of a test in the earlier reports of a run."""
 
 from __future__ import annotations
 
@@ -53,17 +53,18 @@ class EarlierRuns:
         ]
 
     def refusal(self, tests: Collection[str]) -> str:
-        """Return why no test of this run can be compared, or "" if one can be.
+        """Return a message if no test of this run can be compared, "" otherwise.
 
-        ``tests`` are the tests of this run. The reason is that no report has one of
-        them. The result is also "" if there are no reports or no tests.
+        ``tests`` are the tests of this run. They cannot be compared if no earlier
+        report contains any of them. Without earlier reports or without tests, the
+        result is "".
         """
         if not self or not tests or not self.tests.isdisjoint(tests):
             return ""
         known = sorted(self.tests, key=lambda test: ("*" not in test, test))
         return (
-            f"{self.name}: it has no result of the tests of this run, so nothing would "
-            f"be compared; it has results of {_some(known)}"
+            f"{self.name}: there is no result of the tests of this run, so nothing "
+            f"would be compared; there are results of {_some(known)}"
         )
 
 

@@ -103,9 +103,8 @@ class EndOfRun:
     def unwritten(self, folder: Path | None, notes: Collection[str]) -> list[str]:
         """Return a line for each report, if the run has written none of its reports.
 
-        ``folder`` is the folder that the workers of xdist share, if there are any. If
-        one of the ``notes`` already says why a report is not written, the report has no
-        line.
+        ``folder`` is the folder that the workers of xdist share, if there are any. A
+        report gets no line if one of the ``notes`` already says why it is not written.
         """
         if not self._state.has_reports:
             return []
@@ -125,10 +124,10 @@ class EndOfRun:
         ]
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return a result for each requirement whose test has no result.
+        """Return the results of the requirements whose tests an interrupt prevented.
 
-        An interrupt ended the run before these tests had a result. The keys are the ids
-        of the tests.
+        A requirement has a result only if all its scenarios have run. The keys are the
+        ids of the tests.
         """
         tests = [
             item for item in session.items if is_suite(item) and not has_result(item)
@@ -143,7 +142,7 @@ class EndOfRun:
         return cleaned
 
     def interrupted(self) -> Mapping[str, Row]:
-        """Return the row of the test that an interrupt ended, by the test's id."""
+        """Return the id and the row of the test that an interrupt ended."""
         if not self._state.has_judging:
             return {}
         rows = self._state.judging.interrupted
@@ -153,9 +152,9 @@ class EndOfRun:
     def annotate(self, rows: Iterable[Row], *, interrupted: bool) -> None:
         """Add the properties of the whole run to JUnit XML.
 
-        If the file must be valid against the schema of xunit2, the properties of the
-        tests become JSON in ``system-out``. ``interrupted`` says that the run did not
-        end by itself.
+        If the JUnit XML must be valid against the schema of xunit2, the properties of
+        the tests become JSON in ``system-out``. ``interrupted`` says that the run did
+        not end by itself.
         """
         state = self._state
         properties = junit_properties(state.config)
@@ -179,7 +178,7 @@ class EndOfRun:
     def write(self, rows: Collection[Row]) -> None:
         """Write the results of the suite into the conformance reports and pages.
 
-        Adds a note if they are not written.
+        Adds a note for each file that is not written.
         """
         state = self._state
         for page in state.pages():
@@ -187,7 +186,9 @@ class EndOfRun:
                 if (found := self._document(rows)).requirements:
                     page.conformance(found)
             except Exception as error:
-                state.note(f"{page}: the suite is missing: {error_text(error)}")
+                state.note(
+                    f"{page}: the results of the suite are missing: {error_text(error)}"
+                )
         for file in state.reports.get("conformance", ()):
             try:
                 if not conformance.write(file, self._document(rows)):
@@ -201,9 +202,9 @@ class EndOfRun:
     def attachments(self, report: pytest.TestReport) -> list[Path]:
         """Return the files that JUnit XML attaches to a test that failed.
 
-        They are the first trace of the test and the HTML pages of the run. A file that
-        is valid against the schema of xunit2 has no attachments, since its
-        ``system-out`` is JSON.
+        They are the first trace of the test and the HTML pages of the run. If the JUnit
+        XML must be valid against the schema of xunit2, there are no attachments, since
+        ``system-out`` then contains JSON.
         """
         state = self._state
         if state.settings.junit is junit.Detail.STRICT:
@@ -219,7 +220,7 @@ class EndOfRun:
         *,
         interrupted: bool,
     ) -> None:
-        """Write the summaries of the run; ``results`` are those of the suite."""
+        """Write the summaries of the run; ``results`` are the rows of the suite."""
         state = self._state
         suite = self._document(results) if results else None
         found = run_summary.summary(
@@ -228,7 +229,7 @@ class EndOfRun:
         self._summaries.write(found)
 
     def annotations(self, failures: Collection[Row]) -> list[str]:
-        """Return a line for each failure that GitHub shows beside the test."""
+        """For each failure, return a line that GitHub shows beside the test."""
         found = msgspec.convert(list(failures), list[run_summary.Failure])
         return self._summaries.annotations(found)
 

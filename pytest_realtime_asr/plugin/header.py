@@ -47,9 +47,9 @@ def plan(
     """Return lines that describe what the suite will do and what it will cost.
 
     ``scenarios`` has one list for each requirement that is judged: the names of its
-    scenarios. ``None`` stands for all requirements. If the list is empty, only the
+    scenarios. ``None`` stands for all requirements. If ``scenarios`` is empty, only the
     spoken corpus is sent. Otherwise, ``speaks`` says whether the spoken corpus is sent
-    as well. Raises UsageError.
+    in addition to the scenarios. Raises UsageError.
     """
     state = plugin.state
     if scenarios == []:
@@ -94,7 +94,7 @@ def own(plugin: RealtimePlugin, tests: Sequence[pytest.Item]) -> list[str]:
     """Return lines about what the tests outside of the packaged suite will send.
 
     With ``-q``, there are no lines. There are also no lines if the audio or the corpus
-    cannot be read, since the tests then report why.
+    cannot be read, since then the tests report the error.
     """
     if plugin.config.option.verbose < 0:
         return []

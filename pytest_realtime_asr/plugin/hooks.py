@@ -1,4 +1,4 @@
-"""The hooks of the plugin: the methods of an object that each pytest run makes.
+"""The hooks of the plugin: methods of `RealtimePlugin`, one object per pytest run.
 
 Every pytest run imports this module, so it imports little. A hook first checks whether
 the run or the test uses the plugin, and only then imports the modules that do the work.
@@ -78,8 +78,8 @@ class RealtimePlugin:
         """Return whether this run probes its target before the tests are collected.
 
         A run probes its target if the command line names a target or limits, or if
-        packaged tests run. A target that only the ini file or the environment sets
-        does not count: it is set for every run, even for a run without realtime tests.
+        packaged tests run. A target that only the ini file or the environment sets does
+        not count, since it is set for every run, even for a run without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
@@ -158,7 +158,7 @@ class RealtimePlugin:
     def _watch(self) -> None:
         """Register the `Tally` and, with xdist, the `Controller`.
 
-        The output is opened here, before pytest's capture redirects it.
+        Standard output is duplicated here, before pytest's capture redirects it.
         """
         suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
         self._tally = Tally(
@@ -182,7 +182,7 @@ class RealtimePlugin:
                 self._output = os.dup(out.fileno())
 
     def _rest_of_output(self) -> list[str]:
-        """Return the output of applications that belongs to no test."""
+        """Return the lines that served applications printed outside of all tests."""
         sent = self._controller.output if self._controller is not None else []
         return [*self._rest, *sent]
 
@@ -457,7 +457,7 @@ class RealtimePlugin:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Close and judge the sessions of a test while the test itself can still fail.
 
-        In the teardown, pytest would report a failure as an error.
+        If they were judged in the teardown, pytest would report a failure as an error.
         """
         try:
             result = yield
@@ -515,7 +515,8 @@ class RealtimePlugin:
     ) -> Generator[None, None, None]:
         """Colour the strips of failed tests while pytest prints the failures.
 
-        The text of a failure has no colour codes, since other reports contain it.
+        The text of a failure has no colour codes, since other reports contain this text
+        too.
         """
         if not (terminalreporter.hasmarkup and self._tally and self._tally.has_rows):
             return (yield)

@@ -34,7 +34,8 @@ _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 class Decision(NamedTuple):
     """Why a test that raised no exception fails or is skipped all the same.
 
-    Each of the two reasons is "" if it does not apply.
+    ``failure`` is the reason for a failure, ``skipped`` the reason for a skip. A reason
+    that does not apply is "".
     """
 
     failure: str = ""
@@ -123,7 +124,7 @@ class ItemJudge:
     def requirement(self, item: pytest.Item) -> Mapping[str, object] | None:
         """Return the recorded result of a test's requirement, or ``None``.
 
-        The result is added to the test's properties in JUnit XML as well.
+        This method also adds the result to the test's properties in JUnit XML.
         """
         if not has_result(item):
             return None

@@ -15,14 +15,14 @@ class Terms:
     """The session settings and the limits of one test.
 
     ``dialect`` is the name of a dialect, or ``auto`` to detect it. ``chunk`` is in
-    seconds, and ``pace`` in seconds of audio per second. Each budget has either only
-    limits on quantiles, which a sample can prove, or only limits on maxima and means.
-    ``rules`` is the weakest level at which a violated requirement fails the test; if it
-    is ``None``, no violated requirement fails the test. ``parallel`` says that other
-    xdist workers may measure at the same time. If ``private`` is true, no message
-    quotes a text. ``of_run`` are the limits of the run that judge the test; ``budgets``
-    and ``thresholds`` contain them as well. ``capacity`` is the number of streams that
-    a search for the capacity must prove; ``None`` for no limit.
+    seconds, and ``pace`` in seconds of audio per second. A budget has limits of only
+    one kind: on quantiles, which a sample can prove, or on maxima and means. ``rules``
+    is the weakest level at which a violated requirement fails the test; if it is
+    ``None``, no violated requirement fails the test. ``parallel`` says that other xdist
+    workers may measure at the same time. If ``private`` is true, no message quotes a
+    text. ``of_run`` contains the limits of the run that apply to the test. The same
+    limits are also in ``budgets`` and ``thresholds``. ``capacity`` is the number of
+    streams that a search for the capacity must prove; ``None`` for no limit.
     """
 
     dialect: str

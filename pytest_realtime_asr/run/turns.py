@@ -1,6 +1,6 @@
 """Lets only one xdist worker run measured sessions at a time.
 
-Within a process, no test starts a session while the packaged suite runs its own.
+Within a process, no test starts a session while the packaged suite runs sessions.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Turns:
         self._occupied = threading.Lock()
 
     def take(self, turn: Turn) -> None:
-        """Wait until no other worker runs a session; keep the turn until `end`.
+        """Wait until no other worker runs a session, then take the turn.
 
-        Call this method before a session is opened. Never call it on the event loop,
-        since it blocks.
+        The turn lasts until `end` is called. Call this method before a session is
+        opened. Never call it on the event loop, since it blocks.
         """
         with self._occupied:
             pass  # wait while the packaged suite runs its own sessions
@@ -64,7 +64,7 @@ class Turns:
             self._measuring.release()
 
     def occupy(self) -> None:
-        """Let no test start a session until `vacate`.
+        """Let no test start a session until `vacate` is called.
 
         If another caller has called `occupy`, wait until it has called `vacate`.
         """

@@ -38,8 +38,8 @@ class WarmUp:
 
     ``cold`` is the latency of the first final in ms. ``note`` tells the user about the
     warm-up, and is empty if there is nothing to tell. ``failed`` says that a session
-    got no final that counts. ``mute`` is a message if the server sent nothing at all,
-    and otherwise empty.
+    got no usable final. ``mute`` is a message if the server sent nothing at all, and
+    otherwise empty.
     """
 
     cold: float | None = None
@@ -71,11 +71,11 @@ def warm_up(
 ) -> WarmUp:
     """Warm up a server by sessions with the shortest utterance of a corpus.
 
-    ``sessions`` is the number of sessions; with ``None``, sessions run until two finals
-    agree. ``timeout`` is the idle timeout in seconds; the first session may take
-    ``wait`` seconds if that is longer. Raises `Unreachable` if the server refuses a
-    session or speaks another dialect. Any other failure is described in the note of the
-    result and not raised.
+    ``sessions`` is the number of sessions; with ``None``, sessions run until the
+    latencies of two finals agree. ``timeout`` is the idle timeout in seconds. In the
+    first session, each time limit is at least ``wait`` seconds. Raises `Unreachable` if
+    the server refuses a session or speaks another dialect. Any other failure is
+    described in the note of the result and not raised.
     """
     most = WARMUPS if sessions is None else sessions
     if not most:
@@ -135,9 +135,9 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
 
 
 def silence(plan: Plan, recording: Recording) -> str:
-    """Return a message if the server sent nothing in a session, "" otherwise.
+    """Return a message if a session timed out and the server had sent nothing, else "".
 
-    In some dialects, the server sends nothing until the client has sent a frame.
+    The message names the dialects whose servers wait for the client to begin.
     """
     trace = recording.trace
     spoke = any(each.sender is Sender.SERVER for each in trace.records)
@@ -153,7 +153,8 @@ def silence(plan: Plan, recording: Recording) -> str:
 def _shortest(corpus: Corpus) -> Utterance:
     """Return the shortest utterance with a reference transcript.
 
-    Raises AudioError and CorpusError if the corpus cannot be read or has no such clip.
+    Raises AudioError or CorpusError if the corpus cannot be read, and CorpusError if it
+    has no such utterance.
     """
     spoken = [utterance for utterance in corpus if utterance.text]
     if not spoken:

@@ -1,4 +1,4 @@
-"""Decodes escapes of JSON, URLs and HTML, and finds decoded text in the original."""
+"""Decodes escapes of JSON, URLs and HTML; finds decoded text in the original text."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ESCAPE = re.compile("|".join((_JSON, _PERCENT, _HTML)))
 def layers(text: str) -> Iterator[Layer]:
     """Yield the text unchanged, then with one, two, ... layers of escapes decoded.
 
-    Also yield the text with one layer of only one kind of escape decoded, for each
-    kind. A secret may contain characters that look like another kind of escape.
+    For each kind of escape, also yield the text in which one layer of only this kind is
+    decoded. A secret may contain characters that look like an escape of another kind.
     """
     written = layer = Layer(text)
     yield layer
@@ -49,7 +49,7 @@ class Layer:
         self._steps = steps
 
     def unescaped(self, escape: re.Pattern[str] = _ESCAPE) -> Layer | None:
-        """Return the text with one more layer decoded; ``None`` if it has no escape."""
+        """Return the text with one more layer decoded; ``None`` without escapes."""
         if not any(sign in self.text for sign in "\\%&"):
             return None
         parts: list[str] = []
@@ -95,7 +95,7 @@ class _Step:
         return self._place(first)[0], self._place(last - 1)[1]
 
     def _place(self, at: int) -> Span:
-        """Return the span from which the character at ``at`` was decoded."""
+        """Return the span from which the character at index ``at`` was decoded."""
         index = bisect_right(self._starts, at) - 1
         if index < 0:
             return at, at + 1

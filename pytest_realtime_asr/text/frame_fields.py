@@ -16,10 +16,10 @@ Field = list[tuple[int, Path, str]]  # index of a frame, path in the frame, stri
 def fields(frames: Sequence[str]) -> list[Field]:
     """Return the strings of the frames, grouped by type of frame and by field.
 
-    The strings of a group are in the order of the frames. A frame may have ids, such as
-    an ``item_id``; its strings are then also in a second group, which has only the
-    strings of frames with the same type and ids. A group with only one string is left
-    out.
+    The strings of a group are in the order of the frames. If a frame has ids, such as
+    an ``item_id``, its strings are also in a second group. The second group contains
+    only frames with the same type and the same ids. A group with only one string is
+    left out.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):
@@ -59,6 +59,6 @@ def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def encoded(value: Any, frame: str) -> str:
-    """Return a changed value as JSON, or as text if its old ``frame`` was not JSON."""
+    """Return a changed value as JSON, or as plain text if ``frame`` was not JSON."""
     plain = isinstance(value, str) and not frame.lstrip().startswith('"')
     return value if plain else msgspec.json.encode(value).decode()

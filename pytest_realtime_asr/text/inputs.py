@@ -2,9 +2,9 @@
 
 Invalid input raises `InputError`, whose message is one printable line. Only regular
 files are opened, since a named pipe or a device may block for ever. Python raises
-errors of several types for unusual content: nested too deeply, too many digits, not
-UTF-8, a path that is too long or contains a NUL. Only this module turns such an error
-into an `InputError`.
+errors of several types for unusual input, such as deeply nested content, a number with
+too many digits, bytes that are not UTF-8, or a path that contains a NUL. Only this
+module turns such an error into an `InputError`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def text(path: Path, *, most: int = _MIB) -> str:
 
 
 def decoded(data: bytes, place: object) -> str:
-    """Decode the content of a text file. Raises `InputError` that names ``place``."""
+    """Decode the content of a text file. Raises an `InputError` with ``place``."""
     wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
         return data.decode("utf-16" if wide else "utf-8-sig")

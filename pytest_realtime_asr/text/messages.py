@@ -39,7 +39,7 @@ def one_line(text: str) -> str:
 def shortened(text: str, most: int = 600) -> str:
     """Return a text; if it exceeds ``most`` characters, its middle is left out.
 
-    The trace contains the whole text.
+    The trace of the session still contains the whole text.
     """
     if len(text) <= most:
         return text
@@ -51,8 +51,8 @@ def shortened(text: str, most: int = 600) -> str:
 def error_text(error: Exception, *, private: bool = False) -> str:
     """Return an exception as one short line: type, message, file and line number.
 
-    For an OSError, only the message is returned, since a user understands the message
-    without the rest. If ``private``, only the type is returned, since the message may
+    For an OSError, only the message is returned, since a user understands this message
+    by itself. If ``private`` is true, only the type is returned, since the message may
     quote a transcript.
     """
     if private:

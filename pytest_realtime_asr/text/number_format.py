@@ -1,4 +1,7 @@
-"""Formats numbers in messages; ``more`` digits are added to show a small difference."""
+"""Formats numbers in messages.
+
+``more`` is the number of additional digits, which show a small difference.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def plain(value: float, *, more: int = 0) -> str:
 
 
 def ms(value: float, *, more: int = 0) -> str:
-    """Return a time in ms, with one decimal below 100 ms."""
+    """Return a time in ms as text, with one decimal if it is below 100 ms."""
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     digits = (0 if abs(value) >= 99.95 else 1) + more
@@ -24,7 +27,7 @@ def ms(value: float, *, more: int = 0) -> str:
 
 
 def share(rate: float, *, more: int = 0) -> str:
-    """Return a rate or a share as a number such as 0.125, with three decimals."""
+    """Return a rate or a share as text with three decimals, such as "0.125"."""
     return "inf" if math.isinf(rate) else f"{rate:.{3 + more}f}"
 
 

@@ -1,4 +1,4 @@
-"""Removes the texts that must not leave a private run, from frames, ids and codes."""
+"""Removes texts from frames, ids and codes, since no text may leave a private run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _PUBLIC = frozenset(
 def without_texts(frame: str) -> str:
     """Return a text frame without its strings, except ids, types, codes and the like.
 
-    The structure of the frame stays. Every other string is replaced by its length, and
-    so is a whole frame that is not JSON. Numbers in lists are removed.
+    The structure of the frame stays. Every other string is replaced by its length. A
+    frame that is not JSON is replaced as a whole. Numbers in lists are removed.
     """
     value = decoded(frame)
     if not isinstance(value, Mapping | list):
@@ -33,7 +33,7 @@ def without_texts(frame: str) -> str:
 
 
 def without_bytes(frame: bytes) -> bytes:
-    """Return a frame to use in place of a binary frame; it states only the length."""
+    """Return a replacement for a binary frame; it states only the frame's length."""
     return _length(len(frame), "byte").encode()
 
 

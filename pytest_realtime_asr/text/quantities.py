@@ -27,7 +27,7 @@ def quantity(
 
 
 def milliseconds(value: str | timedelta) -> float:
-    """Return a duration such as ``"800ms"`` or a timedelta in milliseconds.
+    """Convert a duration, such as ``"800ms"`` or a timedelta, to milliseconds.
 
     Raises `InputError` if the value is not a duration.
     """
@@ -43,7 +43,7 @@ def milliseconds(value: str | timedelta) -> float:
 
 
 def decibels(value: str) -> float:
-    """Return a level such as ``"10dB"`` or ``"-6dB"``. Raises `InputError`."""
+    """Convert a level such as ``"10dB"`` to a number of dB. Raises `InputError`."""
     found = quantity(value, ("dB",), signed=True)
     if found is None:
         raise InputError(
@@ -54,7 +54,7 @@ def decibels(value: str) -> float:
 
 
 def percent(value: str) -> float:
-    """Return a share such as ``"5%"`` as a number: 0.05. Raises `InputError`."""
+    """Convert a share such as ``"5%"`` to a number, 0.05. Raises `InputError`."""
     found = quantity(value, ("%",))
     if found is None:
         raise InputError(

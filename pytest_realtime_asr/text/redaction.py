@@ -3,8 +3,8 @@
 Checks judge the unchanged frames, in memory. Everything that is written to a file, a
 terminal or a report is first cleaned by a `Redactor`. A redactor recognises each
 spelling of a secret that a server may send: escaped once or several times for JSON, for
-a URL or for HTML, or in base64. `PART` consecutive characters of a secret are removed
-like the whole secret, so a text may be cut anywhere before it is cleaned.
+a URL or for HTML, or in base64. Any `PART` consecutive characters of a secret are
+removed too, so that a text may be cut within a secret before it is cleaned.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ REMOVED = "[removed]"  # replaces a secret
 class Redactor:
     """A filter that removes secrets of at least `SHORTEST` characters.
 
-    A shorter secret may be a word of a transcript, so it is not removed. If
-    ``private``, texts, audio and file names must not leave the process either; the
-    code that writes them checks this attribute.
+    A shorter secret may be a word of a transcript, so it is not removed. If ``private``
+    is true, texts, audio and file names must not leave the process either; the code
+    that writes them checks this attribute.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, private: bool = False) -> None:
@@ -62,8 +62,8 @@ class Redactor:
     def learn(self, secret: str) -> None:
         """Treat ``secret`` as a secret from now on.
 
-        A redactor and all redactors that `also` makes from it share the learned
-        secrets, since the sessions that use them may send and receive these secrets.
+        A redactor, and all redactors that `also` makes from it, share the secrets that
+        any of them learns.
         """
         self._learned |= _long_enough([secret])
 
@@ -79,7 +79,7 @@ class Redactor:
         return _without(text, self._found(text))
 
     def message(self, text: str) -> str:
-        """Return a text that may quote a transcript, or `PRIVATE` in a private run."""
+        """Return ``text``, which may quote a transcript; `PRIVATE` in a private run."""
         return PRIVATE if self.private else text
 
     def clean_bytes(self, data: bytes) -> bytes:

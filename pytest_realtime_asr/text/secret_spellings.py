@@ -15,7 +15,7 @@ QUOTE = '"'
 
 
 class Needle(NamedTuple):
-    """A spelling to search for; any ``part`` consecutive characters are a match."""
+    """A spelling to search for; ``part`` consecutive characters of it are a match."""
 
     text: str
     part: int
@@ -24,9 +24,9 @@ class Needle(NamedTuple):
 def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
     """Return the spellings that secrets can have in a text whose escapes are decoded.
 
-    A server may decode the bytes of a secret in the wrong encoding; the results are
-    spellings too. The first and last characters in base64 depend on what surrounds the
-    secret, so these characters are left out.
+    A server may decode the bytes of a secret in the wrong encoding; the texts that
+    result are spellings too. The first and last characters in base64 depend on what
+    surrounds the secret, so these characters are left out.
     """
     found: dict[str, int] = {}  # spelling -> how many characters are a match
     for secret in sorted(secrets, key=len, reverse=True):
@@ -53,7 +53,7 @@ def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
 
 
 def _cores(code: bytes) -> Iterator[str]:
-    """Yield the base64 of ``code`` at each of three alignments, in both alphabets."""
+    """Yield the base64 of ``code`` at each 3-byte alignment, in both alphabets."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + code).decode().rstrip("=")
         # The last character of an unfinished group depends on what follows.

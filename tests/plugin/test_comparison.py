@@ -131,9 +131,9 @@ def test_reports_of_other_tests_are_refused(project: Project, many: str) -> None
     project.write(SPEAKS.replace("test_it", "test_renamed"))
     result = project.run(corpus, COMPARE)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = "*before.jsonl: it has no result of the tests of this run, so nothing *"
+    told = "*before.jsonl: there is no result of the tests of this run, so nothing *"
     result.stderr.fnmatch_lines(
-        [f"{told} be compared; it has results of test_it.py::test_it"]
+        [f"{told} be compared; there are results of test_it.py::test_it"]
     )
 
 
