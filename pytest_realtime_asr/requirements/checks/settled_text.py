@@ -12,8 +12,8 @@ from pytest_realtime_asr.trace.timeline import Settled
 def _stays(part: Part) -> Outcome | None:
     """Check the settled text of each utterance of a session.
 
-    A session without settled text shows nothing (``None``). Text that is only added
-    after a final is not judged here, since it takes nothing back.
+    A session without settled text shows nothing (``None``). Text that is only added to
+    a final is not judged here, since it changes no settled text.
     """
     settled = [e.item for e in part.timeline.events if isinstance(e, Settled)]
     for item in dict.fromkeys(settled):
