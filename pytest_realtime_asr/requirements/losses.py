@@ -86,7 +86,10 @@ def excessive(losses: Mapping[str, Losses]) -> frozenset[str]:
 
 
 def scattered(losses: Mapping[str, Losses]) -> dict[str, Losses]:
-    """Return the losses of the plain roles that have a loss and are not `excessive`."""
+    """Return the losses of each plain role that has losses, but not too many.
+
+    `excessive` says which roles have too many losses.
+    """
     own = excessive(losses)
     return {
         role: each

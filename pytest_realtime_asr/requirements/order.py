@@ -113,7 +113,8 @@ class PossibleStates:
     Each state is stored with the number of moves that this side had received when it
     entered the state. If the same move comes several times in a row, such as a piece of
     audio, only the first `_COUNTED_IN_A_ROW` of these moves are counted. A side that
-    may have received all of these may also have received any number of later ones.
+    may have received all counted moves in a row may also have received any number of
+    the later ones.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:

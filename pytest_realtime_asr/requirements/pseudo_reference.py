@@ -99,7 +99,7 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
     """Return the usable solo transcripts, all with the same own variation.
 
-    This is the largest own variation of any transcript. A solo transcript is not usable
+    It is the largest own variation of all transcripts. A solo transcript is not usable
     if it is so short that a text with none of its words would not count as different.
     """
     most = max((each.noise for each in found.values()), default=0)

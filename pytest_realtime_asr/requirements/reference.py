@@ -1,4 +1,4 @@
-"""What the page of a protocol shows in addition to its events, order and requirements.
+"""What a protocol's page shows in addition to the events, order and requirements.
 
 A dialect may have a reference. It is data for the documentation and for the messages
 of failures; no server and no client needs it.

@@ -167,7 +167,7 @@ class Requirement:
 
     @property
     def interval(self) -> str | None:
-        """The versions to which the requirement applies, in words; ``None`` for all."""
+        """The versions to which the requirement applies; ``None`` for all versions."""
         since = f"since {self.since}" if self.since else ""
         until = f"before {self.until}" if self.until else ""
         return " and ".join(filter(None, (since, until))) or None

@@ -20,7 +20,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
-    """Return the indexes of the records of ``sender`` with a message of this kind."""
+    """Return the indexes of the records of ``sender`` whose message is of this kind."""
     return [
         index
         for index, (record, message) in enumerate(
@@ -42,7 +42,7 @@ def ended(recording: Recording) -> str:
 
 
 def named(message: Message) -> str:
-    """Return the event type of a message, or what is wrong with its frame, in words."""
+    """Return the event type of a message, or a text that says what is wrong with it."""
     match message:
         case Unknown(type=kind):
             return f"of unknown type {kind!r}"
@@ -52,7 +52,7 @@ def named(message: Message) -> str:
 
 
 def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
-    """Return a check that the server's first event opens a session and states its id.
+    """Return a check that the server's first event opens a session and has an id.
 
     ``identity`` returns the id in a message that opens a session, and ``None`` for any
     other message.

@@ -1,4 +1,4 @@
-"""Checks that texts lose no words, over many clips of the corpus.
+"""Checks that texts lose no words, judged over many clips of the corpus.
 
 Each clip is cut so that it starts with its first word and ends with its last word. With
 silence around the words, a server could lose audio at the edges and still keep every
@@ -219,14 +219,14 @@ def _middles(utterance: Utterance, count: int) -> list[float]:
 
 
 class Loss(enum.Enum):
-    """A kind of loss; the value is the start of the message about it."""
+    """A kind of loss; the value begins the message about such a loss."""
 
     HEAD = "the first word is missing"
     TAIL = "the last word is missing"
     END = "the text of long utterances ends too early: the last clips are missing"
     HOLE = "words in a row are missing in the middle of long utterances"
     EDGES = "words are missing at the edges of segments of {period:g} s"
-    SILENCE = "the text has more errors without silence around clips than with it"
+    SILENCE = "the text has more errors without silence around clips than with silence"
     CHUNKS = (
         "the text has more errors if the audio is sent in chunks of {chunk:g} ms than "
         "with the run's chunk length"
@@ -235,9 +235,18 @@ class Loss(enum.Enum):
         "the text has more errors if the audio is sent with the run's chunk length "
         "than in chunks of {chunk:g} ms"
     )
-    JITTER = "the text has more errors if the audio comes late and in bursts"
-    NO_JITTER = "the text has fewer errors if the audio comes late and in bursts"
-    JOINED = "the text has more errors if clips are joined with a pause"
+    JITTER = (
+        "the text has more errors if the audio comes late and in bursts than if it "
+        "comes on time"
+    )
+    NO_JITTER = (
+        "the text has fewer errors if the audio comes late and in bursts than if it "
+        "comes on time"
+    )
+    JOINED = (
+        "the text has more errors if clips are joined with a pause than if they are "
+        "sent alone"
+    )
     LONG = (
         "the text of a clip has more errors inside a long utterance than if the clip "
         "is sent alone"
@@ -412,8 +421,8 @@ def no_leftover_punctuation(*roles: str) -> Check:
 
     The check is satisfied if only one text starts with punctuation, since this may be
     chance. It is also satisfied if the first text of any session starts with
-    punctuation. This punctuation belongs to no text before, so punctuation at the start
-    of a text does not show that the server mixes utterances.
+    punctuation. No text came before this one, so punctuation at the start of a text
+    does not show that the server mixes utterances.
     """
 
     def check(evidence: Evidence) -> Outcome:

@@ -35,7 +35,7 @@ from pytest_realtime_asr.trace.records import Ending, Sender
 from pytest_realtime_asr.trace.timeline import Final, Refusal
 
 FIRST = "first-utterance"
-"""The role of a plain session; its errors are not caused by a frame written by hand."""
+"""The role of a plain session, in which no frame written by hand causes an error."""
 
 
 def refused(role: str, what: str, *codes: str) -> Check:

@@ -1,4 +1,4 @@
-"""A check that text which the server has settled does not change."""
+"""A check that settled text does not change."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def _stays(part: Part) -> Outcome | None:
 
 
 settled_text_stays = any_session(_stays, nothing="no text was settled")
-"""A check that no text which the server has settled is changed or removed."""
+"""A check that no settled text is changed or removed."""

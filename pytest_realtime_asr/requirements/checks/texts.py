@@ -180,9 +180,10 @@ def same_text(role: str) -> Check:
 
 
 def kept_apart(*roles: str, later: bool = False) -> Check:
-    """Return a check that no text has half or more of the words of another clip.
+    """Return a check that no text has at least half of the words of another clip.
 
-    A word does not count if a solo text of the utterance's own clip has it too.
+    A word of the other clip does not count if a text of the utterance's own clip, sent
+    alone, has this word too.
     With ``later``, the first utterance of each session is not checked.
     """
 
@@ -220,13 +221,13 @@ def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
 
 
 def if_in_time(role: str, check: Check) -> Check:
-    """Return ``check`` without sessions in which the server read late audio too late.
+    """Return ``check`` for sessions in which the server read late audio in time.
 
     Late audio is audio that the client sends after the commit. After the late audio,
-    the client sends an invalid frame. If the server refuses a frame before it sends the
-    first final, it has read the late audio before this final, since a server reads
-    frames in their order. Other sessions of this role are left out. The sessions of all
-    other roles are kept.
+    the client sends an invalid frame. A server reads frames in their order. So if it
+    refuses a frame before it sends the first final, it has read the late audio before
+    this final. ``check`` gets only such sessions of this role, and all sessions of
+    other roles.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:

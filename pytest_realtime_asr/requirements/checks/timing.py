@@ -55,8 +55,8 @@ def text_during_audio(role: str) -> Check:
             return Undecided(doubt)
         seconds = sum(frame.size for frame in timeline.heard) / 2 / timeline.rate
         return Violated(
-            f"no text came during the {seconds:.1f} s in which audio was sent, only "
-            "after the commit",
+            f"no text came during the {seconds:.1f} s in which audio was sent: the "
+            "first text came after the commit",
             (),
         )
 

@@ -65,7 +65,7 @@ EVENTS: tuple[Requirement, ...] = (
         "well-formed",
         "every frame is an event with the fields of its type",
         MUST,
-        HARM + ": a client cannot read a frame that breaks its documented form",
+        HARM + ": a client cannot read a frame without the documented form",
         each(checks.well_formed(Sender.SERVER), of_fields=True),
         scenarios=("utterances",),
         passive=True,
@@ -195,7 +195,8 @@ DISCLOSURE: tuple[Requirement, ...] = (
         "no text has a control character other than tab and line break",
         MUST,
         HARM
-        + ": XML 1.0, section 2.2, and PostgreSQL's text exclude such characters; "
+        + ": XML 1.0, section 2.2, and the text type of PostgreSQL exclude such "
+        + "characters; "
         + bug("viggy28/recall#39", read="read 2026-11-29"),
         checks.no_control_characters,
         scenarios=("utterances",),

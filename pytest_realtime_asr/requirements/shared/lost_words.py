@@ -1,4 +1,4 @@
-"""Shared requirements that texts lose no words, over many clips of the corpus."""
+"""Shared requirements that texts lose no words, judged over many clips."""
 
 from __future__ import annotations
 

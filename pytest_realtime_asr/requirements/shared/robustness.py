@@ -62,7 +62,7 @@ JSON: tuple[Requirement, ...] = (
         "composite-type-outlived",
         "the server refuses a type that is a list or an object, and survives it",
         SHOULD,
-        "SGLang 0.5.23 ends the session, which loses the utterances of the session",
+        "SGLang 0.5.23 ends the session, so the utterances of the session are lost",
         checks.refused("composite-type", "a type that is a list or an object"),
         scenarios=("composite-type",),
         proof=Proof(("composite-type-dies",)),

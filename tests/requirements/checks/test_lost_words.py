@@ -54,8 +54,8 @@ def run(cut: list[str], protected: list[str]) -> Evidence:
             said(without_last),
             Loss.SILENCE,
             Bad(
-                "the text has more errors without silence around clips than with it in "
-                "12 of 12 clips (fewer errors in 0)"
+                "the text has more errors without silence around clips than with "
+                "silence in 12 of 12 clips (fewer errors in 0)"
             ),
         ),
         (
