@@ -71,11 +71,11 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class SessionFinding:
-    """The failure of a random session of this ``role``; ``what`` is a sentence.
+    """The failure of a random session of this ``role``, described by ``what``.
 
-    ``script`` is a test that repeats the session. ``flaky`` says that the script does
-    not always fail. ``moves`` are the moves of the script that the order does not
-    allow. Each is a pair: the state in which the move was made, then the move. An
+    ``script`` is a test that repeats the session. ``flaky`` says that this test does
+    not always fail. ``moves`` has the moves of the script that the order of the dialect
+    does not allow, each as a pair: the state before the move, and the move. An
     ``excused`` failure already violates another requirement, so it is not a violation
     by itself.
     """

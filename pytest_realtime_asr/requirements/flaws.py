@@ -1,4 +1,4 @@
-"""Describes missing and wrong fields: each field once, over several sessions."""
+"""Descriptions of missing and wrong fields, with each field once for all sessions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def distinct(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
 
 
 def described(sessions: Sequence[Sequence[Flaw]]) -> str:
-    """Return a sentence for each distinct flaw of several sessions.
+    """Return a text that describes each distinct flaw of these sessions once.
 
     ``sessions`` has the distinct flaws of each session. If there are several sessions,
-    the sentence says how many of them have the flaw.
+    the text says how many of them have each flaw.
     """
     every = [flaw for flaws in sessions for flaw in flaws]
     counts = Counter(flaw.subject for flaw in every)

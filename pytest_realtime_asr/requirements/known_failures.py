@@ -85,7 +85,7 @@ class Known:
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry, with the names of the fields in the file."""
+    """One entry as it is in the file; the fields have the names that the file uses."""
 
     id: _Text
     reason: _Text
@@ -145,7 +145,7 @@ def _converted(tables: Mapping[str, object], path: Path) -> _File:
 
 
 def _numbered(match: re.Match[str]) -> str:
-    """Return a place such as ``known[0]`` as ``[[known]] 1``."""
+    """Return ``[[known]] 1`` for ``known[0]``, and so on for other entries."""
     return f"[[{match[1]}]] {int(match[2]) + 1}"
 
 
@@ -192,9 +192,10 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """Return the requirements; those that are listed for this server get level INFO.
+    """Return the requirements, with level INFO for requirements that have an entry.
 
-    The entry of a listed requirement is added to its title.
+    Only entries that apply to this version and model are used. The text of an entry is
+    added to the title of its requirement.
     """
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(

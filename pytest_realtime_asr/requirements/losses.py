@@ -1,20 +1,20 @@
 """The lost utterances of a run: how many, and in which roles there are too many.
 
-A server that loses one utterance in ten by chance loses utterances in many scenarios.
-Such a run shows how often the server loses utterances, but nothing about the subject of
-each scenario. So a role has too many losses only if the rate of losses in all other
-roles does not explain its losses. The test is Fisher's exact test, which takes into
-account that this rate is only estimated. Holm's method corrects for the number of
-roles. There is no correction for the number of requirements, since requirements on the
-same sessions share their losses.
+If a server loses one utterance in ten by chance, it does so in many scenarios. Such
+losses show how often the server loses utterances, but nothing about the subject of a
+scenario. So a role has too many losses only if the rate of losses in all other roles
+does not explain them. The test is Fisher's exact test, which takes into account that
+this rate is only estimated. Holm's method corrects for the number of roles. There is no
+correction for the number of requirements, since requirements on the same sessions share
+their losses.
 
 - If no other role has a loss, one loss of a role is too many.
-- One lost utterance does not show whether its scenario is the cause, or a rate of 10 %
-  in all scenarios. So if several scenarios have a loss, these scenarios are repeated
-  (see `pytest_realtime_asr.conformance.scheduler`).
-- If a role has `_ALWAYS` sessions or more, and each lost an utterance, the role most
-  likely has a cause of its own. Such a role does not count in the rate of the other
-  roles, since several such roles would otherwise excuse each other.
+- One lost utterance does not show whether its scenario caused the loss, or whether the
+  server loses 10 % of all utterances. So if several scenarios have a loss, these
+  scenarios are repeated (see `pytest_realtime_asr.conformance.scheduler`).
+- If a role has `_ALWAYS` sessions or more, and each of them lost an utterance, the
+  losses of this role most likely have their own cause. Such a role does not count in
+  the rate for another role, since several such roles would otherwise excuse each other.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Losses:
     """The utterances of the sessions of one role, and how many of them were lost.
 
     ``sessions`` is the number of sessions with an utterance, and ``losing`` the number
-    of sessions that lost an utterance. ``plain`` is true if no session has a frame
-    written by hand, no session runs beside or after a scenario that may harm the
-    server, and the scenario is not one that a server may be too slow for.
+    of sessions that lost an utterance. ``plain`` is true under three conditions: no
+    session has a frame written by hand, no session runs beside or after a scenario that
+    may harm the server, and no audio is sent faster than the user asked.
     """
 
     lost: int
@@ -56,7 +56,7 @@ class Losses:
 
     @property
     def always(self) -> bool:
-        """Return whether there are `_ALWAYS` sessions or more and each had a loss."""
+        """Whether at least `_ALWAYS` sessions exist, and each lost an utterance."""
         return self.losing == self.sessions >= _ALWAYS
 
 
@@ -75,7 +75,7 @@ def by_role(evidence: Evidence) -> dict[str, Losses]:
 
 
 def excessive(losses: Mapping[str, Losses]) -> frozenset[str]:
-    """Return the roles that lose significantly more utterances than the others."""
+    """Return the roles that lose significantly more utterances than the other roles."""
     roles = list(losses)
     if not roles:
         return frozenset()
@@ -86,7 +86,10 @@ def excessive(losses: Mapping[str, Losses]) -> frozenset[str]:
 
 
 def scattered(losses: Mapping[str, Losses]) -> dict[str, Losses]:
-    """Return the plain roles that have losses, but not too many (see `excessive`)."""
+    """Return the losses of each plain role that has losses, but not too many.
+
+    `excessive` says which roles have too many losses.
+    """
     own = excessive(losses)
     return {
         role: each
@@ -117,7 +120,7 @@ def _count(part: Part) -> tuple[int, int]:
 
 
 def _lost(part: Part) -> list[Utterance]:
-    """Return the utterances of a session that count and have no final."""
+    """Return the utterances of a session that have no final and are counted."""
     return [
         utterance
         for item, utterance in _counted(part).items()
@@ -126,11 +129,11 @@ def _lost(part: Part) -> list[Utterance]:
 
 
 def _counted(part: Part) -> dict[int, Utterance]:
-    """Return the utterances of a session that count, by item number.
+    """Return the utterances of a session that are counted, by item number.
 
-    Two kinds of utterance are not counted: an utterance whose final the client did not
-    wait for, and an utterance without audio, which a server may refuse. An utterance is
-    lost if its final never came, or if an error came instead.
+    Two kinds of utterance are not counted: an utterance for whose final the client did
+    not wait, and an utterance without audio, which a server may refuse. A counted
+    utterance is lost if its final never came, or if an error came instead.
     """
     ended = part.trace.end.how in _ENDED_BY_CLIENT
     found = {}
@@ -157,7 +160,7 @@ def _losses(role: str, parts: Iterable[Part]) -> Losses:
 
 
 def _p_value(role: str, losses: Mapping[str, Losses]) -> float:
-    """Return the probability that a role has at least its number of losses by chance.
+    """Return the probability that a role has this many losses, or more, by chance.
 
     The role is assumed to lose utterances at the rate of the other plain roles.
     """

@@ -1,12 +1,13 @@
-"""A check of the order of the events of one side, which tracks all possible states.
+"""A check of the order in which one side sends events, by tracking possible states.
 
-A *move* is the name of an event in the order: its type, in some protocols with a mode.
+A *move* is the name of an event in the order: the type of the event, and in some
+protocols also a mode.
 
 Frames cross on the wire. The side that records a session knows the order in which it
 sent and received frames. It does not know in which order the other side sent and
-received frames: an answer may refer to any moment between the last frame that the other
-side had certainly received and the last frame that was on its way. So the check tracks
-every possible state, and reports a move only if it is legal in none of these states.
+received frames: when the other side sent an answer, some frames may still have been on
+their way to it. So the check tracks every possible state of the other side, and reports
+a move only if the move is legal in none of these states.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ def order(table: Table, *, start: str) -> SessionCheck:
 
     The table has the states of the checked side. If the recording side makes a move
     that the table does not allow, the state does not change, since the checked side
-    refuses the move. If such a move was written by hand, moves after it violate
-    nothing. A move that is nowhere in the table is not checked. A session without any
-    checked move is undecided.
+    refuses the move. If such a move was written by hand, later moves of the checked
+    side violate nothing. A move that is nowhere in the table is not checked. The check
+    is undecided for a session without any checked move.
     """
     known = {
         sender: {move for moves in states.values() for move in moves}
@@ -79,10 +80,11 @@ def order(table: Table, *, start: str) -> SessionCheck:
 def illegal_moves(
     recording: Recording, table: Table, *, start: str
 ) -> frozenset[tuple[str, str]]:
-    """Return pairs of a state and a client's move that is not allowed in this state.
+    """Return the moves of the client that the table does not allow.
 
-    A move that is nowhere in the table is not returned. The frames are taken in the
-    order in which the client sent and received them.
+    Each is returned as a pair: a state, and a move that is not allowed in this state. A
+    move that is nowhere in the table is not returned. The frames are taken in the order
+    in which the client sent and received them.
     """
     known = {move for moves in table[Sender.CLIENT].values() for move in moves}
     states = frozenset({start})
@@ -111,7 +113,8 @@ class PossibleStates:
     Each state is stored with the number of moves that this side had received when it
     entered the state. If the same move comes several times in a row, such as a piece of
     audio, only the first `_COUNTED_IN_A_ROW` of these moves are counted. A side that
-    may have received this many is assumed to have received any larger number as well.
+    may have received all counted moves in a row may also have received any number of
+    the later ones.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:
@@ -133,7 +136,7 @@ class PossibleStates:
     def receive(self, move: str) -> bool:
         """Add a move that is on its way to this side, and may arrive at any later time.
 
-        Return whether the move is legal in a possible state.
+        Return whether the move is legal in at least one possible state.
         """
         if move in self._counted:
             again = self._on_the_way[-1:] == [move]
@@ -145,9 +148,10 @@ class PossibleStates:
         return any(move in self._theirs.get(state, {}) for state, _ in self._reach())
 
     def send(self, move: str) -> bool:
-        """Add a move of this side, and return whether it is legal in a possible state.
+        """Add a move of this side, and return whether the move is legal.
 
-        A move that is legal in no possible state changes no state.
+        The move is legal if at least one possible state allows it. Otherwise it changes
+        no state.
         """
         reach = self._reach()
         after = {

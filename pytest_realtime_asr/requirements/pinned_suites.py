@@ -33,7 +33,7 @@ class PinnedSuite:
     levels: Mapping[str, Level]
 
     def select(self, requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
-        """Return the requirements in the suite, with their levels in the suite.
+        """Return the requirements that are in the suite, with the levels of the suite.
 
         The requirements that bind the client are in every suite.
         """

@@ -1,14 +1,15 @@
 """Solo transcripts: a server's own text of a clip sent alone, used as a reference.
 
 On a correct server, batching may change numerals and some words, and the model may
-recognise some voices badly. So the pseudo-reference is the server's own text of the
-clip. The clip is sent alone several times, and the pseudo-reference is the one of these
-texts that is nearest to all of them. The *own variation* (``noise``) is the distance,
-in words, from the pseudo-reference to the one of these texts that is farthest from it.
-Another text differs from the pseudo-reference only if its distance exceeds the own
-variation by more than 5 % of the words (at least one word). A single text may differ by
-chance. So a check that sends a clip several times under another condition is violated
-only if two thirds of these texts differ.
+recognise some voices badly. So other texts are compared with the server's own text of
+the clip. The clip is sent alone several times. The text that is nearest to all texts of
+these sessions is the *pseudo-reference*. The *own variation* (``noise``) is the largest
+distance, in words, from the pseudo-reference to any of these texts.
+
+A text that came under another condition differs from the pseudo-reference only if its
+distance exceeds the own variation by more than 5 % of the words, and by more than one
+word. A single text may differ by chance. So a check that sends a clip several times
+under another condition is violated only if at least two thirds of the texts differ.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ class SoloTranscript:
         return self.is_beyond_noise(self.distance(text))
 
     def is_beyond_noise(self, count: int) -> bool:
-        """Return whether this number of words differs significantly.
+        """Return whether a text with ``count`` different words differs significantly.
 
-        The number must exceed the own variation by more than the margin. The margin is
+        ``count`` must exceed the own variation by more than the margin. The margin is
         5 % of the words of the solo transcript, and at least one word.
         """
         return count - self.noise > max(1.0, MARGIN * self.words)
@@ -96,10 +97,10 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 
 
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
-    """Return the usable solo transcripts, each with the largest own variation of all.
+    """Return the usable solo transcripts, all with the same own variation.
 
-    A solo transcript is not usable if it is so short that a text with none of its words
-    would not count as different.
+    It is the largest own variation of all transcripts. A solo transcript is not usable
+    if it is so short that a text with none of its words would not count as different.
     """
     most = max((each.noise for each in found.values()), default=0)
     noisy = {name: replace(each, noise=most) for name, each in found.items()}

@@ -1,4 +1,4 @@
-"""What the page of a protocol shows in addition to its events, order and requirements.
+"""What a protocol's page shows in addition to the events, order and requirements.
 
 A dialect may have a reference. It is data for the documentation and for the messages
 of failures; no server and no client needs it.
@@ -20,10 +20,10 @@ Kinds = Mapping[Sender, tuple[type[msgspec.Struct], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an event: the type of the event, and the path to the field in it.
+    """A field of an event, given by the type of the event and the path to the field.
 
-    ``event`` is empty for a field of every event. ``[]`` in a path is any element of a
-    list, as in ``logprobs[].token``.
+    ``event`` is empty for a field that every event has. ``[]`` in a path is any element
+    of a list, as in ``logprobs[].token``.
     """
 
     event: str
@@ -36,8 +36,9 @@ class Reference:
 
     - ``about`` has paragraphs in Markdown about the connection and the audio.
     - ``outline`` is a typical session, as text.
-    - ``kinds`` are the structs of the events. ``inside`` are structs that describe the
-      content of fields which the structs of the events leave open.
+    - ``kinds`` are the structs of the events.
+    - ``inside`` are structs for fields whose content the structs of the events do not
+      describe.
     - ``examples`` has a JSON text for each type of event.
     - ``states`` says what each state of the order means.
     - ``codes`` says what each code of an error means.
@@ -57,7 +58,7 @@ class Reference:
 
 
 def event_name(kind: type[msgspec.Struct]) -> str:
-    """Return the name of an event: its type, or its move if events have no types."""
+    """Return the type of an event, or its move if the protocol has no event types."""
     tag = kind.__struct_config__.tag
     return str(kind.move if tag is None else tag)  # type: ignore[attr-defined]
 

@@ -2,8 +2,8 @@
 
 A check is a pure function of the recorded evidence. Its outcome is *satisfied*,
 *violated* (with the records that violate the requirement) or *undecided* (with the
-reason). For example, a session that the client ended early does not show what the
-server would still have sent.
+reason). For example, the outcome is undecided if the client ended the session before
+the server had to answer.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ class Proof:
     """The faults that violate a requirement, and how to run the faulty fake server.
 
     The fake server has all ``faults`` at the same time. ``pace`` is the pace of the
-    audio. ``chunk`` is the length of a chunk, and ``final`` the delay after which the
-    fake server sends a final, both in seconds. ``beside`` names scenarios that run in
-    addition to the scenarios of the requirement. ``own_process`` says that the fake
-    server needs its own process, since the fault may end the process.
+    audio. ``chunk`` is the length of a chunk in s. ``final`` is the delay in s after
+    which the fake server sends a final. ``beside`` names scenarios that run in addition
+    to the scenarios of the requirement. ``own_process`` says that the fake server needs
+    its own process, since the fault may end the process.
     """
 
     faults: tuple[str, ...]
@@ -125,8 +125,8 @@ class Requirement:
     """One statement about the protocol, with its check and its proof.
 
     ``clause`` names the document or the bug reports behind the requirement. ``binds``
-    is the side that must meet the requirement. The requirement applies from the version
-    ``since`` up to the last version before ``until``. ``scenarios`` provide the
+    is the side that must meet the requirement. The requirement applies to the version
+    ``since`` and later versions, but only before ``until``. ``scenarios`` provide the
     evidence for the requirement. A ``passive`` requirement is also checked on every
     session of every test. A requirement on the ``whole_run`` is checked on all sessions
     of the suite. ``proof`` names faults of the fake server for which the check must
@@ -167,22 +167,21 @@ class Requirement:
 
     @property
     def interval(self) -> str | None:
-        """The versions to which the requirement applies, in words; ``None`` for all."""
+        """The versions to which the requirement applies; ``None`` for all versions."""
         since = f"since {self.since}" if self.since else ""
         until = f"before {self.until}" if self.until else ""
         return " and ".join(filter(None, (since, until))) or None
 
 
 def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
-    """Return a check that applies a check of one session to all sessions.
+    """Return a check that applies ``check`` to each session.
 
-    If a session violates the check, the outcome is the first violation, and its message
-    has the flaws of all sessions. Otherwise it is satisfied if any session satisfies
-    the check, and undecided if none does.
+    If a session violates ``check``, the outcome is the first violation, and its message
+    has the flaws of all sessions. Otherwise the outcome is satisfied if any session
+    satisfies ``check``, and undecided if no session does.
 
-    ``of_fields`` matters if all frames that violate the check have missing or wrong
-    fields. The outcome is then a violation if ``of_fields`` is true, and undecided if
-    it is false.
+    If ``of_fields`` is false, a session does not violate ``check`` if all its violating
+    frames have missing or wrong fields. The session is then undecided.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -207,7 +206,7 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
 
 
 def _without_flaws(outcome: Outcome, recording: Recording) -> Outcome:
-    """Return the outcome, or undecided if each violating frame has wrong fields."""
+    """Return ``outcome``, or undecided if all violating frames have wrong fields."""
     if not isinstance(outcome, Violated) or not outcome.records:
         return outcome
     if any(index not in recording.flaws for index in outcome.records):

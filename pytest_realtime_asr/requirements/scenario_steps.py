@@ -45,7 +45,7 @@ class Until(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """A step that sends an utterance, as far as ``until``."""
+    """A step that sends an utterance; ``until`` says when the next step begins."""
 
     clip: Clip = Clip.FIRST
     until: Until = Until.FINAL
@@ -53,10 +53,11 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A step that sends hand-written frames; ``answer`` is the type of each answer.
+    """A step that sends hand-written frames.
 
-    After each frame, the client waits for the answer, at most for the time in which a
-    refusal must come. If ``answer`` is ``None``, the client does not wait.
+    ``answer`` is the event type of the expected answer. After each frame, the client
+    waits for such an answer, but not longer than for a refusal. If ``answer`` is
+    ``None``, the client does not wait.
     """
 
     frames: tuple[str | bytes, ...]
@@ -78,13 +79,13 @@ Step = Speak | Send | Wait
 class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
-    Without steps, the session is only opened, which the server may refuse.
+    Without steps, the client only opens the session, and the server may refuse it.
 
-    ``options`` are added to the session options of the run. If ``brisk``, the audio is
-    sent as fast as the server reads it. ``beside``, if given, has the options of a
-    second session, which is set up after the first session and stays open. The role of
-    the second session is the name of the exercise followed by ``-beside``. Without
-    ``keepalive``, the client sends no keepalive frames.
+    ``options`` are added to the session options of the run. If ``brisk`` is true, the
+    audio is sent as fast as the server reads it. If ``beside`` is given, a second
+    session with these options is set up after the first session and stays open. The
+    role of the second session is the name of the exercise followed by ``-beside``. If
+    ``keepalive`` is false, the client sends no keepalive frames.
     """
 
     name: str

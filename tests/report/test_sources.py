@@ -18,7 +18,7 @@ OWN = (
     "a client that sets a session up twice",
     "if a server accepts an unknown model",
     "half the gain lowers the level by",
-    "text without audio makes every latency wrong",
+    "text that comes before the audio makes",
     "the punctuation of an utterance",
 )
 

@@ -259,7 +259,7 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
         (
             (*(spoke("a", "x") for _ in range(8)), spoke("b", None)),
             Undecided,
-            "random losses cannot be shown: utterances were lost only in b: "
+            "random losses cannot be shown, since utterances were lost only in b: "
             "waited 30.0 s",
         ),
         (

@@ -20,7 +20,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
-    """Return the indexes of the records of ``sender`` with a message of this kind."""
+    """Return the indexes of the records of ``sender`` whose message is of this kind."""
     return [
         index
         for index, (record, message) in enumerate(
@@ -42,7 +42,7 @@ def ended(recording: Recording) -> str:
 
 
 def named(message: Message) -> str:
-    """Return the event type of a message, or what is wrong with its frame, in words."""
+    """Return the event type of a message, or a text that says what is wrong with it."""
     match message:
         case Unknown(type=kind):
             return f"of unknown type {kind!r}"
@@ -52,7 +52,7 @@ def named(message: Message) -> str:
 
 
 def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
-    """Return a check that the server's first event opens a session and states its id.
+    """Return a check that the server's first event opens a session and has an id.
 
     ``identity`` returns the id in a message that opens a session, and ``None`` for any
     other message.
@@ -86,7 +86,7 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
 
 
 def well_formed(sender: Sender) -> SessionCheck:
-    """Return a check that each frame of this side is an event with all its fields."""
+    """Return a check that each frame from ``sender`` is an event with valid fields."""
 
     def check(recording: Recording) -> Outcome:
         frames = recording.trace.records
@@ -110,10 +110,10 @@ def _flaws(recording: Recording, index: int) -> tuple[Flaw, ...]:
 
 
 def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
-    """Return a check that this side sends only events of the protocol.
+    """Return a check that ``sender`` sends only events of the protocol.
 
-    ``own`` are the prefixes of the protocol's event types. A server's event with
-    another prefix is an extension, which is allowed.
+    ``own`` are the prefixes of the protocol's event types. A server may also send
+    extensions: events whose type has another prefix.
     """
 
     def is_own(message: Message) -> bool:
@@ -135,7 +135,7 @@ def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
 
 
 def _sent(recording: Recording, sender: Sender) -> Outcome:
-    """Return satisfied if this side sent a frame, else undecided."""
+    """Return the outcome: satisfied if ``sender`` sent a frame, else undecided."""
     if any(record.sender is sender for record in recording.trace.records):
         return Satisfied()
     return Undecided(f"the {sender.value} sent nothing")

@@ -27,7 +27,7 @@ _STACK = re.compile(r'Traceback \(most recent call last\)|File \\?"[^"]+", line 
 
 
 def no_stack_trace(evidence: Evidence) -> Outcome:
-    """Check that no frame, close reason or page shows a stack trace."""
+    """Check that no frame, close reason or HTTP page shows a stack trace."""
     return _shown_nowhere(
         evidence, lambda text: bool(_STACK.search(text)), "a stack trace"
     )
@@ -82,10 +82,10 @@ def _sent(part: Part) -> Iterator[tuple[int, str]]:
 
 
 def no_secret(evidence: Evidence) -> Outcome:
-    """Check that no frame, close reason or page shows the key of the client.
+    """Check that no frame, close reason or HTTP page shows the key of the client.
 
     Frames are decoded first, so that an escaped key is found. A key is also found if
-    several frames, such as deltas, each have a piece of it in the same field.
+    its pieces are in the same field of several frames, such as deltas.
     """
     what = "the client's key"
     for answer in evidence.answers:

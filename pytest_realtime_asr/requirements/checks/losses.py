@@ -24,8 +24,8 @@ _CLIPS = 5  # clips that a message names
 def no_loss(evidence: Evidence) -> Outcome:
     """Check that a server does not lose plain utterances of a run at random.
 
-    A role that loses significantly more utterances than all other roles together is not
-    counted here, since the requirements on this role judge its losses.
+    A role is left out if its rate of losses is significantly above the rate of all
+    other roles together. The requirements that use this role judge such losses.
     """
     found = losses.by_role(evidence)
     plain = {role: each for role, each in found.items() if each.plain}
@@ -50,7 +50,7 @@ def no_loss(evidence: Evidence) -> Outcome:
     if losing:
         first = next(part for part in evidence.role(*losing) if losses.loses(part))
         return Undecided(
-            "random losses cannot be shown: utterances were lost only in "
+            "random losses cannot be shown, since utterances were lost only in "
             f"{_listed(losing)}: {why(first)}"
         )
     return Satisfied()

@@ -1,15 +1,14 @@
-"""Checks that texts lose no words, over many clips of the corpus.
+"""Checks that texts lose no words, judged over many clips of the corpus.
 
-The clips are cut at the start of their first and at the end of their last word, since
-the silence around a clip hides what a server loses there. The clips are sent alone and
-under other conditions; see `pytest_realtime_asr.requirements.text_losses` for the
-tests.
+Each clip is cut so that it starts with its first word and ends with its last word. With
+silence around the words, a server could lose audio at the edges and still keep every
+word. The clips are sent alone and under other conditions. See
+`pytest_realtime_asr.requirements.text_losses` for the tests.
 
-Each run makes all tests of `TESTS` from its evidence, and Holm's correction is over all
-tests. So each of the requirements needs all scenarios of `SCENARIOS`. For a server
-without losses, the probability that a run finds at least one of these requirements
-violated is at most 5 %. The actual probability is about 1 %, since the tests are
-discrete.
+Holm's correction is over all tests of `TESTS`. So the check of each requirement makes
+all tests, and needs all scenarios of `SCENARIOS`. For a server without losses, the
+probability that a run finds at least one of these requirements violated is at most 5 %.
+The actual probability is about 1 %, since the tests are discrete.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ class Takes:
 
 
 def takes_of(evidence: Evidence) -> Takes:
-    """Return the takes of the evidence; an utterance without a final has none."""
+    """Return the takes of the evidence; an utterance without a final has no take."""
     alone: dict[str, list[Take]] = {}
     joined: list[LongTake] = []
     long: list[LongTake] = []
@@ -131,9 +130,9 @@ def takes_of(evidence: Evidence) -> Takes:
 
 
 def take(utterance: Utterance, text: str, source: int = 0) -> Take:
-    """Compare a text with the reference transcript of its clip.
+    """Return the take of a text, compared with the reference transcript of its clip.
 
-    ``source`` is the index of the session that the text came in.
+    ``source`` is the index of the session in which the text came.
     """
     kept, errors, placed = _aligned(utterance.text, text, utterance.language)
     return Take(utterance.id, kept, errors, text, utterance.text, source, placed)
@@ -186,9 +185,10 @@ def _said(text: str, language: str) -> tuple[str, ...]:
 def _divided(
     said: tuple[tuple[str, ...], ...], text: str, language: str
 ) -> tuple[tuple[Pair, ...], ...]:
-    """Return the aligned words of each clip of an utterance.
+    """Return, for each clip of an utterance, its words aligned with the text.
 
-    An inserted word belongs to the clip of the reference word before it.
+    ``said`` has the reference words of each clip. An inserted word of the text belongs
+    to the clip of the reference word before it.
     """
     whole = [word for clip in said for word in clip]
     pairs = iter(align(whole, _said(text, language)))
@@ -205,7 +205,7 @@ def _divided(
 
 
 def _middles(utterance: Utterance, count: int) -> list[float]:
-    """Return the middle of each of ``count`` words, in s from the start of the clip.
+    """Return the times of the middles of ``count`` words, in s from the clip's start.
 
     If the times of the words are not known, the words are spread evenly.
     """
@@ -219,14 +219,14 @@ def _middles(utterance: Utterance, count: int) -> list[float]:
 
 
 class Loss(enum.Enum):
-    """A kind of loss; the value is the start of the message about it."""
+    """A kind of loss; the value begins the message about such a loss."""
 
     HEAD = "the first word is missing"
     TAIL = "the last word is missing"
     END = "the text of long utterances ends too early: the last clips are missing"
     HOLE = "words in a row are missing in the middle of long utterances"
     EDGES = "words are missing at the edges of segments of {period:g} s"
-    SILENCE = "the text has more errors without silence around clips than with it"
+    SILENCE = "the text has more errors without silence around clips than with silence"
     CHUNKS = (
         "the text has more errors if the audio is sent in chunks of {chunk:g} ms than "
         "with the run's chunk length"
@@ -235,9 +235,18 @@ class Loss(enum.Enum):
         "the text has more errors if the audio is sent with the run's chunk length "
         "than in chunks of {chunk:g} ms"
     )
-    JITTER = "the text has more errors if the audio comes late and in bursts"
-    NO_JITTER = "the text has fewer errors if the audio comes late and in bursts"
-    JOINED = "the text has more errors if clips are joined with a pause"
+    JITTER = (
+        "the text has more errors if the audio comes late and in bursts than if it "
+        "comes on time"
+    )
+    NO_JITTER = (
+        "the text has fewer errors if the audio comes late and in bursts than if it "
+        "comes on time"
+    )
+    JOINED = (
+        "the text has more errors if clips are joined with a pause than if they are "
+        "sent alone"
+    )
     LONG = (
         "the text of a clip has more errors inside a long utterance than if the clip "
         "is sent alone"
@@ -248,8 +257,8 @@ class Loss(enum.Enum):
 class Test:
     """A test of the takes of a run for one kind of loss.
 
-    ``values`` are the numbers for the message. The test finds a violation only if the
-    share of the places at which words are missing is at least ``least`` (0 to 1).
+    ``values`` are the numbers in the message about the loss. The test finds a violation
+    only if the share of the clips with this loss is at least ``least`` (0 to 1).
     """
 
     loss: Loss
@@ -303,8 +312,8 @@ TESTS: tuple[Test, ...] = (
 class Judged:
     """The result of a test, and its p-value after Holm's correction.
 
-    ``of`` is the number of tests of the run that have enough clips for a decision; the
-    correction is for this number. ``p`` is ``None`` if this test has too few clips.
+    ``of`` is the number of tests in the correction: the tests of the run that have
+    enough clips for a decision. ``p`` is ``None`` if this test has too few clips.
     """
 
     test: Test
@@ -330,16 +339,16 @@ class Judged:
             return Satisfied()
         if found.of < LEAST_CLIPS:
             return Undecided(
-                f"{LEAST_CLIPS} clips are needed, and only {found.of} have a text that "
+                f"{LEAST_CLIPS} clips are needed, but only {found.of} have a text that "
                 "can be used: the corpus is too small, finals did not come, or most "
                 "words are wrong"
             )
         if found.lost - found.gained < _SUSPICIOUS:
             return Satisfied()
         return Undecided(
-            f"{found.lost} of {found.of} clips lose words; for a decision, at least "
-            f"{LEAST_DIFFERENT} clips must have more errors under one of the two "
-            "conditions than under the other"
+            f"{found.lost} of {found.of} clips have more errors under one condition "
+            f"than under the other; a decision needs at least {LEAST_DIFFERENT} clips "
+            "with a difference"
         )
 
     def _message(self) -> str:
@@ -382,8 +391,8 @@ def judged(takes: Takes) -> tuple[Judged, ...]:
 def _can_decide(test: Test, tested: Tested) -> bool:
     """Return whether a test has enough clips.
 
-    In a comparison of two conditions, it makes no difference which of the two has more
-    errors.
+    A comparison of two conditions also needs enough clips that have more errors under
+    one of the conditions. It does not matter under which one.
     """
     if test.loss in (Loss.EDGES, Loss.HOLE):  # have only the clips at some times
         return tested.of > 0
@@ -410,9 +419,10 @@ def loses_nothing(*losses: Loss) -> Check:
 def no_leftover_punctuation(*roles: str) -> Check:
     """Return a check that no text starts with the punctuation of the text before.
 
-    A single text that starts with punctuation may be chance. The check is also
-    satisfied if the first text of any session starts with punctuation: no text came
-    before it, so such punctuation does not show that the server mixes utterances.
+    The check is satisfied if only one text starts with punctuation, since this may be
+    chance. It is also satisfied if the first text of any session starts with
+    punctuation. No text came before this one, so punctuation at the start of a text
+    does not show that the server mixes utterances.
     """
 
     def check(evidence: Evidence) -> Outcome:

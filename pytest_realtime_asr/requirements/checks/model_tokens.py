@@ -1,8 +1,8 @@
-"""Checks that no text has tokens of the model, with tables of the kinds of tokens.
+"""Tables of the kinds of model tokens, and checks that no text has such tokens.
 
-A token is allowed where the reference transcript has it too, as in a dictation of
-markup. A label of a sound, such as ``[Music]``, is judged only where the utterance is
-known to be speech: for music, the label may be right.
+A token is allowed if the reference transcript has it too, for example if somebody
+dictates markup. A label of a sound, such as ``[Music]``, is judged only in utterances
+that are known to be speech, since the label may be right for music.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pytest_realtime_asr.requirements.checks.text_search import Find, in_no_text
 class TokenKind:
     """A kind of token, and the pattern that finds tokens of this kind.
 
-    ``models`` names examples of models that have such tokens. ``only_in_speech`` says
-    that the token is judged only in utterances that are known to be speech.
+    ``models`` names some models that have such tokens. ``only_in_speech`` says that the
+    tokens are judged only in utterances that are known to be speech.
     """
 
     name: str
@@ -99,7 +99,7 @@ VOCABULARY: Sequence[TokenKind] = (
         only_in_speech=True,
     ),
 )
-"""All other tokens: pieces of words, ends of turns, languages, times and sounds."""
+"""Tokens other than `CONTROL`: word pieces, ends of turns, languages, times, sounds."""
 
 
 def _find(kinds: Sequence[TokenKind]) -> Find:

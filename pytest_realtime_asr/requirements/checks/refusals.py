@@ -1,4 +1,4 @@
-"""Checks of how a server refuses: its errors, their codes, and what it ignores."""
+"""Checks of how a server refuses frames: by errors with codes, or without an answer."""
 
 from __future__ import annotations
 
@@ -35,16 +35,15 @@ from pytest_realtime_asr.trace.records import Ending, Sender
 from pytest_realtime_asr.trace.timeline import Final, Refusal
 
 FIRST = "first-utterance"
-"""The role of a plain session; its errors are not caused by a frame written by hand."""
+"""The role of a plain session, in which no frame written by hand causes an error."""
 
 
 def refused(role: str, what: str, *codes: str) -> Check:
     """Return a check that each frame written by hand is refused and does no harm.
 
-    The server must answer each of these frames by an error with one of ``codes``, or
-    with any code if none is given. The utterances of the session must still get their
-    finals.
-    ``what`` describes a frame in messages.
+    The server must answer each of these frames by an error. If ``codes`` are given, the
+    error must have one of these codes. The utterances of the session must still get
+    their finals. ``what`` describes a frame in messages.
     """
 
     def check(part: Part, plain: Sequence[Part]) -> Outcome:
@@ -92,8 +91,8 @@ def beside_plain(
 ) -> Check:
     """Return a check of the sessions of a role.
 
-    ``check`` takes one of these sessions, and the sessions with the role `FIRST`, which
-    are plain ones. ``fold`` combines the outcomes.
+    ``check`` gets one of these sessions, and all sessions that have the role `FIRST`
+    (they are plain). ``fold`` combines the outcomes of ``check``.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -104,16 +103,17 @@ def beside_plain(
 
 
 def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
-    """Return the errors that answer the frames written by hand, in order.
+    """Return the errors that answer the frames written by hand, in their order.
 
     These errors do not count as answers:
 
     - an error that came before the first frame written by hand was sent,
     - an error that names another frame of the client as its cause,
-    - for each code, as many errors as came in one of the ``plain`` sessions, which have
-      no frame written by hand: such errors answer the set-up, or no frame at all,
-    - an error that came after the client had sent further frames, if an utterance of
-      the session got no final.
+    - the first *n* errors with a code, if a ``plain`` session got *n* errors with this
+      code: they answer the set-up or no frame at all, since a plain session has no
+      frame written by hand,
+    - if an utterance of the session got no final: an error that came when the client
+      had already sent other frames after the last frame written by hand.
     """
     ours = [r for r in part.trace.records if r.sender is Sender.CLIENT]
     raw = [number for number, record in enumerate(ours) if record.raw]
@@ -134,7 +134,7 @@ def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
 
 
 def _codes(plain: Iterable[Part]) -> Counter[str]:
-    """Return, for each code, the largest number of its errors in one session."""
+    """Return, for each error code, the largest number of such errors in any session."""
     found: Counter[str] = Counter()
     for part in plain:
         found |= Counter(each.code for each in part.timeline.refusals)
@@ -142,7 +142,7 @@ def _codes(plain: Iterable[Part]) -> Counter[str]:
 
 
 def silent(role: str, what: str) -> Check:
-    """Return a check that a frame written by hand is not answered.
+    """Return a check that the server does not answer a frame written by hand.
 
     ``what`` describes the frame in messages.
     """
@@ -179,8 +179,9 @@ def utterances_answered(role: str, what: str, *, finals: int) -> Check:
     """Return a check that no utterance of a session is lost without an answer.
 
     A session of this role has ``finals`` utterances, some of them in frames written by
-    hand. The server must send ``finals`` finals, or an error after these frames, or
-    close with a code that says why. ``what`` describes the utterance that may be lost.
+    hand. The server must send ``finals`` finals, or answer these frames by an error, or
+    close the session with a code that gives the reason. ``what`` describes the
+    utterance that may be lost.
     """
 
     def check(part: Part, plain: Sequence[Part]) -> Outcome:
@@ -221,9 +222,9 @@ errors_have_codes = any_session(_error_without_code, nothing="no error came")
 
 
 def set_up_accepted(role: str) -> Check:
-    """Return a check that is undecided if the server refused the set-up of a session.
+    """Return a check that the server accepted the set-up of each session of a role.
 
-    The check is never violated.
+    If the server refused a set-up, the check is undecided, not violated.
     """
 
     def check(part: Part) -> Outcome:

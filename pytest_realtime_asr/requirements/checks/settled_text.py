@@ -1,4 +1,4 @@
-"""A check that text which the server has settled does not change."""
+"""A check that settled text does not change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pytest_realtime_asr.trace.timeline import Settled
 def _stays(part: Part) -> Outcome | None:
     """Check the settled text of each utterance of a session.
 
-    A session without settled text shows nothing (``None``). Text that is only added
-    after a final is not judged here, since it takes nothing back.
+    A session without settled text shows nothing (``None``). Text that is only added to
+    a final is not judged here, since it changes no settled text.
     """
     settled = [e.item for e in part.timeline.events if isinstance(e, Settled)]
     for item in dict.fromkeys(settled):
@@ -29,4 +29,4 @@ def _stays(part: Part) -> Outcome | None:
 
 
 settled_text_stays = any_session(_stays, nothing="no text was settled")
-"""A check that no text which the server has settled is changed or removed."""
+"""A check that no settled text is changed or removed."""

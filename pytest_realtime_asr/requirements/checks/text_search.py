@@ -22,10 +22,10 @@ _OVERLAP = 40  # characters before a new piece, searched for a match in two piec
 _SHOWN = 60  # characters before and after a match that a message shows
 
 Find = Callable[[str, Utterance | None], tuple[str, int] | None]
-"""A function that returns the name of the first match and its index in the text.
+"""A function that returns the name and the index of the first match in a text.
 
-The function returns ``None`` if nothing matches. Its first argument is the text, its
-second the utterance that was sent, or ``None`` if this utterance is not known.
+Its arguments are the text and the utterance that was sent, or ``None`` if this
+utterance is not known. The function returns ``None`` if nothing matches.
 """
 
 
@@ -73,10 +73,10 @@ class _Growing:
 
 
 def _pieces(timeline: Timeline) -> Iterator[_Piece]:
-    """Yield each final, and the new text of each partial with some text before it.
+    """Yield each final, and the new text of each partial.
 
-    A match may begin in the `_OVERLAP` characters before the new text. The cost is
-    linear in the length of the received texts.
+    A piece of a partial also has the `_OVERLAP` characters before its new text, since a
+    match may begin there. The cost is linear in the length of the received texts.
     """
     texts: dict[int, _Growing] = defaultdict(_Growing)
     for event in timeline.events:

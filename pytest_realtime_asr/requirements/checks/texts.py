@@ -1,8 +1,8 @@
 """Checks of texts: each text is compared with the solo transcript of its clip.
 
 See `pytest_realtime_asr.requirements.pseudo_reference` for the comparison. A clip is
-not used if over 20 % of the words of its solo transcript are wrong, or if its solo
-transcript has no more words than the comparison allows to differ.
+not used if its solo transcript has over 20 % WER, or so few words that the comparison
+allows all of them to differ.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ USABLE_WER = 0.2  # a clip is not used if its solo transcript has a higher WER
 
 _NO_CLIP = Undecided(
     "too few clips can be used to compare texts: a clip is left out if its solo "
-    "transcript has over 20 % WER, or no more words than the server's own variation "
-    "and the margin; choose other clips by --realtime-corpus"
+    "transcript has over 20 % WER, or so few words that all of them may differ; choose "
+    "other clips by --realtime-corpus"
 )
 
 
@@ -94,9 +94,9 @@ def usable(utterance: Utterance, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The text of an item of the session at index ``place``.
+    """The text of an item, and the solo transcript (``solo``) of its clip.
 
-    ``solo`` is the solo transcript of the clip of the item.
+    ``place`` is the index of the session of the item.
     """
 
     place: int
@@ -112,7 +112,7 @@ Solos = Mapping[str, SoloTranscript]
 
 
 def _compared(evidence: Evidence, solos: Solos, *roles: str) -> list[_Compared]:
-    """Return each text in these roles whose clip has a solo transcript."""
+    """Return the texts in these roles, if their clips have solo transcripts."""
     return [
         _Compared(evidence.index(part), item, solo, text)
         for part in evidence.role(*roles)
@@ -125,9 +125,10 @@ def _compared(evidence: Evidence, solos: Solos, *roles: str) -> list[_Compared]:
 def per_text(
     check: Callable[[list[_Compared], Solos], Outcome], *roles: str, clips: int = 1
 ) -> Check:
-    """Return a check of all texts in these roles whose clip has a solo transcript.
+    """Return a check of the texts that came in these roles.
 
-    The check is undecided if fewer than ``clips`` clips have a solo transcript.
+    A text is checked only if its clip has a solo transcript. The check is undecided if
+    fewer than ``clips`` clips have a solo transcript.
     """
     return _with_solos(
         lambda evidence, solos: check(_compared(evidence, solos, *roles), solos),
@@ -179,9 +180,10 @@ def same_text(role: str) -> Check:
 
 
 def kept_apart(*roles: str, later: bool = False) -> Check:
-    """Return a check that no text has half or more of the words of another clip.
+    """Return a check that no text has at least half of the words of another clip.
 
-    A word does not count if a solo text of the utterance's own clip has it too.
+    A word of the other clip does not count if a text of the utterance's own clip, sent
+    alone, has this word too.
     With ``later``, the first utterance of each session is not checked.
     """
 
@@ -219,13 +221,13 @@ def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
 
 
 def if_in_time(role: str, check: Check) -> Check:
-    """Return a check that leaves out sessions in which late audio came after the final.
+    """Return ``check`` for sessions in which the server read late audio in time.
 
-    Late audio is audio that the client sends after the commit. The client sends an
-    invalid frame after it. A session of this role is used only if the server refused a
-    frame before it sent the first final. Since a server reads frames in their order, it
-    had then read the late audio before the final. ``check`` is applied to the sessions
-    that are used, and to all sessions of other roles.
+    Late audio is audio that the client sends after the commit. After the late audio,
+    the client sends an invalid frame. A server reads frames in their order. So if it
+    refuses a frame before it sends the first final, it has read the late audio before
+    this final. ``check`` gets only such sessions of this role, and all sessions of
+    other roles.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:
@@ -300,7 +302,7 @@ def has_clip(role: str) -> Check:
 
 
 def has_both_clips(role: str) -> Check:
-    """Return a check that the text of an utterance of two clips has both clips.
+    """Return a check that both clips of an utterance are in its text.
 
     At least half of the words of each clip must be in the text.
     """
@@ -423,7 +425,7 @@ def starts_nothing(role: str) -> Check:
 def no_repetition(role: str) -> Check:
     """Return a check that no text repeats the same words three times in a row.
 
-    Words that the reference transcript repeats as well are allowed.
+    A repetition that the reference transcript has too is allowed.
     """
 
     def check(part: Part) -> Outcome | None:

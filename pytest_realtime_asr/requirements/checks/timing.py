@@ -55,8 +55,8 @@ def text_during_audio(role: str) -> Check:
             return Undecided(doubt)
         seconds = sum(frame.size for frame in timeline.heard) / 2 / timeline.rate
         return Violated(
-            f"no text came during the {seconds:.1f} s in which audio was sent, only "
-            "after the commit",
+            f"no text came during the {seconds:.1f} s in which audio was sent: the "
+            "first text came after the commit",
             (),
         )
 
@@ -64,7 +64,7 @@ def text_during_audio(role: str) -> Check:
 
 
 def no_stall(role: str, *, at_most: float) -> Check:
-    """Return a check that text never pauses longer than ``at_most`` s in speech."""
+    """Return a check that text never pauses for over ``at_most`` s during speech."""
 
     def check(part: Part) -> Outcome:
         timeline = part.timeline.item(0)
@@ -89,10 +89,10 @@ def keeps_up(*roles: str, at_most: float) -> Check:
     """Return a check that the lag of the text does not grow with the speech.
 
     The mean drift (`lag_drift`) over the utterances of these sessions must not exceed
-    ``at_most``. The check is violated only if the lower bound of the mean at 95 %
-    exceeds ``at_most``. If only the mean exceeds ``at_most``, the check is undecided.
-    The check is also undecided if fewer than two utterances, or less than 30 s of audio
-    in all, have a drift.
+    ``at_most``. The check is violated only if the lower confidence bound (95 %) of the
+    mean exceeds ``at_most``. If only the mean exceeds ``at_most``, the check is
+    undecided. The check is also undecided if fewer than two utterances have a drift, or
+    if these utterances have less than 30 s of audio in all.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -135,10 +135,10 @@ def keeps_up(*roles: str, at_most: float) -> Check:
 def confirmed_alone(check: Check, role: str, *, at_most: float) -> Check:
     """Return ``check`` with a second condition for a violation.
 
-    ``check`` is the check of `keeps_up` on sessions that run beside other sessions. Its
-    violation counts only if the text also falls behind by over ``at_most`` in the
-    session ``role``, which runs alone. Otherwise the result is undecided, since the
-    server may only have been overloaded.
+    ``check`` is the check of `keeps_up` on sessions that run beside other sessions.
+    ``role`` is the role of a session that runs alone. A violation counts only if the
+    drift in this session exceeds ``at_most`` too. Otherwise the result is undecided,
+    since the server may only have been overloaded.
     """
 
     def confirmed(evidence: Evidence) -> Outcome:
@@ -147,7 +147,7 @@ def confirmed_alone(check: Check, role: str, *, at_most: float) -> Check:
             return outcome
         beside = f"beside other sessions, {outcome.message}"
         if missing := absent(evidence, role):
-            return Undecided(f"{beside}; without them: {missing.reason}")
+            return Undecided(f"{beside}; without other sessions: {missing.reason}")
         for timeline, drift in _drifts(evidence, role):
             grows = (
                 f"without other sessions, the lag grows by {_percent(drift)} of the "
@@ -156,11 +156,11 @@ def confirmed_alone(check: Check, role: str, *, at_most: float) -> Check:
             if drift <= at_most:
                 return Undecided(f"{beside}; {grows}, so the server was overloaded")
             if doubt := _cannot_be_timed(timeline, drift * _audio_seconds(timeline)):
-                return Undecided(f"{beside}; without them, {doubt}")
+                return Undecided(f"{beside}; without other sessions, {doubt}")
             return Violated(f"{outcome.message}; {grows}", ())
         return Undecided(
-            f"{beside}; without them, fewer than five correct words came during the "
-            "speech"
+            f"{beside}; without other sessions, fewer than five correct words came "
+            "during the speech"
         )
 
     return confirmed
@@ -195,7 +195,7 @@ def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:
     late = (scheduling_delay(timeline) or 0.0) / 1000
     if late <= at_most:
         return None
-    return f"the client itself was {late:.1f} s late, so late text may be its own fault"
+    return f"the client itself was {late:.1f} s late and may have caused the late text"
 
 
 def _early_text(part: Part) -> Outcome | None:

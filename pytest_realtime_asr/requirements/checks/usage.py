@@ -1,9 +1,9 @@
-"""Checks of usage against the audio that was sent and the text that came.
+"""Checks that usage figures fit the audio that was sent and the text that came.
 
-What a count means depends on the model, so only gross errors are violations. The
-seconds of audio may be rounded, or cut where the audio is silent, and they may include
-up to 30 s of padding: Whisper reads windows of 30 s. A text has at least one token for
-every two words.
+What is counted depends on the model, so only gross errors are violations. A count of
+seconds may be rounded, and may leave out silence. It may also include up to 30 s of
+padding, since Whisper reads windows of 30 s. A text has at least one token for every
+two words.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _SUM = 0.25  # share by which a count may differ from the sum of counts
 def usage_matches(recording: Recording) -> Outcome:
     """Check that the usage of each final fits the utterance.
 
-    The count of seconds must be approximately the length of the audio that was sent, or
-    the count of tokens must be at least one for every two words. Zero and negative
-    counts are the subject of other checks. A session with frames written by hand shows
-    nothing. If the server itself ended utterances, the session shows nothing either,
-    since the audio that a usage counts is not known.
+    A count of seconds must be approximately the length of the audio that was sent. A
+    count of tokens must be at least one for every two words. Other checks judge counts
+    that are zero or negative. A session with frames written by hand shows nothing. A
+    session in which the server itself ended utterances also shows nothing, since it is
+    not known which audio a usage counts.
     """
     timeline = recording.timeline
     plain = not timeline.endpoints and not any(r.raw for r in recording.trace.records)
@@ -100,9 +100,10 @@ def _wrong_seconds(counted: float, seconds: float) -> str:
 def usage_of_each(role: str) -> Check:
     """Return a check that a usage counts one utterance, not the session so far.
 
-    The first clip of a session of this role is sent again as a later utterance. The
-    check is violated if a count of the later final is approximately the count of the
-    first final plus the count of the final just before the later one.
+    In a session of this role, the clip of the first utterance is sent again later. The
+    check is violated if a count of the later utterance is approximately the sum of two
+    counts: the count of the first utterance, and the count of the utterance just before
+    the later utterance.
     """
 
     def check(part: Part) -> Outcome | None:
@@ -139,7 +140,7 @@ def _alike(one: Final, other: Final) -> bool:
 
 
 def _counts(*finals: Final) -> Iterator[tuple[str, float, float, float]]:
-    """Yield the name of each count that three finals have, and the three counts."""
+    """Yield the name of each count that all three finals have, and the three counts."""
     for name, field in (
         ("prompt tokens", "prompt"),
         ("completion tokens", "completion"),

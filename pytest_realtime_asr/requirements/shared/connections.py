@@ -1,4 +1,4 @@
-"""Shared requirements on one connection, on many at a time, and on the handshake."""
+"""Shared requirements on handshakes, on single and on concurrent connections."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "fragments-joined",
-        "a message in several fragments is one message",
+        "a message that is sent in several fragments is read as one message",
         MUST,
         "RFC 6455, section 5.4: endpoints MUST support both fragmented and "
         "unfragmented messages",
@@ -151,7 +151,7 @@ HANDSHAKES: tuple[Requirement, ...] = (
 MANY: tuple[Requirement, ...] = (
     Requirement(
         "one-process",
-        "the server's process runs from the first session to the last",
+        "the server's process is the same from the first session to the last",
         MUST,
         HARM + "; " + bug("vllm#34532", "vllm#39996"),
         checks.same_process,
@@ -169,9 +169,9 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "crowd-has-unique-ids",
-        "eight concurrent sessions have eight ids",
+        "eight concurrent sessions have eight different ids",
         MUST,
-        HARM + ": two sessions with one id cannot be told apart",
+        HARM + ": two sessions with the same id cannot be told apart",
         checks.unique_ids("crowd"),
         scenarios=("crowd",),
         proof=Proof(("same-id",)),
@@ -196,7 +196,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "random-sessions",
-        "in random sessions, each accepted utterance ends and the next session works",
+        "in random sessions, no accepted utterance is lost, and the next session works",
         MUST,
         HARM,
         checks.random_sessions_pass("random"),

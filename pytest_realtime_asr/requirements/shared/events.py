@@ -18,8 +18,8 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
 def protocol_check(evidence: Evidence) -> Outcome:
-    """Raise an error: each dialect must give a check of its own events instead."""
-    raise NotImplementedError("the dialect has to state this requirement with a check")
+    """Raise an error, since each dialect must give its own check instead of this."""
+    raise NotImplementedError("the dialect must give its own check of this requirement")
 
 
 EVENTS: tuple[Requirement, ...] = (
@@ -37,7 +37,7 @@ EVENTS: tuple[Requirement, ...] = (
         "unique-ids",
         "each session has its own id",
         MUST,
-        HARM + ": two sessions with one id cannot be told apart",
+        HARM + ": two sessions with the same id cannot be told apart",
         checks.unique_ids("alone", "utterances"),
         scenarios=("alone", "utterances"),
         proof=Proof(("same-id",)),
@@ -65,7 +65,7 @@ EVENTS: tuple[Requirement, ...] = (
         "well-formed",
         "every frame is an event with the fields of its type",
         MUST,
-        HARM + ": a client cannot read a frame that breaks its documented form",
+        HARM + ": a client cannot read a frame without the documented form",
         each(checks.well_formed(Sender.SERVER), of_fields=True),
         scenarios=("utterances",),
         passive=True,
@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "each event type that starts with a prefix of the protocol is a documented one",
+        "each event type with a prefix of the protocol is documented",
         SHOULD,
         "",
         protocol_check,
@@ -93,7 +93,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-adds-up",
-        "usage is valid and its parts add up to its total",
+        "the usage figures are valid, and the parts add up to the total",
         MUST,
         "",
         protocol_check,
@@ -103,7 +103,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-counts",
-        "usage counts tokens of a text and of its audio",
+        "the usage counts the tokens of the text and of the audio",
         SHOULD,
         "",
         protocol_check,
@@ -122,7 +122,7 @@ EVENTS: tuple[Requirement, ...] = (
         proof=Proof(("codeless",)),
     ),
 )
-"""Requirements that each protocol completes by its clause, and some by a check."""
+"""Requirements for which each dialect gives the clause, and for some also the check."""
 
 DISCLOSURE: tuple[Requirement, ...] = (
     Requirement(
@@ -195,7 +195,8 @@ DISCLOSURE: tuple[Requirement, ...] = (
         "no text has a control character other than tab and line break",
         MUST,
         HARM
-        + ": XML 1.0, section 2.2, and PostgreSQL's text exclude such characters; "
+        + ": XML 1.0, section 2.2, and the text type of PostgreSQL exclude such "
+        + "characters; "
         + bug("viggy28/recall#39", read="read 2026-11-29"),
         checks.no_control_characters,
         scenarios=("utterances",),
@@ -217,11 +218,11 @@ DISCLOSURE: tuple[Requirement, ...] = (
         "no-early-text",
         "no text comes before the audio",
         SHOULD,
-        "text without audio makes every latency wrong",
+        "text that comes before the audio makes every latency wrong",
         checks.no_early_text,
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("speaks-first",)),
     ),
 )
-"""Requirements on what a server must show in a session, and on what it must not."""
+"""Requirements on what a server must show in a session, and on what it must hide."""

@@ -1,4 +1,4 @@
-"""The requirement on the first utterance of a run; if it fails, the run stops."""
+"""The requirement on the first utterance of a run; a violation stops the run."""
 
 from __future__ import annotations
 

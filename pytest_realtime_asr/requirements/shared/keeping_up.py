@@ -1,8 +1,8 @@
 """The shared requirement that the text does not fall behind the speech.
 
 Utterances that share the server with the other sessions of the suite are judged first.
-If their text falls behind, the server may only be overloaded. So an utterance without
-any other session must confirm it.
+If their text falls behind, the server may only be overloaded. So the requirement is
+violated only if the text also falls behind in an utterance without any other session.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _keeps_up = checks.keeps_up(*_SHARED, at_most=MOST_DRIFT)
 
 
 def falls_behind(evidence: Evidence) -> bool:
-    """Return whether the text falls behind in sessions that run beside others."""
+    """Return whether the text falls behind in sessions beside other sessions."""
     return isinstance(_keeps_up(evidence), Violated)
 
 

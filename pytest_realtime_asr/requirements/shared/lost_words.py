@@ -1,4 +1,4 @@
-"""Shared requirements that texts lose no words, over many clips of the corpus."""
+"""Shared requirements that texts lose no words, judged over many clips."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-between-silence",
-        "clips without silence around them have texts as good as with silence",
+        "clips without silence around them have no more errors than clips with silence",
         SHOULD,
         _AS_ALONE,
         "loses-first-400ms",
@@ -75,7 +75,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-chunks",
-        "clips have as many errors in chunks of 20, 40 or 80 ms as in the run's chunks",
+        "clips in chunks of 20, 40 or 80 ms have as many errors as in the run's chunks",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-40ms",
@@ -84,7 +84,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-bursts",
-        "late audio in bursts causes no more errors than audio that comes on time",
+        "late audio in bursts causes as many errors as audio that comes on time",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-20ms",
@@ -109,7 +109,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-doubled-words-in-long",
-        "no word of a long text comes twice, in place of the word after it",
+        "in a long text, no word is repeated in place of the next word",
         SHOULD,
         "SGLang 0.5.23 joins the texts of chunks at the wrong word: a word comes twice "
         "and the next word is lost",

@@ -1,4 +1,4 @@
-"""The refusals that several protocols share: invalid frames and their requirements."""
+"""Invalid frames of several protocols, and requirements that servers refuse them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def refused(
     level: Level = Level.MUST,
     proof: Proof = IGNORED,
 ) -> Requirement:
-    """Return the requirement that a misuse is refused, with one of ``codes`` if given.
+    """Return the requirement that the server refuses a misuse by an error.
 
-    Without ``codes``, any code is accepted, and also an error without a code.
+    If ``codes`` are given, the error must have one of these codes. Otherwise the error
+    may have any code or none.
     """
     title, what = _REFUSED[name]
     return Requirement(
@@ -36,7 +37,7 @@ def refused(
 
 
 def misuses(*names: str) -> tuple[Misuse, ...]:
-    """Return the misuses of these names; they can be used with any protocol."""
+    """Return the misuses with these names, which fit any protocol."""
     return tuple(_MISUSES[name] for name in names)
 
 
@@ -63,7 +64,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
-"""The title for each name of a misuse, and the words for this misuse in messages."""
+"""For each name of a misuse: the requirement's title, and the misuse in messages."""
 
 _DEEP = 100_000  # levels; a recursive parser can read a thousand or so
 _DIGITS = 5_000  # Python reads integers of up to 4,300 digits
@@ -87,7 +88,7 @@ _FRAMES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "duplicate-keys",
-        "JSON that gives its type twice",
+        "JSON in which the key of the type comes twice",
         ('{"type":"no.such.event","type":"no.such.event"}',),
     ),
     Misuse(
@@ -105,7 +106,7 @@ _FRAMES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "no-type",
-        "events without a type, and with a type that is not a string",
+        "events whose type is missing or is not a string",
         ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
     ),
     Misuse(
@@ -115,7 +116,7 @@ _FRAMES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "huge-number",
-        f"an event of an unknown type with a number of {_DIGITS:,} digits",
+        f"a number of {_DIGITS:,} digits in an event of an unknown type",
         (f'{{"type":"no.such.event","a":{"9" * _DIGITS}}}',),
     ),
     Misuse("unknown-event", "an event of an unknown type", ('{"type":"no.such"}',)),

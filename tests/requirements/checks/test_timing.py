@@ -199,7 +199,7 @@ def test_lag_that_grows_must_grow_alone_too(
 @pytest.mark.parametrize(
     ("alone", "reason"),
     [
-        ((), "; without them: no session was run for this check (alone)"),
+        ((), "; without other sessions: no session was run for this check (alone)"),
         (
             (falling("alone", 0.019),),
             "; without other sessions, the lag grows by 1.9 % of the audio, so the "
@@ -207,12 +207,13 @@ def test_lag_that_grows_must_grow_alone_too(
         ),
         (
             (falling("alone", 0.1, lag=LATE),),
-            "; without them, the client itself was 3.0 s late, so late text may be its "
-            "own fault",
+            "; without other sessions, the client itself was 3.0 s late and may have "
+            "caused the late text",
         ),
         (
             (falling("alone", 0.1, timed=False),),
-            "; without them, fewer than five correct words came during the speech",
+            "; without other sessions, fewer than five correct words came during the "
+            "speech",
         ),
     ],
 )
