@@ -198,31 +198,42 @@ class Transcription:
         return scheduling_delay(self.timeline) or 0.0
 
     @cached_property
+    def _cleaned(self) -> str | None:
+        """The text that is compared with the reference, without secrets.
+
+        All error counts are of this text, so that they agree with the texts that
+        reports and traces contain. A normaliser could also change the spelling of a
+        secret, so that the secret would no longer be recognised.
+        """
+        text = self.hypothesis
+        return None if text is None else self.trace.redactor.clean(text)
+
+    @cached_property
     def alignment(self) -> Alignment:
         """The alignment of the normalised text with the normalised reference.
 
-        The alignment is by words; in a writing system without spaces between words, it
-        is by characters. The normaliser is the default of the reference's language.
+        Secrets are removed from the text first. The alignment is by words; in a writing
+        system without spaces between words, it is by characters. The normaliser is the
+        default of the reference's language.
         """
-        return self._aligned(self.hypothesis)
+        return self._aligned(None)
 
     @cached_property
     def characters(self) -> Alignment:
-        """The alignment of text and reference by characters, in every language."""
-        language = self.utterance.language
-        return characters(self.utterance.text, self.hypothesis, language=language)
+        """The alignment of text and reference by characters, in every language.
+
+        Secrets are removed from the text first.
+        """
+        spoken = self.utterance
+        return characters(spoken.text, self._cleaned, language=spoken.language)
 
     def align(self, normalizer: Normalizer | None) -> Alignment:
         """Return the alignment from which the WER of the text is computed.
 
-        Secrets are removed from the text first. A normaliser could change the spelling
-        of a secret, so that the secret would no longer be recognised.
+        Without a normaliser, it is `alignment`. Secrets are removed from the text
+        first.
         """
-        text = self.hypothesis
-        clean = None if text is None else self.trace.redactor.clean(text)
-        if normalizer is None and clean == text:
-            return self.alignment
-        return self._aligned(clean, normalizer)
+        return self.alignment if normalizer is None else self._aligned(normalizer)
 
     def recognise(
         self, keywords: Sequence[str], normalizer: Normalizer | None
@@ -231,20 +242,23 @@ class Transcription:
 
         As in `align`, secrets are removed from the text first.
         """
-        spoken, text = self.utterance, self.hypothesis
+        spoken = self.utterance
         return recognised(
             keywords,
             spoken.text,
-            None if text is None else self.trace.redactor.clean(text),
+            self._cleaned,
             normalizer=normalizer,
             language=spoken.language,
         )
 
-    def _aligned(
-        self, text: str | None, normalizer: Normalizer | None = None
-    ) -> Alignment:
+    def _aligned(self, normalizer: Normalizer | None) -> Alignment:
         spoken = self.utterance
-        return words(spoken.text, text, normalizer=normalizer, language=spoken.language)
+        return words(
+            spoken.text,
+            self._cleaned,
+            normalizer=normalizer,
+            language=spoken.language,
+        )
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:

@@ -83,10 +83,17 @@ def _cut(text: str, room: int) -> str:
     )
     if columns(text) <= room:
         return text
-    text = text[:room]
-    while columns(text) > room - 3:
-        text = text[:-1]
-    return text + "..."
+    return beginning(text, room - 3) + "..."
+
+
+def beginning(text: str, room: int) -> str:
+    """Return the longest beginning of a text that takes at most ``room`` columns."""
+    used = 0
+    for index, char in enumerate(text):
+        used += column(char)
+        if used > room:
+            return text[:index]
+    return text
 
 
 def columns(text: str) -> int:

@@ -23,7 +23,6 @@ from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.metrics.accuracy import (
     head_deletions,
     tail_deletions,
-    words,
 )
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import NONE
@@ -173,10 +172,7 @@ def _makers(
 
     @cache
     def raw() -> Errors:
-        spoken, text = take.utterance, take.hypothesis
-        return words(
-            spoken.text, text, normalizer=NONE, language=spoken.language
-        ).errors
+        return take.align(NONE).errors
 
     return {
         "kind": lambda: _UTTERANCE,

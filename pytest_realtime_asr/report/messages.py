@@ -8,6 +8,7 @@ responsible.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_realtime_asr.load.capacity_finding import CapacityFinding
@@ -226,10 +227,12 @@ def _failure(cause: Cause, results: Results, strips: Strips) -> list[str]:
             return [_explained(cause, results, strips)]
         case WerFinding():
             texts = not results.private
-            found = details(cause, texts=texts, strips=strips)
+            found = details(cause, texts=texts, strips=strips, paths=results.paths)
             return [_joined(headline(cause), found)]
         case RecallFinding():
-            found = recall.details(cause, texts=not results.private, strips=strips)
+            found = recall.details(
+                cause, texts=not results.private, strips=strips, paths=results.paths
+            )
             return [_joined(headline(cause), found)]
         case Parity():
             text = parity.summary if results.private else parity.details
@@ -504,11 +507,13 @@ def details(
     width: int = USUAL,
     texts: bool = True,
     strips: Strips = MappingProxyType({}),
+    paths: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the utterances with the most errors, each with its aligned texts.
 
     The result is empty if there are no errors. If ``texts`` is false, the result has
     only the numbers of errors. The strip of an utterance follows its aligned texts.
+    ``paths`` are the files of traces by the label of the utterance.
     """
     blocks: list[str] = []
     for row, alignment in finding.worst:
@@ -518,8 +523,12 @@ def details(
         if alignment.reason:  # the message of a normaliser may quote a text
             reason = alignment.reason if texts else alignment.reason.partition(":")[0]
             head += f"; {reason}"
-        aligned = [alignments.lines(alignment, width=width)] if texts else []
-        blocks += [head, *aligned, *strips.get(row.label, ())]
+        blocks.append(head)
+        if path := paths.get(row.label):
+            blocks.append(f"  trace: {path}")
+        if texts:
+            blocks.append(alignments.lines(alignment, width=width))
+        blocks += strips.get(row.label, ())
     return "\n".join(blocks)
 
 
@@ -567,7 +576,7 @@ def _proof(finding: Finding) -> list[str]:
     if finding.proven:
         return [_proven(finding)]
     if finding.limit.stat is Stat.MEAN:
-        return []
+        return ["not proven"]
     if finding.limit.stat is Stat.MAX:
         return ["not proven: no sample proves a maximum"]
     if finding.verdict is Verdict.FAIL or finding.needed is None:

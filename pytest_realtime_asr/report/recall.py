@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
@@ -52,12 +53,17 @@ def _proof(finding: RecallFinding) -> str:
 
 
 def details(
-    finding: RecallFinding, *, texts: bool = True, strips: Strips = MappingProxyType({})
+    finding: RecallFinding,
+    *,
+    texts: bool = True,
+    strips: Strips = MappingProxyType({}),
+    paths: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the missed keywords of each transcription, and the recognised text.
 
     If ``texts`` is false, only the number of missed keywords is shown. The strip of a
-    transcription follows its text.
+    transcription follows its text. ``paths`` are the files of traces by the label of
+    the transcription.
     """
     lines = []
     for miss in finding.misses[:_LISTED]:
@@ -66,6 +72,8 @@ def details(
             ", ".join(map(repr, miss.keywords)) if texts else str(len(miss.keywords))
         )
         lines.append(f"  {row.utterance.id}  {row.label}  missed: {words}")
+        if path := paths.get(row.label):
+            lines.append(f"    trace: {path}")
         if row.lost or row.hypothesis is None:
             lines.append(f"    {row.lost or 'no final'}")
         elif texts:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-from pytest_realtime_asr.report.alignment import column, columns
+from pytest_realtime_asr.report.alignment import beginning, column, columns
 from pytest_realtime_asr.report.layout import USUAL, Markup
 from pytest_realtime_asr.report.session_chart import Mark, SessionChart
 from pytest_realtime_asr.text.messages import printable
@@ -452,11 +452,9 @@ def _clean(text: str) -> str:
 
 def _cut(text: str, room: int) -> str:
     """Return a text in at most ``room`` columns; a longer one ends with a tilde."""
-    if columns(text) <= room:
+    if beginning(text, room) == text:
         return text
-    while text and columns(text) > max(0, room - 1):
-        text = text[:-1]
-    return text + _CUT if room > 0 else ""
+    return beginning(text, room - 1) + _CUT if room > 0 else ""
 
 
 def _wrapped(notes: Sequence[str], width: int) -> list[str]:

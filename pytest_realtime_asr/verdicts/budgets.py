@@ -193,15 +193,18 @@ def budget(
                 "remove stat="
             )
         stat = Stat.MAX
-    given = {Side.AT_MOST: at_most, Side.AT_LEAST: at_least}
     made = []
-    for side, value in given.items():
+    for side, keyword, value in (
+        (Side.AT_MOST, "at_most", at_most),
+        (Side.AT_LEAST, "at_least", at_least),
+    ):
         if value is None:
             continue
         if not within(value, -MAX_LIMIT, MAX_LIMIT):
             raise BudgetError(
-                f"the limit {shown(value)} of {metric} is not a number from "
-                f"{-MAX_LIMIT:g} to {MAX_LIMIT:g}: write at_most=0.2"
+                f"the limit {keyword}={shown(value)} of {metric} is not a number from "
+                f"{-MAX_LIMIT:g} to {MAX_LIMIT:g}; write a number without quotes, such "
+                f"as {keyword}=0.2"
             )
         made.append(Limit(Stat(stat), float(value), side))
     if not made:
@@ -301,11 +304,12 @@ def _metric(name: str, *, timed: bool) -> None:
     shown_limit = 'max="10s"' if name in LEVELS else 'p95="800ms"'
     if timed and not entry.timed:
         raise BudgetError(
-            f'{name} is not a duration: write budget("{name}", at_most=...)'
+            f'{name} is not a duration; write budget("{name}", at_most=...) or '
+            f'budget("{name}", at_least=...)'
         )
     if not timed and entry.timed:
         raise BudgetError(
-            f'{name} is a duration: write latency_budget("{name}", {shown_limit})'
+            f'{name} is a duration; write latency_budget("{name}", {shown_limit})'
         )
 
 

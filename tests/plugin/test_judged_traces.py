@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client import offline
 from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.metrics import CATALOGUE, Group
+from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.trace.records import read
 from tests.support.project import Faking, Project
 from tests.support.servers import faking
@@ -97,6 +99,27 @@ def test_a_faulty_server_is_judged_as_in_the_run(
     monkeypatch.chdir(project.path)
     assert main(["trace", "judge", "kept", "--report", "out.jsonl"]) == 0
     assert main(["trace", "judge", "kept"]) == 1
+
+
+def test_errors_are_counted_in_the_text_without_the_key(
+    project: Project, faulty: Faking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All views count the errors of the text that they show."""
+    key = "seven.of.nine-rooms 12345"
+    monkeypatch.setenv("REALTIME_API_KEY", key)
+    project.write(SINGLE)
+    url = faulty("shows-key-in-texts", key=key)
+    project.run(*RUN, "--realtime-report=out.csv", target=url)
+    table = list(csv.DictReader((project.path / "out.csv").read_text().splitlines()))
+    for row, take in row_and_take(project):
+        assert row["text"].endswith(" [removed]")
+        assert row["errors"]["insertions"] == 1
+        assert builtin(take.alignment.errors) == row["errors"]
+        assert builtin(take.align(NONE).errors) == row["raw_errors"]
+        assert take.characters.errors.rate == row["cer"]
+        (cells,) = (each for each in table if each["utterance"] == row["utterance"])
+        assert cells["insertions"] == "1"
+        assert float(cells["wer"]) == pytest.approx(row["wer"], abs=1e-3)
 
 
 def test_utterances_of_one_session(

@@ -28,7 +28,7 @@ def test_higher_is_better(realtime, corpus):
 
 def test_a_ratio_is_not_a_duration():
     assert CATALOGUE["normalized_erasure"].summary is None  # stripped
-    with pytest.raises(BudgetError, match="is not a duration: write budget"):
+    with pytest.raises(BudgetError, match="is not a duration; write budget"):
         latency_budget("normalized_erasure", p95="800ms")
 """
 

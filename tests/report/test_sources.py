@@ -14,7 +14,7 @@ VLLM = f"{GITHUB}/vllm-project/vllm"
 # Reasons that need no source.
 OWN = (
     "a transcript does not depend on",
-    "a client that adds up the usages",
+    "a client that adds up the usage figures",
     "a client that sets a session up twice",
     "if a server accepts an unknown model",
     "half the gain lowers the level by",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_realtime_asr.report import alignment
 from pytest_realtime_asr.report.alignment import column, columns
 from pytest_realtime_asr.report.session_chart import ChartMark, Mark, SessionChart
 from pytest_realtime_asr.report.strip import LEAST, Point, coloured, lines
@@ -194,6 +195,26 @@ def test_a_word_that_only_grows_or_changes_its_case_is_not_marked() -> None:
     ]
     moved = heard((500, "a light"), (1000, "on"), (1500, "on a light"))
     assert "a light*" not in row(lines(charted(*moved)), "heard")
+
+
+def test_a_long_text_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to draw a strip grows linearly with the length of a text."""
+    measured = 0
+
+    def counting(char: str) -> int:
+        nonlocal measured
+        measured += 1
+        return column(char)
+
+    monkeypatch.setattr(alignment, "column", counting)
+    counts = []
+    for length in (1000, 2000):
+        measured = 0
+        word = "x" * length
+        chart = charted(ChartMark(Mark.FINAL, 2500, word), spoken=spoken((word, 0.25)))
+        assert "xx~" in strip(chart, points=[Point(word, 2500)])
+        counts.append(measured)
+    assert counts[1] < 2.5 * counts[0]
 
 
 def test_what_a_server_sends_cannot_break_the_lines() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -228,16 +229,16 @@ def test_a_budget_of_what_is_no_time() -> None:
 def test_each_kind_of_metric_names_its_marker() -> None:
     refused(
         lambda: budget(METRIC, at_most=800),
-        "final_from_commit is a duration: write latency_budget(",
+        "final_from_commit is a duration; write latency_budget(",
     )
     refused(
         lambda: latency_budget(ERASURE, p95="1s"),
-        "normalized_erasure is not a duration: write budget(",
+        "normalized_erasure is not a duration; write budget(",
         "at_most=",
     )
 
 
-def test_a_wrong_budget_is_told_what_may_be_written() -> None:
+def test_a_wrong_budget_is_refused_with_the_allowed_forms() -> None:
     refused(lambda: budget("wer", at_most=1), "'wer'", ERASURE, COVERAGE)
     refused(lambda: budget("pacing_error", at_most=1), "not the server", ERASURE)
     refused(lambda: budget(ERASURE), "at_most= or at_least=")
@@ -246,7 +247,11 @@ def test_a_wrong_budget_is_told_what_may_be_written() -> None:
     refused(lambda: budget(ERASURE, at_most=1, over="session"), "module")
     refused(lambda: budget(ERASURE, at_most=1, confidence=0.9), "only for quantiles")
     for limit in ("20%", True, math.nan, math.inf):
-        refused(lambda it=limit: budget(ERASURE, at_most=it), "write at_most=0.2")  # type: ignore[misc]
+        wrong: Any = limit
+        refused(
+            lambda it=wrong: budget(ERASURE, at_most=it),  # type: ignore[misc]
+            "without quotes, such as at_most=0.2",
+        )
 
 
 @pytest.mark.parametrize(
@@ -275,14 +280,14 @@ def test_a_lost_session_is_beyond_every_limit() -> None:
     low = one(budget(COVERAGE, at_least=0.1), given)
     assert (low.verdict, low.observed, low.over) == (FAIL, -math.inf, 1)
     assert headline(low) == (
-        "word_coverage mean < 0.1: 1 of 4 lost (n=4, 1 under, 1 hung)"
+        "word_coverage mean < 0.1: 1 of 4 lost (n=4, 1 under, 1 hung; not proven)"
     )
     high = one(budget(COVERAGE, at_most=1), given)
     assert (high.verdict, high.observed, high.over) == (FAIL, math.inf, 1)
     assert one(budget(COVERAGE, at_least=1, stat="p50"), given).verdict is PASS
 
 
-def test_what_is_no_time_has_its_own_line() -> None:
+def test_the_line_of_a_metric_that_is_not_a_duration() -> None:
     found = one(budget(ERASURE, at_most=0.14), samples(*[0.2, 0.1] * 20))
     assert found.interval is not None
     low, high = found.interval
@@ -290,7 +295,7 @@ def test_what_is_no_time_has_its_own_line() -> None:
     shown = f"{low:.3f}".rstrip("0"), f"{high:.3f}".rstrip("0")
     assert headline(found) == (
         f"normalized_erasure mean = 0.15 > 0.14 (95% CI {'-'.join(shown)}; n=40, 20 "
-        "over)"
+        "over; not proven)"
     )
     reached = one(
         budget(COVERAGE, at_least=0.9, stat="p95", confidence=0.95),
@@ -866,11 +871,11 @@ def test_the_line_of_a_maximum_and_of_a_mean() -> None:
         "sample proves a maximum)"
     )
     assert headline(one(latency_budget(METRIC, mean="1s"), samples(12, 12.5))) == (
-        "final_from_commit mean = 12.2 ms <= 1000 ms (n=2, 0 over)"
+        "final_from_commit mean = 12.2 ms <= 1000 ms (n=2, 0 over; not proven)"
     )
     assert headline(one(latency_budget(METRIC, mean="1s"), samples(1200))) == (
-        "final_from_commit mean = 1200 ms > 1000 ms (n=1, 1 over); server, not "
-        "client (client delay 0.8 ms)"
+        "final_from_commit mean = 1200 ms > 1000 ms (n=1, 1 over; not proven); server, "
+        "not client (client delay 0.8 ms)"
     )
 
 

@@ -141,7 +141,9 @@ def test_the_line_and_the_misses() -> None:
     assert details(found) == (
         "  u2  s2  missed: 'Anna'\n    text: 'call Hannah please'"
     )
-    assert details(found, texts=False) == "  u2  s2  missed: 1"
+    assert details(found, texts=False, paths={"s2": "2.jsonl"}) == (
+        "  u2  s2  missed: 1\n    trace: 2.jsonl"
+    )
     many = details(judge_recall(limit(0.9), rows(*[BAD] * 22))).splitlines()
     assert many[-1] == "  and 2 more utterances with missed keywords"
 
