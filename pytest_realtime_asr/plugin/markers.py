@@ -172,7 +172,7 @@ def _shared(
     thresholds: Collection[WerThreshold],
     confidence: float | None,
 ) -> RunLimits:
-    """Return the limits of the run whose metrics no marker of a test limits."""
+    """Return the limits of the run, except for metrics that a marker already limits."""
     limited = {each.metric for each in own} | ({WER} if thresholds else set())
     left = of_run.without(limited)
     return RunLimits(
@@ -212,7 +212,7 @@ def _capacity(*, at_least: object) -> int:
 
 
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of a marker, with the values of named limits."""
+    """Return the keyword arguments of a marker, with values for named limits."""
     named = settings.limits.named
     return {name: resolve(value, named) for name, value in mark.kwargs.items()}
 

@@ -22,8 +22,8 @@ class PageTrend:
 
     The processes of the run write their results into a file in ``shared``, the folder
     that all of them can access. If there is only one process, ``shared`` is ``None``,
-    and the folder is made here. The object is false if the run has no page or names no
-    earlier report.
+    and this object makes the folder. The object is false if the run has no page or
+    names no earlier report.
     """
 
     def __init__(
@@ -61,6 +61,6 @@ class PageTrend:
         return history.block(self._earlier, own, interrupted=interrupted, tell=tell)
 
     def stop(self) -> None:
-        """Remove the folder that was made here."""
+        """Remove the folder, if this object made it."""
         if self._shared is None and "_folder" in self.__dict__:
             shutil.rmtree(self._folder, ignore_errors=True)
