@@ -558,7 +558,7 @@ def _capacities(ledger: Ledger, terms: Terms) -> list[CapacityFinding]:
 
 
 def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
-    """Return the verdict on the cross-talk of a test, if there is any."""
+    """Return the finding about cross-talk in a test; empty if there was none."""
     found = tuple(each for record in ledger.records for each in record.cross_talk)
     count = sum(len(level.steady) for level in ledger.levels)
     return [CrossTalkFinding(found, count)] if found else []

@@ -1,9 +1,9 @@
 """The ``system-out`` of a test case in JUnit XML: server output and attachments.
 
 Jenkins (with the plugin JUnit Attachments) and GitLab link a file that a line such as
-``[[ATTACHMENT|path]]`` names. GitLab links only the first file of a test case, and the
-path is relative to the folder of the project, ``CI_PROJECT_DIR``. Jenkins needs an
-absolute path.
+``[[ATTACHMENT|path]]`` names. GitLab links only the first file of a test case. For
+GitLab, the path is relative to the folder of the project, ``CI_PROJECT_DIR``. For
+Jenkins, the path is absolute.
 """
 
 from __future__ import annotations

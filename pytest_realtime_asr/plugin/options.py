@@ -42,9 +42,9 @@ MARKERS = {
         "together"
     ),
     "keyword_recall": (
-        "(keywords, *, at_least=, normalizer=None, confidence=None): the lower limit "
-        "of the share of these names, numbers and terms that was recognised, over all "
-        "sessions of the test, such as (['Anna', '41729'], at_least=0.95)"
+        "(keywords, *, at_least=, normalizer=None, confidence=None): the smallest "
+        "share of these names, numbers and terms that must be recognised in all "
+        "sessions of the test together, such as (['Anna', '41729'], at_least=0.95)"
     ),
     "capacity": (
         "(*, at_least=): the number of streams that realtime.capacity must prove, such "
@@ -57,8 +57,8 @@ MARKERS = {
     ),
     "realtime": (
         "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
-        "run; rules is the weakest level at which a violated requirement fails the "
-        "test: must, should, or off for none"
+        "run; rules says which violated requirements fail the test: must (only MUST), "
+        "should (MUST and SHOULD) or off (none)"
     ),
 }
 
@@ -141,8 +141,8 @@ _SERVER = (
     ),
     Option(
         "model",
-        "the model to use (default: the first one of GET /v1/models with which a "
-        "session can be set up)",
+        "the model to use (default: the first model in the answer to GET /v1/models "
+        "with which a session can be set up)",
         "",
         "NAME",
         guide="servers.md#models-and-servers-that-are-slow-to-start",
@@ -288,8 +288,8 @@ _ACCESS = (
 _VERDICTS = (
     Option(
         "rules",
-        "the weakest level at which a violated requirement fails a test: must, should, "
-        "or off for none (default must)",
+        "which violated requirements fail a test: must (only MUST), should (MUST and "
+        "SHOULD) or off (none) (default must)",
         "must",
         "LEVEL",
     ),
@@ -428,8 +428,9 @@ _LOAD = (
     Option(
         "metrics-url",
         "the URL of the server's own metrics in Prometheus's text format; a load test "
-        "reads them each second, with the extra load installed; the API key is sent "
-        "only to the host and port of the target (default: /metrics of the target)",
+        "reads them each second if pytest-realtime-asr[load] is installed; the API key "
+        "is sent only to the host and port of the target (default: /metrics of the "
+        "target)",
         metavar="URL",
         guide="capacity.md#see-the-servers-own-figures",
     ),
@@ -461,8 +462,8 @@ _CONFORMANCE = (
     ),
     Option(
         "level",
-        "the weakest level of requirements that the suite judges: must, should, or "
-        "info for all (default info)",
+        "the requirements that the suite judges: must (only MUST), should (MUST and "
+        "SHOULD) or info (all) (default info)",
         "info",
         "LEVEL",
     ),
@@ -568,8 +569,8 @@ _REPORTS = (
     ),
     Option(
         "trace-keep",
-        "whose traces are kept: failed for the sessions of tests that fail; all for "
-        "every session of every test (default failed)",
+        "the traces to keep: failed (of the sessions of tests that fail) or all (of "
+        "every session of every test) (default failed)",
         "failed",
         "failed|all",
         guide="reports.md#traces",

@@ -52,8 +52,8 @@ class PageTrend:
         """Return the trend for the page; ``None`` if this run has no result.
 
         ``shared`` is the folder of the workers, if there are any. ``tell`` is called
-        with a sentence about what is left out. Raises ValueError if no report can be
-        used.
+        with a sentence about each report, or part of a report, that the trend leaves
+        out. Raises ValueError if no report can be used.
         """
         folder = shared or (self._folder if "lines" in self.__dict__ else None)
         if folder is None or not (own := folder / _NAME).is_file():

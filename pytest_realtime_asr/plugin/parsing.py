@@ -175,7 +175,7 @@ def _check_metrics_library() -> None:
 
 
 def command(text: str) -> tuple[str, ...]:
-    """Parse a command with its arguments, quoted as in a shell, into words."""
+    """Split a command, quoted as in a shell, into its words."""
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:  # the message does not quote the command

@@ -1,4 +1,4 @@
-"""The output of the applications that the plugin serves, as sections of tests."""
+"""The output of the applications that the plugin serves, in the reports of tests."""
 
 from __future__ import annotations
 

@@ -69,10 +69,10 @@ class SettingError(InputError):
 class LimitConfig:
     """The limits by which tests are judged unless a marker sets others.
 
-    ``rules`` is the weakest level at which a violated requirement fails a test; if it
-    is ``None``, no violated requirement fails a test. ``named`` are the limits that a
-    marker can use by their names. ``run`` are the limits of the run, for metrics that
-    no marker limits.
+    A violated requirement fails a test if its level is ``rules`` or a stronger level;
+    if ``rules`` is ``None``, no violated requirement fails a test. ``named`` are the
+    limits that a marker can use by their names. ``run`` are the limits of the run, for
+    metrics that no marker limits.
     """
 
     rules: Level | None = Level.MUST

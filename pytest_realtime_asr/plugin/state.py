@@ -312,7 +312,7 @@ class State:
                 self.note(f"{page}: {error_text(error)}")
 
     def _trend(self, *, interrupted: bool, shared: Path | None) -> bytes | None:
-        """Return the trend for the pages; adds a note if it cannot be made."""
+        """Return the trend for the pages; if it cannot be made, add a note."""
         if not self.page_trend:
             return None
         try:
