@@ -1,4 +1,4 @@
-"""Reads the terms, the comparison and the redefined fixtures of one test."""
+"""The terms of one test, its name in comparisons, and its redefined fixtures."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def terms(item: pytest.Item, state: State) -> Terms:
 
 
 def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> RunLimits:
-    """Return the limits of the run that may judge a test.
+    """Return the limits of a whole run that apply to one test.
 
-    A test of a requirement judges only the requirement, so no limits judge it. No
-    limits judge a test with a single session either: one session has no quantiles, and
-    its word error rate proves nothing. The packaged test of the capacity has limits of
-    its own.
+    No limits apply to a test of a requirement, since it judges only the requirement. No
+    limits apply to a test with a single session, since one session has no quantiles,
+    and its word error rate proves nothing. For the packaged test `test_capacity`, the
+    limits of ``--realtime-capacity`` are returned.
     """
     limits = state.settings.limits.run
     if is_suite(item) and item.name == "test_capacity":
@@ -64,8 +64,8 @@ def _limits_of_run(item: pytest.Item, state: State, *, one_session: bool) -> Run
         return NO_LIMITS
     if one_session:
         state.note(
-            "--realtime-budget judges no test with the fixture utterance, since such a "
-            "test sends only one utterance; give these tests a marker with "
+            "--realtime-budget does not judge tests with the fixture utterance, since "
+            "each of them sends only one utterance; give these tests a marker with "
             'over="module", or send the whole corpus in one test'
         )
         return NO_LIMITS
@@ -90,7 +90,8 @@ def _fixed(item: pytest.Item) -> frozenset[str]:
 def pooled_terms(item: pytest.Item, state: State) -> Terms:
     """Check that the pools of a test can be judged; return the terms of the test.
 
-    A pool needs all its tests in one process. Raises UsageError.
+    Raises UsageError if workers of xdist may run the tests of a pool in different
+    processes.
     """
     found = terms(item, state)
     pools = ["over='module'" for budget in found.budgets if budget.over is not None]
@@ -151,9 +152,9 @@ def name(item: pytest.Item, state: State) -> str:
 def reporter(item: pytest.Item, state: State, cause: str) -> str:
     """Return the name of the test that reports why tests cannot run.
 
-    For each ``cause``, it is the first test for which this function is called.
-    A test that is marked ``xfail`` reports the cause for itself alone, since its
-    failure does not fail the run.
+    This is the first test for which the function is called with the same ``cause``. A
+    test that is marked ``xfail`` reports the cause for itself alone, since its failure
+    does not fail the run.
     """
     named = name(item, state)
     if item.get_closest_marker("xfail") is not None:
@@ -162,7 +163,7 @@ def reporter(item: pytest.Item, state: State, cause: str) -> str:
 
 
 def redefined(item: pytest.Item, name: str) -> str:
-    """Return the file:line where a fixture of the plugin is redefined, or ""."""
+    """Return file:line where a fixture of the plugin is redefined; "" if nowhere."""
     found = fixtures_of_item(item, name)
     if not found or is_default(found[-1]):
         return ""

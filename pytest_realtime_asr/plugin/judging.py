@@ -3,8 +3,8 @@
 Most budgets are judged at the end of their test. A budget with ``over="module"`` uses a
 *pool*: the transcriptions of all tests with this budget in the module. The pool is
 judged at the end of the last of these tests, even if this last test fails or is
-skipped. Tests that differ only in their utterance share a pool as well if they are
-compared with another run. This module knows only the id and the terms of a test.
+skipped. If tests are compared with another run and differ only in their utterance, they
+also share a pool. This module knows only the id and the terms of a test.
 """
 
 from __future__ import annotations
@@ -98,17 +98,18 @@ class Case:
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` makes the folder for traces, or returns ``None`` if none are kept.
-    The paths of traces are shown relative to ``origin``. ``traces`` writes the
-    traces of all sessions; without it, only the traces of tests that fail are
-    written. ``given`` returns the value that the command line gives to an option.
-    ``comparison`` names the earlier report and the server with which each test is
-    compared; ``earlier`` are the earlier reports. ``command`` has the first words
-    of the command that runs a test again; ``located`` returns the id of a test in
-    the form that this command needs. With ``utterances``, the rows of the table at
-    the end list all utterances, in ``width`` columns. Each of the ``sinks`` is
-    called with the results of a test when they are judged, and each of the
-    ``trace_sinks`` with those that have paths of traces.
+    ``folder`` makes the folder for traces, or returns ``None`` if none are kept. The
+    paths of traces are shown relative to ``origin``. ``traces`` writes the traces of
+    all sessions; without it, only the traces of tests that fail are written. ``given``
+    returns the value that the command line gives to an option. ``comparison`` has the
+    options of the comparison with earlier reports or with a baseline server;
+    ``earlier`` has the contents of the earlier reports. ``command`` has the first words
+    of the command that runs a test again; ``located`` returns the id of a test in the
+    form that this command needs. With ``utterances``, the table at the end of the run
+    lists the utterances that have word errors; the table is ``width`` characters wide.
+    When a test is judged, each of the ``sinks`` is called with its results. When traces
+    are kept, each of the ``trace_sinks`` is called with the results and the paths of
+    these traces.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Judging:
         self.interrupted: dict[str, Mapping[str, object]] = {}
 
     def expect(self, test: str, terms: Terms, *, compared: str = "") -> None:
-        """Register a test that will run; call this method in the order of the tests.
+        """Register a test that will run; register tests in the order in which they run.
 
         ``compared`` is the name under which the test is compared with another run: its
         own id, or a name that it shares with other tests. The name is "" if the test is
@@ -187,11 +188,11 @@ class Judging:
         return ledger
 
     def interrupt(self, reports: Iterable[Path]) -> None:
-        """End the running test after an interrupt, and keep its row of the final table.
+        """End the running test after an interrupt, and make its row of the final table.
 
         The row counts only the utterances and levels that ended before the interrupt.
         Nothing is judged. ``reports`` are the report files that contain these
-        utterances and levels; the row names them.
+        utterances and levels. The row names these files.
         """
         if (ledger := self.finish(interrupted=True)) is None:
             return
@@ -216,8 +217,8 @@ class Judging:
         """Judge a test that ends; return ``None`` if there is nothing to judge.
 
         ``failed`` says that the test raised an exception. If ``pooled`` is true, the
-        pools that end with this test are judged as well; otherwise, `rest` judges these
-        pools later.
+        pools whose last test has now ended are also judged; otherwise, `rest` judges
+        these pools later.
         """
         ledger = self.finish()
         if ledger is None:
@@ -297,9 +298,9 @@ class Judging:
     def _share(
         self, test: str, terms: Terms, every: Takes
     ) -> dict[tuple[str, Budget | None], Pool]:
-        """Add the transcriptions of a test to each pool that other tests share with it.
+        """Add the transcriptions of a test to the pools that it shares with others.
 
-        Returns these pools by key.
+        Returns a mapping from keys to these pools.
         """
         found = {}
         for key in self._shared(test, terms):
@@ -355,10 +356,9 @@ class Judging:
     def keep(self, test: str, trace: Trace) -> str:
         """Write a trace of a test to the disk, and return the path of the file.
 
-        Returns "" if the trace cannot be written. The traces that this method writes
-        are in a folder of their own for each test. If audio was sent, the name of the
-        file contains the name of the utterance. A test that runs again replaces its
-        traces.
+        Returns "" if the trace cannot be written. The file is in a folder that only
+        this test uses. If audio was sent, the name of the file contains the name of the
+        utterance. When a test runs again, its earlier traces are removed.
         """
         try:
             if (folder := self._folder()) is None:
@@ -387,11 +387,12 @@ class Judging:
         ]
 
     def rest(self, case: Case, *, over: bool) -> Results | None:
-        """Judge the pools that end with a test, and add their results.
+        """Judge the pools whose last test has ended, and return the results.
 
-        ``over`` says that the run has no further test. The field ``failing`` of the
-        results contains only failures of pools. Returns ``None`` if no pool ends with
-        the test.
+        ``over`` says that the run has no further test, so that all other pools are
+        judged too. The results contain the findings of the test itself, but their field
+        ``failing`` has only the failures of pools. Returns ``None`` if there is no pool
+        to judge.
         """
         self.skip(case)  # the test is still open if its set-up failed or skipped it
         test = case.test
@@ -421,7 +422,7 @@ class Judging:
     def _judged_pools(
         self, test: str, waiting: Mapping[tuple[str, Budget | None], Pool]
     ) -> Results:
-        """Judge the pools in ``waiting``, which end with a test."""
+        """Judge the pools in ``waiting``; return results with the id ``test``."""
         found = Results(test, ())
         for (where, budget), pool in waiting.items():
             judged = judge_test(
@@ -443,7 +444,8 @@ class Judging:
     ) -> None:
         """Pass results to sinks; if a sink raises an error, warn the user.
 
-        ``what`` names the data that is then missing from the sink.
+        The warning says that the data named by ``what`` is missing from the sink's
+        report.
         """
         for sink in sinks:
             try:
@@ -475,11 +477,11 @@ class Judging:
         *,
         failed: bool,
     ) -> Results:
-        """Return the results, extended by the command that runs the test again.
+        """Return the results with the paths of traces and the command to run again.
 
-        If the test fails, or if the traces of all sessions are kept, its traces are on
-        the disk, and the results contain their paths. ``evidence`` are the
-        transcriptions whose traces are kept.
+        The paths are those of the traces of the transcriptions in ``evidence``. If the
+        traces of all sessions are kept, these traces are on the disk already. Otherwise
+        they are written now, but only if the test fails.
         """
         paths: Mapping[str, str] = {}
         missing = None
@@ -518,9 +520,8 @@ class Judging:
     ) -> BrokenRule:
         """Return a violated requirement with the trace of its first violation.
 
-        ``paths`` has the files of the traces that were written, by the label of the
-        transcription. A session without an utterance has no such file yet, so its trace
-        is written now.
+        ``paths`` maps the label of each transcription to the file of its trace. A
+        session without an utterance has no transcription, so its trace is written now.
         """
         part = broken.violation.session
         if part is None:  # the frames of the session were dropped
@@ -535,7 +536,7 @@ class Judging:
 
 
 def _breaks(take: Transcription, broken: BrokenRule) -> bool:
-    """Return whether a session without stored frames violated the requirement."""
+    """Return whether a session whose frames were dropped violated the requirement."""
     id = broken.violation.requirement.id
     return take.kept is not None and any(
         each.requirement.id == id for each in take.violations
@@ -545,7 +546,7 @@ def _breaks(take: Transcription, broken: BrokenRule) -> bool:
 def _capacities(ledger: Ledger, terms: Terms) -> list[CapacityFinding]:
     """Return the verdict on each capacity of a test.
 
-    If the test asks for a capacity, there is at least one verdict.
+    If the test has the marker `capacity` but measured no capacity, one verdict says so.
     """
     found: list[Capacity | None] = [*ledger.capacities]
     if not found and terms.capacity is not None:
@@ -557,7 +558,7 @@ def _capacities(ledger: Ledger, terms: Terms) -> list[CapacityFinding]:
 
 
 def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
-    """Return the verdict on the cross-talk of a test, if there is any."""
+    """Return the finding about cross-talk in a test; empty if there was none."""
     found = tuple(each for record in ledger.records for each in record.cross_talk)
     count = sum(len(level.steady) for level in ledger.levels)
     return [CrossTalkFinding(found, count)] if found else []
@@ -566,7 +567,7 @@ def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
 def _incomplete(ledger: Ledger) -> list[IncompleteLevel]:
     """Return a finding for each level of a test that did not run as planned.
 
-    The levels of a search are left out, since the search itself takes account of this.
+    The levels of a capacity search are left out, since the search reports them itself.
     """
     own = [record.level for record in ledger.records if record.step is None]
     return [found for each in own if (found := incomplete(each)) is not None]
@@ -587,7 +588,7 @@ def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
 
 
 def _joined(results: Results, more: Results) -> Results:
-    """Return results with further verdicts, such as those of pools."""
+    """Return ``results`` with the verdicts of ``more`` added."""
     return replace(
         results,
         findings=results.findings + more.findings,

@@ -1,9 +1,9 @@
 """The ``system-out`` of a test case in JUnit XML: server output and attachments.
 
 Jenkins (with the plugin JUnit Attachments) and GitLab link a file that a line such as
-``[[ATTACHMENT|path]]`` names. GitLab links only the first file of a test case, and the
-path is relative to the folder of the project, ``CI_PROJECT_DIR``. Jenkins needs an
-absolute path.
+``[[ATTACHMENT|path]]`` names. GitLab links only the first file of a test case. For
+GitLab, the path is relative to the folder of the project, ``CI_PROJECT_DIR``. For
+Jenkins, the path is absolute.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def add(
     """Add the server output of a test that failed, and the ``files`` to attach.
 
     ``environment`` has the variable ``CI_PROJECT_DIR`` in GitLab. pytest itself writes
-    only the sections of standard output, standard error and logs.
+    only standard output, standard error and logs.
     """
     parts = [
         f"{f' {name} ':-^80}\n{text}"
@@ -44,7 +44,7 @@ def add(
 
 
 def traces(config: pytest.Config, report: pytest.TestReport) -> Iterator[Path]:
-    """Yield the trace of a test, which is the first of its trace files."""
+    """Yield the path of the first trace of a test, if the test has a trace."""
     for name, value in report.user_properties:
         if name == f"{PREFIX}trace" and value:
             yield config.invocation_params.dir / str(value)

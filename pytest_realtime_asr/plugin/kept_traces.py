@@ -33,9 +33,9 @@ class Keep(enum.StrEnum):
 
 @dataclass(slots=True)
 class _File:
-    """The file of a session.
+    """The trace file of a session.
 
-    ``written`` is the number of frames in the file, with the end of the session.
+    ``written`` has the number of frames in the file and how the session ended.
     ``spoken`` describes the utterances of the session.
     """
 
@@ -45,13 +45,13 @@ class _File:
 
 
 class SessionTraces:
-    """Writes the trace of each session of each test, when an utterance has ended.
+    """Writes the trace of a session each time that one of its utterances has ended.
 
-    Each session has one file, also if it has several utterances; the name of the file
-    begins with the number of the session in its test, from 0. ``folder`` makes the
-    folder for all traces, or returns ``None`` if no traces are kept. Paths are shown
-    relative to ``origin``. ``warn`` is called once if traces cannot be written; after
-    that, none are written. Any thread may call the methods.
+    Each session has one file, even if it has several utterances. The sessions of a test
+    are numbered from 0, and the name of the file begins with this number. ``folder``
+    makes the folder for all traces, or returns ``None`` if no traces are kept. Paths
+    are shown relative to ``origin``. ``warn`` is called once if traces cannot be
+    written; after that, none are written. Any thread may call the methods.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class SessionTraces:
     def end(self, test: str, sessions: Iterable[Live]) -> None:
         """Write the traces of sessions whose last frames are not yet on the disk.
 
-        These are the sessions without an utterance, and those that the test went on to
-        use after their last utterance.
+        These are the sessions without an utterance, and the sessions that the test
+        still used after their last utterance.
         """
         for live in sessions:
             trace = live.trace
@@ -117,7 +117,7 @@ class SessionTraces:
     def _file(self, test: str, trace: Trace, name: str) -> _File | None:
         """Return the file of a session; ``None`` if no traces can be kept.
 
-        A new file gets a name from ``name``.
+        ``name`` becomes a part of the name of a new file.
         """
         if self.unkept is not None:
             return None
@@ -157,12 +157,12 @@ class SessionTraces:
 
 
 def _key(trace: Trace) -> _Key:
-    """Return what identifies a session in the run."""
+    """Return a key that identifies a session in the run."""
     return trace.started, trace.port
 
 
 def _state(trace: Trace) -> tuple[int, End]:
-    """Return what changes when a session goes on or ends."""
+    """Return the number of frames and the end of a session, to detect changes."""
     return len(trace.records), trace.end
 
 
@@ -175,9 +175,10 @@ def unkept(error: Exception) -> str:
 
 
 def write(folder: Path, takes: Iterable[Transcription], origin: Path) -> dict[str, str]:
-    """Write traces into a new folder; return their paths by transcription label.
+    """Write traces into a new folder, and return the paths of their files.
 
-    A transcription whose trace was dropped has no path. Raises OSError.
+    The keys are the labels of the transcriptions. A transcription whose trace was
+    dropped has no path. Raises OSError.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

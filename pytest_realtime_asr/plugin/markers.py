@@ -43,8 +43,8 @@ _OVER = (
 )
 _METRIC = "the name of the metric"
 _STATISTICS = (
-    'limits of these statistics, each a string such as `"800ms"` or a timedelta; at '
-    "least one is needed, and quantiles use the nearest rank"
+    'the limit of each statistic, as a string such as `"800ms"` or a timedelta; at '
+    "least one limit is needed; quantiles are computed by the nearest rank"
 )
 # What the arguments of each marker mean, in Markdown.
 ARGUMENTS: Mapping[str, Mapping[str, str]] = {
@@ -64,17 +64,18 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
         "over": _OVER,
     },
     "wer_threshold": {
-        "limit": "the largest word error rate, as a share",
+        "limit": "the largest word error rate that passes, such as `0.12`",
         "normalizer": _NORMALIZER,
         "confidence": _CONFIDENCE,
     },
     "keyword_recall": {
-        "keywords": "the names, numbers and terms to count, as a list of strings",
-        "at_least": "the smallest share, from 0 to 1",
+        "keywords": "the names, numbers and terms to look for, as a list of strings",
+        "at_least": "the smallest share of the keywords that must be recognised, from "
+        "0 to 1",
         "normalizer": _NORMALIZER,
         "confidence": f"{_CONFIDENCE}; no sample proves a share of 1",
     },
-    "capacity": {"at_least": "the number of streams, a whole number from 1"},
+    "capacity": {"at_least": "the number of streams to prove, a whole number from 1"},
     "realtime_requirement": {
         "id": "the id of the requirement",
         "level": "the level of the requirement: `must`, `should` or `info`",
@@ -116,11 +117,11 @@ def read(
     ``marks`` are ordered from the nearest marker to the farthest. Each argument of the
     marker `realtime` has the value of the nearest marker that sets it; an argument in
     ``fixed`` always has the value of the settings. The budgets and thresholds of all
-    markers count. The settings give the confidence if a marker has none, and the value
-    of a named limit such as ``"$name"``. ``one_session`` says that the test runs a
-    single session; a single session has no quantiles to judge. ``of_run`` are limits of
-    the run, each of which judges the test if no marker limits the same metric. Raises
-    `BudgetError`, whose message says what may be written.
+    markers count. If a marker has no confidence, the confidence of the settings is
+    used. The settings also have the values of named limits such as ``"$name"``.
+    ``one_session`` says that the test runs a single session; a single session has no
+    quantiles to judge. Each limit of the run in ``of_run`` applies if no marker limits
+    the same metric. Raises `BudgetError`, whose message says what may be written.
     """
     keywords: dict[str, object] = {}
     found: list[Budget] = []
@@ -172,7 +173,7 @@ def _shared(
     thresholds: Collection[WerThreshold],
     confidence: float | None,
 ) -> RunLimits:
-    """Return the limits of the run whose metrics no marker of a test limits."""
+    """Return the limits of the run, except for metrics that a marker already limits."""
     limited = {each.metric for each in own} | ({WER} if thresholds else set())
     left = of_run.without(limited)
     return RunLimits(
@@ -212,7 +213,7 @@ def _capacity(*, at_least: object) -> int:
 
 
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of a marker, with the values of named limits."""
+    """Return the keyword arguments of a marker, with values for named limits."""
     named = settings.limits.named
     return {name: resolve(value, named) for name, value in mark.kwargs.items()}
 

@@ -42,9 +42,9 @@ MARKERS = {
         "together"
     ),
     "keyword_recall": (
-        "(keywords, *, at_least=, normalizer=None, confidence=None): the lower limit "
-        "of the share of these names, numbers and terms that was recognised, over all "
-        "sessions of the test, such as (['Anna', '41729'], at_least=0.95)"
+        "(keywords, *, at_least=, normalizer=None, confidence=None): the smallest "
+        "share of these names, numbers and terms that must be recognised in all "
+        "sessions of the test together, such as (['Anna', '41729'], at_least=0.95)"
     ),
     "capacity": (
         "(*, at_least=): the number of streams that realtime.capacity must prove, such "
@@ -57,8 +57,8 @@ MARKERS = {
     ),
     "realtime": (
         "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
-        "run; rules is the weakest level at which a violated requirement fails the "
-        "test: must, should, or off for none"
+        "run; rules says which violated requirements fail the test: must (only MUST), "
+        "should (MUST and SHOULD) or off (none)"
     ),
 }
 
@@ -141,8 +141,8 @@ _SERVER = (
     ),
     Option(
         "model",
-        "the model to use (default: the first one of GET /v1/models with which a "
-        "session can be set up)",
+        "the model to use (default: the first model in the answer to GET /v1/models "
+        "with which a session can be set up)",
         "",
         "NAME",
         guide="servers.md#models-and-servers-that-are-slow-to-start",
@@ -168,8 +168,8 @@ _SERVER = (
     Option(
         "language",
         "the language of the utterances that state none, such as de, en-US or German "
-        "(default: the only language that uses the writing system of the text, if "
-        "there is one; otherwise unknown)",
+        "(default: the language of the text's writing system, if only one language "
+        "uses this system; otherwise unknown)",
         metavar="LANGUAGE",
         guide="wer.md#the-language",
     ),
@@ -192,8 +192,8 @@ _SERVER = (
     Option("chunk", "the length of each chunk of audio (default 100ms)", "100ms", "T"),
     Option(
         "warmup",
-        "the number of warm-up sessions before the first test, whose times are not "
-        "counted; auto runs as many as the server needs (default auto)",
+        "the number of warm-up sessions, which run before the first test and whose "
+        "times are not counted; auto runs as many as the server needs (default auto)",
         "auto",
         "auto|N",
     ),
@@ -207,16 +207,17 @@ _SERVER = (
     ),
     Option(
         "recover",
-        "the longest time to wait, once in a run, until a crashed server is back; "
-        "the next test, scenario or utterance starts after this wait (default 60s)",
+        "the longest time to wait for a crashed server before the next test, scenario "
+        "or utterance starts; if the server does not come back in this time, the run "
+        "does not wait again (default 60s)",
         "60s",
         "TIME",
     ),
     Option(
         "timeout",
         "the idle timeout: the time without any event after which a session ends, also "
-        "in the warm-up; in addition, an utterance may take the length of its audio "
-        "plus twice this time, at least 60s (default 30s)",
+        "in the warm-up; the longest time for an utterance is the length of its audio "
+        "plus twice the idle timeout, or plus 60s if that is longer (default 30s)",
         "30s",
         "TIME",
     ),
@@ -287,8 +288,8 @@ _ACCESS = (
 _VERDICTS = (
     Option(
         "rules",
-        "the weakest level at which a violated requirement fails a test: must, should, "
-        "or off for none (default must)",
+        "which violated requirements fail a test: must (only MUST), should (MUST and "
+        "SHOULD) or off (none) (default must)",
         "must",
         "LEVEL",
     ),
@@ -311,8 +312,8 @@ _VERDICTS = (
     Option(
         "budget",
         'limits of this run, such as "final_from_commit p95 <= 800ms, wer <= 12%", for '
-        "each metric that no marker limits; on the command line, without a path and "
-        "without --realtime-conformance, pytest runs only the spoken corpus "
+        "each metric that no marker limits; if the command line has this option, but "
+        "no path and no --realtime-conformance, pytest runs only the spoken corpus "
         "(repeatable)",
         metavar="LIMIT[,...]",
         many=True,
@@ -326,7 +327,7 @@ _VERDICTS = (
     ),
     Option(
         "budget-profile",
-        "the name of the table, such as l4, that sets the limits in the file of "
+        "the name, such as l4, of the table of limits to use in the file of "
         "--realtime-budgets",
         metavar="NAME",
         guide="budgets.md#limits-that-differ-by-machine",
@@ -388,15 +389,15 @@ _LOAD = (
     ),
     Option(
         "capacity-confirm",
-        "the time for which the number of streams that the search has found is held "
-        "once more, to prove it (default 5min)",
+        "the length of the confirmation, a last level that repeats the number of "
+        "streams that the search has found (default 5min)",
         "5min",
         "TIME",
     ),
     Option(
         "capacity-max-time",
-        "the longest time that the whole search may take; what the search has not "
-        "reached by then is INCONCLUSIVE (default 30min)",
+        "the longest time that the whole search may take; a result that is not proven "
+        "within this time is INCONCLUSIVE (default 30min)",
         "30min",
         "TIME",
     ),
@@ -427,8 +428,9 @@ _LOAD = (
     Option(
         "metrics-url",
         "the URL of the server's own metrics in Prometheus's text format; a load test "
-        "reads them each second, with the extra load installed; the API key is sent "
-        "only to the host and port of the target (default: /metrics of the target)",
+        "reads them each second if pytest-realtime-asr[load] is installed; the API key "
+        "is sent only to the host and port of the target (default: /metrics of the "
+        "target)",
         metavar="URL",
         guide="capacity.md#see-the-servers-own-figures",
     ),
@@ -460,8 +462,8 @@ _CONFORMANCE = (
     ),
     Option(
         "level",
-        "the weakest level of requirements that the suite judges: must, should, or "
-        "info for all (default info)",
+        "the requirements that the suite judges: must (only MUST), should (MUST and "
+        "SHOULD) or info (all) (default info)",
         "info",
         "LEVEL",
     ),
@@ -567,8 +569,8 @@ _REPORTS = (
     ),
     Option(
         "trace-keep",
-        "whose traces are kept: failed for the sessions of tests that fail; all for "
-        "every session of every test (default failed)",
+        "the traces to keep: failed (of the sessions of tests that fail) or all (of "
+        "every session of every test) (default failed)",
         "failed",
         "failed|all",
         guide="reports.md#traces",

@@ -1,11 +1,11 @@
 """Adds measurements and evidence to the reports of other pytest plugins.
 
-- pytest-html: the evidence of a failure with its strips, and the properties, as extras.
-- allure-pytest: the same as attachments.
+- pytest-html: the evidence of a failure and the properties of the test, as extras.
+- allure-pytest: the evidence and the properties, as attachments.
 - pytest-json-ctrf: the properties as parameters of the test, since CTRF has no
   properties.
 
-The plugins are not imported. What is added was already cleaned of secrets.
+The plugins are not imported. All secrets have already been removed from the added data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EVIDENCE, _PROPERTIES = "realtime sessions", "realtime properties"
 
 
 def add(config: pytest.Config, report: pytest.TestReport, evidence: str) -> None:
-    """Add the results of a test to the reports that this run writes.
+    """Add the results of a test to the reports of other plugins in this run.
 
     ``report`` is the report of a phase of the test. The properties are added at the end
     of the test. ``evidence`` is the text of a failure in this phase, or "".

@@ -22,8 +22,8 @@ class PageTrend:
 
     The processes of the run write their results into a file in ``shared``, the folder
     that all of them can access. If there is only one process, ``shared`` is ``None``,
-    and the folder is made here. The object is false if the run has no page or names no
-    earlier report.
+    and this object makes the folder. The object is false if the run has no page or
+    names no earlier report.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class PageTrend:
         """Return the trend for the page; ``None`` if this run has no result.
 
         ``shared`` is the folder of the workers, if there are any. ``tell`` is called
-        with a sentence about what is left out. Raises ValueError if no report can be
-        used.
+        with a sentence about each report, or part of a report, that the trend leaves
+        out. Raises ValueError if no report can be used.
         """
         folder = shared or (self._folder if "lines" in self.__dict__ else None)
         if folder is None or not (own := folder / _NAME).is_file():
@@ -61,6 +61,6 @@ class PageTrend:
         return history.block(self._earlier, own, interrupted=interrupted, tell=tell)
 
     def stop(self) -> None:
-        """Remove the folder that was made here."""
+        """Remove the folder, if this object made it."""
         if self._shared is None and "_folder" in self.__dict__:
             shutil.rmtree(self._folder, ignore_errors=True)

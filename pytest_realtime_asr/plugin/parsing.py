@@ -1,7 +1,7 @@
 """Parses the value of an option, or of an argument of a marker, into a typed value.
 
 Each function raises ValueError, whose message says what was expected. The caller adds
-the place from which the value comes.
+the option or the marker that has the value.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def other_target(text: str, first: str) -> str:
 
 
 def replay_timing(text: str) -> Timing:
-    """Return when recorded answers are sent."""
+    """Parse whether a replay sends answers after their recorded delay or at once."""
     try:
         return Timing(text.strip().lower())
     except ValueError:
@@ -175,7 +175,7 @@ def _check_metrics_library() -> None:
 
 
 def command(text: str) -> tuple[str, ...]:
-    """Parse a command with its arguments, quoted as in a shell, into words."""
+    """Split a command, quoted as in a shell, into its words."""
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:  # the message does not quote the command
@@ -266,7 +266,7 @@ def secret(variable: str, value: str) -> str:
 
 
 def check_authorities(path: Path) -> None:
-    """Check that a file contains certificates of authorities. Raises ValueError."""
+    """Raise ValueError if a file has no certificates of certificate authorities."""
     inputs.regular(path)
     try:
         ssl.create_default_context(cafile=path)
@@ -401,7 +401,7 @@ def _number(text: str) -> float | str:
 def limits(texts: Iterable[str], origin: Path) -> RunLimits:
     """Return the limits in lists such as ``final_from_commit p95 <= 1s, wer <= 12%``.
 
-    Raises ValueError also for the name of a file in place of a list.
+    Raises ValueError also if one of the ``texts`` is the name of a file.
     """
     texts = tuple(texts)
     for text in texts:
@@ -428,7 +428,9 @@ def capacity(texts: Iterable[str], origin: Path) -> RunLimits:
 def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file.Value]:
     """Return the limits in the file that ``text`` names.
 
-    Raises ValueError also for a list of limits in place of the name of a file.
+    The limits in the table ``profile`` replace the limits that the file gives for every
+    machine. Raises ValueError also if ``text`` is a list of limits instead of the name
+    of a file.
     """
     if _SIGNS.intersection(text) and not _is_file(origin / text):
         raise ValueError(
@@ -573,8 +575,8 @@ def keep(text: str) -> Keep:
         return Keep(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is not known; choose the traces that are kept from "
-            f"{', '.join(Keep)}"
+            f"{text!r} is not known; write {' or '.join(Keep)} to say which traces are "
+            "kept"
         ) from None
 
 

@@ -25,7 +25,7 @@ Fixture = pytest.FixtureDef[object]
 
 
 def configure(config: pytest.Config) -> None:
-    """Configure pytest's plugins for a command, so that pytest's cache exists."""
+    """Configure pytest's plugins, so that a command without tests can use the cache."""
     config._do_configure()
 
 
@@ -48,10 +48,10 @@ def cache_folder(cache: pytest.Cache, name: str) -> Path:
 
 
 def failure_lines(report: object) -> list[str] | None:
-    """Return the lines of a failure by ``pytest.fail`` without source lines.
+    """Return the lines of a failure that ``pytest.fail(..., pytrace=False)`` raised.
 
-    The report itself holds this list, so a change of the list changes the report.
-    Return ``None`` for any other failure.
+    The list is a part of the report, so a change of the list changes the report.
+    Returns ``None`` for any other failure.
     """
     entries = getattr(
         getattr(getattr(report, "longrepr", None), "reprtraceback", None),
@@ -63,7 +63,7 @@ def failure_lines(report: object) -> list[str] | None:
 
 
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
-    """Return all definitions of a fixture that a test can see, the used one last."""
+    """Return all definitions of a fixture that a test can see; the last one is used."""
     info = getattr(item, "_fixtureinfo", None)
     return tuple(info.name2fixturedefs.get(name, ())) if info else ()
 
@@ -91,7 +91,7 @@ def kept_exception(item: pytest.Item) -> BaseException | None:
 
 
 def ini_file(folder: Path) -> tuple[Path, Collection[str]] | None:
-    """Return the path of the ini file for the tests of a folder, and its option names.
+    """Return the ini file for the tests of a folder, and the names of its options.
 
     Returns ``None`` if pytest reads no ini file there. Raises ValueError if a file
     cannot be read.
@@ -121,7 +121,7 @@ def junit_properties(config: pytest.Config) -> list[tuple[str, str]] | None:
 def output_to_junit(
     config: pytest.Config, report: pytest.TestReport, text: str
 ) -> None:
-    """Add a text to the test case of a report in JUnit XML, as its ``system-out``."""
+    """Add a text as ``system-out`` to the JUnit XML of a test."""
     if (xml := config.stash.get(xml_key, None)) is not None:
         output = ElementTree.Element("system-out")
         output.text = bin_xml_escape(text)
@@ -129,10 +129,10 @@ def output_to_junit(
 
 
 def join_outputs(config: pytest.Config) -> None:
-    """Leave each test case of JUnit XML with at most one ``system-out``.
+    """Join the elements ``system-out`` of each test case in JUnit XML into one.
 
-    GitLab reads only test cases with one. Call this function when all tests have ended
-    and the file is not written yet.
+    GitLab does not read test cases with several of these elements. Call this function
+    when all tests have ended and the file is not written yet.
     """
     xml = config.stash.get(xml_key, None)
     for reporter in () if xml is None else xml.node_reporters_ordered:
@@ -160,7 +160,7 @@ def properties_to_output(config: pytest.Config) -> None:
 
 
 def runs(node: Any) -> bool:
-    """Return whether a worker of xdist is a child of this process that still runs."""
+    """Return whether a worker of xdist still runs as a child of this process."""
     process = _process(node)
     return process is not None and process.poll() is None
 

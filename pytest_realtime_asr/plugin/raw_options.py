@@ -68,8 +68,8 @@ def flag(text: str) -> bool:
 class RawOptions:
     """The raw options of a run: pytest has read them, but they are not yet parsed.
 
-    ``wrong_environment`` says that an environment variable sets the option in which an
-    error was found.
+    ``wrong_environment`` becomes true if an error is found in an option that an
+    environment variable sets.
     """
 
     def __init__(self, config: pytest.Config) -> None:

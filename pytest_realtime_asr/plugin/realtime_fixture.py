@@ -82,9 +82,9 @@ def make(
 def refuse(plugin: RealtimePlugin, item: pytest.Item, why: str) -> NoReturn:
     """Fail a test for which the fixture cannot be made, or skip the test.
 
-    The first test that meets the reason fails. Each later test is skipped and refers to
-    the first one. A test of a requirement always fails here; the suite then
-    decides whether the test is reported as failed or skipped.
+    The first test with the reason ``why`` fails. Each later test with this reason is
+    skipped and refers to the first test. A test of a requirement always fails here; the
+    suite then decides whether the test is reported as failed or skipped.
     """
     try:
         state = plugin.state
@@ -106,8 +106,8 @@ def _plan(state: State, target: object, terms: Terms, options: Options) -> Plan:
 def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
     """Return the plan of the sessions with the baseline server.
 
-    Returns ``None`` if there is no baseline server. The plan has no rules, since the
-    baseline server is not judged. Raises `Unusable`.
+    Returns ``None`` if there is no baseline server. The plan judges no requirements,
+    since the baseline server is not judged. Raises `Unusable`.
     """
     other = state.settings.comparison.target
     if not other:
@@ -127,7 +127,7 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
 
 
 def _spoken_by_target(terms: Terms, state: State) -> str:
-    """Return the dialect of the target, for a baseline server that this run starts."""
+    """Return the dialect of the target; a fake baseline server gets the same one."""
     found = terms.dialect if terms.dialect != AUTO else state.detect().dialect
     return DEFAULT_DIALECT if found == AUTO else found
 
@@ -135,9 +135,9 @@ def _spoken_by_target(terms: Terms, state: State) -> str:
 def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
     """Return the terms of a test; for a fake server, set the default dialect.
 
-    For the target that the options set, the dialect may stay `AUTO`: it is detected
-    later. Raises UsageError if a fixture returns another target and no dialect is
-    named.
+    If the target is set by the options, the dialect may stay `AUTO`, since it is
+    detected later. Raises UsageError if a fixture returns another target and no dialect
+    is named.
     """
     if terms.dialect != AUTO or target == state.settings.target:
         return terms

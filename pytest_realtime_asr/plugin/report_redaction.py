@@ -78,10 +78,10 @@ def lead(
 def only_sentence(
     raised: pytest.ExceptionInfo[BaseException] | None,
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return a failure by `NotSent` without source lines, any other failure unchanged.
+    """Return an exception; if it is `NotSent`, pytest will show no source lines for it.
 
-    The cause of `NotSent` is a limit in the options of the run, so the source lines of
-    the test would explain nothing.
+    A limit in the options of the run causes `NotSent`, so the source lines of the test
+    would explain nothing.
     """
     if raised is None or not isinstance(raised.value, NotSent):
         return raised
@@ -98,7 +98,7 @@ def shown_exception(
 
     The message of the exception is changed in place, so that its type and its traceback
     stay. If the message cannot be changed, another exception is returned instead. In a
-    private run, the message is removed unless it is of this package.
+    private run, the message is removed unless this package wrote it.
     """
     if raised is None:
         return None
@@ -216,7 +216,7 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
 
 
 def _is_public(raised: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Return whether a message quotes no transcript, since this package wrote it."""
+    """Return whether this package wrote a message, so that it quotes no transcript."""
     return isinstance(raised.value, Lost | OptionsError) or is_ours(raised)
 
 

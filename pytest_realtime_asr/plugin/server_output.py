@@ -1,4 +1,4 @@
-"""The output of the applications that the plugin serves, as sections of tests."""
+"""The output of the applications that the plugin serves, in the reports of tests."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SESSION: pytest.StashKey[int | None] = pytest.StashKey()
 class ServerOutput:
     """Adds the output of applications to the tests that caused it.
 
-    A test gets all output since the end of the test before. A test of a requirement is
-    an exception, since the sessions of many scenarios run at the same time. It gets
-    only the output of the session that its finding is about, and the output that
-    belongs to no session.
+    Most tests get all output since the previous test ended. For the tests of
+    requirements, the sessions of many scenarios run at the same time. Each of these
+    tests gets only the output of the session that its finding is about, and the output
+    that belongs to no session.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class ServerOutput:
     ) -> None:
         """Add the output of a phase of a test to the report of this phase.
 
-        If ``settles``, wait until the handlers of closed sessions have ended.
+        If ``settles`` is true, wait until the handlers of closed sessions have ended.
         """
         judges = is_suite(item) and "requirement" in getattr(item, "fixturenames", ())
         port = item.stash.get(_SESSION, None) if call.when == "call" else None

@@ -69,10 +69,10 @@ class SettingError(InputError):
 class LimitConfig:
     """The limits by which tests are judged unless a marker sets others.
 
-    ``rules`` is the weakest level at which a violated requirement fails a test; if it
-    is ``None``, no violated requirement fails a test. ``named`` are the limits that a
-    marker can use by their names. ``run`` are the limits of the run, for metrics that
-    no marker limits.
+    A violated requirement fails a test if its level is ``rules`` or a stronger level;
+    if ``rules`` is ``None``, no violated requirement fails a test. ``named`` are the
+    limits that a marker can use by their names. ``run`` are the limits of the run, for
+    metrics that no marker limits.
     """
 
     rules: Level | None = Level.MUST
@@ -111,11 +111,11 @@ class ReplayConfig:
 class Settings:
     """All settings of a run, by section.
 
-    ``junit`` says what JUnit XML contains. ``traces`` is the folder for traces that
-    the user named; ``keep`` says whose traces are kept. With ``utterances``, the
-    terminal lists all utterances of each test. ``fake`` are the command-line
-    arguments of the servers that the plugin starts. The query of the URL in
-    ``target`` may be secret.
+    ``junit`` says what JUnit XML contains. ``traces`` is the folder that the user named
+    for traces; ``keep`` says of which tests the traces are kept. With ``utterances``,
+    the terminal lists, for each test, the utterances that have word errors. ``fake``
+    are the command-line arguments of the servers that the plugin starts. The query of
+    the URL in ``target`` may be secret.
     """
 
     run: MeasurementConfig
@@ -269,7 +269,7 @@ class _Values:
         return self.together(name, lambda texts: tuple(map(parse, texts)))
 
     def together(self, name: str, parse: Callable[[Iterable[str]], T]) -> T:
-        """Return what is parsed from all values of an option that may be repeated."""
+        """Parse all values of an option that may be repeated into one result."""
         values = self._given[name].value
         assert isinstance(values, list | tuple)
         with _named(self._given[name]):
@@ -398,7 +398,7 @@ def _session(given: _Values) -> SessionConfig:
 
 
 def _dialect(given: _Values, profile: str) -> str:
-    """Return the dialect of the run, with its profile, or `AUTO` if none is named.
+    """Return the dialect with its profile, or `AUTO` if no dialect is named.
 
     Raises ValueError for an unknown profile.
     """
@@ -414,9 +414,9 @@ def _dialect(given: _Values, profile: str) -> str:
 
 
 def _recorded_dialect(target: str) -> str | None:
-    """Return the dialect of the sessions that a target replays, if it replays any.
+    """Return the dialect that a target ``replay:DIR`` recorded; otherwise ``None``.
 
-    Raises ValueError if the folder of the target has no recordings.
+    Raises ValueError if the folder has no recordings.
     """
     folder = replayed(target)
     return None if folder is None else recordings.find(Path(folder)).dialect
@@ -446,7 +446,7 @@ def _reports(given: _Values) -> tuple[tuple[str, Path], ...]:
 
 
 def _files(kind: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each file of a report, with its kind; only a benchmark has two files."""
+    """Yield the kind and path of each file of a report; a benchmark has two files."""
     yield kind, path
     if kind == "benchmark":
         yield "benchmark-bigger", path.with_name(f"{path.stem}.bigger{path.suffix}")
@@ -499,7 +499,7 @@ def _capacity(given: _Values) -> CapacityConfig:
         found = _positive(text)
         if found < hold + confirm:
             raise ValueError(
-                f"{text} is shorter than one level ({hold:g}s) plus its confirmation "
+                f"{text} is shorter than one level ({hold:g}s) plus the confirmation "
                 f"({confirm:g}s); give a longer time"
             )
         return found

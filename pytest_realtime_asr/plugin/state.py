@@ -84,13 +84,13 @@ class State:
 
     @property
     def has_reports(self) -> bool:
-        """Return whether the report files of the run were read from its options."""
+        """Whether this process has made the attribute `reports`."""
         return "reports" in self.__dict__
 
     def add_server_output(
         self, item: pytest.Item, call: pytest.CallInfo[None], *, uses: bool
     ) -> None:
-        """Add the output of the applications to the report of a phase of a test.
+        """Add the output of served applications to the report of a phase of a test.
 
         ``uses`` says that the test uses the plugin.
         """
@@ -100,7 +100,7 @@ class State:
     def stop_applications(self) -> list[str]:
         """Stop the applications that this process serves.
 
-        Returns the lines of their output that belongs to no test.
+        Returns the lines of output that belong to no test.
         """
         if "targets" not in self.__dict__:
             return []
@@ -191,7 +191,7 @@ class State:
     # Corpus and servers
 
     def corpus(self) -> Corpus:
-        """Return the corpus of the run, perturbed as asked. Raises UsageError."""
+        """Return the corpus of the run with its perturbations. Raises UsageError."""
         private, perturb = self.settings.run.private, self.settings.perturb
         try:
             found = self._load(perturb)
@@ -280,7 +280,7 @@ class State:
 
     @property
     def measures(self) -> bool:
-        """Whether this run has begun to run tests that measure."""
+        """Whether this run has started a test that measures."""
         return self._restore is not None
 
     def note_interrupt(self) -> None:
@@ -294,7 +294,7 @@ class State:
     def note_end(
         self, *, failed: Iterable[str], interrupted: bool, shared: Path | None
     ) -> None:
-        """Write into the HTML pages the trend, and that the run has ended.
+        """Write the trend and the end of the run into the HTML pages.
 
         ``failed`` are the ids of the tests that failed. ``shared`` is the folder of the
         workers of xdist, if there are any.
@@ -312,7 +312,7 @@ class State:
                 self.note(f"{page}: {error_text(error)}")
 
     def _trend(self, *, interrupted: bool, shared: Path | None) -> bytes | None:
-        """Return the trend for the pages; adds a note if it cannot be made."""
+        """Return the trend for the pages; if it cannot be made, add a note."""
         if not self.page_trend:
             return None
         try:
@@ -327,7 +327,7 @@ class State:
             return None
 
     def pages(self) -> list[appender.Appender]:
-        """Return what appends to the HTML pages; each adds its share of the clips."""
+        """Return an appender for each HTML page; it adds the clips of this process."""
         most = max(1, MOST // self.worker.count)
         return [
             appender.Appender(file, self.identity, Clips(most))
@@ -445,7 +445,10 @@ class State:
         return run, lines, written
 
     def _make_progress(self) -> Progress | ProgressLines | None:
-        """Return what shows the progress: on a terminal, or as lines of a log."""
+        """Return an object that shows the progress, or ``None`` to show none.
+
+        The progress is shown on a terminal, or as lines of a log.
+        """
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if self._output is None or reporter is None:
             return None
@@ -468,7 +471,7 @@ class State:
         return _corpus(self.settings.corpus, run.language, run.private, perturb)
 
     def show_start(self, item: pytest.Item) -> None:
-        """Show the progress when a test that gets one utterance starts."""
+        """Show the progress at the start of a test that gets one utterance."""
         if self._progress is None or utterance(item) is None:
             return
         if self._tests is None:

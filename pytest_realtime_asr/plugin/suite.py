@@ -29,9 +29,9 @@ def add(config: pytest.Config, options: RawOptions) -> None:
     """Add the packaged tests that the options ask for to the paths to collect.
 
     If the command line names no paths, only the packaged tests are collected. If it
-    names paths, the packaged tests are collected as well, with one exception. The
-    spoken corpus is then left out if only ``--realtime-budget`` asks for it, since the
-    limits judge the tests at these paths.
+    names paths, the tests at these paths and the packaged tests are collected. The test
+    of the spoken corpus is then left out if only ``--realtime-budget`` asks for it,
+    since the limits judge the tests at these paths.
     """
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     found: list[Path] = []
@@ -46,7 +46,7 @@ def add(config: pytest.Config, options: RawOptions) -> None:
 
 
 def speech(session: pytest.Session) -> list[pytest.Item]:
-    """Return the test of the spoken corpus, to add it after the collection."""
+    """Return a list with the test of the spoken corpus, to add after the collection."""
     return list(session.genitems(module(SPEECH, session)))
 
 
@@ -91,8 +91,8 @@ def generate(metafunc: pytest.Metafunc, state: State) -> None:
     """Make one test for each requirement of the dialect.
 
     Every worker makes the same tests. If workers of xdist share the tests, the
-    requirements that are checked in every session come last, when each worker has the
-    most sessions to judge. Raises UsageError.
+    requirements that are checked in every session come last, since then each worker has
+    the most sessions to judge. Raises UsageError.
     """
     if "requirement" not in metafunc.fixturenames:
         return

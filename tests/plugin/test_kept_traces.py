@@ -93,7 +93,7 @@ def test_a_wrong_value_is_an_error(project: Project) -> None:
     result = project.run("--realtime-trace-keep=some")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["*--realtime-trace-keep: 'some' is not known; choose * from failed, all"]
+        ["*--realtime-trace-keep: 'some' is not known; write failed or all *"]
     )
 
 

@@ -157,7 +157,7 @@ def test_a_limit_judges_the_tests_whose_markers_do_not_limit_its_metric(
     result.assert_outcomes(passed=5, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "realtime: --realtime-budget judges no test with the fixture utterance, *",
+            "realtime: --realtime-budget does not judge tests with the fixture *",
             "test_bare * FAIL",
             "test_own_limit * PASS",
             "FAILED test_it.py::test_bare - *",
