@@ -34,8 +34,9 @@ _ANNOTATORS = ("pytest_github_actions_annotate_failures",)
 
 
 class Summaries:
-    """Writes the summaries of a run; nothing raises, what fails becomes a note.
+    """Writes the summaries of a run.
 
+    If a report cannot be written, `write` adds a note and raises no error.
     ``environment`` has the variables that GitHub Actions sets: ``GITHUB_ACTIONS``,
     ``GITHUB_STEP_SUMMARY`` and ``GITHUB_WORKSPACE``.
     """
@@ -49,7 +50,7 @@ class Summaries:
         return self._environment.get("GITHUB_ACTIONS") == "true"
 
     def write(self, found: RunSummary) -> None:
-        """Write each report of these kinds, and the summary of GitHub's step."""
+        """Write the reports of all `KINDS`, and the summary on GitHub's job page."""
         for kind, make in _CONTENT.items():
             for file in self._state.reports.get(kind, ()):
                 with self._noted(str(file)):
@@ -61,9 +62,10 @@ class Summaries:
                 self._append(Path(path), found)
 
     def annotations(self, failures: Iterable[Failure]) -> list[str]:
-        """Return the annotations of failures; none outside of GitHub Actions.
+        """Return the annotations of failures for GitHub Actions.
 
-        None either if another plugin annotates all failures.
+        Outside of GitHub Actions, there are none. There are none either if another
+        plugin annotates all failures.
         """
         plugins = self._state.config.pluginmanager
         if not self._in_github or any(map(plugins.hasplugin, _ANNOTATORS)):
@@ -83,14 +85,14 @@ class Summaries:
         return self._state.redactor.clean(content.decode()).encode()
 
     def _append(self, path: Path, found: RunSummary) -> None:
-        """Append the summary to what other commands of the step have written."""
+        """Append the summary to a file to which other commands may have written."""
         room = markdown.MOST - (path.stat().st_size if path.exists() else 0)
         with path.open("ab") as file:
             file.write(self._cleaned(markdown.document(found, most=room).encode()))
 
     @contextmanager
     def _noted(self, name: str) -> Iterator[None]:
-        """Add a note if the block raises an error, so that a report is missing."""
+        """Catch an error of the block, and note that report ``name`` is not written."""
         try:
             yield
         except Exception as error:

@@ -33,9 +33,9 @@ def attach(
     """Attach the results of a test to pytest's report, in builtin types.
 
     ``row`` is the row of the test in the table. ``result`` is the result of the
-    requirement that the test judges, if it belongs to the packaged suite. ``untested``
-    says that the test was skipped because its server could not be tested. ``failed``
-    says that the test uses the plugin and failed in the phase of the report.
+    requirement that a test of the packaged suite judges. ``untested`` says that the
+    test was skipped because its server could not be tested. ``failed`` says that the
+    test uses the plugin and failed in the phase of the report.
     """
     if row is not None or result is not None or notes or untested or failed:
         found = {"row": row, "result": result, "notes": notes, "untested": untested}
@@ -146,10 +146,9 @@ class Tally:
 
     @property
     def _failed(self) -> Collection[Row]:
-        """The failures of tests that use the plugin.
+        """The failures of tests that use the plugin, or whose worker crashed.
 
-        Without xdist, the process knows which tests use the plugin. A test whose worker
-        crashed counts only if the run has begun to measure.
+        There are none until the run has begun to run tests that measure.
         """
         return self._failures.values() if self._measures() else ()
 
@@ -214,7 +213,7 @@ class Tally:
 
 
 def _failure(report: pytest.TestReport, *, requirement: bool) -> Row:
-    """Return a failure in builtin types, with the evidence in the report's sections."""
+    """Return a failure in builtin types, with the evidence from pytest's report."""
     path, line, _ = report.location
     crash = getattr(report.longrepr, "reprcrash", None)
     text = _WORKER.sub("", report.longreprtext)

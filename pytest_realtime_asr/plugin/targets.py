@@ -30,8 +30,7 @@ class Targets:
     Each server is started once. ``shared`` maps targets to the URLs of the servers that
     xdist's controller started. ``corpus`` returns the corpus of the run, and raises
     UsageError if the corpus cannot be loaded. ``warn`` takes a line that the user sees
-    at the end of the run. ``output`` collects what
-    the applications under test print.
+    at the end of the run. ``output`` collects what the applications under test print.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Targets:
         return bool(self._applications)
 
     def stop_applications(self) -> list[str]:
-        """Stop the applications; return the lines of output that belong to no test."""
+        """Stop the applications; return the lines that they printed between tests."""
         return self.output.stop()
 
     def stop(self) -> None:
@@ -135,9 +134,10 @@ class Targets:
             raise pytest.UsageError(why) from None
 
     def _written(self, corpus: Corpus) -> str:
-        """Write the perturbed clips, which the fake server cannot know otherwise.
+        """Write the perturbed clips to files, and return the path of their manifest.
 
-        Return the path of their manifest.
+        The fake server reads the manifest. Without it, the server would know only the
+        clips of the corpus.
         """
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="pytest-realtime-asr-")

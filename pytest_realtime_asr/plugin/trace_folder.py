@@ -27,7 +27,7 @@ class TraceFolder:
 
     Each run removes the traces of the run before. Therefore, the plugin never uses a
     folder that contains files, unless the plugin itself made this folder. ``cache`` is
-    pytest's cache if the folder belongs to it.
+    pytest's cache if the folder is inside the cache.
     """
 
     def __init__(self, path: Path, *, cache: pytest.Cache | None = None) -> None:
@@ -35,13 +35,14 @@ class TraceFolder:
         self._cache = cache
 
     def check(self) -> None:
-        """Raise ValueError if the folder cannot be used; nothing is changed."""
+        """Raise ValueError if the folder cannot be used, and change no files."""
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; name a folder")
         if not self._is_ours:
             raise ValueError(
-                f"{self.path} contains other files, which a run must not remove with "
-                "earlier traces; name another folder with --realtime-traces=DIR"
+                f"{self.path} contains files, but this plugin did not make it; a run "
+                "removes the earlier traces in its folder, so name another folder with "
+                "--realtime-traces=DIR"
             )
 
     def refuse_recordings(self, target: str) -> None:
@@ -87,8 +88,8 @@ class TraceFolder:
 def trace_folder(config: pytest.Config, settings: Settings) -> TraceFolder | None:
     """Return the folder for traces; ``None`` if no traces are kept.
 
-    If the user named no folder, the folder is beside the first report. Without a
-    report, it is in pytest's cache.
+    This is the folder that the user named, otherwise a folder beside the first report.
+    Without a report, it is a folder in pytest's cache.
     """
     if settings.traces is not None:
         return TraceFolder(settings.traces)

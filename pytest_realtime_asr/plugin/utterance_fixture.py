@@ -1,4 +1,4 @@
-"""Runs a test once for each utterance of the corpus, if it uses ``utterance``."""
+"""Runs a test for every utterance of the corpus if the test uses ``utterance``."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pytest_realtime_asr.run.forecast import CallProgress, expected
 
 
 def utterance(item: pytest.Item) -> Utterance | None:
-    """Return the utterance that a test gets; ``None`` if its code chooses one."""
+    """Return the utterance that a test gets as a parameter, or ``None``."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     return params.get("utterance")
 
@@ -37,7 +37,10 @@ class UtteranceProgress:
         self._progress = CallProgress(len(given), seconds, what="test")
 
     def text(self, item: pytest.Item) -> str:
-        """Return a line about the progress when a test starts, or ""."""
+        """Return a line about the progress, to be shown when a test starts.
+
+        Returns "" for a test that gets no utterance, or if only one test gets one.
+        """
         known = item.nodeid in self._places and len(self._places) > 1
         return str(self._progress) if known else ""
 

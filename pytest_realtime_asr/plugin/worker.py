@@ -30,10 +30,10 @@ class Worker:
 
     In a worker, the object is true. In any other process, it is false, and it has no
     values except ``run``, the id of the run. ``folder`` is the folder that all workers
-    share. ``distribution`` is the value of xdist's ``--dist``, and ``count`` the number
-    of workers. ``fakes`` maps targets
-    to the URLs of the servers that the controller started. ``discovered`` maps targets
-    to the dialects that the controller detected.
+    share. ``distribution`` is the value of xdist's ``--dist``, and ``count`` is the
+    number of workers. ``fakes`` maps targets to the URLs of the servers that the
+    controller started. ``discovered`` maps targets to the dialects that the controller
+    detected.
     """
 
     def __init__(self, config: pytest.Config) -> None:

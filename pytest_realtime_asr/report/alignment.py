@@ -1,4 +1,4 @@
-"""Shows an alignment: a line of the reference, one of the hypothesis, one of errors."""
+"""Shows an alignment in three lines: the reference, the hypothesis and the errors."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def lines(
 
 
 def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
-    """Return both words and the kind of error of a pair, all padded to one width.
+    """Return the two words of a pair and its kind of error, padded to the same width.
 
-    The last value is this width in columns.
+    The second value is this width in columns.
     """
     texts = [
         None if text is None else _cut(text, room)
@@ -102,7 +102,10 @@ def columns(text: str) -> int:
 
 
 def column(char: str) -> int:
-    """Return the columns of a character: 0 if it combines, 2 if it is wide, or 1."""
+    """Return the columns of a character.
+
+    This is 0 for a combining character, 2 for a wide one, and 1 for any other.
+    """
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

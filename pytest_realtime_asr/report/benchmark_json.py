@@ -1,10 +1,13 @@
-"""The values of a run for github-action-benchmark, which draws them over commits.
+"""Writes the values of a run for github-action-benchmark.
 
-The action reads a JSON list of objects with ``name``, ``unit``, ``value``, ``range``
-and ``extra``. Of all values of one list, either smaller values are better, or bigger
-values are (tools ``customSmallerIsBetter`` and ``customBiggerIsBetter``), so there are
-two lists. The action finds the value of an earlier commit by the name. JSON has no
-infinity, so a value that is infinite since many sessions were lost is left out.
+The action draws a chart of each value over the commits of a repository. It finds the
+value of an earlier commit by the name. It reads a JSON list of objects with ``name``,
+``unit``, ``value``, ``range`` and ``extra``.
+
+There are two lists. The list for the tool ``customSmallerIsBetter`` has the values that
+are better if they are smaller. The list for the tool ``customBiggerIsBetter`` has the
+values that are better if they are bigger. JSON has no infinity, so infinite values are
+left out. A value is infinite if many sessions were lost.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ UNJUDGED = ("first_partial_from_speech", "final_from_commit")
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One value of a run in the form of github-action-benchmark.
 
-    ``range`` is the confidence interval, and ``extra`` has a line for the limit, the
-    verdict, the samples and the server; both are only shown.
+    ``range`` is the confidence interval. ``extra`` has one line each for the limit, the
+    verdict, the samples and the server. The action only shows these two fields.
     """
 
     name: str
@@ -42,10 +45,10 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def entries(found: RunSummary, better: Better) -> list[Entry]:
-    """Return the values of a run that improve in one direction, in a fixed order.
+    """Return the values of a run that are better if they are lower (or higher).
 
-    These are all judged values, the p50 and p95 of the `UNJUDGED` metrics, and the word
-    error rate.
+    ``better`` chooses between lower and higher. The values are all judged values, the
+    p50 and p95 of the `UNJUDGED` metrics, and the word error rate, in a fixed order.
     """
     made: dict[str, Entry] = {}
     for row in found.rows:
@@ -57,7 +60,7 @@ def entries(found: RunSummary, better: Better) -> list[Entry]:
 
 
 def dumps(found: RunSummary, better: Better) -> bytes:
-    """Return these values as JSON; b"" if there are none."""
+    """Return the result of `entries` as JSON; b"" if there are no entries."""
     made = entries(found, better)
     if not made:
         return b""
@@ -65,7 +68,7 @@ def dumps(found: RunSummary, better: Better) -> bytes:
 
 
 def _judged(row: Row) -> Iterator[tuple[Better, Entry]]:
-    """Yield the value of each limit; limits with equal names are numbered."""
+    """Yield the observed value for each limit; values with equal names are numbered."""
     seen: Counter[str] = Counter()
     for each in row.verdicts:
         if each.value is None or each.subject == "requirement":
@@ -86,7 +89,7 @@ def _judged(row: Row) -> Iterator[tuple[Better, Entry]]:
 
 
 def _statistics(row: Row) -> Iterator[tuple[Better, Entry]]:
-    """Yield the values that no limit needs to judge."""
+    """Yield the values that are in the list even if no limit judges them."""
     server = "\n".join(_server(row))
     for metric in UNJUDGED:
         values = row.statistics.get(metric, {})
@@ -104,12 +107,18 @@ def _statistics(row: Row) -> Iterator[tuple[Better, Entry]]:
 
 
 def _test(row: Row) -> str:
-    """Return the name of a test; replayed values are not compared with live ones."""
+    """Return the name of a test, with a suffix if recorded sessions were replayed.
+
+    Therefore, the action does not compare replayed values with live ones.
+    """
     return f"{row.test} ({REPLAYED})" if row.replayed else row.test
 
 
 def _name(test: str, row: VerdictRow) -> str:
-    """Return the name of a value; an error rate is named as if it were not judged."""
+    """Return the name of a judged value.
+
+    The name of an error rate is the same whether a limit judges it or not.
+    """
     if row.subject == "error rate":
         return f"{test}: {row.metric}"
     subject = "" if row.subject == "budget" else f"{row.subject} "
@@ -139,7 +148,7 @@ def _server(row: Row) -> Iterator[str]:
 
 
 def _number(value: float, unit: str) -> float | int:
-    """Return a finite number with the digits of JUnit XML."""
+    """Return a finite number, rounded as in JUnit XML."""
     found = number(value, 4 if unit == "ratio" else 3)
     assert not isinstance(found, str)
     return found

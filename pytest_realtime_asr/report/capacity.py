@@ -23,9 +23,9 @@ _LIMITS = {
     LimitedBy.SERVER: "limited by the server",
     LimitedBy.LOSSES: "limited by lost sessions, not by slow ones",
     LimitedBy.CLIENT: "limited by the client itself",
-    LimitedBy.RANGE: "limited by the largest number of streams to try",
+    LimitedBy.RANGE: "limited by the largest number of streams that the search may try",
     LimitedBy.TIME: "limited by the time for the search",
-    LimitedBy.ENDED: "limited by the early end of the search",
+    LimitedBy.ENDED: "limited because the search was ended early",
 }
 _ADVICE = {
     LimitedBy.TIME: "; give the search more time",
@@ -199,7 +199,8 @@ def _witness(found: Capacity) -> Iterator[str]:
     times = [
         f"{ms(each)} ms" if each is not None else "never" for each in (alone, through)
     ]
-    yield f"witness p95 {times[0]} alone, {times[1]} at {found.streams}"
+    streams = several(found.streams, "stream")
+    yield f"witness p95 {times[0]} alone, {times[1]} at {streams}"
 
 
 def _rule(finding: CapacityFinding) -> Iterable[str]:

@@ -23,9 +23,10 @@ def interval(low: float, high: float, scale: Scale) -> str:
 
 
 def shown(value: float, scale: Scale, sign: str = "") -> str:
-    """Return a value with its unit; with the ``sign`` "+", the value is a change.
+    """Return a value with its unit.
 
-    A session whose event never came has an infinite value, which is shown in words.
+    If ``sign`` is "+", the value is a change. A session whose event never came has an
+    infinite value, which is shown in words.
     """
     if math.isinf(value):
         more = "infinitely more" if value > 0 else "infinitely less"

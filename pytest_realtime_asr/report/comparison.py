@@ -51,7 +51,9 @@ def warnings(comparison: Comparison) -> list[str]:
     ]
     if comparison.pairs and comparison.unmeasured:
         names = ", ".join(comparison.unmeasured)
-        found.append(f"{names} cannot show a change: no pair has a value")
+        found.append(
+            f"{names} cannot show a change: no pair of sessions has values to compare"
+        )
     return _headed(comparison, found)
 
 
@@ -127,9 +129,9 @@ def few_clips(change: Change) -> str:
 
 
 def details(change: Change) -> str | None:
-    """Return the worst pair of an error rate: both texts aligned with the reference.
+    """Return both texts of the worst pair, each aligned with the reference.
 
-    For a change of any other metric, return ``None``.
+    Returns ``None`` if the change is not a change of the word error rate.
     """
     if change.margin.metric != WER:
         return None
@@ -147,7 +149,7 @@ def _aligned(row: UtteranceRecord) -> str:
 
 def _invalid(change: Change) -> str:
     if change.invalid is Invalid.NO_RATIO:
-        return "a value of zero or less has no ratio; give the margin in ms"
+        return "a ratio needs values greater than zero; give the margin in ms"
     measured = change.n - sum(count for _, count in change.unmeasured)
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (

@@ -54,8 +54,8 @@ class Entry(msgspec.Struct, frozen=True):
       violation. ``trace`` is the file with the trace of the violating session.
     - ``fields`` are the fields that the requirement is about, each with its type.
       ``page`` is the address of the documentation of the requirement.
-    - ``expected`` is the requirement's entry in the list of known failures. ``stale``
-      says why this entry is wrong.
+    - ``expected`` is the requirement's line in the list of known failures. ``stale``
+      says why this line is wrong.
 
     A field without a value is empty.
     """
@@ -349,7 +349,10 @@ def _counted_by_cause(entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return, for each cause, the first line of what was seen, and its entries."""
+    """Group the entries by cause.
+
+    Each group has the first line of what was seen, and its entries.
+    """
     groups: dict[str, list[Entry]] = {}
     for each in entries:
         groups.setdefault(_cause(each), []).append(each)
@@ -362,7 +365,7 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 def _cause(entry: Entry) -> str:
     """Return what was seen, without numbers, quoted values and received events.
 
-    Two entries have the same cause if the results for both are equal.
+    Two entries have the same cause if this text is the same for both.
     """
     what = (entry.stale or entry.seen).partition("; events received")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
@@ -410,15 +413,15 @@ def matrix(documents: Sequence[Document], names: Sequence[str] = ()) -> str:
 def _total(found: Document) -> str:
     """Return the number of judged requirements, such as "40" or "12 of 40".
 
-    The second form says that the suite has 40 requirements, but the run judged only 12,
-    for example because it selects tests.
+    "12 of 40" says that the suite has 40 requirements, but the run judged only 12, for
+    example because the user selected tests.
     """
     count = len(found.requirements)
     return f"{count} of {found.planned}" if count < found.planned else f"{count}"
 
 
 def _reasons(head: str, found: Document) -> list[str]:
-    """Return a Markdown list: why requirements of a report are not satisfied."""
+    """Return a Markdown list that says why requirements are not satisfied."""
     lines = []
     for status in Status:
         entries = [each for each in found.requirements if each.status is status]

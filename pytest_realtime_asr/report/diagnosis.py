@@ -31,10 +31,10 @@ _PACKAGES = ("pytest-realtime-asr", "pytest", "pytest-asyncio", "websockets", "n
 class Examined:
     """All that ``doctor`` looked at.
 
-    ``corpus`` is an error message if the corpus cannot be loaded, and ``calibration``
-    is one if the calibration failed. ``variable`` is the name of the environment
-    variable that holds the API key. ``command`` runs the packaged suite with the same
-    options.
+    ``corpus`` is an error message if the corpus cannot be loaded. ``calibration`` is an
+    error message if the calibration failed. ``variable`` is the name of the environment
+    variable that holds the API key. ``command`` is a shell command that runs the
+    packaged suite with the same options.
     """
 
     server: Diagnosis
@@ -129,8 +129,8 @@ def _round_trip(contact: Contact) -> str:
     trips = contact.round_trips
     if not trips:
         return (
-            f"the server answered none of {PINGS} pings, so the share of the network "
-            "in a latency is not known"
+            f"the server answered none of {PINGS} pings, so it is not known how much "
+            "of a latency the network causes"
         )
     return (
         f"{ms(statistics.median(trips))} ms (median of {several(len(trips), 'ping')}, "
@@ -185,7 +185,10 @@ def _corpus(corpus: Corpus | str) -> _Line:
     text = f"{corpus.name}: {several(len(corpus), 'clip')}, {length}"
     text += f"; language: {named}"
     if seconds > EXAMINED:
-        text += f" (the audio after the first {EXAMINED / 60:g} min is read when used)"
+        text += (
+            f" (the audio after the first {EXAMINED / 60:g} min is not read until a "
+            "test uses it)"
+        )
     return _Line("corpus", "\n".join([text, *corpus.notes]))
 
 
@@ -196,7 +199,7 @@ def _clock(calibration: Calibration | str) -> str:
     error = calibration.errors[worst]
     return (
         f"latencies on this machine are exact to {abs(error.bias) + error.spread:.0f} "
-        f"ms now; the least exact is {worst} (bias {error.bias:+.1f} ms, spread "
+        f"ms now; the least exact metric is {worst} (bias {error.bias:+.1f} ms, spread "
         f"{error.spread:.1f} ms, {several(error.n, 'session')} with a fake server)"
     )
 

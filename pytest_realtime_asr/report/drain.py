@@ -27,7 +27,7 @@ def summary(drain: Drain) -> str:
 
 
 def details(drain: Drain) -> str:
-    """Return the summary, and below it the sessions of each fault."""
+    """Return the summary, and below it some of the sessions with each fault."""
     return "\n".join([summary(drain), *_sessions(drain)])
 
 

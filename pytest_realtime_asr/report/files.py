@@ -69,8 +69,8 @@ class ReportFile:
         """Return whether this run has written the report, as far as this is known.
 
         ``shared`` is the folder that all processes of the run can access, or ``None``
-        if there is only one process. What other processes write to a device is not
-        known, so a device then counts as written.
+        if there is only one process. If other processes may write the report and it is
+        a device, this process cannot know what they wrote. So the result is true.
         """
         if self._open or shared is None:
             return self._open

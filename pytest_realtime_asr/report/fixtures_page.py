@@ -27,8 +27,8 @@ class Fixture:
 def page(source: str, *, internal: Collection[str]) -> str:
     """Return the page in Markdown, with an entry per fixture of a module.
 
-    ``source`` is the code of the module. ``internal`` are the names of the fixtures
-    that only the packaged suite uses, which the page leaves out.
+    ``source`` is the code of the module. ``internal`` has the names of fixtures that
+    only the packaged suite uses. The page leaves these fixtures out.
     """
     lines = ["# Fixtures", "", _ABOUT]
     for fixture in fixtures(source):
@@ -40,7 +40,7 @@ def page(source: str, *, internal: Collection[str]) -> str:
 def fixtures(source: str) -> list[Fixture]:
     """Return the fixtures that the code of a module declares, in the order of the code.
 
-    The code is parsed, since each version of pytest keeps a scope in another place.
+    The code is parsed, since versions of pytest differ in where they store a scope.
     """
     found = []
     for node in ast.parse(source).body:

@@ -1,8 +1,8 @@
 """Annotations of GitHub Actions: failures beside the lines of the tests.
 
 An annotation is a line of the log that GitHub reads as a command. GitHub documents the
-form and the characters to escape under "Workflow commands for GitHub Actions". It shows
-at most 10 errors of a step.
+form and the characters to escape under "Workflow commands for GitHub Actions". GitHub
+shows at most 10 errors of a step.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 def lines(failures: Iterable[Failure]) -> list[str]:
-    """Return an annotation for each of the first failures.
+    """Return an annotation for each of the first `MOST` failures.
 
-    The path of a failure is relative to the root of the repository; it is left out if
-    it is empty.
+    The path of a failure is relative to the root of the repository. An empty path is
+    left out.
     """
     return [_line(each) for each in islice(failures, MOST)]
 

@@ -1,10 +1,11 @@
 """The JSON Lines report: lines about the run, its utterances, levels and verdicts.
 
-The process that runs an utterance appends the whole line as soon as the utterance ends.
-So the report of a killed run has all utterances that had ended. Each line has the
+The process that runs an utterance appends its line as soon as the utterance ends. So
+the report of a killed run has all utterances that had ended. Each line has the
 conditions of its measurement, so that a later run can be compared with the report. The
-first line describes the run, whichever process appends first. A level of load has its
-line when it ends. The verdicts of a test follow when the test ends.
+first line describes the run; the process that is the first to append writes it. The
+line of a level of load is appended when the level ends, and the lines of a test's
+verdicts when the test ends.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 
 
 def _marked(replayed: bool) -> dict[str, object]:
-    """Return the field that a line has if recorded sessions were replayed."""
+    """Return the field ``replayed`` if recorded sessions were replayed, else none."""
     return {"replayed": True} if replayed else {}
 
 
@@ -211,10 +212,10 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
     """Return the records of an earlier report of any format, in their order.
 
     Sessions that count for no test, such as the sessions of a parity check, are left
-    out. An incomplete last line and lines that cannot be read are left out too;
-    ``tell`` is called with a sentence about the unreadable lines, and with one about
-    records whose conditions are not known. Raises ValueError if the report cannot be
-    used; its message names the file, the line and the error.
+    out. An incomplete last line and lines that cannot be read are left out too.
+    ``tell`` is called with a sentence about the unreadable lines, and with a sentence
+    about records whose conditions are not known. Raises ValueError if the report cannot
+    be used; its message names the file, the line and the error.
     """
     try:
         text = path.read_bytes()
@@ -256,7 +257,7 @@ def _skipped(damaged: Mapping[int, str]) -> str:
 
 
 class _Head(msgspec.Struct):
-    """The fields that say how a line is read; ``kind`` is new in format 3."""
+    """The fields that decide how a line is read; ``kind`` is new in format 3."""
 
     format: int
     kind: str = _UTTERANCE
@@ -307,7 +308,7 @@ def _read(text: bytes, place: str) -> UtteranceRecord | None:
 
 
 def _basis(take: Transcription) -> str:
-    """Return how the language of the reference is known."""
+    """Return how the language of the reference was determined."""
     found = take.alignment.language
     return "" if found is None else found.basis.value
 

@@ -1,10 +1,10 @@
 """The properties of a test case, and of a whole run, in JUnit XML.
 
-A value with a limit has further properties, each named like the value, with an ending.
-``.limit`` is the limit, and ``.low`` and ``.high`` are the bounds of the confidence
-interval. ``.n`` is the number of samples, ``.over`` is the number of samples over the
-limit, and ``.lost`` is the number of lost samples. ``.verdict`` is the verdict, and
-``.proven`` says whether it is proven.
+A value with a limit has further properties. Their names begin with the name of the
+value and end as follows. ``.limit`` is the limit, and ``.low`` and ``.high`` are the
+bounds of the confidence interval. ``.n`` is the number of samples, ``.over`` is the
+number of samples over the limit, and ``.lost`` is the number of lost samples.
+``.verdict`` is the verdict, and ``.proven`` says whether it is proven.
 
 Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.
@@ -169,7 +169,7 @@ def _value(row: VerdictRow) -> Value | None:
 
 
 def _of_limit(row: VerdictRow, key: str) -> Value | None:
-    """Return the property ``key`` that a limit adds, or ``None`` if there is none."""
+    """Return the value of the property ``key`` of a limit; ``None`` if it has none."""
     digits = 4 if row.unit == "ratio" else 3
     low, high = row.interval or (None, None)
     match key:
@@ -219,7 +219,7 @@ def _server(results: Results) -> Properties:
 
 
 def _conditions(results: Results) -> Properties:
-    """Return the model, the labels and how the audio was sent."""
+    """Return properties for the model, the labels and how the audio was sent."""
     found = [take.conditions for take in results.takes]
     labels = {name: text for each in found for name, text in each.labels.items()}
     return [
@@ -274,7 +274,7 @@ def _rate(name: str, errors: Errors, *, n: int, unit: str) -> Properties:
 
 
 def _recall(results: Results) -> Properties:
-    """Return, for each marker, the recall and the number of the spoken keywords."""
+    """Return the recall and the number of spoken keywords of each keyword marker."""
     rows: Properties = []
     for place, found in enumerate(results.recall):
         name = "keyword_recall" + (f".{place + 1}" if len(results.recall) > 1 else "")

@@ -16,12 +16,17 @@ def short(found: Languages) -> str:
         of = "" if found.unknown == found.of else f" for {found.unknown} of {found.of}"
         parts.append(f"no language stated{of}")
     if found.by_script:
-        parts.append(f"language {', '.join(found.by_script)} by the writing system")
+        parts.append(
+            f"language {', '.join(found.by_script)} chosen by the writing system"
+        )
     return ", ".join(parts)
 
 
 def lines(found: Languages) -> list[str]:
-    """Return what was assumed, why, and what to do; no line if all are stated."""
+    """Return what was assumed about languages, why, and what the user can do.
+
+    The result is empty if every utterance states its language.
+    """
     texts = []
     if found.unknown:
         of = several(found.of, "utterance")

@@ -35,11 +35,11 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class ClientRow(msgspec.Struct, frozen=True):
-    """The client's own delays during a level; each value is the largest of any worker.
+    """The client's own delays during a level.
 
     ``late_ms`` is the p99 delay of the audio frames, and ``lag_ms`` is the p99 delay of
-    the clock ticks. ``cpu`` is the share of a core that a worker used. ``workers`` is
-    the number of workers.
+    the clock ticks. ``cpu`` is the share of a core that a worker used. Each of the
+    three is the largest value of all workers. ``workers`` is the number of workers.
     """
 
     late_ms: float
@@ -49,7 +49,7 @@ class ClientRow(msgspec.Struct, frozen=True):
 
 
 class WitnessRow(msgspec.Struct, frozen=True):
-    """The latency of the witness finals before, through and after a level, in ms."""
+    """The latency in ms of the witness's finals before, through and after a level."""
 
     before: Figures | None
     through: Figures | None
@@ -59,7 +59,7 @@ class WitnessRow(msgspec.Struct, frozen=True):
 class GaugeRow(msgspec.Struct, frozen=True):
     """A metric of the server: its value before a level, and its values during it.
 
-    ``source`` is the name of the metric at the server.
+    ``source`` is the name that the server gives to the metric.
     """
 
     source: str
@@ -72,10 +72,11 @@ class GaugeRow(msgspec.Struct, frozen=True):
 class LimitRow(msgspec.Struct, frozen=True):
     """The decision on one limit at a level.
 
-    ``name`` is the metric with its statistic. ``over`` of ``n`` sessions are over the
-    limit, and ``lost`` of these have no final. ``effective`` is the number of
-    independent sessions that would prove as much as the ``n`` sessions, and ``counted``
-    names the unit that was taken as independent.
+    ``name`` is the metric with its statistic. ``n`` is the number of sessions. ``over``
+    is the number of sessions over the limit, including the ``lost`` sessions, which
+    have no final. ``effective`` is the number of independent sessions that would prove
+    as much as the ``n`` sessions. ``counted`` names the unit that was taken as
+    independent.
     """
 
     name: str
@@ -93,11 +94,11 @@ class LevelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A level of load: what was asked for, and what was measured.
 
     ``counted`` says that the limits of the test judge the sessions of its steady part.
-    ``metric`` is the latency metric of ``finals``, the finals of the steady part.
-    ``sessions`` counts the sessions in each part of the level. In the steady part,
-    ``outcomes`` counts the sessions by their outcome, and ``lost`` counts the sessions
-    without a final. ``not_begun`` counts, by reason, the sessions that were due and
-    could not begin.
+    ``finals`` has the latencies of the finals in the steady part, measured by
+    ``metric``. ``sessions`` counts the sessions in each part of the level. In the
+    steady part, ``outcomes`` counts the sessions by their outcome, and ``lost`` counts
+    the sessions without a final. ``not_begun`` counts, by reason, the sessions that
+    were due and could not begin.
 
     ``decision`` is the verdict on the level. ``binding`` is the limit that was exceeded
     the most or, if no limit was exceeded, the limit to which the level came nearest.
@@ -206,10 +207,10 @@ def _binding(decision: Decision | None) -> LimitRow | None:
 
 
 def _metric(rows: Iterable[Row]) -> str:
-    """Return the metric that the latency of the finals is measured by.
+    """Return the name of the metric that measures the latency of the finals.
 
-    It is ``final_from_speech_end`` if a session has a value of this metric and none of
-    ``final_from_commit``; otherwise it is ``final_from_commit``.
+    This is ``final_from_speech_end`` if any session has a value of this metric and no
+    value of ``final_from_commit``. Otherwise, it is ``final_from_commit``.
     """
     known = (each.measured.metrics for each in rows)
     if any(

@@ -52,9 +52,9 @@ def notes(row: LevelRow) -> Iterable[str]:
 
 
 def _over(row: LevelRow) -> str:
-    """Return the number of sessions over the limit and of all sessions, as in 2/40.
+    """Return how many sessions of the steady part are over the limit, as in 2/40.
 
-    Without a limit, the lost sessions are counted instead.
+    Without a limit, return how many sessions are lost.
     """
     if row.binding is not None:
         return f"{row.binding.over}/{row.binding.n}"

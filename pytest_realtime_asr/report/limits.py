@@ -21,7 +21,7 @@ def interval(
     ``size`` is the size of the sample, such as ``n=12``; it is shown if the sample is
     too small for a bound on one side or on both sides. ``by`` names the unit of the
     sample if it is not the session, as in " by clip". If both bounds are the same
-    infinity, every value in the interval is the infinite value of a lost session.
+    infinity, the text says that the interval is over, or under, every limit.
     """
     low, high = bounds
     name = f"{level * 100:g}% CI{by}"

@@ -95,7 +95,10 @@ def metrics() -> list[str]:
 
 
 def options(groups: Iterable[Group]) -> list[str]:
-    """Return the lines that list the options with their three names, by group."""
+    """Return the lines that list the options of each group.
+
+    An option has three names: for the command line, the ini file and the environment.
+    """
     lines = []
     for group in groups:
         lines.append(f"{group.title}:")

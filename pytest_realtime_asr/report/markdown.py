@@ -2,8 +2,8 @@
 
 The order is the order of a reader's questions: did the run fail, which tests, by which
 numbers, what do the failures show, and is the server conformant. If the text would be
-larger than the service takes, the evidence of failures is left out first, from the last
-failure on, and the text says so.
+larger than the service takes, the evidence of the last failures is left out first, and
+the text says so.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _HEAD = ["test", "verdict", "sent", "lost", "first p50", "final p50", "final p95
 _LEGEND = (
     "first: `first_partial_from_speech`; final: `final_from_commit`; WER: pooled over "
     "words (over characters if all utterances of the test are in writing systems "
-    "without spaces); never: so many sessions were lost or premature that there is no "
-    "such value."
+    "without spaces); never: the value is infinite, since too many sessions were lost "
+    "or premature."
 )
 
 
 def document(found: RunSummary, *, most: int = MOST) -> str:
     """Return the summary as Markdown of at most ``most`` bytes in UTF-8.
 
-    What does not fit is left out: first the evidence of failures, then the end of the
-    text.
+    If the summary is too long, the evidence of the last failures is left out. If it is
+    still too long, its end is left out.
     """
     shown = len(found.failures)
     text = _document(found, shown)
@@ -112,7 +112,7 @@ def _tests(found: RunSummary) -> Iterator[str]:
 
 
 def _verdicts(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the table of what the tests were judged by."""
+    """Yield the table of verdicts, with a row for each value or limit of a test."""
     cells = [
         [_code(row.test), *_judged(each, replayed=row.replayed)]
         for row in rows
@@ -147,7 +147,7 @@ def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
 
 
 def _quantity(value: float | None, row: VerdictRow) -> str:
-    """Return a value in the unit of a row, with the digits of the terminal."""
+    """Return a value with the unit of a row, rounded as in the terminal."""
     match row.unit:
         case _ if value is None:
             return "-"
@@ -179,7 +179,7 @@ def _interval(row: VerdictRow) -> str:
 
 
 def _failures(failures: Sequence[Failure], shown: int) -> Iterator[str]:
-    """Yield each failure, as a headline to open for its evidence."""
+    """Yield each failure as a headline; a click on the headline shows the evidence."""
     own = [each for each in failures if not each.requirement]
     if not own:
         return
@@ -241,7 +241,10 @@ def _fenced(text: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """Return the lines of a text that have at most ``most`` bytes together."""
+    """Return the first lines of a text, as many as fit into ``most`` bytes.
+
+    If lines are left out, the last line says so.
+    """
     if len(text.encode()) <= most:
         return text
     note = "\n(the rest is left out, since the text would be too large)\n"

@@ -70,9 +70,10 @@ _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 def failures(results: Results, *, width: int | None = USUAL) -> list[str]:
     """Return one message for each cause of a test's failure, headline first.
 
-    The strips of the worst sessions have at most ``width`` columns; if ``width`` is
-    ``None``, there are no strips. If a message cannot be made, for example because the
-    user's normaliser raises an error, the only message is about this error.
+    A message shows the strips of the worst sessions. A strip shows a session over
+    time in at most ``width`` columns. If ``width`` is ``None``, there are no strips. If
+    a message cannot be made, for example because the user's normaliser raises an error,
+    the only message is about this error.
     """
     try:
         strips, failed = _strips(results, width)
@@ -84,9 +85,9 @@ def failures(results: Results, *, width: int | None = USUAL) -> list[str]:
 
 
 def _strips(results: Results, width: int | None) -> tuple[list[Strips], list[str]]:
-    """Return the strips of each failing cause, and why there are none if they failed.
+    """Return the strips for each cause of the failure, and a list of error messages.
 
-    A strip is an addition: if it cannot be made, the verdict is shown all the same.
+    If the strips cannot be made, there are no strips, and an error message says why.
     """
     none: list[Strips] = [{} for _ in results.failing]
     if width is None:
@@ -140,7 +141,7 @@ def evidence(
     This is for tests that have no verdict because their own code raised an error. If
     ``losses`` is true and utterances were lost, only the traces of the lost utterances
     are named. If no server was there, only the first lost utterances are listed. The
-    strips of lost utterances have ``width`` columns, as in `failures`.
+    strips of lost utterances have at most ``width`` columns, as in `failures`.
     """
     gone, first = results.outage, ""
     lost = {take.label for take in results.takes if take.lost}
@@ -276,7 +277,7 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _named(cause: Cause, results: Results, strips: Strips) -> list[str]:
-    """Return the messages of a cause; each begins with the verdict, unless it is FAIL.
+    """Return the messages of a cause; each begins with the verdict unless this is FAIL.
 
     Dashboards keep the first line, which must show whether the server is at fault.
     ``strips`` are the strips of the sessions that the cause names.
@@ -288,7 +289,7 @@ def _named(cause: Cause, results: Results, strips: Strips) -> list[str]:
 
 
 def _marked(texts: list[str], results: Results) -> list[str]:
-    """Return the messages; each says so if recorded sessions were replayed."""
+    """Return the messages, each marked if recorded sessions were replayed."""
     return [f"{REPLAYED}: {text}" for text in texts] if results.replayed else texts
 
 
@@ -470,8 +471,8 @@ def _sides(finding: Finding) -> str:
 def _responsible(finding: Finding) -> str:
     """Return the side responsible for a latency over its limit, and the evidence.
 
-    If some sessions had no server, a side is named only if a session with a server is
-    over the limit.
+    Returns "" if all sessions over the limit were lost, some of them because no server
+    was there.
     """
     lost = sum(count for _, count in finding.lost)
     if finding.unserved and finding.over <= lost:
@@ -480,8 +481,8 @@ def _responsible(finding: Finding) -> str:
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
         facts.append(
-            f"not counted: {finding.excused} over the limit only because of the "
-            "client's delay"
+            f"not counted: {several(finding.excused, 'session')} over the limit only "
+            "because of the client's delay"
         )
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)

@@ -15,9 +15,9 @@ _ABOUT = {
     Group.LOAD: "A metric of a level of load is computed from all sessions of the "
     "steady part of the level; `realtime.load` runs a level. A session that was lost, "
     "or whose final is premature, counts as infinitely late, unless the entry says "
-    "otherwise. Each level of a test is judged by itself, so a budget has no "
-    'statistic: `budget("goodput", at_least=0.99)`, or `latency_budget("recovery", '
-    'max="10s")` for milliseconds.',
+    "otherwise. Each level of a test is judged by itself, so a budget names no "
+    'statistic. An example is `budget("goodput", at_least=0.99)`. For a metric in '
+    'milliseconds, an example is `latency_budget("recovery", max="10s")`.',
 }
 _UNITS = {
     Unit.MS: "milliseconds",
@@ -38,8 +38,8 @@ def page() -> str:
         "",
         "Each metric, except those of a level of load, is a pure function of the "
         "timeline of one utterance and, where needed, of its reference transcript. "
-        "A metric whose needs are not met has no "
-        "value, and never the value zero. *due(x)* is the time at which the audio of "
+        "If data that a metric needs is missing, the metric has no value; it is not "
+        "zero then. *due(x)* is the time at which the audio of "
         "position x was due to be sent, not the time at which it was sent. So a server "
         "that does not read the client's audio has a higher latency. If the corpus "
         "gives no times of words, the start and the end of speech are detected by the "

@@ -26,7 +26,8 @@ SETTING = (
 FACTS = (
     "limited by the server; final_from_commit p95 is the binding limit (800 ms; "
     "1200 ms observed); at 40: 9 of 60 over final_from_commit p95, a slope; at 56: "
-    f"queues, recovers in 4.2 s; {SETTING}; witness p95 210 ms alone, 640 ms at 37"
+    f"queues, recovers in 4.2 s; {SETTING}; witness p95 210 ms alone, 640 ms at "
+    "37 streams"
 )
 
 
@@ -80,7 +81,7 @@ def test_what_contradicts_the_capacity_is_said() -> None:
     )
     said = capacity.summary(judged(strange))
     assert "from 37, below 40, not confirmed (" in said
-    assert "early end of the search: the server did not come back; " in said
+    assert "the search was ended early: the server did not come back; " in said
     assert "; not monotonic: 40 streams failed and 48 held; " in said
 
 

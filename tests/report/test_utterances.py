@@ -88,7 +88,7 @@ def test_what_is_said_about_languages() -> None:
     assert (languages.short(stated), languages.lines(stated)) == ("", [])
     some = Languages(3, 1, ("basic/2",), ("el", "th"))
     assert languages.short(some) == (
-        "no language stated for 1 of 3, language el, th by the writing system"
+        "no language stated for 1 of 3, language el, th chosen by the writing system"
     )
     unknown, script = languages.lines(some)
     assert unknown.startswith(

@@ -451,8 +451,8 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
-        "client (client delay 0.8 ms; not counted: 1 over the limit only because of "
-        "the client's delay)"
+        "client (client delay 0.8 ms; not counted: 1 session over the limit only "
+        "because of the client's delay)"
     )
 
 

@@ -311,7 +311,8 @@ def test_a_metric_that_no_row_has_is_said_to_be_unmeasured() -> None:
     found = compare(run(), run(), parse_margins("connect:5%, wer:1pp"))
     assert found.unmeasured == ("connect",)
     assert warnings(found) == [
-        "compared with before.jsonl: connect cannot show a change: no pair has a value"
+        "compared with before.jsonl: connect cannot show a change: no pair of sessions "
+        "has values to compare"
     ]
     measured = [each.margin.metric for each in found.changes]
     assert measured == ["wer", "final_from_commit"]
@@ -322,7 +323,7 @@ def test_a_value_of_zero_has_no_ratio() -> None:
     found = compare(early, early, SPEED)
     assert failures(found) == [
         "compared with before.jsonl: "
-        "final_from_commit INVALID: a value of zero or less has no ratio; "
+        "final_from_commit INVALID: a ratio needs values greater than zero; "
         "give the margin in ms"
     ]
     assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME
