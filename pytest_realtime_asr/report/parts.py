@@ -35,7 +35,7 @@ class Parts:
 
     @property
     def lines(self) -> list[str]:
-        """One line for each error, with the names of the parts that are missing."""
+        """The lines about the errors; each names the parts that one error removed."""
         parts: dict[str, list[str]] = {}
         for name, why in self.failed.items():
             parts.setdefault(why, []).append(name)

@@ -76,7 +76,10 @@ def _line_below(text: str, column: int) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    """Return as much of a text as fits in ``room`` columns; cut at a comma if any."""
+    """Return as much of a text as fits in ``room`` columns.
+
+    A text that is too long is cut at a comma if it has one.
+    """
     if len(text) <= room:
         return text
     return text[: room + 1].rpartition(", ")[0] or text[:room]
@@ -105,7 +108,7 @@ class ProgressLines:
         self._writing = threading.Lock()
 
     def show(self, text: str) -> None:
-        """Write a line if it is time for one; "" writes nothing."""
+        """Write a line, except if ``text`` is "" or the last line is too recent."""
         with self._writing:
             if not text or self._clock() - self._last < INTERVAL or self._fd < 0:
                 return

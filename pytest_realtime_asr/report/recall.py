@@ -1,4 +1,4 @@
-"""The messages about a recall of keywords: one line, and the missed keywords."""
+"""The messages about the recall of keywords: a headline and the missed keywords."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def _proof(finding: RecallFinding) -> str:
 def details(
     finding: RecallFinding, *, texts: bool = True, strips: Strips = MappingProxyType({})
 ) -> str:
-    """Return the missed keywords of each transcription, and the recognised text.
+    """Return lines about each transcription that missed keywords.
 
-    If ``texts`` is false, only the number of missed keywords is shown. The strip of a
-    transcription follows its text.
+    They show the missed keywords, the text and the strip. If ``texts`` is false, the
+    number of missed keywords replaces the keywords and the text.
     """
     lines = []
     for miss in finding.misses[:_LISTED]:

@@ -1,4 +1,4 @@
-"""What the reports at the end of a run are made of: its tests, failures and suite.
+"""The content of the reports at the end of a run: tests, failures and requirements.
 
 The summaries for CI services (Markdown, benchmark, OpenMetrics, annotations) are views
 of this value. They compute no number themselves.
@@ -56,7 +56,7 @@ class RunSummary:
 
     @property
     def failed(self) -> Sequence[str]:
-        """The ids of the tests that failed, each once, in the order of their ends."""
+        """The ids of the tests that failed, each once, in the order of the failures."""
         return list(dict.fromkeys(each.test for each in self.failures))
 
 

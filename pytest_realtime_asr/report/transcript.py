@@ -25,8 +25,8 @@ _CHARACTERS = 4
 class _Row:
     """A row of the output: a frame, several frames of audio, or a ping.
 
-    ``number`` is the number of the first frame in the session, counted from 1, and
-    ``frames`` is how many frames the row has. For a ping, they are ``None`` and 0. A
+    ``number`` is the number of the row's first frame in the session, counted from 1;
+    ``None`` for a ping. ``frames`` is the number of frames in the row; 0 for a ping. A
     ``marked`` row has a ``>``. A row that is shown in ``full`` may have several lines.
     """
 
@@ -199,9 +199,9 @@ def _visible(text: str) -> str:
 
 
 def _break(text: str) -> int:
-    """Return where to break a text into lines.
+    """Return the length of the first line of a text that is broken into lines.
 
-    A break is after the last comma or space in the second half of the line, if any.
+    The line ends after the last comma or space in its second half, if there is one.
     """
     end = _fit(text, _TEXT_WIDTH)
     if end == len(text):
