@@ -202,7 +202,10 @@ def _add_statistics(families: _Families, row: Row, labels: Mapping[str, str]) ->
 
 
 def _bounds(row: VerdictRow) -> Iterator[tuple[str, float]]:
-    """Yield the bounds of the interval; a missing bound is infinite."""
+    """Yield the name and value of each bound of an interval.
+
+    A missing bound is infinite.
+    """
     if row.interval is None:
         return
     low, high = row.interval

@@ -177,7 +177,7 @@ class _Session:
                     yield self._counter(LEVEL, "dB", at, QUIETEST + level)
 
     def _texts(self) -> Iterator[TraceEvent]:
-        """Yield an event for each change of the shown text, until the next change."""
+        """Yield an event for each shown text; the event ends when the text changes."""
         shown: list[tuple[int, str, dict[str, Any]]] = []
         for item, found in zip(self._recording.items, self._charts, strict=True):
             text = ""

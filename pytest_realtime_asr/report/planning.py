@@ -149,7 +149,7 @@ def load(suite: SuiteConfig, *, beyond: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Extra:
-    """The cost of a run without its scenarios: audio and time in s, and connections."""
+    """The cost of a run apart from its scenarios: audio and time in s, connections."""
 
     audio: float = 0.0
     seconds: float = 0.0

@@ -1,8 +1,8 @@
 """Shows the progress of a run: after the cursor of a terminal, or as lines of a log.
 
-pytest captures the output of a test by file descriptor. A duplicate of the descriptor
-that was made before the capture still leads to the terminal. So any thread can write to
-the duplicate while a test runs, and the capture is not affected.
+pytest captures the output of a test by file descriptor. If the descriptor is duplicated
+before the capture begins, the duplicate still leads to the terminal. So any thread can
+write to the duplicate while a test runs, and the capture is not affected.
 """
 
 from __future__ import annotations

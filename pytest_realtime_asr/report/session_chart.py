@@ -102,7 +102,7 @@ class SessionChart:
         return max([self.pace * self.seconds, *times])
 
     def first(self, kind: Mark) -> ChartMark | None:
-        """Return the first mark of this kind."""
+        """Return the first mark of this kind, or ``None``."""
         return next((mark for mark in self.marks if mark.kind is kind), None)
 
 
@@ -147,8 +147,9 @@ def chart(recording: Recording, item: int) -> SessionChart:
 def _start(first: Heard, rate: int, pace: float) -> int:
     """Return when the audio starts (ns), from its ``first`` frame.
 
-    This frame is due when its last sample has been spoken; its length is subtracted.
-    ``pace`` is the ns in which one second of audio is sent.
+    A frame is due when its last sample has been spoken, so the audio starts one frame
+    length before ``first`` is due. ``pace`` is the ns in which one second of audio is
+    sent.
     """
     return first.due - round(first.samples / rate * pace)
 

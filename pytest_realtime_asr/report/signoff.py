@@ -140,7 +140,7 @@ def _mark(row: Row) -> str:
 
 
 def heading(found: Signoff) -> str:
-    """Return the verdict with the number of rows by outcome."""
+    """Return one line: the verdict, and how many rows have each outcome."""
     counts = Counter(row.outcome for row in rows(found))
     parts = [f"{counts[each]} {each.value}" for each in _ORDER if counts[each]]
     names = f"{printable(found.old.name)} -> {printable(found.new.name)}"

@@ -1,8 +1,8 @@
 """A strip: one utterance over time in plain characters, for terminals and logs.
 
-The rows share one time axis in s, which starts at the first audio: the level of the
-audio, the words as they were spoken, the words as the server first showed them, and
-marks such as the commit, the final and a limit.
+The rows show the level of the audio, the words as they were spoken, the words as the
+server first showed them, and marks such as the commit, the final and a limit. All rows
+share one time axis in s, which starts at the first audio.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ class _Scale:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word of a strip, which starts at the instant ``at``, in ms.
+    """A word that a strip shows at the instant ``at``, in ms.
 
-    ``end`` is the index in the text after its last character. ``joined`` says that no
+    ``end`` is the index after its last character in the text. ``joined`` says that no
     space is before it, and ``changed`` that a later text changed or removed it.
     """
 
@@ -182,7 +182,7 @@ def coloured(texts: Iterable[str]) -> Iterator[list[tuple[str, Markup]]]:
 def _marks(
     chart: SessionChart, named: Iterable[str], *, texts: bool
 ) -> Iterator[Point]:
-    """Yield the marks to show; a mark that is ``named`` like a point is left out."""
+    """Yield the marks to show; a mark whose name is in ``named`` is left out."""
     known = set(named)
     ended = chart.first(Mark.FINAL) is None
     for kind in Mark:
@@ -244,7 +244,7 @@ def _seconds(ms: float) -> str:
 
 
 def _said(chart: SessionChart) -> list[_Word]:
-    """Return the spoken words of the audio that was sent, each where it starts."""
+    """Return the words in the audio that was sent, each at the instant of its start."""
     words = () if chart.spoken is None else chart.spoken.words
     return [
         _Word(word.text, word.start * chart.pace)
@@ -254,7 +254,7 @@ def _said(chart: SessionChart) -> list[_Word]:
 
 
 def _heard(chart: SessionChart) -> list[_Word]:
-    """Return each word at the instant at which it first appeared, in order of time."""
+    """Return the recognised words, each at the instant at which it first appeared."""
     text, words, gone = "", list[_Word](), list[_Word]()
     for mark in chart.marks:
         if mark.kind not in (Mark.PARTIAL, Mark.FINAL):

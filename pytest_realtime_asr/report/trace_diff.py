@@ -153,7 +153,7 @@ def _step(step: Step | None, width: int) -> str:
 
 
 def _texts(one: _Side, other: _Side, *, width: int) -> tuple[list[str], bool]:
-    """Return the lines about both texts, and whether they are equal."""
+    """Return the lines about the texts of both sessions, and whether they are equal."""
     left, right = one.chart.text, other.chart.text
     if left == right:
         return [f"text: the same: {shortened(printable(left), _LONGEST)!r}"], True

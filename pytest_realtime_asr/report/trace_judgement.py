@@ -1,4 +1,4 @@
-"""The text about traces that are judged again: numbers, violations and verdicts."""
+"""The text about traces that are judged again: metrics, violations and verdicts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _is_right(session: RecordedSession) -> bool:
 def _verdicts(
     sessions: Sequence[RecordedSession], results: Results, *, width: int
 ) -> Iterator[str]:
-    """Yield the verdicts on limits and lost utterances; those that fail come last."""
+    """Yield the verdicts on limits and lost utterances; failures come last."""
     judged: list[messages.Judged] = [*results.findings, *results.wer]
     passing = [each for each in judged if each not in results.failing]
     # The violations stand with their sessions.

@@ -95,7 +95,8 @@ def violations(
 ) -> tuple[Violation, ...]:
     """Return the violations of the side that did not record the session.
 
-    A requirement that needs the reference is left out if an utterance is not known.
+    A requirement that needs reference transcripts is left out if an utterance is not
+    known.
     """
     trace = recording.trace
     required = offline.rules(dialects.load(trace.dialect), trace)

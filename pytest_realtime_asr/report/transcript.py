@@ -97,7 +97,11 @@ def _rows(trace: Trace, marked_records: frozenset[int]) -> Iterator[_Row]:
 def _groups(
     records: Sequence[Record], marked_records: frozenset[int]
 ) -> Iterator[Sequence[int]]:
-    """Yield groups of record indexes; consecutive audio frames are one group."""
+    """Yield the indexes of the records in groups.
+
+    Consecutive audio frames form one group. Any other frame, and any marked frame, is a
+    group of its own.
+    """
     group: list[int] = []
     for index, record in enumerate(records):
         apart = not marked_records.isdisjoint((index - 1, index))

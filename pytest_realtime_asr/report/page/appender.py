@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.records import loads
 
 
 def chart(take: Transcription) -> SessionChart | None:
-    """Return the chart of an utterance, from whose frames the secrets are removed.
+    """Return the chart of an utterance; the secrets are removed from its frames.
 
     Returns ``None`` if the frames were dropped.
     """

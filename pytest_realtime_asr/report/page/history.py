@@ -1,6 +1,6 @@
 """The trend on the page of a run: this run and earlier runs.
 
-The trend is that of ``report trend``: the same runs, the same numbers and the same
+``report trend`` shows the same trend: the same runs, the same numbers and the same
 drawings.
 """
 

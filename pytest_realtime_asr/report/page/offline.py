@@ -55,7 +55,7 @@ class Traces:
 
 
 class _Head(msgspec.Struct):
-    """The field of a trace's first line by which an utterance is found."""
+    """The fields of a trace's first line that are read to find the trace."""
 
     started: datetime
     vantage: str  # only the head of a trace has this field

@@ -27,7 +27,7 @@ Data = dict[str, Any]
 
 
 def metric_columns() -> list[Data]:
-    """Return the name, the unit and the better direction of each metric.
+    """Return the name and unit of each metric, and whether lower or higher is better.
 
     The values of the metrics in a row have the same order.
     """
