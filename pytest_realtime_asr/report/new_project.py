@@ -58,7 +58,10 @@ class NewProject:
 
     @property
     def fixture(self) -> str:
-        """The code of the fixture that returns the ASGI application; "" without one."""
+        """The code of the fixture that returns the ASGI application.
+
+        "" if the target is not an ASGI application.
+        """
         found = is_application(self.target)
         return _FIXTURE.format(**found.groupdict()) if found else ""
 
@@ -103,5 +106,8 @@ class NewProject:
 
 
 def is_application(target: str) -> re.Match[str] | None:
-    """Return the module and the name of an ASGI application; ``None`` for a server."""
+    """Match a target that is an ASGI application; ``None`` for any other target.
+
+    The groups of the match are the module and the name of the application.
+    """
     return _APPLICATION.fullmatch(target)

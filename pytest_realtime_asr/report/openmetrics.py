@@ -1,9 +1,10 @@
 """The values of a run in OpenMetrics text format 1.0, for Prometheus and Grafana.
 
 Names have the prefix ``realtime_asr_`` and end with their base unit, as OpenMetrics
-requires: a time is in seconds. A value that is infinite since many sessions were lost
-is ``+Inf``. Each sample of a test has the labels ``test``, ``target`` and ``model``,
-and ``replayed`` if recorded sessions were replayed.
+requires: a time is in seconds. If many sessions of a test were lost, a statistic can be
+infinite; it is written as ``+Inf``. Each sample of a test has the labels ``test``,
+``target`` and ``model``. If recorded sessions were replayed, the sample also has the
+label ``replayed``.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def dumps(found: RunSummary) -> bytes:
 
 
 def _marked(replayed: bool) -> dict[str, str]:
-    """Return the label that a sample has if recorded sessions were replayed."""
+    """Return the label of a sample from replayed sessions; otherwise no label."""
     return {REPLAYED: "yes"} if replayed else {}
 
 
@@ -138,7 +139,7 @@ def _add_test(families: _Families, row: Row, labels: Mapping[str, str]) -> None:
 def _add_verdict(
     families: _Families, row: VerdictRow, labels: Mapping[str, str]
 ) -> None:
-    """Add the value of a limit, the limit and the bounds of the interval."""
+    """Add a measured value, its limit, the bounds of its interval and its verdict."""
     if row.subject == "requirement":
         text = "Sessions that violated a requirement."
         of = {**labels, "requirement": row.metric}
@@ -170,7 +171,7 @@ def _add_verdict(
 
 
 def _metric(row: VerdictRow) -> tuple[str, str]:
-    """Return the name and the description of the family of a value."""
+    """Return the name and the description of the metric family of a judged value."""
     declared = DECLARED.get(row.metric)
     text = "" if declared is None else declared.summary or ""
     if row.subject in ("budget", "error rate", "recall"):
@@ -181,7 +182,10 @@ def _metric(row: VerdictRow) -> tuple[str, str]:
 
 
 def _add_statistics(families: _Families, row: Row, labels: Mapping[str, str]) -> None:
-    """Add the statistics of each metric, and the error rate, if no limit did."""
+    """Add the statistics of each metric and the error rate.
+
+    A value that `_add_verdict` has already added is left out.
+    """
     if row.wer is not None:
         of = {**labels, "statistic": "rate"}
         families.add("wer", "The wer of a test.", of, row.wer, unit="ratio")
@@ -198,7 +202,10 @@ def _add_statistics(families: _Families, row: Row, labels: Mapping[str, str]) ->
 
 
 def _bounds(row: VerdictRow) -> Iterator[tuple[str, float]]:
-    """Yield the bounds of the interval; a missing bound is infinite."""
+    """Yield the name and value of each bound of an interval.
+
+    A missing bound is infinite.
+    """
     if row.interval is None:
         return
     low, high = row.interval
@@ -233,5 +240,5 @@ def _escaped(text: str) -> str:
 
 
 def _safe(name: str) -> str:
-    """Return a name with the characters that OpenMetrics allows."""
+    """Return a name in which ``_`` replaces characters that OpenMetrics forbids."""
     return re.sub(r"\W+", "_", name, flags=re.ASCII)

@@ -20,8 +20,9 @@ _ABOUT = (
     "would not use it. Examples are a missing file, a proxy of an unknown scheme and "
     "an empty value (`--realtime-target=$URL` where `URL` is not set). The message "
     "names the place where the option was given. An empty environment variable counts "
-    "as not set. An invalid value in the environment ends only runs that use the "
-    "plugin; in other runs the header names an invalid flag.",
+    "as not set. An invalid value in the environment ends a run only if the run uses "
+    "the plugin. In other runs, an invalid flag counts as not set, and pytest's header "
+    "names it.",
     "A time is written with its unit, such as `800ms`, `30s`, `5min` or `1h`; it is at "
     "most one week.",
 )
@@ -69,7 +70,10 @@ def _form(option: Option) -> str:
 
 
 def _default(text: str) -> str:
-    """Return a default as Markdown; one word is code, a text may explain the word."""
+    """Return a default as Markdown.
+
+    A default of one word is shown as code. An explanation may follow the word.
+    """
     found = _ONE_WORD.fullmatch(text)
     if found is None:
         return marked(text)

@@ -65,7 +65,7 @@ def cause(parity: Parity) -> str | None:
 
 
 def _difference(difference: Difference, width: int) -> str:
-    """Return the most different text, aligned with the solo transcript (``ref``)."""
+    """Return the text of a clip that differs most, aligned with its solo transcript."""
     solo = difference.solo
     worst = max(difference.texts, key=solo.distance)
     off = f"{solo.distance(worst)} of {solo.words} words differ"

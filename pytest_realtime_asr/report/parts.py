@@ -26,7 +26,10 @@ class Parts:
         self._private = private
 
     def __call__(self, name: str, make: Callable[[], T], otherwise: T) -> T:
-        """Return the result of ``make``, or ``otherwise`` if ``make`` raises."""
+        """Return the result of ``make``.
+
+        If ``make`` raises, add the error to ``failed`` and return ``otherwise``.
+        """
         try:
             return make()
         except Exception as error:
@@ -35,7 +38,7 @@ class Parts:
 
     @property
     def lines(self) -> list[str]:
-        """One line for each error, with the names of the parts that are missing."""
+        """One line for each error: its message, and the parts that failed with it."""
         parts: dict[str, list[str]] = {}
         for name, why in self.failed.items():
             parts.setdefault(why, []).append(name)

@@ -55,7 +55,7 @@ LEVEL, LATENESS = "audio level", "client lateness"
 
 
 class TraceEvent(msgspec.Struct, omit_defaults=True):
-    """An event; the names of the fields are those of the format."""
+    """An event of the document, with the field names of the trace event format."""
 
     name: str
     ph: str
@@ -71,7 +71,7 @@ class TraceEvent(msgspec.Struct, omit_defaults=True):
 def document(traces: Sequence[Trace]) -> bytes:
     """Return the document of one or several sessions.
 
-    The sessions are placed by the times at which they started. Raises LookupError if a
+    Each session is placed at the time at which it started. Raises LookupError if a
     dialect is not installed.
     """
     first = min((trace.started for trace in traces), default=None)
@@ -93,7 +93,10 @@ def _seconds(trace: Trace, first: Any) -> float:
 
 
 def _sparse(event: TraceEvent) -> dict[str, Any]:
-    """Return the fields of an event; an event that is no name has a time."""
+    """Return the fields of an event that are set.
+
+    The time is always set, except in an event that names a process or a thread.
+    """
     fields: dict[str, Any] = msgspec.to_builtins(event)
     if event.ph != "M":
         fields["ts"] = event.ts
@@ -101,9 +104,9 @@ def _sparse(event: TraceEvent) -> dict[str, Any]:
 
 
 class _Session:
-    """Makes the events of one session, the process ``number``.
+    """Makes the events of one session, which is shown as the process ``number``.
 
-    The session started ``offset`` seconds after the first one.
+    The session started ``offset`` seconds after the first session of the document.
     """
 
     def __init__(self, number: int, offset: float, trace: Trace) -> None:
@@ -149,7 +152,7 @@ class _Session:
         yield self._instant(Track.CONNECTION, end.how.value, end.at, **args)
 
     def _spoken(self) -> Iterator[TraceEvent]:
-        """Yield the words of the reference, as far as their audio was sent."""
+        """Yield an event for each word of the reference whose audio was sent."""
         words: list[tuple[int, int, str]] = []
         for found in self._charts:
             spoken = () if found.spoken is None else found.spoken.words
@@ -165,7 +168,7 @@ class _Session:
             yield self._span(Track.SPOKEN, _short(text), start, stop)
 
     def _levels(self) -> Iterator[TraceEvent]:
-        """Yield the level of the audio that was sent."""
+        """Yield the loudness of the audio that was sent, as values of a counter."""
         for found in self._charts:
             envelope = b"" if found.spoken is None else found.spoken.envelope
             for place, level in enumerate(envelope):
@@ -174,7 +177,7 @@ class _Session:
                     yield self._counter(LEVEL, "dB", at, QUIETEST + level)
 
     def _texts(self) -> Iterator[TraceEvent]:
-        """Yield the text that was shown, from each change to the next."""
+        """Yield an event for each shown text; the event ends when the text changes."""
         shown: list[tuple[int, str, dict[str, Any]]] = []
         for item, found in zip(self._recording.items, self._charts, strict=True):
             text = ""
@@ -193,10 +196,10 @@ class _Session:
             yield self._span(Track.TEXT, name, start, stop, **args)
 
     def _frames(self) -> Iterator[TraceEvent]:
-        """Yield the frames; a frame of the client lasts until the socket had taken it.
+        """Yield the events of the frames, and how late each client frame was sent.
 
-        Events of a thread must not overlap, so an event begins when the one before it
-        has ended at the earliest.
+        The event of a client frame ends when the socket has taken the frame. It never
+        begins before the previous one ends, since events of a thread must not overlap.
         """
         busy = 0  # ns, the end of the last event of the client
         pairs = zip(self._trace.records, self._recording.messages, strict=True)
@@ -215,7 +218,7 @@ class _Session:
             yield self._counter(LATENESS, "ms", woke, late)
 
     def _content(self, record: Record) -> dict[str, Any]:
-        """Return what a frame has: the span of its audio, its text or its size."""
+        """Return what a frame contains: the span of its audio, its text or its size."""
         span = record.span
         if span is not None:
             rate = self._trace.rate
@@ -251,7 +254,7 @@ class _Session:
     # The forms of an event
 
     def _us(self, at: int) -> float:
-        """Return a time of the trace (ns) on the clock of the document (us)."""
+        """Convert a time of the trace (ns) into a time of the document (us)."""
         return max(0.0, self._offset + at / _NS_PER_US)
 
     def _tid(self, track: Track) -> int:
@@ -282,7 +285,7 @@ class _Session:
 
 
 def _at(found: SessionChart, seconds: float) -> int:
-    """Return when a position of the audio was due, in ns on the clock of the trace."""
+    """Return when the audio at ``seconds`` was due, in ns on the clock of the trace."""
     return found.zero + round(seconds * found.pace * 1e6)
 
 
@@ -291,7 +294,7 @@ def _short(text: str) -> str:
 
 
 def _tail(text: str) -> str:
-    """Return the last words of a text, which are the ones that changed."""
+    """Return the end of a text, since a text changes mostly at its end."""
     if len(text) <= _LONGEST_NAME:
         return printable(text)
     return printable(f"...{text[-_LONGEST_NAME:]}")

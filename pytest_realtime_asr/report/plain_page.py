@@ -27,7 +27,7 @@ def text(value: object) -> str:
 
 
 def markdown(value: object) -> str:
-    """Return a value as a Markdown text; characters with a meaning are escaped."""
+    """Return a value as Markdown; characters that mean something there are escaped."""
     shown = printable(str(value))
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|" else sign for sign in shown)
 
@@ -36,8 +36,8 @@ def table(name: str, head: list[str], rows: list[list[str]]) -> str:
     """Return an HTML table; a narrow screen shows each row as a block.
 
     The cells are HTML, and the first cell of a row is its head. ``name`` is the name of
-    the table for a screen reader. The roles are stated, since a block has no role of
-    its own.
+    the table for a screen reader. Each element states its ARIA role, since it loses its
+    own role when it is shown as a block.
     """
     heads = "".join(
         f'<th role="columnheader" scope="col">{text(each)}</th>' for each in head

@@ -118,7 +118,7 @@ def spoken(
 
 
 def load_costs(suite: SuiteConfig, *, beyond: bool) -> dict[str, LoadCost]:
-    """Return the largest cost of each packaged test under load, by its name.
+    """Return the largest cost of each packaged test under load, by the test's name.
 
     ``beyond`` says that a search may put more load on the server than its capacity.
     """
@@ -149,7 +149,7 @@ def load(suite: SuiteConfig, *, beyond: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Extra:
-    """The cost of a run without its scenarios: audio and time in s, and connections."""
+    """The cost of a run apart from its scenarios: audio and time in s, connections."""
 
     audio: float = 0.0
     seconds: float = 0.0
@@ -207,8 +207,9 @@ def own(
 
     Some tests get one utterance each: ``given`` has these utterances, each with the
     pace of its test. In the other tests, the code chooses what is sent: ``free`` has
-    the pace of each of these tests, and ``corpus`` is the corpus of the run if they use
-    it. Raises AudioError if the audio of an utterance cannot be read.
+    the pace of each of these tests. ``corpus`` is the corpus of the run, or ``None`` if
+    these tests do not use it. Raises AudioError if the audio of an utterance cannot be
+    read.
     """
     lines = []
     if given:
@@ -235,7 +236,7 @@ def _amount(
     target: str,
     baseline: str,
 ) -> str:
-    """Return the length of the audio of clips, and the time of a run that sends it.
+    """Return a text: how long the audio of clips is, and how long sending it takes.
 
     ``sent`` has each clip with its pace. With a ``baseline`` server, the clips are sent
     to both servers.

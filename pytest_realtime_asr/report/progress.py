@@ -1,8 +1,8 @@
 """Shows the progress of a run: after the cursor of a terminal, or as lines of a log.
 
-pytest captures the output of a test by file descriptor. A duplicate of the descriptor
-that was made before the capture still leads to the terminal. So any thread can write to
-the duplicate while a test runs, and the capture is not affected.
+pytest captures the output of a test by file descriptor. If the descriptor is duplicated
+before the capture begins, the duplicate still leads to the terminal. So any thread can
+write to the duplicate while a test runs, and the capture is not affected.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ def _line_below(text: str, column: int) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    """Return as much of a text as fits in ``room`` columns; cut at a comma if any."""
+    """Return as much of a text as fits in ``room`` columns.
+
+    A text that is too long is cut at a comma if it has one.
+    """
     if len(text) <= room:
         return text
     return text[: room + 1].rpartition(", ")[0] or text[:room]
@@ -105,7 +108,7 @@ class ProgressLines:
         self._writing = threading.Lock()
 
     def show(self, text: str) -> None:
-        """Write a line if it is time for one; "" writes nothing."""
+        """Write a line, except if ``text`` is "" or the last line is too recent."""
         with self._writing:
             if not text or self._clock() - self._last < INTERVAL or self._fd < 0:
                 return

@@ -1,6 +1,6 @@
 """Finds where a requirement is documented, and which fields it is about.
 
-What the functions return is cached, since it is needed for each result of a run.
+The functions cache their results, since each result of a run needs them.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
 
 @cache
 def fields(dialect: str, id: str) -> tuple[str, ...]:
-    """Return the fields that a requirement is about, each with its type.
+    """Return a text for each field that a requirement is about: its path and type.
 
-    If the requirement demands certain error codes, the field of the code names them.
+    If the requirement demands certain error codes, the text of the code's field has
+    these codes.
     """
     found = reference(dialect)
     if found is None:
@@ -97,7 +98,7 @@ def reference(dialect: str) -> Reference | None:
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor of a heading, as GitHub and the site make it."""
+    """Return the anchor of a heading, as GitHub and the documentation site make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower().replace(" ", "-"))
 
 

@@ -104,7 +104,7 @@ def _event(
 
 
 def _about(kind: type[msgspec.Struct]) -> str:
-    """Return what an event means: its docstring, without its sender."""
+    """Return what an event means: its docstring without the word for its sender."""
     text = " ".join((inspect.getdoc(kind) or "").replace("``", "`").split())
     match = re.match(r"(?:Client|Server)(?:, ([^:]+))?: (.)(.*)", text)
     if match is None:
@@ -128,7 +128,7 @@ def _table(found: Iterable[tuple[str, str, bool]]) -> Iterator[str]:
 
 
 def _when(dialect: Dialect, sender: Sender, name: str) -> Iterator[str]:
-    """Yield a line for each move of an event: in which states its sender sends it."""
+    """Yield a line for each move of an event: the states in which it may be sent."""
     states = dialect.table[sender]
     moves = {move for after in states.values() for move in after}
     for move in sorted(each for each in moves if each.partition(" ")[0] == name):
@@ -155,9 +155,9 @@ def _states(found: Reference) -> Iterator[str]:
     yield "## The states of a session"
     yield ""
     yield (
-        "An event may be sent in the states that its section names. Frames cross on "
-        "the wire, so a receiver must allow for each state that is possible for the "
-        "sender."
+        "An event may be sent in the states that its section names. Frames can cross "
+        "on the wire, so a receiver does not know the sender's state exactly. It must "
+        "accept an event that fits any state in which the sender can be."
     )
     yield ""
     yield "| state | meaning |"
@@ -205,7 +205,7 @@ def _requirements(name: str, exchanges: Mapping[str, Pair]) -> Iterator[str]:
         "from a server with the [fault](../faults.md) that violates the requirement. "
         "Times are left out, ids have short names, `{...}` is an object that does not "
         "matter here, and *(more)* means that more frames of the same kind follow. "
-        "`>` marks the frames that a failure shows as wrong."
+        "`>` marks the frames that a failing test shows as wrong."
     )
     yield ""
     for profile, found in requirements(name).items():
@@ -250,7 +250,7 @@ def _requirement(
 
 
 def _marked(field: str) -> str:
-    """Return the description of a field with the names in it as code."""
+    """Return the description of a field, with its path and its event set as code."""
     return re.sub(
         r"^(\S+) of (every event|\S+): ",
         lambda found: (

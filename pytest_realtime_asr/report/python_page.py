@@ -72,9 +72,9 @@ def _fields(each: type) -> list[str]:
 
 
 def _members(each: type) -> Iterator[tuple[str, object]]:
-    """Yield the public methods and properties of a class and of its own bases.
+    """Yield the public methods and properties of a class and of its base classes.
 
-    Bases from another package, such as `object`, are left out.
+    Base classes from another package, such as `object`, are left out.
     """
     seen = {*_fields(each)}
     package = each.__module__.partition(".")[0]

@@ -1,4 +1,4 @@
-"""The messages about a recall of keywords: one line, and the missed keywords."""
+"""The messages about the recall of keywords: a headline and the missed keywords."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def details(
     strips: Strips = MappingProxyType({}),
     paths: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return the missed keywords of each transcription, and the recognised text.
+    """Return lines about each transcription that missed keywords.
 
-    If ``texts`` is false, only the number of missed keywords is shown. The strip of a
-    transcription follows its text. ``paths`` are the files of traces by the label of
-    the transcription.
+    They show the missed keywords, the text, the strip and the file of the trace. If
+    ``texts`` is false, the number of missed keywords replaces the keywords and the
+    text. The keys of ``paths`` are labels of transcriptions.
     """
     lines = []
     for miss in finding.misses[:_LISTED]:

@@ -1,4 +1,4 @@
-"""Reads reports in JSON Lines back as runs, for what follows several runs."""
+"""Reads JSON Lines reports back as runs, for views over several runs such as trends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Host(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    """The fields of all kinds of lines that say more than the utterances do."""
+    """The fields that are read from lines of any kind; a line has only some of them."""
 
     kind: str = ""
     test: str = ""

@@ -111,10 +111,10 @@ def _scenarios(dialect: Dialect) -> Iterator[str]:
     yield (
         "A scenario is what the suite does to a server. *Safe* scenarios run on every "
         "server. *Heavy* and *disruptive* scenarios run only on a loopback address or "
-        "with `--realtime-allow`. An *exclusive* scenario runs "
-        "beside no other scenario but the *long* ones. Two sessions show whether it "
-        "harms others: the *bystander* session transcribes all the time, and the "
-        "*fresh* session opens after the scenario."
+        "with `--realtime-allow`. While an *exclusive* scenario runs, only *long* "
+        "scenarios run beside it. Two sessions show whether it harms other clients: "
+        "the *bystander* session transcribes all the time, and the *fresh* session "
+        "opens after the scenario."
     )
     yield ""
     yield "| scenario | what is done | harm | concurrency | connections |"

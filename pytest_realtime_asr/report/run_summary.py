@@ -1,4 +1,4 @@
-"""What the reports at the end of a run are made of: its tests, failures and suite.
+"""The content of the reports at the end of a run: tests, failures and requirements.
 
 The summaries for CI services (Markdown, benchmark, OpenMetrics, annotations) are views
 of this value. They compute no number themselves.
@@ -20,9 +20,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A failure of one test, as pytest reports it, without secrets.
 
     ``test`` is the id of the test. ``path`` is the file of the test, relative to
-    pytest's rootdir, and ``line`` its first line, counted from 1; ``None`` if the line
-    is not known, for example because a worker of xdist crashed. ``headline`` is the
-    first line of the failure, and ``text`` the whole failure with its evidence.
+    pytest's rootdir. ``line`` is the first line of the test, counted from 1; ``None``
+    if it is not known, for example because a worker of xdist crashed. ``headline`` is
+    the first line of the failure, and ``text`` the whole failure with its evidence.
     ``requirement`` says that the test judges a requirement of the packaged suite.
     """
 
@@ -56,7 +56,7 @@ class RunSummary:
 
     @property
     def failed(self) -> Sequence[str]:
-        """The ids of the tests that failed, each once, in the order of their ends."""
+        """The ids of the tests that failed, each once, in the order of the failures."""
         return list(dict.fromkeys(each.test for each in self.failures))
 
 

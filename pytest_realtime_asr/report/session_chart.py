@@ -43,9 +43,10 @@ class Mark(enum.Enum):
 class ChartMark:
     """An instant of the chart, ``at`` ms after the start of the audio.
 
-    For a partial and a final, the text keeps its first ``kept`` characters; after them
-    comes ``text``. For a refusal and the end of the session, ``text`` says why. For
-    settled text, ``kept`` is the number of characters that will not change.
+    A partial or a final keeps the first ``kept`` characters of the text that was shown
+    before, and adds ``text``. For a refusal and for the end of the session, ``text`` is
+    the reason. For settled text, ``kept`` is the number of characters that will not
+    change.
     """
 
     kind: Mark
@@ -78,10 +79,10 @@ class SessionChart:
     ``spoken`` describes its audio, ``None`` if nothing is known of it. ``seconds`` is
     the length of the audio that was sent, and ``pace`` the ms in which one second of it
     was sent: 1000 in real time. ``opened`` and ``ready`` are the times of the
-    connection and of the greeting, ``None`` if they never happened. ``marks`` and
-    ``frames`` are in the order of the session; ``frames`` has the frames of the whole
-    session. ``text`` is the last text of the utterance. ``zero`` is the start of the
-    audio in ns on the clock of the trace.
+    connection and of the greeting, ``None`` if there was none. ``marks`` and ``frames``
+    are in the order of the session; ``frames`` has the frames of the whole session.
+    ``text`` is the last text of the utterance. ``zero`` is the start of the audio in ns
+    on the clock of the trace.
     """
 
     spoken: Spoken | None
@@ -101,7 +102,7 @@ class SessionChart:
         return max([self.pace * self.seconds, *times])
 
     def first(self, kind: Mark) -> ChartMark | None:
-        """Return the first mark of this kind."""
+        """Return the first mark of this kind, or ``None``."""
         return next((mark for mark in self.marks if mark.kind is kind), None)
 
 
@@ -144,10 +145,11 @@ def chart(recording: Recording, item: int) -> SessionChart:
 
 
 def _start(first: Heard, rate: int, pace: float) -> int:
-    """Return when the audio starts (ns); a second of it takes ``pace`` ns.
+    """Return when the audio starts (ns), from its ``first`` frame.
 
-    A frame is due when its last sample was spoken. In a session faster than real time,
-    a second of audio takes less than a second.
+    A frame is due when its last sample has been spoken, so the audio starts one frame
+    length before ``first`` is due. ``pace`` is the ns in which one second of audio is
+    sent.
     """
     return first.due - round(first.samples / rate * pace)
 

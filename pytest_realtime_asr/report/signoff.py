@@ -70,8 +70,8 @@ def requirements(
 ) -> dict[tuple[str, str], State] | None:
     """Return the states of the requirements by dialect and id; the newest report wins.
 
-    Requirements of the level INFO and known failures are left out. ``None`` without a
-    report.
+    Requirements of the level INFO and known failures are left out. Returns ``None`` if
+    there is no report.
     """
     if not documents:
         return None
@@ -140,7 +140,7 @@ def _mark(row: Row) -> str:
 
 
 def heading(found: Signoff) -> str:
-    """Return the verdict with the number of rows by outcome."""
+    """Return one line: the verdict, and how many rows have each outcome."""
     counts = Counter(row.outcome for row in rows(found))
     parts = [f"{counts[each]} {each.value}" for each in _ORDER if counts[each]]
     names = f"{printable(found.old.name)} -> {printable(found.new.name)}"
@@ -148,7 +148,7 @@ def heading(found: Signoff) -> str:
 
 
 def sorted_rows(found: Signoff) -> list[Row]:
-    """Return the rows, those that became worse first."""
+    """Return the rows; the rows about what became worse come first."""
     return sorted(rows(found), key=lambda row: _ORDER.index(row.outcome))
 
 
@@ -226,7 +226,7 @@ def _capacities(found: Signoff) -> Iterator[Row]:
 
 
 def notes(found: Signoff) -> list[str]:
-    """Return a sentence for everything that limits what was compared."""
+    """Return a sentence for everything that limits the comparison."""
     lines = []
     if found.compared and found.old.runs:
         old = several(len(found.old.runs), "run")

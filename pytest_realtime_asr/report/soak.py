@@ -33,7 +33,7 @@ def summary(soak: Soak) -> str:
 
 
 def details(soak: Soak) -> str:
-    """Return the summary, and below it each trend and what ran beside the load."""
+    """Return the summary; below it, the trends and the sessions beside the load."""
     return "\n".join([summary(soak), *(f"  {line}" for line in _lines(soak))])
 
 
@@ -50,7 +50,7 @@ def _conditions(soak: Soak) -> Iterator[str]:
 
 
 def _grown(growth: Growth) -> str:
-    """Return what is wrong with a quantity."""
+    """Return how much a quantity grew, or that it has too few values."""
     name, verdict = _NAMES[growth.quantity], growth.verdict
     if verdict is Verdict.INCONCLUSIVE:
         return f"{name}: too few values; give a longer duration"
@@ -124,8 +124,8 @@ def _lines(soak: Soak) -> Iterator[str]:
     if closed:
         yield f"the idle session ended {several(len(closed), 'time')}: {closed[0]}"
     if soak.left_open is not None and soak.left_open > 0:
-        more = several(round(soak.left_open), "session")
-        yield f"{more} more than before were open at the server after the soak"
+        more = several(round(soak.left_open), "more open session")
+        yield f"the server had {more} after the soak than before it"
 
 
 def _short(reason: str) -> str:

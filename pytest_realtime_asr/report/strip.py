@@ -1,8 +1,8 @@
 """A strip: one utterance over time in plain characters, for terminals and logs.
 
-The rows share one time axis in s, which starts at the first audio: the level of the
-audio, the words as they were spoken, the words as the server first showed them, and
-marks such as the commit, the final and a limit.
+The rows show the level of the audio, the words as they were spoken, the words as the
+server first showed them, and marks such as the commit, the final and a limit. All rows
+share one time axis in s, which starts at the first audio.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _COLOURED = re.compile(
 class Point:
     """An instant that a strip points at, ``at`` ms after the start of the audio.
 
-    If ``line`` is true, a vertical line shows the instant in the rows above as well.
+    If ``line`` is true, a vertical line also shows the instant in the rows above.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The part of the time that is shown: ``span`` ms from ``start``, in columns."""
+    """The time that a strip shows in its columns: ``span`` ms from ``start`` ms on."""
 
     start: float
     span: float
@@ -95,9 +95,10 @@ class _Scale:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word at an instant in ms; a later text has ``changed`` it.
+    """A word that a strip shows at the instant ``at``, in ms.
 
-    ``end`` is its end in the text. ``joined`` says that no space is before it.
+    ``end`` is the index after its last character in the text. ``joined`` says that no
+    space is before it, and ``changed`` that a later text changed or removed it.
     """
 
     text: str
@@ -117,10 +118,10 @@ def lines(
     """Return the lines of a strip; there are none if no audio was sent.
 
     No line is wider than ``width``. ``points`` are shown beside the marks of the chart.
-    At most `CLOSE` ms around the points are shown, or the last `LONGEST` ms if there
-    are no points; the last line then says what is left out. If ``texts`` is false, a
-    star stands for each partial, and no word and no reason of the server is shown.
-    Raises ValueError if ``width`` is less than `LEAST`.
+    A long session is shown in part: the time around the points, or the last `LONGEST`
+    ms if there are no points. The last line says what is left out. If ``texts`` is
+    false, a star stands for each partial, and no word and no reason of the server is
+    shown. Raises ValueError if ``width`` is less than `LEAST`.
     """
     if width < LEAST:
         raise ValueError(
@@ -181,7 +182,7 @@ def coloured(texts: Iterable[str]) -> Iterator[list[tuple[str, Markup]]]:
 def _marks(
     chart: SessionChart, named: Iterable[str], *, texts: bool
 ) -> Iterator[Point]:
-    """Yield the marks to show, without those that a point shows under the same name."""
+    """Yield the marks to show; a mark whose name is in ``named`` is left out."""
     known = set(named)
     ended = chart.first(Mark.FINAL) is None
     for kind in Mark:
@@ -203,7 +204,7 @@ def _scale(
 ) -> _Scale:
     """Return what part of the time is shown.
 
-    A twelfth of the columns, after the last mark, is free for words and labels.
+    The columns after the last mark, a twelfth of all, are free for words and labels.
     """
     times = [point.at for point in shown]
     low, high = min([0.0, *times]), max([chart.seconds * chart.pace, *times, 1.0])
@@ -243,7 +244,7 @@ def _seconds(ms: float) -> str:
 
 
 def _said(chart: SessionChart) -> list[_Word]:
-    """Return the words of the audio that was sent, at their starts."""
+    """Return the words in the audio that was sent, each at the instant of its start."""
     words = () if chart.spoken is None else chart.spoken.words
     return [
         _Word(word.text, word.start * chart.pace)
@@ -253,7 +254,7 @@ def _said(chart: SessionChart) -> list[_Word]:
 
 
 def _heard(chart: SessionChart) -> list[_Word]:
-    """Return each word at the instant at which it first appeared, in order of time."""
+    """Return the recognised words, each at the instant at which it first appeared."""
     text, words, gone = "", list[_Word](), list[_Word]()
     for mark in chart.marks:
         if mark.kind not in (Mark.PARTIAL, Mark.FINAL):
@@ -275,9 +276,9 @@ def _heard(chart: SessionChart) -> list[_Word]:
 def _merged(
     old: Sequence[_Word], new: Sequence[_Word]
 ) -> tuple[list[_Word], list[_Word]]:
-    """Return the new words, those that were there before with their first instant.
+    """Return the new words, and the old words that were changed or removed.
 
-    The second value has the old words that were changed or removed.
+    A new word that is also an old word keeps the instant of the old word.
     """
     found, lost = list(new), list[_Word]()
     before, after = ([_key(word.text) for word in each] for each in (old, new))
@@ -293,12 +294,12 @@ def _merged(
 
 
 def _key(text: str) -> str:
-    """Return a word without case and punctuation, which do not make another word."""
+    """Return a word without case and punctuation, to compare it with other words."""
     return "".join(filter(str.isalnum, text)).casefold() or text
 
 
 def _split(text: str, start: int, at: float) -> Iterator[_Word]:
-    """Yield the words of a text from ``start`` on; a wide character is a word."""
+    """Yield the words of a text from ``start`` on; each wide character is a word."""
     begun = start
     for place in range(start, len(text) + 1):
         char = text[place] if place < len(text) else " "
@@ -318,9 +319,9 @@ def _wide(char: str) -> bool:
 
 
 def _audio(chart: SessionChart, scale: _Scale) -> list[str]:
-    """Return the level of the audio, relative to the loudest that was sent.
+    """Return the row of the audio's level, relative to its loudest part.
 
-    If the level is not known, a line shows when audio was sent.
+    If the level is not known, the row shows a line where audio was sent.
     """
     envelope = b"" if chart.spoken is None else chart.spoken.envelope
     envelope = envelope[: math.ceil(chart.seconds / STEP)]
@@ -380,7 +381,7 @@ def _words(words: Sequence[_Word], scale: _Scale) -> list[list[str]]:
 
 
 def _labels(points: Sequence[Point], scale: _Scale) -> list[list[str]]:
-    """Return rows with a label for each point; a caret is in its column."""
+    """Return rows with a label for each point; its caret is in the point's column."""
     rows: list[list[str]] = []
     placed = [(scale.column(point.at), point) for point in points]
     for place, point in sorted(
@@ -406,7 +407,7 @@ def _labels(points: Sequence[Point], scale: _Scale) -> list[list[str]]:
 
 
 def _axis(scale: _Scale) -> list[str]:
-    """Return numbers in s, each after a bar in the column of its instant."""
+    """Return the row of the time axis: numbers in s, each after a bar at its time."""
     least = _TICK * scale.step / 1000
     step = next((each for each in _TICKS if each >= least), _TICKS[-1])
     row = [" "] * scale.columns
@@ -420,7 +421,7 @@ def _axis(scale: _Scale) -> list[str]:
 
 
 def _draw(rows: Sequence[list[str]], points: Sequence[Point], scale: _Scale) -> None:
-    """Draw the lines of points in the free columns of rows, in place."""
+    """Draw the vertical lines of points into the free columns of rows, in place."""
     for point in points:
         place = scale.column(point.at)
         if not point.line or place is None:
@@ -431,7 +432,7 @@ def _draw(rows: Sequence[list[str]], points: Sequence[Point], scale: _Scale) -> 
 
 
 def _write(row: list[str], place: int, text: str) -> None:
-    """Write a text into a row, in place; the text must fit."""
+    """Write a text into a row from the column ``place`` on; the text must fit."""
     for char in text:
         size = column(char)
         if not size:

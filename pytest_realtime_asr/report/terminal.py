@@ -48,10 +48,10 @@ class Row(msgspec.Struct, frozen=True):
     latency of the first final of the server's warm-up, in ms, and ``note`` is a remark
     on the warm-up. Three lists are shown below the table, in this order: ``lines``, the
     table ``levels`` of the levels of load, and the table ``utterances`` of all
-    utterances of the test. ``version`` is the version of the server. ``statistics`` has
-    the statistics of each metric, and ``verdicts`` what the test was judged by; the
-    summaries for CI services show both. ``replayed``
-    says that the server replayed recorded sessions.
+    utterances of the test. ``version`` is the version of the server. The summaries for
+    CI services show ``statistics``, the statistics of each metric, and ``verdicts``,
+    the judged limits and their results. ``replayed`` says that recorded sessions were
+    replayed.
     """
 
     test: str
@@ -81,7 +81,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def marked(verdict: str, *, replayed: bool) -> str:
-    """Return a verdict, which may be empty, with ``replayed`` if it is true."""
+    """Return a verdict, with the word ``replayed`` after it if ``replayed`` is true.
+
+    The verdict may be empty.
+    """
     return " ".join(filter(None, [verdict, messages.REPLAYED if replayed else ""]))
 
 

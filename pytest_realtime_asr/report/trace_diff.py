@@ -1,4 +1,4 @@
-"""The text about where two recorded sessions part."""
+"""The text about where two recorded sessions begin to differ."""
 
 from __future__ import annotations
 
@@ -69,18 +69,18 @@ def compare(
 ) -> Comparison:
     """Compare the sessions in two files.
 
-    ``item`` is the number of the utterance in both sessions, from 0; ``None`` compares
-    the first one that each trace describes. With ``whole``, the times of all words are
-    shown. Raises ValueError if a file is no trace, if the sessions have different
-    dialects, or if there is no such utterance. Raises LookupError if a dialect is not
-    installed.
+    ``item`` is the number of the utterance in both sessions, from 0. ``None`` selects
+    the first utterance that each trace describes. With ``whole``, the times of all
+    words are shown. Raises ValueError if a file is no trace, if the sessions have
+    different dialects, or if there is no such utterance. Raises LookupError if a
+    dialect is not installed.
     """
     traces = [records.read(path) for path in (first, second)]
     names = [trace.dialect for trace in traces]
     if len({name.partition(":")[0] for name in names}) > 1:
         raise ValueError(
-            f"the sessions have different dialects ({', '.join(names)}), so that their "
-            "frames cannot be compared; compare the numbers with trace judge"
+            f"the sessions have different dialects ({', '.join(names)}), so their "
+            "frames cannot be compared; compare what trace judge shows of each session"
         )
     one = _side("A", first, traces[0], item)
     other = _side("B", second, traces[1], item)
@@ -121,7 +121,7 @@ def _frames(
     *,
     width: int,
 ) -> Iterator[str]:
-    """Yield the lines about the frames of one side."""
+    """Yield the lines about the frames of one sender in both sessions."""
     if apart is None:
         moves = dict.fromkeys("audio" if s.audio else s.move for s in sides[0])
         names = printable(", ".join(moves))
@@ -134,17 +134,12 @@ def _frames(
         if one != other:
             yield f"   the audio is divided into {one} frames in A, {other} in B"
         return
-    count = several(apart.place, "step")
-    yield f"{sender.value}: parts after {count} that {_are(apart.place)} the same"
+    yield f"{sender.value}: differs after {several(apart.place, 'equal step')}"
     if apart.place:
         yield f"   A  {_step(sides[0][apart.place - 1], width)}"
         yield f"   B  {_step(sides[1][apart.place - 1], width)}"
     yield f" > A  {_step(apart.one, width)}"
     yield f" > B  {_step(apart.other, width)}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _step(step: Step | None, width: int) -> str:
@@ -158,7 +153,7 @@ def _step(step: Step | None, width: int) -> str:
 
 
 def _texts(one: _Side, other: _Side, *, width: int) -> tuple[list[str], bool]:
-    """Return the lines about both texts, and whether they are equal."""
+    """Return the lines about the texts of both sessions, and whether they are equal."""
     left, right = one.chart.text, other.chart.text
     if left == right:
         return [f"text: the same: {shortened(printable(left), _LONGEST)!r}"], True
@@ -196,7 +191,7 @@ def _times(one: _Side, other: _Side, *, whole: bool) -> Iterator[str]:
         for each in shown
     ]
     yield ""
-    yield "ms from the start of the audio; of each word, when it was first shown"
+    yield "ms from the start of the audio; for a word, the time when it was first shown"
     yield _row("", "A", "B", "B - A")
     for name, left, right in rows:
         yield _row(name, _ms(left), _ms(right), _change(left, right))

@@ -1,4 +1,4 @@
-"""The text about traces that are judged again: numbers, violations and verdicts."""
+"""The text about traces that are judged again: metrics, violations and verdicts."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ def lines(
 ) -> Iterator[str]:
     """Yield the lines about recorded sessions and their results.
 
-    One utterance has a line for each metric; several have their statistics. Of several
-    sessions, those without an error and a violation are only counted.
+    A single utterance gets a line for each metric, several utterances get a table of
+    statistics. If there are several sessions, the ones without an error and without a
+    violation are only counted.
     """
     right = 0
     for session in sessions:
@@ -82,7 +83,7 @@ def _is_right(session: RecordedSession) -> bool:
 def _verdicts(
     sessions: Sequence[RecordedSession], results: Results, *, width: int
 ) -> Iterator[str]:
-    """Yield the verdicts on limits and lost utterances; those that fail come last."""
+    """Yield the verdicts on limits and lost utterances; failures come last."""
     judged: list[messages.Judged] = [*results.findings, *results.wer]
     passing = [each for each in judged if each not in results.failing]
     # The violations stand with their sessions.
@@ -105,9 +106,9 @@ def _verdicts(
 
 
 def differences(sessions: Sequence[RecordedSession], report: Path) -> Iterator[str]:
-    """Yield a line for each number of a JSON Lines report that is now another one.
+    """Yield a line for each value of a JSON Lines report that is now different.
 
-    Utterances that are not in the report have a line too. Raises ValueError if the
+    An utterance that is not in the report gets a line too. Raises ValueError if the
     report cannot be read.
     """
     known = _recorded(report)
@@ -121,11 +122,11 @@ def differences(sessions: Sequence[RecordedSession], report: Path) -> Iterator[s
                 yield f"{name}: is not in {report}"
                 continue
             for field, before, after in _changed(found, now):
-                yield f"{name}: {field} is {after}, in the report {before}"
+                yield f"{name}: {field} is {after}, but {before} in the report"
 
 
 def _recorded(report: Path) -> dict[_Key, Line]:
-    """Return the lines of a report about utterances, by session and utterance."""
+    """Return the utterance lines of a report, by session and utterance."""
     found: dict[_Key, Line] = {}
     for number, each in enumerate(report.read_bytes().splitlines(), 1):
         try:
@@ -148,10 +149,11 @@ def _key(line: Line) -> _Key:
 
 
 def _changed(before: Line, after: Line) -> Iterator[tuple[str, str, str]]:
-    """Yield each field that differs, with both values; a mapping by its entries.
+    """Yield the name and both values of each field that differs.
 
-    If the session went on after the utterance, its trace has more than the line. Then
-    the values of the whole session are not compared.
+    The entries of a mapping are compared one by one. If the session went on after the
+    line of the utterance was written, the values that are about the whole session are
+    not compared.
     """
     went_on = before["end"] != after["end"]
     for field in _COMPUTED:

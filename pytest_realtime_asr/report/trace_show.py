@@ -34,11 +34,11 @@ def lines(
 ) -> Iterator[str]:
     """Yield the lines that show a trace.
 
-    ``item`` is the number of the utterance to show, from 0; ``None`` shows those that
-    the trace describes, or all if it describes none. With ``whole``, all frames are
-    shown. ``corpus`` has the utterances that the trace does not describe. Raises
-    ValueError if there is no such utterance. Raises LookupError if the dialect is not
-    installed.
+    ``item`` is the number of the utterance to show, from 0. ``None`` shows the
+    utterances that the trace describes, or all if it describes none. With ``whole``,
+    all frames are shown. ``corpus`` has the utterances that the trace does not
+    describe. Raises ValueError if there is no such utterance. Raises LookupError if the
+    dialect is not installed.
     """
     dialect = dialects.load(trace.dialect)
     recording = dialects.recording(dialect, trace)
@@ -72,9 +72,9 @@ def head(recording: Recording) -> Iterator[str]:
 def items(recording: Recording, item: int | None) -> tuple[int, ...]:
     """Return the numbers of the utterances to show, from 0.
 
-    ``item`` is the number that the user gives; ``None`` selects those that the trace
-    describes, or all if it describes none. Raises ValueError if there is no utterance
-    ``item``.
+    ``item`` is the number of one utterance, from 0. ``None`` selects the utterances
+    that the trace describes, or all if it describes none. Raises ValueError if there is
+    no utterance ``item``.
     """
     every = recording.items
     if item is None:
@@ -95,7 +95,8 @@ def violations(
 ) -> tuple[Violation, ...]:
     """Return the violations of the side that did not record the session.
 
-    A requirement that needs the reference is left out if an utterance is not known.
+    A requirement that needs reference transcripts is left out if an utterance is not
+    known.
     """
     trace = recording.trace
     required = offline.rules(dialects.load(trace.dialect), trace)
@@ -107,7 +108,10 @@ def violations(
 
 
 def _transcriptions(trace: Trace, corpus: Corpus | None) -> dict[int, Transcription]:
-    """Return the transcriptions by number; none if the utterances are not known."""
+    """Return the transcriptions by the number of their utterance in the session.
+
+    The result is empty if the utterances are not known.
+    """
     try:
         found = offline.transcriptions(trace, corpus=corpus)
     except offline.OfflineError:
@@ -118,7 +122,10 @@ def _transcriptions(trace: Trace, corpus: Corpus | None) -> dict[int, Transcript
 def _utterance(
     recording: Recording, item: int, take: Transcription | None, *, width: int
 ) -> Iterator[str]:
-    """Yield the lines about one utterance; ``take`` is ``None`` if it is not known."""
+    """Yield the lines about one utterance.
+
+    ``take`` is its transcription, or ``None`` if the utterance is not known.
+    """
     found = chart(recording, item)
     count = len(recording.items)
     several = f" {item + 1} of {count}" if count > 1 else ""

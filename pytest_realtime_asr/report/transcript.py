@@ -25,8 +25,8 @@ _CHARACTERS = 4
 class _Row:
     """A row of the output: a frame, several frames of audio, or a ping.
 
-    ``number`` is the number of the first frame in the session, counted from 1, and
-    ``frames`` is how many frames the row has. For a ping, they are ``None`` and 0. A
+    ``number`` is the number of the row's first frame in the session, counted from 1;
+    ``None`` for a ping. ``frames`` is the number of frames in the row; 0 for a ping. A
     ``marked`` row has a ``>``. A row that is shown in ``full`` may have several lines.
     """
 
@@ -97,7 +97,11 @@ def _rows(trace: Trace, marked_records: frozenset[int]) -> Iterator[_Row]:
 def _groups(
     records: Sequence[Record], marked_records: frozenset[int]
 ) -> Iterator[Sequence[int]]:
-    """Yield groups of record indexes; consecutive audio frames are one group."""
+    """Yield the indexes of the records in groups.
+
+    Consecutive audio frames form one group. Any other frame, and any marked frame, is a
+    group of its own.
+    """
     group: list[int] = []
     for index, record in enumerate(records):
         apart = not marked_records.isdisjoint((index - 1, index))
@@ -199,9 +203,9 @@ def _visible(text: str) -> str:
 
 
 def _break(text: str) -> int:
-    """Return where to break a text into lines.
+    """Return the length of the first line of a text that is broken into lines.
 
-    A break is after the last comma or space in the second half of the line, if any.
+    The line ends after the last comma or space in its second half, if there is one.
     """
     end = _fit(text, _TEXT_WIDTH)
     if end == len(text):

@@ -30,8 +30,9 @@ _NEVER, _MISSING = "!", " "
 def terminal(found: Trend, *, width: int = USUAL, ascii: bool = False) -> list[str]:
     """Return the trend as lines of at most ``width`` columns, a line for each series.
 
-    The height of a sign is the number of a run: the highest sign is the highest number
-    of the series. ``!`` is an infinite number. With ``ascii``, other signs are used.
+    Each run is drawn as one sign. A higher sign is a larger number; the highest sign is
+    the largest number of the series. ``!`` is an infinite number. With ``ascii``, the
+    signs are ASCII characters.
     """
     lines = [*wrapped(heading(found), width), ""]
     for each in found.series:
@@ -85,7 +86,7 @@ def title(series: Series) -> str:
 
 
 def cells_of(found: Trend) -> Iterator[list[str]]:
-    """Yield the numbers of each run; a change point is marked by a word."""
+    """Yield the table cells of each run; ``worse`` or ``better`` marks a change."""
     for index in range(len(found.runs)):
         yield [_cell(each, index) for each in found.series]
 
@@ -119,8 +120,8 @@ def notes(found: Trend) -> list[str]:
     complete = [run for run in found.runs if not run.interrupted]
     if len(complete) < LEAST_RUNS:
         lines.append(
-            f"no change is marked: it needs at least {LEAST_RUNS} complete runs, and "
-            f"there are {len(complete)}"
+            f"no change is marked: a change needs at least {LEAST_RUNS} complete runs, "
+            f"and there are {len(complete)}"
         )
     elif same := [title(each) for each in found.series if not each.shifts]:
         lines.append(f"no change beyond noise: {', '.join(same)}")
@@ -136,7 +137,7 @@ def notes(found: Trend) -> list[str]:
     ]
     for each in found.left_out:
         why = "; ".join(map(_values, each.conditions))
-        why = why or "less than half of the utterances of the newest run"
+        why = why or "it has less than half of the utterances of the newest run"
         lines.append(
             f"left out, since it cannot be compared: {printable(each.run)}: {why}"
         )

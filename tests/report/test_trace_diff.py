@@ -38,7 +38,7 @@ def test_sessions_that_part_are_shown_from_there() -> None:
     assert not found.same
     (client,) = [line for line in found.lines if line.startswith("client: ")]
     assert client.startswith("client: the same 4 steps")
-    place = found.lines.index("server: parts after 1 step that is the same")
+    place = found.lines.index("server: differs after 1 equal step")
     before, here = found.lines[place + 1 : place + 3], found.lines[place + 3 :][:2]
     assert all("session.created" in line for line in before)
     assert [line[:4] for line in here] == [" > A", " > B"]
@@ -68,7 +68,7 @@ def test_what_the_client_sent_comes_first(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     changed(SOUND, '"model":"scripted"', '"model":"large"').write(other)
     found = compare(SOUND, other)
-    assert "client: parts after 0 steps that are the same" in found.lines
+    assert "client: differs after 0 equal steps" in found.lines
     assert any('"model":"large"' in line for line in found.lines)
     assert any(line.startswith("server: the same ") for line in found.lines)
 

@@ -89,7 +89,7 @@ def test_the_views_have_no_transcript() -> None:
 
 def test_too_few_runs_are_said() -> None:
     assert view.notes(trend(nights()[:4]))[0] == (
-        "no change is marked: it needs at least 5 complete runs, and there are 4"
+        "no change is marked: a change needs at least 5 complete runs, and there are 4"
     )
 
 

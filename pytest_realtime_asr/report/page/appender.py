@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.records import loads
 
 
 def chart(take: Transcription) -> SessionChart | None:
-    """Return the chart of an utterance, made of its frames without secrets.
+    """Return the chart of an utterance; the secrets are removed from its frames.
 
     Returns ``None`` if the frames were dropped.
     """
@@ -46,7 +46,7 @@ def chart(take: Transcription) -> SessionChart | None:
 
 
 def session_line(line: bytes, take: Transcription) -> bytes:
-    """Return the line of a page about an utterance.
+    """Return the line that describes an utterance in the file of a page.
 
     ``line`` is the line of the utterance in the JSON Lines report.
     """
@@ -72,7 +72,7 @@ def session_line(line: bytes, take: Transcription) -> bytes:
 class Appender:
     """Appends lines to the page of a run.
 
-    ``clips`` limits the audio that this process adds to the page.
+    ``clips`` makes the audio clips of the page and limits how many are added.
     """
 
     def __init__(self, file: ReportFile, run: RunIdentity, clips: Clips) -> None:
@@ -140,8 +140,7 @@ class Appender:
             self._append(line + b"\n", takes, redactor)
 
     def conformance(self, found: Document) -> None:
-        """Append the results of the suite, whose texts have no secrets.
-
+        """Append the results of the suite; their texts must be free of secrets already.
         Raises OSError if the page cannot be written.
         """
         target = found.server.target
@@ -153,18 +152,18 @@ class Appender:
         )
 
     def trend(self, block: bytes) -> None:
-        """Append the trend, if this run has written the page.
+        """Append the trend if the page belongs to this run.
 
         Raises OSError if the page cannot be written.
         """
         self._file.finish(block + b"\n", run=self._run.id)
 
     def end(self, *, failed: Sequence[str] = (), interrupted: bool) -> None:
-        """Append the end of the run, if this run has written the page.
+        """Append the end of the run if the page belongs to this run.
 
-        ``failed`` are the ids of the tests that failed, also of those without a
-        verdict, such as a test whose worker crashed. They have no secrets. Raises
-        OSError if the page cannot be written.
+        ``failed`` has the ids of all tests that failed. Some of them have no verdict,
+        such as a test whose worker crashed. The ids have no secrets. Raises OSError if
+        the page cannot be written.
         """
         line = chunks.block("end", {"interrupted": interrupted, "failed": failed})
         self._file.finish(line + b"\n", run=self._run.id)
@@ -188,13 +187,13 @@ class Appender:
 
 
 def _failed(takes: Iterable[Transcription]) -> list[Transcription]:
-    """Return the utterances that count, each once."""
+    """Return the utterances that are counted in results, each once."""
     found = {id(take): take for take in takes if take.purpose is Purpose.TEST}
     return list(found.values())
 
 
 def _badness(take: Transcription) -> tuple[bool, int, float, float]:
-    """Return a key by which the worst session is the largest."""
+    """Return a sort key: the worse a session, the larger its key."""
     late = take.metrics.get("final_from_commit") or 0.0
     rate = 0.0 if take.lost else take.alignment.errors.rate or 0.0
     return bool(take.lost), len(take.violations), rate, late

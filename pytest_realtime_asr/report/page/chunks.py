@@ -55,8 +55,8 @@ def fragment(kind: str, html: str) -> bytes:
 def head(run: Mapping[str, object], metrics: object) -> bytes:
     """Return the first lines of a page.
 
-    ``run`` has the fields of the line about the run, and ``metrics`` describes the
-    metrics in the order in which the blocks of the sessions list their values.
+    ``run`` has the fields of the report's line about the run. ``metrics`` describes the
+    metrics, in the order of their values in each row of the table.
     """
     shown = msgspec.json.encode(run.get("run", "")).decode()
     name = "".join(char for char in shown if char.isalnum() or char == "-")

@@ -21,7 +21,7 @@ _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz
 
 
 class Clips:
-    """Makes the data blocks of clips, each clip once and at most ``most`` clips."""
+    """Makes a data block of each clip of a page, for at most ``most`` clips."""
 
     def __init__(self, most: int = MOST) -> None:
         self._left = most

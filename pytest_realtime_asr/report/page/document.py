@@ -1,4 +1,4 @@
-"""The head of an HTML page in one file: its style, its script and its policy.
+"""The head of an HTML page in one file: style, script and Content Security Policy.
 
 The page of a run, the trend and the sign-off share the style.
 """
@@ -40,6 +40,6 @@ def asset(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """Return the hash by which a policy allows an inline style or script."""
+    """Return the hash of an inline style or script, by which the policy allows it."""
     value = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(value).decode()}"

@@ -1,6 +1,6 @@
 """The trend on the page of a run: this run and earlier runs.
 
-The trend is that of ``report trend``: the same runs, the same numbers and the same
+``report trend`` shows the same trend: the same runs, the same numbers and the same
 drawings.
 """
 
@@ -26,11 +26,11 @@ def block(
 ) -> bytes:
     """Return the block of the trend.
 
-    ``earlier`` are the reports of the earlier runs, and ``own`` is the report of this
-    run, which is not counted twice if it is among them. ``interrupted`` says that this
-    run was interrupted, in addition to what its report says. ``tell`` is called with a
+    ``earlier`` are the reports of the earlier runs. ``own`` is the report of this run;
+    it is counted once even if ``earlier`` contains it. This run counts as interrupted
+    if ``interrupted`` is true or if its report says so. ``tell`` is called with a
     sentence about each report or line that is left out. Raises ValueError if no earlier
-    report or not the own report can be used.
+    report can be used, or if the report of this run cannot be used.
     """
     paths = [path for path in earlier if path.resolve() != own.resolve()]
     this = recorded_runs.read(own, tell=tell)

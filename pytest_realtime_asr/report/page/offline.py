@@ -29,7 +29,7 @@ Line = Mapping[str, Any]
 
 
 class Traces:
-    """The traces in the files below a folder, found by the time of their session."""
+    """The traces in the files below a folder, by the start time of their session."""
 
     def __init__(self, folder: Path) -> None:
         self._files: defaultdict[datetime, list[Path]] = defaultdict(list)
@@ -55,7 +55,7 @@ class Traces:
 
 
 class _Head(msgspec.Struct):
-    """The field of a trace's first line by which an utterance is found."""
+    """The fields of a trace's first line that are read to find the trace."""
 
     started: datetime
     vantage: str  # only the head of a trace has this field
@@ -74,9 +74,9 @@ def page(
 
     ``traces`` is the folder of the traces (default: `FOLDER` beside the report),
     ``suite`` a conformance report, and ``corpus`` has the audio of the worst sessions.
-    ``earlier`` are the reports of earlier runs, for the trend; ``tell`` is called with
-    a sentence about each of them that is left out. Raises ValueError if a file cannot
-    be used; its message names the file.
+    ``earlier`` are the reports of earlier runs, for the trend. ``tell`` is called with
+    a sentence about each earlier report that is left out. Raises ValueError if a file
+    cannot be used; its message names the file.
     """
     lines = _read(report)
     kept = Traces(report.parent / FOLDER if traces is None else traces)
@@ -101,7 +101,11 @@ def page(
 
 
 def _read(report: Path) -> list[Line]:
-    """Return the complete lines of a report. Raises ValueError."""
+    """Return the complete lines of a report.
+
+    Raises ValueError if the report cannot be read, has another format or has no
+    utterance.
+    """
     try:
         text = report.read_bytes()
     except OSError as error:
@@ -124,8 +128,7 @@ def _read(report: Path) -> list[Line]:
 
 
 def _session(line: Line, kept: Traces, item: int) -> bytes:
-    """Return the line of the page about an utterance.
-
+    """Return the line that describes an utterance in the file of the page.
     ``item`` is the number of the utterance in its session, from 0.
     """
     private = line.get("reference") == PRIVATE or line.get("text") == PRIVATE
@@ -159,7 +162,7 @@ def _label(line: Line, item: int) -> str:
 
 
 def _clips(lines: Iterable[Line], corpus: Corpus) -> Iterator[bytes]:
-    """Yield the clips of the worst sessions that the corpus has."""
+    """Yield the clips of the worst sessions, as far as the corpus has these clips."""
     counted = [line for line in lines if line.get("counted")]
     failing = {
         line["test"]

@@ -1,4 +1,4 @@
-"""The data of one session of the page: a row of the table, and what its row opens.
+"""The data of one session of the page: a row of the table, and the row's details.
 
 All values come from the line of the JSON Lines report, from the session's chart and
 from the alignment of its text; nothing is measured here.
@@ -27,7 +27,10 @@ Data = dict[str, Any]
 
 
 def metric_columns() -> list[Data]:
-    """Return name, unit and direction of each metric, in the order of a row."""
+    """Return the name and unit of each metric, and whether lower or higher is better.
+
+    The values of the metrics in a row have the same order.
+    """
     return [
         {"name": name, "unit": each.unit, "better": each.better}
         for name, each in CATALOGUE.items()
@@ -70,7 +73,7 @@ def detail(
 ) -> Data:
     """Return what the page shows of an utterance when its row is opened.
 
-    A private run has neither texts nor an envelope.
+    In a private run, the result has neither texts nor the loudness of the audio.
     """
     names = (
         *("session", "started", "target", "dialect", "server_version", "language"),
@@ -100,7 +103,7 @@ def _shown(text: str | None) -> str | None:
 
 
 def _chart(chart: SessionChart, *, private: bool) -> Data:
-    """Return a chart in a compact form; times are ms to a tenth."""
+    """Return a chart in a compact form; times are in ms, rounded to a tenth."""
     frames = [each for each in chart.frames if each.at >= -_BEFORE]
     moves = list(dict.fromkeys(each.move for each in frames))
     places = {move: place for place, move in enumerate(moves)}
@@ -151,8 +154,9 @@ def _ms(value: float | None) -> float | None:
 def ranks(rows: Sequence[tuple[Mapping[str, Any], bool]]) -> list[int]:
     """Return the indexes of the rows, the worst session first.
 
-    Each row is a line of the JSON Lines report and whether its session failed. Lost
-    sessions come first, then failed ones, then those with the highest error rate.
+    Each row has a line of the JSON Lines report, and whether its session failed. Lost
+    sessions come first, then failed ones; sessions that are otherwise equal are sorted
+    by error rate, the highest first.
     """
 
     def badness(index: int) -> tuple[bool, bool, float]:
