@@ -54,7 +54,8 @@ class Commit:
 class Partial:
     """A partial; its text is made from the text before it.
 
-    It consists of the first ``kept`` characters of the text before it, and ``added``.
+    The text is the first ``kept`` characters of the text before it, followed by
+    ``added``.
     """
 
     item: int
@@ -77,7 +78,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage that the server reports; ``None`` for each number that is missing.
+    """The usage figures that the server reports; a missing figure is ``None``.
 
     ``prompt``, ``completion`` and ``total`` are numbers of tokens. ``seconds`` is the
     length of the audio.
@@ -105,7 +106,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server's report that the speech of an item, or a part of it, is over."""
+    """The server's report that the speech of an item, or of a part of it, is over."""
 
     item: int
     at: int
@@ -155,7 +156,7 @@ class Texts(Sequence[str]):
 
     To store all texts would take memory quadratic in the length of the last text. An
     access takes time linear in the length of the text, and in the number of edits since
-    the text that was accessed before. A slice is a `Texts` as well.
+    the text that was accessed before. A slice is a `Texts`, too.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists
@@ -191,7 +192,7 @@ class Texts(Sequence[str]):
         return f"<{len(self)} texts{last}>"
 
     def _text(self, place: int) -> str:
-        """Return the text after the edit at ``place``; its last part is found first."""
+        """Return the text after the edit at index ``place``, built from its end."""
         near, known = self._near
         parts: list[str] = []
         kept = None  # characters that later edits keep; ``None``: all
@@ -314,7 +315,7 @@ class Timeline:
 
     @property
     def text(self) -> str:
-        """The text of the final of one item; without a final, of its last partial."""
+        """The text of the final of one item, or of the last partial without a final."""
         return self.texts[-1] if self.edits else ""
 
     def due(self, seconds: float) -> int | None:
