@@ -3,7 +3,7 @@
 All times are integer nanoseconds of one monotonic clock, counted from the start of the
 connection attempt. A trace stores frames and not their meaning, so that a later version
 can judge an old trace again. Audio is stored as a span of an asset (a named piece of
-audio), which is thirty times smaller than the bytes of the audio.
+audio), which takes thirty times less space than the bytes of the audio.
 """
 
 from __future__ import annotations

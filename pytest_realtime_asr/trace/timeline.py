@@ -138,7 +138,7 @@ class Edit:
     """The change that a partial or a final makes to the text before it.
 
     The text keeps its first ``kept`` characters; after these, ``removed`` is replaced
-    by ``added``. ``removed`` and ``added`` start with different characters, so both are
+    by ``added``. ``kept`` is as large as possible, so ``removed`` and ``added`` are
     empty if the text does not change. ``blank`` says that the new text is empty or
     consists of white space. ``final`` says that the change comes from a final.
     """
@@ -218,8 +218,8 @@ class Timeline:
     ``rate`` is the sample rate in Hz. ``opened`` is the time at which the connection
     opened, ``ready`` the time at which the server said that the session may start; each
     is ``None`` if this never happened. In a protocol without a greeting, ``ready`` is
-    ``opened``. ``session`` is the id that the server gave the
-    session, "" if it gave none.
+    equal to ``opened``. ``session`` is the id that the server gave the session, "" if
+    it gave none.
     """
 
     rate: int

@@ -129,7 +129,7 @@ def _p_value(statistic: float, size: int, split: int) -> float:
 
 @cache
 def _largest(size: int) -> _Array:
-    """Return the largest statistics of simulated normal series, in ascending order."""
+    """Return the largest statistic of each simulated normal series, sorted."""
     rng = np.random.default_rng(_SEED)
     found = [
         _statistics(rng.standard_normal((len(rows), size))).max(axis=1)

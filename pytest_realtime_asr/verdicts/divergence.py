@@ -140,7 +140,7 @@ def word_times(
 
 
 def _continues(before: Record, record: Record) -> bool:
-    """Return whether a record continues the audio of the record before."""
+    """Return whether ``record`` continues the audio of ``before``."""
     one, other = before.span, record.span
     if one is None or other is None or before.raw != record.raw:
         return False

@@ -194,9 +194,10 @@ def _context(runs: Sequence[RecordedRun]) -> Iterable[ContextChange]:
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """A series before the search; ``searched`` has one number for each run.
+    """A series before the search for change points.
 
-    ``variance`` is the mean sampling variance of these numbers, if it is known.
+    ``searched`` has the number of each run that the search uses. ``variance`` is the
+    mean sampling variance of these numbers, if it is known.
     """
 
     series: Series

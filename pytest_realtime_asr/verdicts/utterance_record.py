@@ -84,7 +84,7 @@ class UtteranceRecord:
 def completed(
     records: Iterable[UtteranceRecord], known: Iterable[UtteranceRecord]
 ) -> list[UtteranceRecord]:
-    """Return the records, completed by what ``known`` records state.
+    """Return the records; what a record does not state is taken from ``known`` records.
 
     A record that states neither its audio nor its conditions gets the audio and the
     conditions of the first known record of the same utterance, except the model and the
