@@ -20,13 +20,13 @@ def html(found: Trend) -> str:
 
 
 def part(found: Trend, *, level: int) -> str:
-    """Return the content of the page; its headings have the ``level`` 2 or 3."""
+    """Return the content of the page, with headings of the ``level`` 2 or 3."""
     figures = "".join(_figure(found, each) for each in found.series)
     parts = [
         f"<p>{text(trend.heading(found))}</p>\n"
-        '<p class="hint">Each point is a run with its interval; dashed: the run from '
-        "which on the numbers differ by more than the noise between runs. An "
-        "interval that reaches the edge has no bound.</p>\n"
+        '<p class="hint">Each point is a run with its interval. A dashed line '
+        "marks a change: from the next run on, the numbers differ by more than the "
+        "noise between runs. An interval that reaches an edge has no bound there.</p>\n"
         f'<div class="figures">\n{figures}</div>\n'
     ]
     if lines := trend.notes(found):
@@ -60,7 +60,8 @@ def _figure(found: Trend, series: Series) -> str:
 def _drawing(found: Trend, series: Series) -> str:
     """Return a drawing of the numbers with their intervals and the change points.
 
-    An interval without a bound ends at the edge. An infinite number is at the top edge.
+    An interval without a bound ends at the edge. An infinite number is drawn at the top
+    edge.
     """
     low, high = _range(series)
 
@@ -125,7 +126,7 @@ def _dot(
     x: float,
     y: Callable[[float], float],
 ) -> str:
-    """Return a run: its number, its interval, and a text shown when it is hovered."""
+    """Return the drawing of one run: a point, a bar for the interval, and a tooltip."""
     run = found.runs[index]
     kind = "point hollow" if run.interrupted else "point"
     told = f"{run.name}: {trend.shown(point, series.unit)}"
@@ -137,7 +138,7 @@ def _dot(
 
 
 def _label(found: Trend, series: Series) -> str:
-    """Return what the drawing shows, for readers who cannot see it."""
+    """Return a text that says what the drawing shows, for readers who cannot see it."""
     told = [trend.sentence(found, series, shift) for shift in series.shifts]
     return f"{trend.title(series)} of each run; {'; '.join(told) or 'no change'}"
 

@@ -28,7 +28,7 @@ def lines(comparison: Comparison) -> list[str]:
 def _better(comparison: Comparison) -> str:
     """Return which server is better.
 
-    Only the metrics that have a limit decide; if no metric has a limit, all decide.
+    Only the metrics that have a limit decide. If none has a limit, all metrics decide.
     """
     judged = [change for change in comparison.changes if change.gated]
     found = judged or comparison.changes
@@ -36,7 +36,10 @@ def _better(comparison: Comparison) -> str:
     theirs = [change for change in found if change.outcome is Outcome.WORSE]
     target, other = f"the target {comparison.this}", f"the baseline {comparison.other}"
     if ours and theirs:
-        said = f"{target} is better in {_named(ours)}; {other} in {_named(theirs)}"
+        said = (
+            f"{target} is better in {_named(ours)}; {other} is better in "
+            f"{_named(theirs)}"
+        )
     elif ours:
         said = f"{target} is better than {other}: {_named(ours)}"
     elif theirs:

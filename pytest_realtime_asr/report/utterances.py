@@ -33,8 +33,8 @@ def lines(takes: Iterable[Transcription], *, width: int = USUAL) -> list[str]:
     """Return the lines of the table for the terminal, in the order of ``takes``.
 
     The aligned texts of each utterance follow its line, unless the run is private. If
-    an utterance cannot be scored, the exception is shown instead. The last line counts
-    the utterances without a recognition error, which have no lines of their own.
+    an utterance cannot be scored, its line shows the exception. Utterances without a
+    recognition error have no lines of their own; the last line counts them.
     """
     found: list[str] = []
     right = 0
@@ -61,13 +61,16 @@ def _is_right(aligned: Alignment) -> bool:
 
 
 def summary(take: Transcription, aligned: Alignment | None) -> str:
-    """Return the kind of a loss and the number of errors, as part of a line."""
+    """Return how the session was lost, if it was, and its errors, as part of a line."""
     parts = [str(take.lost)] if take.lost else []
     if aligned is not None:
         errors = aligned.errors
         name = "WER" if aligned.unit is TextUnit.WORD else "CER"
         if errors.rate is None:
-            parts.append(f"{errors.unspoken} recognised where nothing was said")
+            parts.append(
+                f"{several(errors.unspoken, aligned.unit.value)} recognised "
+                "where nothing was said"
+            )
         else:
             parts.append(
                 f"{name} {errors.rate:.1%}, {errors.wrong} wrong of "
@@ -143,7 +146,7 @@ class Appender:
         return str(self._file)
 
     def __call__(self, test: str, take: Transcription) -> None:
-        """Append the line of an utterance; ignore sessions that count for no test.
+        """Append the line of an utterance, if its session counts for a test.
 
         Raises OSError if the report cannot be written.
         """

@@ -1,9 +1,9 @@
 """One row for each thing that a test is judged by, the same for every report.
 
 The numbers of a row have the unit that its field ``unit`` names. A number that is
-infinite or unknown is ``None`` in a row, since JSON has no infinity. So a statistic is
-``None`` if too many sessions were lost, and the upper bound of an interval is ``None``
-if there is no such bound.
+infinite or unknown is ``None`` in a row, since JSON has no infinity. For example, a
+statistic is ``None`` if it is infinite because too many sessions were lost, and the
+upper bound of an interval is ``None`` if there is no such bound.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
     between two runs, parity, a capacity, cross-talk, a soak, a drain, a requirement,
     lost sessions or an error. ``verdict`` is ``None`` if the value was compared but not
-    judged. ``fails`` says that this result fails the test. ``beyond`` says that the
-    whole ``interval`` is beyond every limit, since so many sessions were lost; its
-    bounds are ``None`` then. ``over`` counts the samples beyond the limit. ``pooled``
-    says that sessions of several tests were judged together. For a change, ``against``
-    names the other run, and ``before`` and ``now`` are the values of both runs.
+    judged. ``fails`` says that this result fails the test. ``beyond`` says that so many
+    sessions were lost that the whole ``interval`` is beyond every limit; both bounds
+    are then ``None``. ``over`` counts the samples beyond the limit. ``pooled`` says
+    that sessions of several tests were judged together. For a change, ``against`` names
+    the other run, and ``before`` and ``now`` are the values of both runs.
     """
 
     subject: str
@@ -138,10 +138,10 @@ def rows(results: Results) -> list[VerdictRow]:
 
 
 def measured(row: VerdictRow) -> float | None:
-    """Return the value of a row; infinite if so many samples have no value.
+    """Return the value of a row; ``None`` if nothing was measured.
 
-    Lost and premature samples are beyond every limit, so the value is infinite towards
-    the side of the limit. Return ``None`` if nothing was measured.
+    Lost and premature samples are beyond every limit. If they leave the row without a
+    number, return infinity, or minus infinity for a lower limit.
     """
     if row.value is not None:
         return row.value
@@ -308,7 +308,7 @@ def _capacity(found: CapacityFinding) -> VerdictRow:
 
 
 def _soak(found: Soak) -> list[VerdictRow]:
-    """Return a row for each trend, and one for the long session."""
+    """Return a row for each trend, and one row for the long session."""
     rows = [_growth(each) for each in found.growths]
     long = found.beside.long
     if long is not None:
@@ -366,7 +366,7 @@ def _drain(found: Drain) -> VerdictRow:
 
 
 def _comparison(found: Comparison) -> Iterator[VerdictRow]:
-    """Yield a row for each change, and one if no utterance could be paired."""
+    """Yield a row for each change; a single row if no utterance could be paired."""
     for change in found.changes:
         yield _change(found, change)
     if found.refused:
@@ -451,7 +451,7 @@ def _bounds(interval: tuple[float, float] | None) -> Bounds | None:
 
 
 def _beyond(interval: tuple[float, float] | None) -> bool:
-    """Return whether both bounds are the same infinity, the value of a lost session."""
+    """Return whether both bounds are the same infinity, as for lost sessions."""
     return interval is not None and math.isinf(interval[0]) and len({*interval}) == 1
 
 

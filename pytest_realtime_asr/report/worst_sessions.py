@@ -1,7 +1,7 @@
 """The strips of the worst sessions of a failed test.
 
-A strip shows what may be written to a file: secrets are removed from the frames, and
-then the frames are read again. The strips of a private run have no texts.
+A strip draws a session over time in plain characters. It is drawn from the trace
+without its secrets. The strips of a private run have no texts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding
 
 Strips = Mapping[str, Sequence[str]]
-"""The lines of a strip, by the label of its session."""
+"""The lines of each strip, by the label of its session."""
 
 _NS_PER_MS = 1_000_000
 
@@ -44,14 +44,14 @@ class _Excess:
 
 
 Shown = _Excess | BrokenRule
-"""What a strip points at beside the marks of its chart."""
+"""What a strip marks in addition to the usual marks of its chart."""
 
 
 def of_causes(results: Results, *, width: int) -> list[Strips]:
     """Return, for each failing cause of a test, the strips of its worst sessions.
 
-    A session that several causes name is shown at the first of them, with the limits of
-    all.
+    If several causes name a session, its strip appears only at the first of them, and
+    shows the limits of all.
     """
     takes = {take.label: take for take in (*results.takes, *results.judged.values())}
     named = [_named(cause, takes) for cause in results.failing]
@@ -85,7 +85,7 @@ def of_losses(results: Results, *, width: int) -> Strips:
 def _named(
     cause: Cause, takes: Mapping[str, Transcription]
 ) -> Mapping[str, Sequence[Shown]]:
-    """Return the labels of the sessions that a cause names, and what to show there."""
+    """Return the labels of a cause's sessions, each with what its strip marks."""
     labels: Iterable[str] = ()
     match cause:
         case Finding(metric=metric) if metric not in LEVELS:
@@ -109,7 +109,7 @@ def _named(
 
 
 def _exceeds(finding: Finding, sample: Sample) -> bool:
-    """Return whether a session is over the limit of a finding about the server."""
+    """Return whether a sample is beyond the limit; false if the finding is INVALID."""
     if finding.verdict is Verdict.INVALID:
         return False
     value, limit = sample.measured, finding.limit
@@ -163,10 +163,10 @@ def _points(
     *,
     several: bool,
 ) -> Iterator[Point]:
-    """Yield the points of a limit or of a violation.
+    """Yield the points that a strip marks for a limit or for a violation.
 
-    ``several`` says that the strip has limits of several metrics, so that each limit
-    needs the name of its metric.
+    ``several`` says that the strip has limits of several metrics. Each limit is then
+    shown with the name of its metric.
     """
     if isinstance(shown, BrokenRule):
         for record in shown.violation.records[:1]:
@@ -189,7 +189,7 @@ def _points(
 
 
 def _instant(instant: Instant, take: Transcription, timeline: Timeline) -> int | None:
-    """Return an instant on the clock of the trace (ns); ``None`` if it never came."""
+    """Return the time of an instant in the trace (ns); ``None`` if it never came."""
     match instant:
         case Instant.COMMIT:
             return None if timeline.commit is None else timeline.commit.due

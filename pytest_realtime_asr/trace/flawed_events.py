@@ -51,8 +51,8 @@ def value_of(text: str) -> tuple[object, tuple[str, ...]]:
     """Parse a JSON text; return its value, and the names of invalid numbers in it.
 
     The names are NaN, Infinity and -Infinity, which are not allowed in JSON; the value
-    has `NotJson` in their place. Raises ValueError or RecursionError if the text is not
-    JSON for another reason.
+    has `NotJson` in their place. Raises ValueError or RecursionError if the text is
+    invalid JSON in another way.
     """
     found: dict[str, NotJson] = {}
     value = json.loads(
@@ -103,7 +103,7 @@ def _value(
 
 
 def _spelled(value: object) -> str:
-    """Return a value as JSON, with the names of numbers that JSON does not allow."""
+    """Return a value as JSON, in which NaN and infinite numbers have their names."""
     return json.dumps(value, ensure_ascii=False, default=repr)
 
 

@@ -20,8 +20,8 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
     """An event of the protocol; additional fields are allowed.
 
-    The field ``type`` names the event. If another field names the events of a protocol,
-    derive them from a class that names this field:
+    The field ``type`` holds the name of the event. If a protocol holds this name in
+    another field, derive its events from a class that sets this field:
     ``class Named(Typed, frozen=True, tag_field="event")``.
     """
 
@@ -32,7 +32,7 @@ class Typed(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A JSON object whose type is not one that its sender may send.
+    """A JSON object of a type that its sender may not send.
 
     ``type`` is ``None`` if the object has no type, or a type that is not a string.
     """
@@ -57,8 +57,8 @@ class Shapes:
     """Decodes the events that the client and the server may send.
 
     ``kinds`` has the structs of the events that each side may send. A side that sends
-    no such event has an empty tuple. Raises ValueError if the events are named by
-    different fields.
+    no events has an empty tuple. Raises ValueError if not all events hold their name in
+    the same field.
     """
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
@@ -70,7 +70,7 @@ class Shapes:
         }
         if len(fields) > 1:
             raise ValueError(
-                "all events must be named by the same field, not by "
+                "all events must hold their name in the same field, not in "
                 f"{' and '.join(sorted(fields))}"
             )
         self._field = next(iter(fields), "type")
@@ -88,7 +88,7 @@ class Shapes:
         }
 
     def parse(self, record: Record) -> Message:
-        """Return the event of a frame; `Unknown` or `Malformed` for any other frame.
+        """Return the event of a frame; for other frames `Unknown` or `Malformed`.
 
         An event of the server with missing or wrong fields is `Flawed`; an event of the
         client with such fields is `Malformed`, since a server refuses it.
@@ -100,8 +100,8 @@ class Shapes:
     def read(self, text: str, sender: Sender) -> Message:
         """Return the event of a text frame of ``sender``.
 
-        A lone surrogate escape in a frame of the server is read as a question mark,
-        since the server may repeat what the client sent.
+        In a frame of the server, a lone surrogate escape is read as a question mark and
+        is not an error, since the server may only repeat what the client sent.
         """
         try:
             return self._event(text, sender)
@@ -136,8 +136,8 @@ class Shapes:
     def _not_json(self, text: str, sender: Sender, reason: str) -> Message:
         """Return the decoded form of a text frame that is not JSON.
 
-        The result is `Malformed`. But if NaN or infinite numbers of the server are the
-        only fault of the text, the result is an event with a flaw.
+        The result is `Malformed`, with one exception: if the server sent the text, and
+        NaN or infinite numbers are its only fault, the result is an event with a flaw.
         """
         try:
             value, numbers = flawed_events.value_of(text)

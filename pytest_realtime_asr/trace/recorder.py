@@ -54,9 +54,9 @@ class Recorder:
 
     Frames are kept unchanged; ``redactor`` becomes part of the trace and removes the
     secrets when the trace is written. If a frame is longer than `LONGEST`, only its
-    start is kept, without secrets; a note says how much is missing, or that the rest
-    contained a secret. ``clock`` returns nanoseconds. Times are counted from the last
-    call of `begin`; the constructor calls `begin` once.
+    start is kept, without secrets; a note says how much is missing, or that the missing
+    part contained a secret. ``clock`` returns nanoseconds. Times are counted from the
+    last call of `begin`; the constructor calls `begin` once.
 
     One thread records; any thread may read the records.
     """
@@ -131,7 +131,7 @@ class Recorder:
     def sent_audio(
         self, frames: AudioFrames, *, due: int, woke: int, start: int, stop: int
     ) -> int:
-        """Record a frame of audio that the socket has just accepted; return the time.
+        """Record a frame of audio that the socket has just accepted; return this time.
 
         ``start`` and ``stop`` are the samples of the frame's `Span`. The frame is
         counted only after its integers are stored, since another thread may read the
@@ -148,7 +148,7 @@ class Recorder:
         return record
 
     def pinged(self, sent: int, answered: int | None) -> None:
-        """Record a ping that was answered, or that was not answered in time."""
+        """Record a ping; ``answered`` is ``None`` if it was not answered in time."""
         self._pings.append(Ping(sent, answered))
 
     def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
@@ -172,7 +172,7 @@ class Recorder:
         return tuple(self.since(0, self.count))
 
     def since(self, index: int, most: int) -> Sequence[Record]:
-        """Return at most ``most`` records, the first of them at ``index``.
+        """Return at most ``most`` records, beginning with the record at ``index``.
 
         Each `Record` is made only once.
         """

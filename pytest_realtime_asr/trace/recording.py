@@ -22,7 +22,7 @@ class Message(Protocol):
 class Flaw:
     """A missing or wrong field of an event; ``subject`` names the event and the field.
 
-    ``fault`` says what is wrong with the field, and ``wanted`` what it must be.
+    ``fault`` says what is wrong with the field; ``wanted`` says what it must be.
     ``fault`` and ``wanted`` are empty if ``subject`` says all that is wrong.
     """
 
@@ -65,7 +65,7 @@ class Recording:
 
     @property
     def items(self) -> tuple[int, ...]:
-        """The numbers of the utterances for which the client sent audio, in order."""
+        """The numbers of the items for which the client sent audio, in order."""
         numbers = (each.item for each in self.timeline.heard)
         return tuple(dict.fromkeys(numbers))
 

@@ -3,7 +3,7 @@
 All times are integer nanoseconds of one monotonic clock, counted from the start of the
 connection attempt. A trace stores frames and not their meaning, so that a later version
 can judge an old trace again. Audio is stored as a span of an asset (a named piece of
-audio), which is thirty times smaller than the bytes of the audio.
+audio), which takes thirty times less space than the bytes of the audio.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Record:
     """One frame on the wire.
 
     ``at`` is the time at which the recorder had received a frame of the other side, or
-    at which the recorder's socket had accepted its own frame. A frame that the recorder
+    at which the socket had accepted the recorder's own frame. A frame that the recorder
     sent has two more times: ``due``, at which the audio clock says that the frame
     should leave, and ``woke``, at which the recorder started to send the frame. The
     recorder's scheduling delay is ``woke - due``. The difference ``at - woke`` is long
@@ -159,12 +159,12 @@ class Trace:
     """All frames of one session, in the order in which the recorder saw them.
 
     ``rate`` is the sample rate of the audio in Hz. ``spoken`` describes the assets of
-    the audio, as far as they are known. ``opened`` is the time at which the
-    connection opened, ``None`` if it never did. ``version`` is the version that the
-    server reports, "" if it reports none. The frames are unchanged and may contain
-    secrets, so only the result of `redacted` may be written or shown. ``replayed`` says
-    that the server replayed a recorded session. ``redactor`` removes the secrets.
-    ``port`` is the client's own port during the run; it is not written.
+    the audio, as far as they are known. ``opened`` is the time at which the connection
+    opened, ``None`` if it never did. ``version`` is the version that the server
+    reports, "" if it reports none. The frames are unchanged and may contain secrets, so
+    only the result of `redacted` may be written or shown. ``replayed`` says that the
+    server replayed a recorded session. ``redactor`` removes the secrets. ``port`` is
+    the client's own port during the run; a written trace does not have it.
     """
 
     vantage: Vantage
@@ -185,10 +185,10 @@ class Trace:
 
     @property
     def unrecorded(self) -> bool:
-        """Whether a replay had no recording of what the client did.
+        """Whether a replayed session says nothing about the recorded server.
 
-        Such a session, and one in which the client sent nothing, shows only how the
-        replay behaves, and not how the recorded server behaved.
+        This is so if the replay had no recording of what the client did, or if the
+        client sent nothing.
         """
         if not self.replayed:
             return False
@@ -198,8 +198,8 @@ class Trace:
     def redacted(self) -> Trace:
         """Return the trace without secrets, so that it may be written or shown.
 
-        If texts are private, each string of a frame is replaced by its length, except
-        types, ids, codes and the like.
+        If texts are private, each string of a frame, except types, ids, codes and the
+        like, is replaced by its length.
         """
         redactor = self.redactor
         if not redactor and not redactor.private:
@@ -341,7 +341,7 @@ def loads(lines: bytes) -> Trace:
     if number != FORMAT:
         raise ValueError(
             f"the trace has format {number}, but this version reads format {FORMAT} "
-            "only; read it with the version that wrote it"
+            "only; read the trace with the version that wrote it"
         )
     head = _decode(rows[0], _Head, 1)
     records = [_decode(row, Record, n) for n, row in enumerate(rows[1:-1], 2)]
@@ -371,7 +371,7 @@ def loads(lines: bytes) -> Trace:
 
 
 def is_trace(path: Path) -> bool:
-    """Return whether a file begins as a trace does. Raises OSError."""
+    """Return whether a file begins like a trace. Raises OSError."""
     with path.open("rb") as file:
         first = file.readline()
     try:
@@ -381,7 +381,7 @@ def is_trace(path: Path) -> bool:
 
 
 def is_report(line: bytes) -> bool:
-    """Return whether the first line of a file begins a JSON Lines report."""
+    """Return whether ``line`` is the first line of a JSON Lines report."""
     try:
         return bool(msgspec.json.decode(line, type=_Kind).kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Settled text: what the server said would not change, and changed nevertheless."""
+"""Retractions: changes of text that the server had settled or sent as the final."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What was said in the audio of a session: reference text, word times, loudness.
 
-A trace stores audio as a span of a named asset. This description of the asset goes with
-the trace, so that the session can be shown and judged without the corpus.
+A trace stores audio as a span of a named asset. This description of the asset is stored
+with the trace, so that the session can be shown and judged without the corpus.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Spoken:
     times of its words in s; each is empty if it is not known. ``seconds`` is the length
     of the audio and ``digest`` the hash of its samples. ``envelope`` has a byte for
     each `STEP` of the audio: the level in dB above `QUIETEST`. ``speech`` is the start
-    and the end of speech in s, if the energy of the audio and not the words tells it.
+    and the end of the speech in s, found from the energy of the audio; ``None`` if
+    ``words`` has times, or if it is not known.
     """
 
     asset: str

@@ -54,7 +54,8 @@ class Commit:
 class Partial:
     """A partial; its text is made from the text before it.
 
-    It consists of the first ``kept`` characters of the text before it, and ``added``.
+    The text is the first ``kept`` characters of the text before it, followed by
+    ``added``.
     """
 
     item: int
@@ -77,7 +78,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage that the server reports; ``None`` for each number that is missing.
+    """The usage figures that the server reports; a missing figure is ``None``.
 
     ``prompt``, ``completion`` and ``total`` are numbers of tokens. ``seconds`` is the
     length of the audio.
@@ -105,7 +106,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server's report that the speech of an item, or a part of it, is over."""
+    """The server's report that the speech of an item, or of a part of it, is over."""
 
     item: int
     at: int
@@ -137,7 +138,7 @@ class Edit:
     """The change that a partial or a final makes to the text before it.
 
     The text keeps its first ``kept`` characters; after these, ``removed`` is replaced
-    by ``added``. ``removed`` and ``added`` start with different characters, so both are
+    by ``added``. ``kept`` is as large as possible, so ``removed`` and ``added`` are
     empty if the text does not change. ``blank`` says that the new text is empty or
     consists of white space. ``final`` says that the change comes from a final.
     """
@@ -155,7 +156,7 @@ class Texts(Sequence[str]):
 
     To store all texts would take memory quadratic in the length of the last text. An
     access takes time linear in the length of the text, and in the number of edits since
-    the text that was accessed before. A slice is a `Texts` as well.
+    the text that was accessed before. A slice is a `Texts`, too.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists
@@ -191,7 +192,7 @@ class Texts(Sequence[str]):
         return f"<{len(self)} texts{last}>"
 
     def _text(self, place: int) -> str:
-        """Return the text after the edit at ``place``; its last part is found first."""
+        """Return the text after the edit at index ``place``, built from its end."""
         near, known = self._near
         parts: list[str] = []
         kept = None  # characters that later edits keep; ``None``: all
@@ -217,8 +218,8 @@ class Timeline:
     ``rate`` is the sample rate in Hz. ``opened`` is the time at which the connection
     opened, ``ready`` the time at which the server said that the session may start; each
     is ``None`` if this never happened. In a protocol without a greeting, ``ready`` is
-    ``opened``. ``session`` is the id that the server gave the
-    session, "" if it gave none.
+    equal to ``opened``. ``session`` is the id that the server gave the session, "" if
+    it gave none.
     """
 
     rate: int
@@ -314,7 +315,7 @@ class Timeline:
 
     @property
     def text(self) -> str:
-        """The text of the final of one item; without a final, of its last partial."""
+        """The text of the final of one item, or of the last partial without a final."""
         return self.texts[-1] if self.edits else ""
 
     def due(self, seconds: float) -> int | None:

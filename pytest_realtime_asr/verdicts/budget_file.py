@@ -35,7 +35,7 @@ def read(path: Path, profile: str = "") -> dict[str, Value]:
     if profile and profile not in profiles:
         there = f"choose from {', '.join(profiles)}"
         if not profiles:
-            there = "the file has none: a profile is a table such as [l4]"
+            there = "the file has no profiles, which are tables such as [l4]"
         raise InputError(f"{path}: no profile {profile!r}; {there}")
     shared = {name: row for name, row in table.items() if name not in profiles}
     for where, rows in {"": shared, **profiles}.items():

@@ -49,7 +49,7 @@ class Stat(enum.StrEnum):
 
 
 class PoolScope(enum.StrEnum):
-    """A scope larger than one test: one budget judges all of its sessions together."""
+    """A scope of several tests, whose sessions one budget judges together."""
 
     MODULE = "module"
 

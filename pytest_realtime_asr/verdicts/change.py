@@ -65,7 +65,7 @@ class Change:
 
     ``before`` (the other run) and ``now`` (this run) are medians in ms, or pooled error
     rates. ``effect`` and ``interval`` have the unit of the margin. ``p`` is corrected
-    for the number of comparisons, ``family``. ``n`` is the number of pairs. ``clips``
+    for ``family``, the number of comparisons. ``n`` is the number of pairs. ``clips``
     is the number of distinct utterances, which counts as the sample size, since repeats
     of a clip are not independent.
 
@@ -129,7 +129,7 @@ class Change:
     def needed(self) -> int:
         """The least number of clips that can show a change of a duration.
 
-        With fewer clips, all differences have the same sign by chance too often.
+        With fewer clips, chance alone too often gives all differences the same sign.
         """
         return math.ceil(1 + math.log2(self.family / (1 - LEVEL)) - 1e-9)
 
@@ -203,13 +203,16 @@ def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 
 
 def milliseconds(row: UtteranceRecord, metric: str) -> float:
-    """Return a value in ms; infinity if it is missing, premature or lost."""
+    """Return a value in ms; infinity if there is no valid one (see `is_measured`)."""
     value = row.metrics.get(metric)
     return math.inf if value is None or not is_measured(row, metric) else value
 
 
 def is_measured(row: UtteranceRecord, metric: str) -> bool:
-    """Return whether a record has a value of a metric that is not premature."""
+    """Return whether a record has a valid value of a metric.
+
+    A premature value is not valid, and neither is a value of a lost session.
+    """
     if row.lost:
         return False
     return metric == WER or (
@@ -229,7 +232,7 @@ def _unmeasured(
 def _duration(
     margin: Margin, pairs: Sequence[Pair], resamples: int, *, best: bool
 ) -> Change:
-    """Return the change of a duration: the median of the differences or the ratios."""
+    """Return the change of a duration: the median of differences or of ratios."""
     metric, share = margin.metric, margin.scale is Scale.SHARE
     before = [milliseconds(row, metric) for row, _ in pairs]
     now = [milliseconds(row, metric) for _, row in pairs]
@@ -338,10 +341,10 @@ def _ranks(steps: Sequence[float]) -> list[float]:
 
 
 def _as_change(value: float, far: float, *, share: bool) -> float:
-    """Convert a median of the steps to a change, as a share if ``share`` is true.
+    """Convert ``value``, a median of the results of `_step`, to a change.
 
-    ``far`` is the number that replaced infinity, so a ``value`` near it becomes
-    infinite.
+    The change is a share if ``share`` is true. ``far`` is the number that replaced
+    infinity; so a ``value`` near ``far`` becomes infinite.
     """
     if abs(value) > far / 3:
         value = math.copysign(math.inf, value)

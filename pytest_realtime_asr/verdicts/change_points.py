@@ -1,4 +1,4 @@
-"""Finds the runs from which on a statistic differs, in a series of runs.
+"""Finds change points in a series of runs: runs from which on the numbers differ.
 
 Each run of a series gives one number, such as the logarithm of its p95. Equal servers
 give different numbers from night to night, and much of this noise is not visible within
@@ -8,7 +8,7 @@ largest statistic of all splits is then compared with the largest statistic of m
 simulated series without a change. If it is larger than nearly all of these, the run
 after the split is a change point, and each part is searched in the same way.
 
-A part has at least `LEAST_PART` runs: a single slow night is no change that lasts.
+A part has at least `LEAST_PART` runs, since a single slow night is no lasting change.
 
 Formula: t(k) = |m2 - m1| / sqrt(s^2 (1 / k + 1 / (n - k))), with m1 the mean of the
     first k of n runs, m2 the mean of the others, and s^2 the variance within the two
@@ -42,9 +42,9 @@ _Array = npt.NDArray[Any]
 class ChangePoint:
     """A run from which on the numbers differ.
 
-    ``index`` is the place of this run in the series. ``before`` is the mean of the runs
-    of the part before it, and ``after`` the mean of the part that starts with it.
-    ``p`` is the p-value, not corrected for the number of series.
+    ``index`` is the index of this run in the series. ``before`` is the mean of the part
+    of the series before this run, and ``after`` the mean of the part that starts with
+    this run. ``p`` is the p-value, not corrected for the number of series.
     """
 
     index: int
@@ -58,11 +58,12 @@ def change_points(
 ) -> tuple[ChangePoint, ...]:
     """Return the change points of a series, in the order of its runs.
 
-    ``level`` is the probability that equal runs have any change point. To keep it for
-    several series together, divide it by their number (Bonferroni). ``variance`` is the
-    sampling variance of one number, if it is known; it matters for counts, which are
-    often equal by chance. A series of fewer than `LEAST_RUNS` runs has no change point.
-    Raises ValueError for a number that is not finite.
+    ``level`` is the probability that a series of equal runs has any change point. To
+    keep this probability for several series together, divide it by the number of series
+    (Bonferroni). ``variance`` is the sampling variance of one number, if it is known;
+    it matters for counts, which are often equal by chance. A series of fewer than
+    `LEAST_RUNS` runs has no change point. Raises ValueError for a number that is not
+    finite.
     """
     series = np.asarray(values, float)
     if not np.isfinite(series).all():
@@ -77,7 +78,7 @@ def change_points(
 def _found(
     series: _Array, start: int, level: float, variance: float
 ) -> list[ChangePoint]:
-    """Return the change points of a part, which begins at ``start`` of the series."""
+    """Return the change points of one part of a series, from index ``start`` on."""
     size = len(series)
     if size < 2 * LEAST_PART or np.ptp(series) <= _EQUAL * np.abs(series).max():
         return []
@@ -116,8 +117,8 @@ def _statistics(series: _Array, variance: float = 0.0) -> _Array:
 def _p_value(statistic: float, size: int, split: int) -> float:
     """Return the p-value of the largest statistic of a series of ``size`` runs.
 
-    If the numbers within both parts are equal, the noise is not known, and the p-value
-    is the probability of this order of the runs.
+    If all numbers within each part are equal, the noise is not known. The p-value is
+    then the probability that runs in random order are divided like this.
     """
     if math.isinf(statistic):
         return min(1.0, 2 / math.comb(size, split))
@@ -128,7 +129,7 @@ def _p_value(statistic: float, size: int, split: int) -> float:
 
 @cache
 def _largest(size: int) -> _Array:
-    """Return the largest statistics of simulated normal series, in ascending order."""
+    """Return the largest statistic of each simulated normal series, sorted."""
     rng = np.random.default_rng(_SEED)
     found = [
         _statistics(rng.standard_normal((len(rows), size))).max(axis=1)

@@ -53,9 +53,9 @@ def without_delay(
 def tolerance(
     budgets: Iterable[Budget], *, pace: float = 1.0, parallel: bool = False
 ) -> float | None:
-    """Return the delay (ms) beyond which a session under these budgets is disturbed.
+    """Return the client's delay (ms) above which a session counts as disturbed.
 
-    Returns ``None`` if there is no latency to judge, or if latencies cannot be judged.
+    Returns ``None`` if the budgets limit no latency, or if latencies cannot be judged.
     """
     limits = [
         limit.value

@@ -197,10 +197,10 @@ def _family(
 
 
 def _certain(lenient: Change, strict: Change) -> Change:
-    """Return the change; it is invalid if it depends on the missing values.
+    """Return the change; it is INVALID if the missing values may decide its outcome.
 
-    The other run lacks some values. ``lenient`` is computed with the worst possible
-    values in their place, and ``strict`` with the best possible values.
+    The other run lacks some values. ``lenient`` is the change with the worst possible
+    values in their place, and ``strict`` is the change with the best possible values.
     """
     missing = sum(count for _, count in lenient.unmeasured)
     if not missing:

@@ -1,8 +1,8 @@
-"""Where two recorded sessions part: in frames, in texts, and by how much in time.
+"""Finds where two recorded sessions differ: in frames, in texts and in times.
 
-Sessions are compared by cause. What the client sent comes first, since a server may
-answer another client in another way. Ids and the times that a server states differ in
-every session, so they are left out, and so is the division of the audio into frames.
+What the client sent is compared first, since a server may answer another client in
+another way. Ids and the times that a server states are left out, since they differ in
+every session. The division of the audio into frames is left out, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Step:
     ``index`` is the index of the first of its ``frames`` in the trace, ``at`` the time
     of this frame in ns, and ``move`` the name of its event. ``content`` is what the
     step says, without ids and times. ``heard`` is the length in s of the audio that the
-    client had sent before. ``audio`` is the name of the audio, "" for another frame.
+    client had sent before this step. ``audio`` is the name of the audio, "" for another
+    frame.
     """
 
     index: int
@@ -47,10 +48,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The first step of one side in which two sessions differ.
+    """The first step of one side that differs between two sessions.
 
-    ``place`` is the number of the step among those of its side, from 0. A session that
-    has no further step has ``None``.
+    ``place`` is the index of the step among the steps of this side. ``one`` and
+    ``other`` are the step in each session; ``None`` if the session has fewer steps.
     """
 
     place: int
@@ -60,9 +61,10 @@ class Parting:
 
 @dataclass(frozen=True, slots=True)
 class WordTimes:
-    """A word of both texts; ``one`` and ``other`` are when it was first shown, in ns.
+    """A word; ``one`` and ``other`` are the times when each session first showed it.
 
-    The time is ``None`` if the text of the session does not have the word there.
+    The times are in ns. A time is ``None`` if the text of the session does not have the
+    word at this position.
     """
 
     word: str
@@ -114,8 +116,8 @@ def word_times(
 ) -> list[WordTimes]:
     """Return when each word of two aligned texts was first shown in both sessions.
 
-    ``items`` are the numbers of the utterances. ``script`` is their reference, whose
-    language decides what a word is; ``None`` if it is not known.
+    ``items`` are the item numbers of the utterance in both sessions. ``script`` is its
+    reference, whose language decides what a word is; ``None`` if it is not known.
     """
     left = emissions(one.timeline.item(items[0]), script).words
     right = emissions(other.timeline.item(items[1]), script).words
@@ -138,7 +140,7 @@ def word_times(
 
 
 def _continues(before: Record, record: Record) -> bool:
-    """Return whether a record continues the audio of the record before."""
+    """Return whether ``record`` continues the audio of ``before``."""
     one, other = before.span, record.span
     if one is None or other is None or before.raw != record.raw:
         return False

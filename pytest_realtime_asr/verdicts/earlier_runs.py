@@ -13,8 +13,8 @@ would seem worse. And only a real run has texts and lost sessions to show.
 
 With at least `LEAST_RUNS` runs, the range of the differences between the median run and
 the other earlier runs is computed. An effect within this range is usual from night to
-night, however small its p-value. A run that has no value of a metric for at least half
-of its sessions is left out for this metric.
+night, however small its p-value. If at least half of the sessions of a run have no
+value of a metric, the run is left out for this metric.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Baseline:
 def baseline(
     margin: Margin, runs: Sequence[EarlierRun], now: Sequence[UtteranceRecord]
 ) -> Baseline:
-    """Return what a metric is compared with; it has no pairs if no run has a value."""
+    """Return what a metric is compared with; no ``pairs`` if no run has a value."""
     found = [
         (run, tuple(measured(pair(run.rows, now)[0], margin.metric))) for run in runs
     ]
@@ -86,7 +86,7 @@ def _spread(
 
 
 def _effect(margin: Margin, pairs: Sequence[Pair]) -> float:
-    """Return the effect; 0 if there is no ratio, since a value is zero or less."""
+    """Return the effect; 0 if a value of zero or less allows no ratio."""
     found = effect(margin, pairs)
     return 0.0 if math.isnan(found) else found
 

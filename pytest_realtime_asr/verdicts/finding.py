@@ -34,7 +34,7 @@ WORST = 3  # number of worst sessions that a finding names
 class OfLevel:
     """The level of load of a finding, and the ``units`` that `Finding.n` counts.
 
-    ``number`` counts the levels of the test from 1.
+    ``number`` is the number of the level in its test, counted from 1.
     """
 
     streams: int
@@ -64,9 +64,9 @@ class Finding:
     distinct clips if a clip was sent more than once, and otherwise 0. ``decided`` is
     the number of sessions after which a sequential test was decided; 0 if it was
     ``INVALID`` before the first session, and ``None`` if there is no decision or no
-    sequential test. ``beside`` is the mean of the metric that must be read together
+    sequential test. ``beside`` is the mean of another metric that must be read together
     with this one. ``pooled`` says that sessions of several tests were judged together.
-    ``unserved`` is the number of lost sessions for which no server was there.
+    ``unserved`` is the number of lost sessions that found no server.
 
     For a metric of a level of load, ``of_level`` says which level; it is ``None`` for
     all other metrics. ``over`` is then 1 if the value of the level is beyond the limit.
@@ -129,7 +129,7 @@ class Judgement:
 
 
 def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
-    """Return a failing finding, since there is no session or a session has no value."""
+    """Return a failing finding, because no session ran or a session has no value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
     reason: Reason = Simple.NOTHING_JUDGED
@@ -152,7 +152,7 @@ def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Findi
 def finding(
     budget: Budget, limit: Limit, oriented: Oriented, verdict: Verdict
 ) -> Finding:
-    """Return a finding that the judge (fixed-sample or sequential) completes."""
+    """Return an incomplete finding, which the judge of the budget completes."""
     samples, over, attributed = oriented.samples, oriented.over, oriented.attributed
     rows = zip(samples, attributed, strict=True)
     servers = [sample for sample, attributed in rows if attributed]

@@ -5,11 +5,11 @@ sample proves the verdict with a confidence of 95 %. With a confidence, the budg
 passes only if the sample proves that its limit is met, and fails only if the sample
 proves the opposite.
 
-If clips were sent more than once, sessions are not independent: the interval resamples
-whole clips, and a proof is valid only for this corpus, not for speech in general. If
-each clip has its own share of sessions over the limit, the number of sessions over the
-limit varies less than in a binomial distribution with the mean share (Hoeffding, 1956),
-so the proof is conservative.
+If clips were sent more than once, sessions are not independent. So the interval
+resamples whole clips, and a proof is valid only for this corpus, not for speech in
+general. If each clip has its own share of sessions over the limit, the number of
+sessions over the limit varies less than in a binomial distribution with the mean share
+(Hoeffding, 1956), so the proof is conservative.
 """
 
 from __future__ import annotations

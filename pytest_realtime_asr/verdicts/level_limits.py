@@ -33,11 +33,11 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class JudgedLevel:
-    """A level of load, as the limits of a test judge it.
+    """One level of load, with what the limits of a test need to judge it.
 
-    ``number`` counts the levels of the test from 1. ``client`` is the client's own
-    delay; ``None`` if the client delayed no session. ``lost`` counts the lost sessions
-    of the steady part by their outcome, the most frequent first.
+    ``number`` is the number of the level in its test, counted from 1. ``client`` is the
+    client's own delay; ``None`` if the client delayed no session. ``lost`` counts the
+    lost sessions of the steady part by their outcome, the most frequent first.
     """
 
     streams: int
@@ -54,10 +54,10 @@ def judge_levels(
     pace: float = 1.0,
     parallel: bool = False,
 ) -> Judgement:
-    """Judge each limit of a budget at each level; each limit has a finding per level.
+    """Judge each limit of a budget at each level: one finding for each limit and level.
 
     ``pace`` and ``parallel`` have the meaning that they have in `fixed_sample.judge`.
-    Without a level, nothing was judged, and each limit fails.
+    If ``levels`` is empty, nothing was judged, and each limit fails.
     """
     invalid = not_real_time(budget, pace, parallel)
     if not levels:

@@ -77,12 +77,12 @@ def parse(text: str, *, example: str) -> tuple[Clause, ...]:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the name that is most like ``name``; the names must not be empty."""
+    """Return the name most like ``name``; ``names`` must contain at least one name."""
     return difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)[0]
 
 
 def _clause(text: str, position: int, example: str) -> Clause:
-    """Return one limit from its text without blanks at its ends."""
+    """Parse the text of one limit, which has no blanks at its ends."""
     metric, rest = _next(_METRIC, text, 0)
     statistic, rest = _next(_STATISTIC, text, rest)
     sign, end = _next(_SIGN, text, rest)

@@ -75,7 +75,7 @@ def parse_duration(value: str | timedelta) -> float:
 
 
 def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
-    """Return the limit named by a string such as ``"$final"``, or else the given limit.
+    """Replace a name such as ``"$final"`` by its limit; return other limits unchanged.
 
     Raises `BudgetError` for an unknown name; the message lists the names in ``named``.
     """
@@ -103,7 +103,7 @@ def parse_margins(text: str) -> tuple[Margin, ...]:
         margin = _margin(clause)
         if margin.metric in found:
             raise clause.error(
-                f"is one too many: {margin.metric} has two limits; keep only one"
+                f"is a second limit of {margin.metric}; keep only one limit"
             )
         found[margin.metric] = margin
     return tuple(found.values())

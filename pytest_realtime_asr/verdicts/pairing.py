@@ -2,8 +2,8 @@
 
 Each utterance of this run is paired with an utterance of the other run that has the
 same id, audio and conditions. The conditions (corpus, normaliser, dialect, pace, chunk,
-number of sessions at a time) influence the numbers, as the server does. Records with
-different conditions are never paired.
+number of sessions at a time) influence the measured values, so records with different
+conditions are never paired.
 """
 
 from __future__ import annotations

@@ -7,13 +7,14 @@ the number of words by which the server's own texts of a clip differ. A text und
 condition is different if it differs from the solo transcript by more than the own
 variation plus 5 % of the words (one word at least). A single different text may be due
 to chance. So a clip differs only if at least two thirds of its texts are different, and
-the server differs only if at least two thirds of all texts are different; at least two
-different texts are needed. If a clip has fewer than three sessions under the condition,
-and one of its texts is different or missing, the verdict is INCONCLUSIVE.
+the server differs only if at least two thirds of all texts are different; in both
+cases, at least two texts must be different. If a clip has fewer than three sessions
+under the condition, and one of its texts is different or missing, the verdict is
+INCONCLUSIVE.
 
 A lost session has no text, and so no difference. If at least two thirds of the sessions
-of a clip, or of all sessions, are lost, the test fails for this reason. If the clip or
-the server could differ with texts in place of the lost sessions, the verdict is
+of a clip, or of all sessions, are lost, the test fails for this reason. If texts in
+place of the lost sessions could make a clip or the server differ, the verdict is
 INCONCLUSIVE.
 """
 
@@ -56,7 +57,11 @@ class LostSession:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip, with its texts when sent ``alone`` and under the condition (``then``)."""
+    """A clip with its texts.
+
+    ``alone`` are its texts when it was sent alone, and ``then`` its texts under the
+    condition.
+    """
 
     utterance: Utterance
     alone: tuple[str | LostSession, ...]
@@ -78,10 +83,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The lost sessions: ``count`` of ``of`` sessions.
+    """The ``count`` lost sessions among ``of`` sessions.
 
     ``first`` is the first lost session, and ``utterance`` the id of its clip. ``alone``
-    is true if the clips were sent alone, false if under the condition.
+    is true for sessions that sent the clips alone, false for sessions under the
+    condition.
     """
 
     count: int
@@ -147,10 +153,10 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
     if too many sessions are lost. A clip cannot be judged if it has fewer than
     `LEAST_ALONE` texts sent alone, or if it is so short that a text with none of its
     words would not count as different. The verdict is ``INCONCLUSIVE`` in four cases:
-    more than half of the clips cannot be judged; all other clips together have fewer
-    than `LEAST_SESSIONS` sessions; a clip has a different or missing text, but fewer
-    than `REPEATS` sessions; or texts in place of the lost sessions could change the
-    verdict.
+    more than half of the clips cannot be judged; the clips that can be judged have
+    fewer than `LEAST_SESSIONS` sessions together; a clip has a different or missing
+    text, but fewer than `REPEATS` sessions; or texts in place of the lost sessions
+    could change the verdict.
     """
     every = list(clips)
     alone = _solo_transcripts(every)

@@ -31,7 +31,7 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class NotMeasuredOfLevel:
-    """A metric of a level has no value: the level lacks what the metric needs."""
+    """A metric of a level has no value, since the level lacks what the metric needs."""
 
     needs: str
 
@@ -88,7 +88,7 @@ class NotDecided:
 class NotGood:
     """A sequential test found more sessions beyond the limit than a good server has.
 
-    At a good server, at most the share ``share`` of the sessions is beyond the limit.
+    A good server has at most the share ``share`` of its sessions beyond the limit.
     ``side`` is the side of the limit on which a value is allowed.
     """
 

@@ -58,7 +58,7 @@ class Miss:
 class RecallFinding:
     """The result of judging a recall.
 
-    The fields of `Finding` have the same meaning here. ``n`` is how often a keyword was
+    The fields of `Finding` have the same meaning here. ``n`` is how often keywords were
     said, in ``utterances`` transcriptions. ``misses`` are the transcriptions in which a
     keyword is missing. ``unspoken`` are the keywords that no reference contains.
     """

@@ -27,8 +27,9 @@ class RecordedRun:
 
     ``name`` is the name of the report. ``host`` is the machine that measured, and
     ``versions`` are the versions that the server stated; both may be empty. ``limited``
-    are the metrics that had a limit. ``capacities`` are by the name of their test.
-    ``interrupted`` is true if the run ended before its last test.
+    are the metrics that had a limit. ``capacities`` has the capacity that each test
+    found, by the name of the test. ``interrupted`` is true if the run ended before its
+    last test.
     """
 
     name: str
@@ -47,9 +48,9 @@ class RecordedRun:
 
     @property
     def context(self) -> dict[str, str]:
-        """What may explain a difference between two runs, by name.
+        """The values that may explain a difference between two runs, by name.
 
-        These values are shown; runs with different values are still compared.
+        Reports show these values; runs with different values are still compared.
         """
         found: dict[str, set[str]] = {"host": {self.host}, "server": {*self.versions}}
         for row in self.rows:

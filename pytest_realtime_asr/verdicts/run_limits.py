@@ -62,7 +62,9 @@ def run_limits(texts: Iterable[str]) -> RunLimits:
         for clause in parse(text, example=EXAMPLE):
             key = clause.metric, clause.statistic, clause.relation
             if key in made:
-                raise clause.error("limits the same value twice; keep only one limit")
+                raise clause.error(
+                    "limits a value that already has a limit; keep only one limit"
+                )
             try:
                 made[key] = _limit(clause)
             except BudgetError as error:
@@ -131,7 +133,8 @@ def _duration(clause: Clause) -> Budget:
     if clause.metric in LEVELS:
         if stat not in ("", Stat.MAX):
             raise clause.error(
-                f"limits a single value of each level; write {clause.metric} <= 10s"
+                f"has the statistic {stat}, but {clause.metric} is a single value of "
+                f"each level; write {clause.metric} <= 10s"
             )
         stat = Stat.MAX
     if not stat:

@@ -1,8 +1,8 @@
 """Samples: the value that each session contributes to a budget.
 
 A lost session (refused, hung, broken, no final) is over every limit: it counts as
-``+inf`` and is never left out. A session with a premature value is over every limit as
-well, since its value is not a measurement. A missing value never counts as zero or as
+``+inf`` and is never left out. A session with a premature value is also over every
+limit, since this value is not a measurement. A missing value never counts as zero or as
 within the limit.
 
 For a lower limit (`Side.AT_LEAST`), the signs of the values and of the limit are
@@ -36,8 +36,8 @@ class Sample:
     is the client's scheduling delay in the session, and ``own`` the client's state.
     ``blocked_ms`` is the time for which the socket did not accept a frame. ``path_ms``
     is the round trip of a ping; ``None`` if no ping was answered. ``again`` is true for
-    the retry of a disturbed session. ``beside`` is the value of the metric that must be
-    read together with this one, if any.
+    the retry of a disturbed session. ``beside`` is the value of another metric that
+    must be read together with ``value``, if there is one.
     """
 
     label: str
@@ -60,7 +60,7 @@ class Sample:
 
     @property
     def measured(self) -> float | None:
-        """The value; ``None`` if missing, premature, or if the session was lost."""
+        """The value; ``None`` if missing or premature, or if the session was lost."""
         return None if self.lost or self.premature is not None else self.value
 
     @property

@@ -1,12 +1,12 @@
-"""Compares the results of two releases of a server: what became worse beyond noise.
+"""Compares two releases of a server, and finds what became worse beyond noise.
 
 - Latency and error rate of each test: each complete run of the new release is compared
   with all runs of the old release, as `compare_runs` does. For each metric, the run of
   the new release with the median change counts; of an even number of runs, it is the
-  worse of the two in the middle. So neither a single slow night nor a single fast one
-  decides, and the number of runs does not influence the correction of the p-values. The
-  margins are those of `BESIDE`: a change counts only if it is larger than its margin
-  and, from five old runs on, than the range of the old runs.
+  worse of the two in the middle. So a single slow or fast night does not decide, and
+  the number of runs does not influence the correction of the p-values. The margins are
+  those of `BESIDE`. A change counts only if it is larger than its margin. If there are
+  at least five old runs, it must also be larger than the range of the old runs.
 - Lost sessions: Fisher's exact test of all sessions of both releases.
 - Capacity of each test: the interval of the new release against the lowest and the
   highest bound of the runs of the old release.
@@ -62,10 +62,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class TestChange:
-    """The comparison of one test; ``None`` if only one release has the test.
+    """A test; its ``comparison`` is ``None`` if only one release has the test.
 
     ``runs`` names, for each change of the comparison, the run of the new release that
-    it describes.
+    this change describes.
     """
 
     __test__ = False  # pytest does not collect it
@@ -84,7 +84,7 @@ class TestChange:
 
 @dataclass(frozen=True, slots=True)
 class LostChange:
-    """Lost sessions and all sessions of both releases; ``p`` is one-sided."""
+    """The numbers of lost and of all sessions in both releases; ``p`` is one-sided."""
 
     before: tuple[int, int]
     now: tuple[int, int]
@@ -103,8 +103,8 @@ class LostChange:
 class CapacityChange:
     """The capacity of a test in both releases; ``None`` if the release states none.
 
-    ``before`` has the number of the newest old run, and the lowest and the highest
-    bound of all old runs.
+    ``before`` and ``now`` have the capacity of the newest run of the release, and the
+    lowest and the highest bound of all runs of the release.
     """
 
     test: str
@@ -113,7 +113,7 @@ class CapacityChange:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome: a change is proven if the intervals have nothing in common."""
+        """The outcome; a change is proven if the intervals have nothing in common."""
         old, new = self.before, self.now
         if old is None or new is None:
             return Outcome.UNDECIDED
@@ -127,7 +127,10 @@ class CapacityChange:
 
 @dataclass(frozen=True, slots=True)
 class RequirementChange:
-    """A requirement whose state differs; ``None`` if the release does not have it."""
+    """A requirement whose state differs between the releases.
+
+    A state is ``None`` if the release does not have the requirement.
+    """
 
     dialect: str
     id: str
@@ -136,7 +139,7 @@ class RequirementChange:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome; undecided if one of the releases was not judged."""
+        """The outcome; undecided unless both releases judged the requirement."""
         match self.before, self.now:
             case State.SATISFIED, State.VIOLATED:
                 return Outcome.WORSE
@@ -150,9 +153,9 @@ class Signoff:
     """The comparison of two releases.
 
     ``compared`` are the runs of the new release whose latency and error rate were
-    compared. ``lost`` is ``None`` if one release has no
-    sessions. ``judged`` are the numbers of requirements that are satisfied and violated
-    in each release; ``None`` without a conformance report.
+    compared. ``lost`` is ``None`` if one release has no sessions. ``judged`` are the
+    numbers of requirements that are satisfied and violated in each release; ``None``
+    without a conformance report.
     """
 
     old: Release
@@ -184,7 +187,7 @@ class Signoff:
 
     @property
     def verdict(self) -> Verdict:
-        """FAIL if anything became worse, PASS if everything was decided."""
+        """FAIL if anything became worse; otherwise PASS if everything was decided."""
         found = self.outcomes
         if Outcome.WORSE in found:
             return Verdict.FAIL
@@ -258,8 +261,8 @@ def _tests(
 def _median(test: str, found: Sequence[tuple[str, Comparison]]) -> TestChange:
     """Return the comparison whose changes are the medians of all runs.
 
-    ``found`` has the comparison of each run, the newest run last. Whatever is not a
-    change is that of the newest run.
+    ``found`` has the comparison of each run, the newest run last. Everything except the
+    changes is taken from the newest run.
     """
     paired = [each for each in found if each[1].pairs] or found
     changes: dict[str, list[tuple[Change, str]]] = {}
@@ -278,7 +281,7 @@ def _median(test: str, found: Sequence[tuple[str, Comparison]]) -> TestChange:
 
 
 def _effect(change: Change) -> float:
-    """Return the effect; 0 if there is no ratio, since a value is zero or less."""
+    """Return the effect; 0 if a value of zero or less allows no ratio."""
     return 0.0 if math.isnan(change.effect) else change.effect
 
 
@@ -303,7 +306,7 @@ def _capacities(
 
 
 def _widest(runs: Sequence[RecordedRun], test: str) -> Point | None:
-    """Return the number of the newest run, with the widest bounds of all runs."""
+    """Return the capacity in the newest run, with the widest bounds of all runs."""
     points = [capacity_point(run.capacities, test) for run in runs]
     known = [point for point in points if point is not None]
     if not known:

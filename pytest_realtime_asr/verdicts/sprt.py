@@ -57,12 +57,13 @@ def sequential(
     1 / (1 - confidence). In the same way, if the true share is g or less, ``FAIL`` has
     a probability of at most 1 - confidence.
 
-    Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but keep
-    these probabilities only approximately. For a p95 at 95 % confidence, Wald's bounds
-    would decide ``PASS`` after 72 outcomes that are all within the limit, and the
-    bounds of this function do so after 73. The exact probability of a wrong ``PASS``
-    would be 4.99 % with Wald's bounds, and is 4.79 % here. But with Wald's bounds, the
-    probability would be 5.10 % for a p99 at 95 %, and 21.6 % for a p95 at 80 %.
+    Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but
+    guarantee these probabilities only approximately. For a p95 at 95 % confidence,
+    Wald's bounds would decide ``PASS`` after 72 outcomes that are all within the limit,
+    and the bounds of this function do so after 73. The exact probability of a wrong
+    ``PASS`` would be 4.99 % with Wald's bounds, and is 4.79 % with the bounds of this
+    function. But with Wald's bounds, the probability would be too large in other cases:
+    5.10 % for a p99 at 95 %, and 21.6 % for a p95 at 80 %.
 
     If the true share is between g and b, both decisions are possible. So ``FAIL`` says
     that a server is not a good one; it does not say that the server breaks the claim.
@@ -84,9 +85,9 @@ def sequential(
 def least_clean(q: float, confidence: float) -> int:
     """Return the number of outcomes after which `sequential` passes at the earliest.
 
-    This is the number if no outcome is over the limit. With fewer outcomes, a
-    sequential test can never prove the claim. `samples_needed` returns the number for a
-    sample of fixed size.
+    The test passes after this number if no outcome is over the limit. With fewer
+    outcomes, a sequential test can never prove the claim. `samples_needed` returns the
+    number for a sample of fixed size.
     """
     steps = _, down, bound = _steps(q, confidence)
     # The quotient may have a rounding error, so the decision itself is tested.

@@ -1,23 +1,24 @@
 """Follows the statistics of the same tests over several runs, and finds changes.
 
-Runs are compared only if at least half of the utterances of the newest run were sent
-under the same conditions (see `UtteranceRecord.fixed`); the other runs are left out,
-with the conditions that differ. Only utterances that all complete runs have are
-counted, so that a statistic changes with the server, not with the choice of clips. An
-interrupted run is shown, but does not take part in the search for change points.
+A run is compared only if it has at least half of the utterances of the newest run, sent
+under the same conditions (see `UtteranceRecord.fixed`). The other runs are left out,
+and the conditions that differ are named. Only utterances that all complete runs have
+are counted, so that a statistic changes with the server, not with the choice of clips.
+An interrupted run is shown, but does not take part in the search for change points.
 
-What is searched for change points:
+The search for change points uses one number of each run:
 
-- for a p50, the ratio of each utterance to its median over all runs: the trimmed mean
-  of the logarithms of these ratios. It does not depend on how much the clips differ
-  from each other, and scatters less than a median;
+- for a p50, the trimmed mean of the logarithms of ratios. There is one ratio for each
+  utterance: its value in this run, divided by its median over all runs. This mean does
+  not depend on how much the clips differ from each other, and scatters less than a
+  median;
 - for a p95, its logarithm;
 - for a metric that is not a duration, or has values of zero or less, the values
   themselves in place of their logarithms;
-- for the error rate, the share of lost sessions and the capacity, the number itself.
+- for the error rate, the share of lost sessions and the capacity, the value itself.
 
-All series share the false positive rate (Bonferroni). A number that is infinite, since
-too many sessions were lost, is left out of the search; the share of lost sessions has a
+All series share the false positive rate (Bonferroni). A number that is infinite because
+too many sessions were lost is left out of the search; the share of lost sessions has a
 series of its own.
 """
 
@@ -68,8 +69,9 @@ class Point:
 class Shift:
     """A change beyond the noise between runs, from the run at ``index`` on.
 
-    ``before`` and ``after`` are the medians of the shown numbers, from the shift before
-    to the shift after this one. ``worse`` says whether the server got worse.
+    ``before`` is the median of the shown numbers from the previous shift to this one,
+    and ``after`` the median from this shift to the next. ``worse`` says whether the
+    server got worse.
     """
 
     index: int
@@ -128,8 +130,8 @@ class Trend:
 def trend(runs: Iterable[RecordedRun], *, metrics: Sequence[str] = ()) -> Trend:
     """Return the trend of at least one run.
 
-    ``metrics`` are the metrics to follow; without them, these are `METRICS` and the
-    metrics with a limit. Raises BudgetError for an unknown metric.
+    ``metrics`` are the metrics to follow; if it is empty, `METRICS` and the metrics
+    with a limit are followed. Raises BudgetError for an unknown metric.
     """
     for name in metrics:
         if name not in CATALOGUE:
@@ -177,7 +179,7 @@ def _keys(run: RecordedRun) -> frozenset[tuple[object, ...]]:
 
 
 def _context(runs: Sequence[RecordedRun]) -> Iterable[ContextChange]:
-    """Yield each value of the context that differs from the run before."""
+    """Yield each change of a value of the context from one run to the next."""
     values = [run.context for run in runs]
     for index in range(1, len(runs)):
         old, new = values[index - 1], values[index]
@@ -192,9 +194,10 @@ def _context(runs: Sequence[RecordedRun]) -> Iterable[ContextChange]:
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """A series before the search: ``searched`` has the number of each run to search.
+    """A series before the search for change points.
 
-    ``variance`` is the mean sampling variance of these numbers, if it is known.
+    ``searched`` has the number of each run that the search uses. ``variance`` is the
+    mean sampling variance of these numbers, if it is known.
     """
 
     series: Series
@@ -219,7 +222,7 @@ def _series(runs: Sequence[RecordedRun], metrics: Iterable[str]) -> list[Series]
 def _varying(
     runs: Sequence[RecordedRun], each: _Numbers
 ) -> tuple[list[int], list[float]]:
-    """Return the places and the numbers of the runs that are searched."""
+    """Return the indices of the runs to search, and the numbers of these runs."""
     usable = [
         (index, value)
         for index, (run, value) in enumerate(zip(runs, each.searched, strict=True))
@@ -231,7 +234,7 @@ def _varying(
 def _shifts(
     each: _Numbers, places: Sequence[int], values: Sequence[float], level: float
 ) -> Iterable[Shift]:
-    """Yield the change points of a series, as the shown numbers have them."""
+    """Yield the change points of a series as shifts of its shown numbers."""
     points = change_points(values, level=level, variance=each.variance)
     if not points:
         return
@@ -253,7 +256,7 @@ def _shifts(
 
 
 def _of_metric(runs: Sequence[RecordedRun], name: str) -> Iterable[_Numbers]:
-    """Yield the p50 and the p95 of a metric, if any run has a value of it."""
+    """Yield the series of the p50 and the p95 of a metric, if any run has a value."""
     entry = CATALOGUE[name]
     values = [
         [(_key(row), _value(row, name)) for row in run.rows if _has(row, name)]
@@ -300,10 +303,11 @@ def _typical(
     values: Sequence[Sequence[tuple[tuple[object, ...], float]]],
     scaled: Callable[[float], float],
 ) -> list[float | None]:
-    """Return, for each run, how its utterances differ from their medians of all runs.
+    """Return, for each run, how far its values are from the medians over all runs.
 
-    The number of a run is the trimmed mean of these differences; it is infinite if more
-    than a tenth of the sessions were lost.
+    The median of each utterance is subtracted from its value. The number of a run is
+    the trimmed mean of these differences; it is infinite if more than a tenth of the
+    sessions were lost.
     """
     of_key: dict[tuple[object, ...], list[float]] = {}
     for each in values:
@@ -329,8 +333,8 @@ def _scaled(value: float, scaled: Callable[[float], float]) -> float:
 def trimmed_mean(values: Iterable[float]) -> float | None:
     """Return the mean without the extreme values; ``None`` without values.
 
-    A tenth of the values, rounded up, is left out at each end; of one or two values,
-    none is left out.
+    A tenth of the values, rounded up, is left out at each end. If there are only one or
+    two values, none is left out.
     """
     ordered = sorted(values)
     cut = max(0, min(math.ceil(len(ordered) / 10), (len(ordered) - 1) // 2))
@@ -362,7 +366,7 @@ def _error_rate(runs: Sequence[RecordedRun]) -> Iterable[_Numbers]:
 
 
 def _lost(runs: Sequence[RecordedRun]) -> Iterable[_Numbers]:
-    """Yield the share of lost sessions, if any session was lost."""
+    """Yield the series of the share of lost sessions, if any session was lost."""
     if not any(run.lost for run in runs):
         return
     sizes = [(run.lost, len(run.rows)) for run in runs]
@@ -378,7 +382,7 @@ def _lost(runs: Sequence[RecordedRun]) -> Iterable[_Numbers]:
 
 
 def _capacities(runs: Sequence[RecordedRun]) -> Iterable[_Numbers]:
-    """Yield the capacity of each test that searched for it."""
+    """Yield the series of the capacity of each test that searched for its capacity."""
     tests = dict.fromkeys(test for run in runs for test in run.capacities)
     for test in tests:
         points = tuple(capacity_point(run.capacities, test) for run in runs)

@@ -84,7 +84,7 @@ class UtteranceRecord:
 def completed(
     records: Iterable[UtteranceRecord], known: Iterable[UtteranceRecord]
 ) -> list[UtteranceRecord]:
-    """Return the records, completed by what ``known`` records state.
+    """Return the records; what a record does not state is taken from ``known`` records.
 
     A record that states neither its audio nor its conditions gets the audio and the
     conditions of the first known record of the same utterance, except the model and the
@@ -112,10 +112,10 @@ def completed(
 def shared_test_name(test: str, utterance: str) -> str:
     """Return the common name of tests that differ only in their utterance.
 
-    The name has ``*`` in place of the id of the utterance, and tests of the same name
-    are compared as one test: ``test_it.py::test_it[go-forward]`` is one of
-    ``test_it.py::test_it[*]``. If the name of a test does not contain the id of its
-    utterance, the name is returned unchanged.
+    The name has ``*`` in place of the id of the utterance: the common name of
+    ``test_it.py::test_it[go-forward]`` is ``test_it.py::test_it[*]``. Tests with the
+    same common name are compared as one test. If the name of a test does not contain
+    the id of its utterance, the name is returned unchanged.
     """
     escaped = utterance.encode("unicode_escape").decode("ascii")  # as in pytest
     for id in (utterance, escaped):

@@ -15,8 +15,9 @@ class UndecidedWarning(UserWarning):
     """The warning about a test that could not be decided, but did not fail.
 
     There are three causes: a verdict ``INCONCLUSIVE`` or ``INVALID`` with
-    ``--realtime-undecided=warn``; a comparison of too few clips; and a budget for which
-    the planned sessions are too few to prove it, reported before the first session.
+    ``--realtime-undecided=warn``; a comparison of too few clips; and a budget that
+    cannot be proven with the planned number of sessions, which is reported before the
+    first session.
     """
 
 
@@ -47,7 +48,7 @@ class Effect(enum.Enum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst verdict; ``FAIL`` without a verdict, as nothing was measured."""
+    """Return the worst verdict; ``FAIL`` if there is none."""
     order = list(Verdict)
     return max(verdicts, key=order.index, default=Verdict.FAIL)
 

@@ -3,7 +3,7 @@
 Errors are clustered by speaker and by utterance, so single words must not be resampled.
 Two intervals are computed: a bootstrap interval that resamples speakers (utterances, if
 no speaker is named), and the exact Poisson interval, which assumes independent errors.
-Each bound of the result is the wider of the two bounds.
+The result is the smallest interval that contains both.
 """
 
 from __future__ import annotations
@@ -181,9 +181,9 @@ def rate_interval(
 ) -> tuple[float, float]:
     """Return the confidence interval of the pooled error rate of some utterances.
 
-    Each bound is the wider bound of a bootstrap over the ``blocks`` and of the exact
-    interval of a count. Each utterance has a reference that is not empty; utterances
-    that depend on each other have the same label in ``blocks``.
+    The interval is the smallest that contains both a bootstrap interval over the
+    ``blocks`` and the exact interval of a count. Each utterance has a reference that is
+    not empty; utterances that depend on each other have the same label in ``blocks``.
     """
     wide = bootstrap(
         [each.wrong for each in errors],

@@ -47,7 +47,7 @@ def test_the_lines_of_the_terminal(good: Transcription, hung: Transcription) -> 
     assert all(len(line) <= 80 for line in found)
     silent = replace(good, utterance=replace(CLIP, text=""))
     (first, *_) = utterances.lines([silent])
-    assert first == f"  {CLIP.id}: {words} recognised where nothing was said"
+    assert first == f"  {CLIP.id}: {words} words recognised where nothing was said"
     assert utterances.lines([]) == []
 
 

@@ -59,5 +59,5 @@ def test_a_side_that_sends_no_event() -> None:
 
 
 def test_events_that_are_named_by_different_fields() -> None:
-    with pytest.raises(ValueError, match="by the same field, not by event and type"):
+    with pytest.raises(ValueError, match="in the same field, not in event and type"):
         Shapes({Sender.CLIENT: (Hello,), Sender.SERVER: (Text,)})

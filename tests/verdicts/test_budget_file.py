@@ -46,7 +46,11 @@ def test_a_profile_stands_over_what_holds_everywhere(
     ("text", "profile", "said"),
     [
         (TABLE, "a100", "no profile 'a100'; choose from l4, h100"),
-        ("", "l4", "no profile 'l4'; the file has none: a profile is a table such as"),
+        (
+            "",
+            "l4",
+            "no profile 'l4'; the file has no profiles, which are tables such as",
+        ),
         ("final = fast", "", "Invalid value"),
         (
             "final = true",

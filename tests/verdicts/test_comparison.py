@@ -559,7 +559,10 @@ def test_limits() -> None:
         ("latency:5%", "write lag_yaal in place of latency .or one of wer, connect"),
         ("loop_lag:5%", "'loop_lag:5%' names no metric that can be compared"),
         ("word_coverage:5%", "'word_coverage:5%' names no metric that can be compared"),
-        ("wer:1pp,wer:2pp", "wer has two limits; keep only one .character 9."),
+        (
+            "wer:1pp,wer:2pp",
+            "is a second limit of wer; keep only one limit .character 9.",
+        ),
     ],
 )
 def test_limits_that_cannot_be(text: str, why: str) -> None:

@@ -57,7 +57,10 @@ def test_limits_are_those_of_all_lists() -> None:
         ("wer", r"'wer' is not a limit; write one such as .* \(character 1\)"),
         (f"{FINAL} p95", "is not a limit; write one"),
         (f"{FINAL} p95 upper <= 1s", "is not a limit; write one"),
-        ("recovery p95 <= 10s", "limits a single value of each level; write recovery"),
+        (
+            "recovery p95 <= 10s",
+            "has the statistic p95, but recovery is a single value of each level",
+        ),
         ("recovery <= 10", "limits a duration: write a time with its unit"),
         ("goodput p95 >= 0.9", "goodput is a single value of each level"),
         (f"{FINAL} p95 < 1s", r"has the sign '<'; write <= or >= \(character 23\)"),
@@ -90,7 +93,10 @@ def test_limits_are_those_of_all_lists() -> None:
         ("false_endpoints <= 3%", "write a number without a unit"),
         ("wer:1pp", "limits a change; .* or use --realtime-compare-fail"),
         ("wer p95:1pp", "needs <= or >= in place of ':'"),
-        ("wer <= 5%, wer <= 6%", "limits the same value twice; keep only one limit"),
+        (
+            "wer <= 5%, wer <= 6%",
+            "limits a value that already has a limit; keep only one limit",
+        ),
         (f"false_endpoints <= {'9' * 18}", "cannot be judged: the limit .* is not"),
     ],
 )
@@ -100,7 +106,7 @@ def test_limits_that_cannot_be(text: str, why: str) -> None:
 
 
 def test_limits_of_two_lists_are_checked_together() -> None:
-    with pytest.raises(ValueError, match="limits the same value twice"):
+    with pytest.raises(ValueError, match="limits a value that already has a limit"):
         run_limits(["wer <= 5%", "wer <= 6%"])
 
 
