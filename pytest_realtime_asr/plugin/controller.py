@@ -72,7 +72,7 @@ class Controller:
     def pytest_xdist_node_collection_finished(self) -> None:
         """Lock the report files if a worker has a test that uses this plugin."""
         if (self._folder / MEASURES).exists():
-            self._plugin.state.lock_reports()
+            self._plugin.state.lock_reports(self._folder)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

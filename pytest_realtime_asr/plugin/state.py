@@ -259,9 +259,10 @@ class State:
             except (OSError, ValueError) as error:
                 raise self.options.usage_error("traces", error) from None
 
-    def lock_reports(self) -> None:
+    def lock_reports(self, shared: Path | None = None) -> None:
         """Lock the report files, and remove earlier traces, before the first session.
 
+        ``shared`` is the folder of the workers of xdist, which write the files too.
         From then on, SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
         if another run writes one of the files.
         """
@@ -273,6 +274,8 @@ class State:
                     file.lock()
                 except OSError as error:
                     raise unwritable(file, error) from None
+                if shared is not None:
+                    file.share(shared)
             self._check_traces()
             if self.traces is not None:
                 self.traces.clear()

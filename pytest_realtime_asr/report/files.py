@@ -51,8 +51,7 @@ class ReportFile:
         self._begun: Path | None = None
         self._between: FileLock | None = None
         if shared is not None:
-            self._begun = shared / f"{self._key}.begun"
-            self._between = FileLock(shared / f"{self._key}.lock", timeout=WAIT)
+            self.share(shared)
         self._open = False
         self._threads = threading.Lock()
         self._beside = _hidden(self._path, "lock")
@@ -64,6 +63,14 @@ class ReportFile:
     @property
     def _key(self) -> str:
         return hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
+
+    def share(self, folder: Path) -> None:
+        """Let other processes of the run write the report too.
+
+        ``folder`` is a folder that all processes of the run can access.
+        """
+        self._begun = folder / f"{self._key}.begun"
+        self._between = FileLock(folder / f"{self._key}.lock", timeout=WAIT)
 
     def is_begun(self, shared: Path | None) -> bool:
         """Return whether this run has written the report, as far as this is known.

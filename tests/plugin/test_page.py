@@ -79,6 +79,22 @@ def test_workers_write_one_page(project: Project) -> None:
     assert of(text, "end") == [{"interrupted": False, "failed": [LATE]}]
 
 
+def test_workers_and_the_suite_write_one_page(project: Project) -> None:
+    """The workers append sessions; their controller appends the results of the suite."""
+    project.write(TESTS)
+    (project.path / "out.html").write_text("earlier")
+    suite = ("--realtime-conformance", "-k", "created-now or test_right", "test_it.py")
+    result = project.run(*BOTH, *suite, "-n2", apart=True)
+    result.assert_outcomes(passed=2)
+    text = page(project)
+    assert text.count("<!doctype html>") == 1
+    assert sum(row["counted"] for row in of(text, "row")) == 1
+    (found,) = of(text, "conformance")
+    assert [each["id"] for each in found["requirements"]] == ["created-now"]
+    assert len(of(text, "end")) == 1
+    assert (project.path / "out.html.1").read_text() == "earlier"
+
+
 def test_a_run_without_sessions_leaves_the_page_of_an_earlier_run(
     project: Project,
 ) -> None:
