@@ -59,7 +59,7 @@ def test_every_line_of_the_report() -> None:
 
 def test_the_lines_of_the_run() -> None:
     agree(listed("The run"), jsonl.run_line(RUN, "").keys() - EVERY_LINE)
-    ended = jsonl.interrupted_line(RUN).keys() - EVERY_LINE
+    ended = jsonl.end_line(RUN, interrupted=True).keys() - EVERY_LINE
     agree(listed("The run", table=1), ended)
 
 

@@ -60,7 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (LookupError, ValueError, OSError, ImportError) as error:
-        message = error.args[0] if isinstance(error, LookupError) else error
+        message: object = error
+        if isinstance(error, LookupError):
+            message = error.args[0]
+        elif isinstance(error, OSError) and error.filename is not None:
+            message = f"{error.filename}: {error.strerror}; check the path"
         print(f"error: {one_line(str(message))}", file=sys.stderr)
         return 2
 

@@ -242,8 +242,6 @@ class RealtimePlugin:
             if self.used_state is not None:
                 self._rest += self.used_state.stop_applications()
                 if not self.is_worker:
-                    if interrupted:
-                        self.used_state.note_interrupt()
                     shared = self._controller.used_folder if self._controller else None
                     self.used_state.note_end(
                         failed=self._tally.failed_tests if self._tally else (),

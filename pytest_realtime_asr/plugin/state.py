@@ -286,22 +286,20 @@ class State:
         """Whether this run has started a test that measures."""
         return self._restore is not None
 
-    def note_interrupt(self) -> None:
-        """Write into the JSON Lines reports that the run was interrupted."""
-        for file in self.reports.get("jsonl", ()) if self.measures else ():
-            try:
-                jsonl.Appender(file, self.identity).interrupted()
-            except OSError as error:
-                self.note(f"{file}: {error_text(error)}")
-
     def note_end(
         self, *, failed: Iterable[str], interrupted: bool, shared: Path | None
     ) -> None:
-        """Write the trend and the end of the run into the HTML pages.
+        """Write the end of the run into JSON Lines and HTML pages.
 
+        The pages get the trend first.
         ``failed`` are the ids of the tests that failed. ``shared`` is the folder of the
         workers of xdist, if there are any.
         """
+        for file in self.reports.get("jsonl", ()) if self.measures else ():
+            try:
+                jsonl.Appender(file, self.identity).end(interrupted=interrupted)
+            except OSError as error:
+                self.note(f"{file}: {error_text(error)}")
         if not (self.has_reports and (pages := self.pages())):
             return
         tests = self.redactor.clean_value(list(failed))

@@ -109,10 +109,13 @@ def run_line(
     }
 
 
-def interrupted_line(run: RunIdentity) -> dict[str, object]:
-    """Return the fields of the last line of a report whose run was interrupted."""
+def end_line(run: RunIdentity, *, interrupted: bool) -> dict[str, object]:
+    """Return the fields of the last line of a report.
+
+    ``interrupted`` says that the run did not end by itself, so that tests are missing.
+    """
     head = {"kind": _RUN, "format": FORMAT, "run": run.id}
-    ended = {"interrupted": True, "ended": datetime.now(UTC)}
+    ended = {"interrupted": interrupted, "ended": datetime.now(UTC)}
     return {**head, **ended, **_marked(run.replayed)}
 
 
@@ -366,12 +369,12 @@ class Appender:
             lines = b"".join(_encoded(each, redactor) for each in made)
             self._append(lines, _target(takes), redactor, replayed=replayed)
 
-    def interrupted(self) -> None:
-        """Append the line about an interrupt, if this run has written the report.
+    def end(self, *, interrupted: bool) -> None:
+        """Append the line about the end of the run, if this run has written the report.
 
         Raises OSError if the report cannot be written.
         """
-        found = msgspec.json.encode(interrupted_line(self._run))
+        found = msgspec.json.encode(end_line(self._run, interrupted=interrupted))
         self._file.finish(found + b"\n", run=self._run.id)
 
     def _append(

@@ -18,14 +18,16 @@ from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.plain_page import markdown, markdown_table
 from pytest_realtime_asr.report.run_summary import Failure, RunSummary
 from pytest_realtime_asr.report.terminal import Row, share_text, time_text
-from pytest_realtime_asr.report.verdict_rows import VerdictRow, measured
+from pytest_realtime_asr.report.verdict_rows import SAMPLED, VerdictRow, measured
 from pytest_realtime_asr.run.identity import PACKAGE
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 MOST = 2**20  # bytes that GitHub takes for the summary of one step
 TITLE = "Realtime speech recognition"
+_WORST_FIRST = [each.value for each in reversed(Verdict)]
 _LINES = 150  # the most lines of one failure
 _CHARACTERS = 16_000  # the most characters of one failure
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -67,12 +69,13 @@ def _document(found: RunSummary, shown: int) -> str:
 
 
 def _outcome(found: RunSummary) -> str:
-    """Return how many tests failed and how many verdicts of each kind there are."""
+    """Return how many tests failed and how many limits have each verdict."""
     failed = found.failed
-    counts = Counter(each.outcome for each in found.rows if each.verdict)
+    judged = [each for row in found.rows for each in row.verdicts]
+    counts = Counter(each.verdict for each in judged if each.verdict)
     parts = [f"{several(len(failed), 'test')} failed" if failed else "no test failed"]
     if counts:
-        verdicts = (f"{count} {verdict}" for verdict, count in counts.items())
+        verdicts = (f"{counts[each]} {each}" for each in _WORST_FIRST if counts[each])
         parts.append(f"verdicts: {', '.join(verdicts)}")
     if found.replayed:
         parts.insert(0, REPLAYED)
@@ -129,12 +132,15 @@ def _verdicts(rows: Iterable[Row]) -> Iterator[str]:
 
 def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
     name = f"{row.metric} {row.statistic}".strip()
-    if row.subject not in ("budget", "error rate", "recall"):
+    if row.subject not in SAMPLED:
         name = f"{row.subject}: {name}"
     if row.pooled:
         name += " (module)"
     side = "at most" if row.side == Side.AT_MOST.value else "at least"
     limit = "-" if row.limit is None else f"{side} {_quantity(row.limit, row)}"
+    verdict = _bold(terminal.marked(row.verdict or "not judged", replayed=replayed))
+    if row.verdict and row.subject in SAMPLED:
+        verdict += f" ({'proven' if row.proven else 'not proven'})"
     return [
         _code(name),
         markdown(_quantity(measured(row), row)),
@@ -142,7 +148,7 @@ def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
         markdown(_interval(row)),
         str(row.n),
         str(row.lost),
-        _bold(terminal.marked(row.verdict or "not judged", replayed=replayed)),
+        verdict,
     ]
 
 

@@ -51,6 +51,9 @@ GROWTH_UNITS = {
     Quantity.IDLE_MEMORY: "bytes",
 }
 
+SAMPLED = ("budget", "error rate", "recall")
+"""The subjects of verdicts that a sample proves or does not prove."""
+
 T = TypeVar("T")
 Bounds = tuple[float | None, float | None]
 _OF_CHANGE = {
@@ -68,11 +71,12 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     ``subject`` says what was judged: a budget, an error rate, a recall, a change
     between two runs, parity, a capacity, cross-talk, a soak, a drain, a requirement,
     lost sessions or an error. ``verdict`` is ``None`` if the value was compared but not
-    judged. ``fails`` says that this result fails the test. ``beyond`` says that so many
-    sessions were lost that the whole ``interval`` is beyond every limit; both bounds
-    are then ``None``. ``over`` counts the samples beyond the limit. ``pooled`` says
-    that sessions of several tests were judged together. For a change, ``against`` names
-    the other run, and ``before`` and ``now`` are the values of both runs.
+    judged, or if a violated requirement does not fail the test. ``fails`` says that
+    this result fails the test. ``beyond`` says that so many sessions were lost that the
+    whole ``interval`` is beyond every limit; both bounds are then ``None``. ``over``
+    counts the samples beyond the limit. ``pooled`` says that sessions of several tests
+    were judged together. For a change, ``against`` names the other run, and ``before``
+    and ``now`` are the values of both runs.
     """
 
     subject: str
@@ -414,6 +418,7 @@ def _rule(found: BrokenRule, *, fails: bool) -> VerdictRow:
         value=found.sessions,
         limit=0,
         over=found.sessions,
+        verdict=Verdict.FAIL.value if fails else None,
         proven=True,
         reason=str(found.violation),
         fails=fails,

@@ -359,7 +359,7 @@ def test_a_folder_of_others_is_refused(project: Project) -> None:
     own = project.path / "mine" / "notes.txt"
     own.write_text("keep")
     for name, what in (
-        ("mine", "contains other"),
+        ("mine", "contains files"),
         ("mine/notes.txt", "is a file"),
     ):
         result = project.run(f"--realtime-traces={name}", "-k", "invalid")

@@ -216,7 +216,7 @@ def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
         budget("normalized_erasure", at_most=0.2),
         latency_budget(METRIC, p95="1s"),
     )
-    with pytest.raises(BudgetError, match="a duration: write latency_budget"):
+    with pytest.raises(BudgetError, match="a duration; write latency_budget"):
         terms(mark("budget", METRIC, at_most=0.2))
     with pytest.raises(
         BudgetError, match=r'write the marker as in budget."normalized_eras'

@@ -66,6 +66,9 @@ def test_page_and_lines_have_the_same_numbers(project: Project) -> None:
     assert (project.path / paths[late]).is_file()
     assert len(of(text, "clip")) == 1
     assert of(text, "end") == [{"interrupted": False, "failed": [LATE]}]
+    assert [line["kind"] for line in lines].count("run") == 2
+    assert lines[-1]["interrupted"] is False
+    assert lines[-1]["ended"] > lines[0]["started"]
 
 
 def test_workers_write_one_page(project: Project) -> None:
@@ -80,7 +83,7 @@ def test_workers_write_one_page(project: Project) -> None:
 
 
 def test_workers_and_the_suite_write_one_page(project: Project) -> None:
-    """The workers append sessions; their controller appends the results of the suite."""
+    """The workers append sessions, the controller the results of the suite."""
     project.write(TESTS)
     (project.path / "out.html").write_text("earlier")
     suite = ("--realtime-conformance", "-k", "created-now or test_right", "test_it.py")

@@ -381,7 +381,7 @@ def test_missed(realtime, corpus):
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "word_coverage mean = 1 < 1.5 (95% CI *; n=2, 2 under)",
+            "word_coverage mean = 1 < 1.5 (95% CI *; n=2, 2 under; not proven)",
             "             1  *",
             "*PASS (not proven: n=1): normalized_erasure mean = 0 <= 0.2 (n=1, 0 over)",
         ]

@@ -20,7 +20,7 @@ def test_the_parts_of_a_summary() -> None:
     )
     lines = found.splitlines()
     assert lines[0] == (
-        "## Realtime speech recognition: no test failed; verdicts: 1 FAIL, 1 PASS"
+        "## Realtime speech recognition: no test failed; verdicts: 2 FAIL, 2 PASS"
     )
     assert "ws://gpu-7/v1/realtime, model m" in lines
     assert (
@@ -29,9 +29,9 @@ def test_the_parts_of_a_summary() -> None:
     ) in lines
     assert (
         "| `tests/test_it.py::test_late` | `final_from_commit p95` | 912 ms | "
-        "at most 800 ms | 95%: from 850 ms | 20 | 1 | **FAIL** |"
+        "at most 800 ms | 95%: from 850 ms | 20 | 1 | **FAIL** (not proven) |"
     ) in lines
-    assert "| 0.031 | at most 0.100 | 95%: 0.010 to 0.062 | 20 | 0 | PASS |" in found
+    assert "| 95%: 0.010 to 0.062 | 20 | 0 | PASS (not proven) |" in found
     assert f"run {RUN.id}" in lines[-1]
     assert "Failures" not in found
 
@@ -67,6 +67,13 @@ def test_a_hostile_text_cannot_leave_its_place() -> None:
     assert not re.search("^# not", rest, re.MULTILINE)
     cells = [line for line in rest.splitlines() if "t::" in line and line[0] == "|"]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in cells} == {9}
+
+
+def test_a_proven_verdict_is_named() -> None:
+    proven = msgspec.structs.replace(LATE, proven=True)
+    found = markdown.document(summary(row(verdicts=[proven])))
+    assert "| **FAIL** (proven) |" in found
+    assert "; verdicts: 1 FAIL\n" in found
 
 
 def test_an_infinite_value_and_an_interval_beyond_every_limit() -> None:

@@ -79,6 +79,8 @@ def page(
     cannot be used; its message names the file.
     """
     lines = _read(report)
+    if traces is not None and not traces.is_dir():
+        raise ValueError(f"{traces}: there is no such folder; check the path")
     kept = Traces(report.parent / FOLDER if traces is None else traces)
     run = next((line for line in lines if line["kind"] == "run"), {})
     yield chunks.head(run, session_data.metric_columns())
@@ -96,8 +98,12 @@ def page(
         yield from _clips(lines, corpus)
     if earlier:
         yield history.block(earlier, report, tell=tell) + b"\n"
-    interrupted = any(line.get("interrupted") for line in lines)
-    yield chunks.block("end", {"interrupted": interrupted, "offline": True}) + b"\n"
+    end = {
+        "offline": True,
+        "interrupted": any(line.get("interrupted") for line in lines),
+        "unknown": not any(line.get("ended") for line in lines),
+    }
+    yield chunks.block("end", end) + b"\n"
 
 
 def _read(report: Path) -> list[Line]:
@@ -110,6 +116,11 @@ def _read(report: Path) -> list[Line]:
         text = report.read_bytes()
     except OSError as error:
         raise ValueError(f"{report}: {error.strerror}") from error
+    if records.is_trace(report):
+        raise ValueError(
+            f"{report}: not a JSON Lines report, but a trace; show it with "
+            "`python -m pytest_realtime_asr trace show`"
+        )
     found: list[Line] = []
     for number, each in enumerate(text.split(b"\n"), 1):
         try:
@@ -122,6 +133,11 @@ def _read(report: Path) -> list[Line]:
                 f"reports of format {_FORMAT} only"
             )
         found.append(line)
+    if not found:
+        raise ValueError(
+            f"{report}: not a JSON Lines report; give a file that "
+            "--realtime-report=FILE.jsonl has written"
+        )
     if not any(line["kind"] == "utterance" for line in found):
         raise ValueError(f"{report}: the report has no completed utterance")
     return found

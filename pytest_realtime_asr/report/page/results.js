@@ -2,6 +2,8 @@
 
 const LATENCIES = ["final_from_commit", "first_partial_from_speech"];
 const SUITE = "realtime_conformance/"; // the ids of its tests begin with this
+const MOST_REASON = 160; // characters of a reason that the table of verdicts shows
+const SAMPLED = ["budget", "error rate", "recall"]; // the subjects of verdicts on a sample
 const MOST_VERDICTS = 30; // shown before the reader asks for the others
 
 /* The head of the page */
@@ -25,6 +27,7 @@ function overview() {
   if (run.replayed) told.push("This run was replayed from recordings: no server was tested, and its latencies are those of the recordings.");
   if (report.end === null) told.push("The run has not ended, or it was killed: results may be missing. Load the page again to see later sessions.");
   else if (report.end.interrupted) told.push("The run was interrupted: tests are missing.");
+  else if (report.end.unknown) told.push("The report does not say that its run has ended: the run was killed, or the report was cut. Results may be missing.");
   if (report.damaged) told.push(`${report.damaged} incomplete ${report.damaged === 1 ? "part" : "parts"} of this page cannot be read.`);
   if (typeof DecompressionStream === "undefined") told.push("This browser cannot decompress the sessions (DecompressionStream): the table works, but sessions cannot be opened. Use a browser of 2023 or later.");
   parts.push(...told.map((text) => make("p", { class: "notice", role: "status" }, text)));
@@ -49,15 +52,19 @@ function state() {
   const lost = counted.filter((row) => row.lost).length;
   const cards = make("dl", { class: "cards" },
     card("tests that fail", failing.size, failing.size ? "bad" : "good"),
-    ...Object.entries(counts).map(([name, count]) => card(name, count,
+    ...Object.entries(counts).map(([name, count]) => card(`verdicts ${name}`, count,
       count && name === "FAIL" ? "bad" : count && name !== "PASS" ? "warn" : "")),
     ...violated(),
     card("sessions", counted.length || report.rows.length),
     card("lost", lost, lost ? "bad" : ""));
-  const late = report.rows.map((row) => metricOf(row, "sender_lateness_max")).filter((each) => each !== null);
+  const largest = (name) => {
+    const found = report.rows.map((row) => metricOf(row, name)).filter((each) => each !== null);
+    return found.length ? number(Math.max(...found), "ms") : "not known";
+  };
   const facts = [
     ["calibration of the client", report.run.calibration || "not calibrated (--realtime-calibrate)"],
-    ["largest delay of an audio frame by the client", late.length ? number(Math.max(...late), "ms") : "not known"],
+    ["largest delay of an audio frame by the client", largest("sender_lateness_max")],
+    ["largest lag of the client's event loop (p99 of a session)", largest("loop_lag")],
     ["results that the client made INVALID", counts.INVALID],
     ["sessions sent again, since the client disturbed them", report.rows.filter((row) => row.purpose === "disturbed").length],
   ];
@@ -105,14 +112,28 @@ function interval(each) {
   return `${low === null ? "−∞" : number(low, each.unit)} to ${high === null ? "∞" : number(high, each.unit)}`;
 }
 
+/* A verdict with whether the sample proves it, where this is known */
+function verdictOf(each) {
+  const found = mark(each.verdict, each);
+  if (!SAMPLED.includes(each.subject) || !each.verdict) return found;
+  return make("span", {}, found, each.proven ? " proven" : " not proven");
+}
+
+/* A text; only the beginning of a long one is shown before a click */
+function folded(text) {
+  if (plain(text).length <= MOST_REASON) return text;
+  return make("details", { class: "long" }, make("summary", {}, `${plain(text).slice(0, MOST_REASON)}…`), plain(text));
+}
+
 function verdicts() {
   const rows = report.verdicts.filter((each) => each.subject !== "change");
-  if (!rows.length) return report.suite ? null : section("Verdicts", make("p", {}, "No test has judged anything yet."));
+  if (!rows.length && (report.suite || report.verdicts.length)) return null; // other sections have the results
+  if (!rows.length) return section("Verdicts", make("p", {}, report.end ? "No test has judged anything." : "No test has judged anything yet."));
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
-  const cells = (each) => [mark(each.verdict, each), `${each.subject}: ${each.metric} ${each.statistic}`,
+  const cells = (each) => [verdictOf(each), `${each.subject}: ${each.metric} ${each.statistic}`,
     each.value === null ? (each.lost || each.premature ? "never" : "–") : number(each.value, each.unit),
     each.limit === null ? "" : `${each.side} ${number(each.limit, each.unit)}`, interval(each),
-    each.n || "", each.lost || "", each.subject === "capacity" ? "see Capacity" : each.reason, each.test];
+    each.n || "", each.lost || "", each.subject === "capacity" ? "see Capacity" : folded(each.reason), each.test];
   const names = ["verdict", "what", "value", "limit", "interval", "n", "lost", "reason", "test"];
   const parts = [table("verdicts", names, rows.slice(0, MOST_VERDICTS).map(cells))];
   if (rows.length > MOST_VERDICTS) {
@@ -309,6 +330,7 @@ function conformance() {
       make("span", { class: `mark ${each.status === "violated" ? "fail" : each.status === "satisfied" ? "pass" : "inconclusive"}` }, plain(each.status)),
       ` ${plain(each.id)} [${plain(each.level)}]`), ...body);
   });
+  const left = report.suite.planned - entries.length;
   return section("Conformance", make("p", {}, Object.entries(counts).map(([name, count]) => `${count} ${name}`).join(", "),
-    ` of ${report.suite.planned} requirements`), ...parts);
+    ` of ${entries.length} requirements`, left > 0 ? `; ${left} more requirements have no result` : ""), ...parts);
 }

@@ -1,6 +1,7 @@
 /* The table of sessions: only the rows in view are elements */
 
-const ROW_HEIGHT = 34; // px, as in the style sheet
+const NARROW = matchMedia("(max-width: 700px)"); // as in the style sheet: a row has two lines
+const rowHeight = () => NARROW.matches ? 56 : 34; // px, as in the style sheet
 const COLUMNS = [
   ["state", "state", (row) => row.state], ["utterance", "utterance", (row) => row.counted ? row.utterance : `${row.utterance} (${row.purpose})`],
   ["final", "final", (row) => number(row.final, "ms")], ["first", "first partial", (row) => number(row.first, "ms")],
@@ -50,7 +51,7 @@ function sessions() {
     list.scroller.scrollTop = 0;
     grid.setAttribute("aria-rowcount", list.rows.length + 1);
     shown.textContent = `${list.rows.length} of ${report.rows.length} sessions`;
-    list.body.style.height = `${list.rows.length * ROW_HEIGHT}px`;
+    list.body.style.height = `${list.rows.length * rowHeight()}px`;
     for (const element of list.drawn.values()) element.remove();
     list.drawn.clear();
     fill();
@@ -58,6 +59,7 @@ function sessions() {
   filter.addEventListener("input", update);
   states.addEventListener("change", update);
   counted.addEventListener("change", update);
+  NARROW.addEventListener("change", update);
   scroller.addEventListener("scroll", () => requestAnimationFrame(() => fill()));
   list.body.addEventListener("click", (event) => {
     const row = event.target.closest("[data-row]");
@@ -73,8 +75,8 @@ function sessions() {
 /* Draws the rows in view, or all rows for a printer */
 function fill({ all = false } = {}) {
   if (!list.body) return; // a run without sessions
-  const first = all ? 0 : Math.max(0, Math.floor(list.scroller.scrollTop / ROW_HEIGHT) - 8);
-  const seen = Math.ceil((list.scroller.scrollTop + list.scroller.clientHeight) / ROW_HEIGHT) + 8;
+  const first = all ? 0 : Math.max(0, Math.floor(list.scroller.scrollTop / rowHeight()) - 8);
+  const seen = Math.ceil((list.scroller.scrollTop + list.scroller.clientHeight) / rowHeight()) + 8;
   const last = all ? list.rows.length : Math.min(list.rows.length, seen);
   for (const [place, element] of list.drawn) {
     if ((place < first || place >= last) && element !== document.activeElement) { element.remove(); list.drawn.delete(place); }
@@ -85,7 +87,7 @@ function fill({ all = false } = {}) {
     const element = make("div", { role: "row", class: "row", "data-row": place, "aria-rowindex": place + 2, tabindex: place === list.at ? "0" : "-1" },
       ...COLUMNS.map(([key, , cell]) => make("div", { role: "gridcell", class: `c-${key}`, dir: key === "text" ? "auto" : null },
         key === "state" ? stateMark(row) : plain(cell(row)))));
-    element.style.top = `${place * ROW_HEIGHT}px`;
+    element.style.top = `${place * rowHeight()}px`;
     list.drawn.set(place, element);
     const next = [...list.body.children].find((each) => Number(each.dataset.row) > place) || null;
     list.body.insertBefore(element, next);
@@ -96,9 +98,9 @@ function fill({ all = false } = {}) {
 
 function goTo(place) {
   list.at = Math.max(0, Math.min(list.rows.length - 1, place));
-  const top = list.at * ROW_HEIGHT, view = list.scroller;
+  const top = list.at * rowHeight(), view = list.scroller;
   if (top < view.scrollTop) view.scrollTop = top;
-  else if (top + ROW_HEIGHT > view.scrollTop + view.clientHeight) view.scrollTop = top + ROW_HEIGHT - view.clientHeight;
+  else if (top + rowHeight() > view.scrollTop + view.clientHeight) view.scrollTop = top + rowHeight() - view.clientHeight;
   fill();
   list.drawn.get(list.at)?.focus({ preventScroll: true });
 }
@@ -106,7 +108,7 @@ function goTo(place) {
 function keyOfList(event) {
   const row = event.target.closest("[data-row]");
   if (!row) return;
-  const at = Number(row.dataset.row), page = Math.max(1, Math.floor(list.scroller.clientHeight / ROW_HEIGHT) - 1);
+  const at = Number(row.dataset.row), page = Math.max(1, Math.floor(list.scroller.clientHeight / rowHeight()) - 1);
   const moves = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: list.rows.length - 1 };
   if (event.key in moves) { event.preventDefault(); goTo(moves[event.key]); }
   else if (event.key === "Enter") { event.preventDefault(); list.at = at; openSession(at); }

@@ -73,9 +73,28 @@ def test_a_wrong_report_is_refused(tmp_path: Path) -> None:
     path.write_text('{"kind":"run","format":3}\n')
     with pytest.raises(ValueError, match="no completed utterance"):
         list(offline.page(path))
+    path.write_text("test,utterance\nt,turn-right\n")
+    with pytest.raises(ValueError, match="not a JSON Lines report; give a file"):
+        list(offline.page(path))
     path.write_text('{"format":2,"test":"t"}\n')
     with pytest.raises(ValueError, match=r"out\.jsonl:1: the line has format 2"):
         list(offline.page(path))
+
+
+def test_a_trace_and_a_wrong_folder_are_refused(report: Path) -> None:
+    (trace,) = report.parent.rglob("000-*.jsonl")
+    with pytest.raises(ValueError, match="not a JSON Lines report, but a trace"):
+        list(offline.page(trace))
+    with pytest.raises(ValueError, match="nowhere: there is no such folder"):
+        list(offline.page(report, traces=report.with_name("nowhere")))
+
+
+def test_the_page_of_a_killed_run_says_that_its_end_is_not_known(report: Path) -> None:
+    (end,) = of(b"".join(offline.page(report)), "end")
+    assert (end["unknown"], end["interrupted"]) == (True, False)
+    jsonl.Appender(ReportFile(report), RUN).end(interrupted=True)
+    (end,) = of(b"".join(offline.page(report)), "end")
+    assert (end["unknown"], end["interrupted"]) == (False, True)
 
 
 def test_a_damaged_trace_is_said(report: Path) -> None:
