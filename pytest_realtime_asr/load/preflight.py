@@ -191,7 +191,8 @@ def _sessions(sessions: float | None) -> Finding | None:
         Subject.SESSIONS,
         f"{sessions:g} open at the server before the load",
         "the server should have none",
-        "they use a part of its capacity; end them, or test at another time",
+        "these sessions use a part of the server's capacity; end them, or test at "
+        "another time",
     )
 
 

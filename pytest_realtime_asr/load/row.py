@@ -113,7 +113,7 @@ class Row:
     ) -> Transcription:
         """Return the transcription of the session, for verdicts and reports.
 
-        ``plan`` is the plan of the session, and ``clips`` has its utterance by id.
+        ``plan`` is the plan of the session. ``clips`` maps ids to utterances.
         """
         return Transcription(
             utterance=_varied(clips[self.clip], self.perturbation),
@@ -173,7 +173,7 @@ def refusal_code(timeline: Timeline) -> str | None:
 
 
 def _varied(utterance: Utterance, perturbation: str) -> Utterance:
-    """Return an utterance under the id of its variation; its audio is not varied."""
+    """Return an utterance with the id of its variation, but with unchanged audio."""
     if not perturbation:
         return utterance
     return replace(

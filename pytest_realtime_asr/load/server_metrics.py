@@ -130,7 +130,7 @@ def source(
 def read(source: Source) -> dict[Gauge, float]:
     """Read the metrics that a server shows now.
 
-    Raises `Unreadable` if no metric could be read, after at most `READING` s.
+    This takes at most `READING` s. Raises `Unreadable` if no metric could be read.
     """
     access = source.access
     url, most = access.target.http, access.max_message
@@ -194,7 +194,11 @@ def parse(page: bytes, names: Mapping[Gauge, str]) -> dict[Gauge, float]:
 
 
 def _samples(text: str) -> list[tuple[str, float]]:
-    """Return the name and the value of each sample. Raises ValueError."""
+    """Return the name and the value of each sample.
+
+    Raises ValueError if the text is not in Prometheus's format, or if the library is
+    not installed.
+    """
     try:
         library: Any = importlib.import_module(f"{_LIBRARY}.parser")
     except ImportError:

@@ -38,9 +38,9 @@ _LONG = 30.0  # s of audio from which a clip is varied on another thread
 class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
-    ``send`` is used like `JudgeProcess.send`. It is awaited with the shard, then with
-    each of its sessions, and last with the end or the loss of the shard. It should not
-    wait until a session is judged.
+    ``send`` is used like `JudgeProcess.send`. It gets the shard, then each session of
+    the shard, and at last the end or the loss of the shard. It should not wait until a
+    session is judged.
     """
 
     def __init__(

@@ -160,12 +160,12 @@ def judge(level: Level, beside: Beside, sampled: Sampled) -> Soak:
 
 
 def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
-    """Return whether the latency of the finals grew; lost sessions are left out.
+    """Return how the latency of the finals grew; lost sessions are left out.
 
     Clips differ in their latency, so each value counts as its difference from the
-    median of its clip. A ``FAIL`` is computed again without the client's own delay, and
-    without the sessions of an overloaded client. If the second result is not ``FAIL``,
-    the verdict is ``INVALID``.
+    median of its clip. If the verdict is ``FAIL``, the growth is computed again without
+    the client's own delay, and without the sessions of an overloaded client. If the
+    second verdict is not ``FAIL``, the result is ``INVALID``.
     """
     known = [
         (row, value)
@@ -190,7 +190,7 @@ def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
 def unknown_sessions(
     sampled: Sequence[Point], rows: Sequence[Row], beside: Beside
 ) -> tuple[Point, ...]:
-    """Return how many more sessions the server has open than the client, by time.
+    """Return, for each time, how many sessions are open only at the server.
 
     At each time of ``sampled``, the number of the client's open sessions is subtracted
     from the number that the server shows.

@@ -41,7 +41,7 @@ class Worker:
     def stop(self) -> None:
         """Cut off the shard that is running, close the judge, and end the loop.
 
-        Raises what the shard has raised.
+        Raises the error that the shard raised, if any.
         """
         try:
             if self._done is not None:
