@@ -133,9 +133,9 @@ class Held:
         for each in self.budgets:
             if each.over is PoolScope.MODULE:
                 raise BudgetError(
-                    f"the budget of {each.metric} judges the sessions of a module "
-                    "together, but a capacity needs a limit of its own test alone: "
-                    "remove over= from this budget"
+                    f"the budget of {each.metric} judges the sessions of a whole "
+                    "module, but a capacity needs a limit that judges only its own "
+                    "test: remove over= from this budget"
                 )
             if each.metric not in metrics.LEVELS and any(
                 limit.stat is Stat.MAX for limit in each.limits

@@ -175,7 +175,7 @@ def drained(timeline: Timeline, *, stop: int, label: str, clip: str) -> DrainedS
 
 
 def complete(timeline: Timeline) -> int | None:
-    """Return when the server knew that the audio of the utterance was complete, in ns.
+    """Return the time in ns at which the server knew that the audio was complete.
 
     This is the time of the client's commit. If the server itself detects the end of
     speech, it is the time of the server's first report of such an end. ``None`` if

@@ -36,7 +36,7 @@ class Expectation:
     hold: float
 
     def independent(self, streams: int, hold: float) -> float:
-        """Return how many independent sessions would prove as much as those of a level.
+        """Return how many independent sessions would prove as much as a level does.
 
         ``hold`` is the length in s of the steady part of this level.
         """

@@ -211,7 +211,7 @@ def idle_memory(
     idle: Sequence[tuple[float, float]],
     empty: Sequence[tuple[float, float]],
 ) -> Growth:
-    """Return whether memory grows only while an idle session is open.
+    """Return how memory grows while an idle session is open.
 
     ``points`` are times in s, each with the memory in bytes. A period is a start and an
     end in s. In the periods ``idle``, one idle session was open and no other. In the

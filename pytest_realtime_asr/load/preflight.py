@@ -1,7 +1,7 @@
 """Finds, before a load, problems that could be mistaken for a saturated server.
 
-A client may run out of descriptors, ports or memory, or clips may not fit into the
-load. Then sessions are lost or late, although the server is not at fault.
+A client can run out of descriptors, ports or memory, or clips can be too long or too
+short for the load. Then sessions are lost or late, although the server is not at fault.
 """
 
 from __future__ import annotations

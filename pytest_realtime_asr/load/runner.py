@@ -88,7 +88,7 @@ class _Collected:
 class Runner:
     """Runs levels of load with the sessions of ``plan``; its methods block.
 
-    ``connection`` is the plan in the form for other processes. The load sends
+    ``connection`` has the values of the plan for the worker processes. The load sends
     ``clips``. ``sink`` is called with each row and its purpose. For a session of
     the load, it is called in the thread of the caller; for a session outside the
     load, in another thread. ``report`` gets the progress each second. ``metrics``
@@ -414,7 +414,7 @@ def _too_many_errors(load: Load, found: _Collected) -> str:
 
 
 def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
-    """Return the rows, with the traces of the `WORST` latest finals of all shards."""
+    """Return the rows, with the traces of the slowest `WORST` sessions of all shards."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
     kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}

@@ -57,10 +57,10 @@ class Stream:
     """The sessions of one stream of a closed load, one after the other.
 
     ``lengths`` are the lengths of the clips in s, and ``chunk`` is the length of a
-    frame of audio in s. The streams begin one after the other in the ramp. Each begins
-    later by a random part of a chunk, so that the streams do not all send their frames
-    at the same instants. Each stream sends all clips in a random order before it
-    repeats one.
+    frame of audio in s. The streams begin one after the other in the ramp. Each start
+    is delayed by a random part of a chunk, so that the streams do not all send their
+    frames at the same instants. Each stream sends all clips in a random order before it
+    repeats a clip.
     """
 
     load: Load

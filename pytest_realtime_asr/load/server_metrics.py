@@ -248,8 +248,8 @@ class Sampler:
 
         ``start`` is when the level started, in s by `time.monotonic`. A value that was
         read before ``start`` has a negative time. At the end, the metrics are read
-        again for up to `SETTLING` s, until no more sessions are open than at the first
-        reading.
+        again for up to `SETTLING` s, until at most as many sessions are open as at the
+        first reading.
         """
         self._over.set()
         self._thread.join()

@@ -1,8 +1,8 @@
 """Runs the streams of a shard on one event loop.
 
-The loop only opens sessions, sends and reads; another process judges the sessions. A
-clip of usual length is also varied on the loop, since this takes less than a
-millisecond, which is less than the switch to another thread.
+The loop only opens sessions, sends and reads; another process judges the sessions. The
+loop also varies clips of usual length, since this takes less than a millisecond. A
+switch to another thread would take longer.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ShardRun:
             task.cancel()
 
     async def run(self) -> None:
-        """Run all sessions of the shard; the last message is its end or its loss."""
+        """Run all sessions of the shard, and then send its end or its loss."""
         await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:

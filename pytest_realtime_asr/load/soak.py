@@ -1,8 +1,8 @@
 """A soak: a long load of a few streams, judged by what grows with time.
 
-The load is a closed load. Beside it run one long session, sessions that open and close
-without audio, and one idle session that stays open. Before and after the
-load the server has nothing to do; the idle session is open for a part of this time, so
+The load is a closed load. Other sessions run beside it: one long session, sessions that
+open and close without audio, and one idle session that stays open. Before and after the
+load, the server has nothing to do. The idle session is open for a part of this time, so
 that the memory that it holds can be measured separately.
 """
 
@@ -211,7 +211,7 @@ def unknown_sessions(
 
 
 def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
-    """Return a point for each value: the planned end of its audio, and the value.
+    """Return a point for each session: the planned end of its audio, and its value.
 
     Each value is shifted by the difference between the median of all values and the
     median of its clip, so that differences between clips have no influence.

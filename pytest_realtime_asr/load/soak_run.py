@@ -213,7 +213,7 @@ class SoakRun:
     def interrupt(self) -> None:
         """End everything of the soak except its load; `run` raises CancelledError.
 
-        The runner of the load has a method of its own to interrupt it.
+        The load is interrupted by a method of its runner.
         """
         self._interrupted.set()
         self._loop.submit(_ended(*self._tasks))

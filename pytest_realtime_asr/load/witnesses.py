@@ -69,8 +69,8 @@ class LoneSessions:
 class Witnesses:
     """The witness streams of one level.
 
-    They send only the `CLIPS` shortest of the ``clips``, so that there are many
-    sessions.
+    They send only the shortest ``clips``, at most `CLIPS` of them, so that there are
+    many sessions.
     """
 
     sessions: LoneSessions

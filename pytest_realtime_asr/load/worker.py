@@ -3,7 +3,8 @@
 ``python -m pytest_realtime_asr.load.worker`` reads pickled `Shard` objects on standard
 input. ``None`` on standard input ends the shard that is running and then the process.
 The process also ends when its standard input closes, so it ends whenever its parent
-ends. The process that judges its sessions writes to the standard output of the worker.
+ends. The messages on its standard output come from the process that judges its
+sessions.
 """
 
 from __future__ import annotations
