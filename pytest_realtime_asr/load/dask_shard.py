@@ -33,7 +33,7 @@ def run(shard: Shard, name: str) -> None:
 
     The first message is `Begun`. The shard has an event loop on a thread of its own.
     The shard is cut off when the task is cancelled. Dask also cancels the task when the
-    client of the cluster is gone. In this case, nobody deletes the queue. Raises any
+    client of the cluster is gone. In this case, the queue is not deleted. Raises any
     error that prevents a message from being made or put into the queue.
     """
     wanted = _wanted()

@@ -206,7 +206,7 @@ class Decision:
     """The decision on a level.
 
     ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is what the level
-    proves at the `Risk` that the search allows. ``reason`` is a cause that makes the
+    proves at the `Risk` that `decide` gets. ``reason`` is a cause that makes the
     level useless as a proof, such as a lost worker; "" if there is none. ``aborted``
     says that the level was ended early.
     """

@@ -201,10 +201,11 @@ def _result(stream: _Stream, stop: int) -> DrainedSession:
 
 
 def _in_thread(call: Callable[[], object]) -> Future[float]:
-    """Call a function in a daemon thread; return a future of the time of its return.
+    """Call a function in a daemon thread, and return a future.
 
-    The time is monotonic, in ns. If the function never returned, a thread that is not a
-    daemon would keep the process alive.
+    The result of the future is the monotonic time in ns at which the function returned.
+    If the function never returned, a thread that is not a daemon would keep the process
+    alive.
     """
     found: Future[float] = Future()
     found.set_running_or_notify_cancel()  # a wait that times out must not cancel it

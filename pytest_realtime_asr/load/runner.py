@@ -306,7 +306,7 @@ class Runner:
                 )
 
     def _shards(self, load: Load, count: int, started: float) -> list[Shard]:
-        """Return a shard for each of ``count`` workers, with streams dealt in turn."""
+        """Return one shard for each of ``count`` workers; they get streams in turn."""
         return [
             Shard(
                 worker=worker,
@@ -414,7 +414,7 @@ def _too_many_errors(load: Load, found: _Collected) -> str:
 
 
 def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
-    """Return the rows, with the traces of the slowest `WORST` sessions of all shards."""
+    """Return the rows, with the traces of the slowest `WORST` sessions of a level."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
     kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}

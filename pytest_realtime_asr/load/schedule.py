@@ -121,7 +121,7 @@ def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def most_audio(load: Load, lengths: Sequence[float]) -> float:
-    """Return the length in s of all audio of a level, if the server is never late."""
+    """Return the length in s of the audio of a level whose server has no delay."""
     if load.arrivals is not None:
         return sum(turn.seconds for turn in arrivals(load, lengths))
     return sum(

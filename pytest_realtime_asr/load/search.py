@@ -151,7 +151,7 @@ class _State:
     # Steps 4 and 5
 
     def proving(self) -> Task | None:
-        """Return the next level that is run to prove something about the capacity."""
+        """Return the next level that is run for a proof; ``None`` if there is none."""
         if self.ended or len(self.proofs) >= _MOST_PROOFS:
             return None
         if confirmed(self.trials):

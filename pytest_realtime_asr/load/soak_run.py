@@ -322,7 +322,7 @@ async def _finished(task: asyncio.Task[None]) -> None:
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks and wait until they have ended. Raises the error of a task."""
+    """Cancel tasks and wait until they have ended. Raises the first error of a task."""
     for task in tasks:
         task.cancel()
     if tasks:

@@ -27,7 +27,7 @@ class Step(enum.StrEnum):
 SEARCHING = frozenset({Step.DOUBLE, Step.BISECT, Step.RETEST})
 """The steps whose levels steer the search by their observed statistics."""
 PROVING = frozenset({Step.CONFIRM, Step.ABOVE})
-"""The steps whose levels are run for a proof; their sessions steer nothing."""
+"""The steps that run a level for a proof; its sessions do not steer the search."""
 
 
 @dataclass(frozen=True, slots=True)
