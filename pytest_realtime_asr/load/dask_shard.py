@@ -23,7 +23,7 @@ _one = threading.Lock()  # a worker with several threads runs one shard at a tim
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Says that a task has begun to run the shard of the worker number ``worker``."""
+    """Says that the shard with the worker number ``worker`` has begun to run."""
 
     worker: int
 
@@ -33,8 +33,8 @@ def run(shard: Shard, name: str) -> None:
 
     The first message is `Begun`. The shard has an event loop on a thread of its own.
     The shard is cut off when the task is cancelled. Dask also cancels the task when the
-    client of the cluster is gone; then the queue stays on the scheduler. Raises the
-    error that occurred when a message was made or put into the queue.
+    client of the cluster is gone. In this case, the queue is not deleted. Raises any
+    error that prevents a message from being made or put into the queue.
     """
     wanted = _wanted()
     with _one, ThreadPoolExecutor(1) as pool:
@@ -70,8 +70,8 @@ def _put(messages: Queue, message: Message | Begun) -> None:
 def system_time() -> float:
     """Return the system clock of this process in s.
 
-    A worker of Dask that calls this function has imported this module, and so all
-    modules that a shard needs.
+    Before a Dask worker can call this function, it must import this module, which
+    imports all modules that a shard needs.
     """
     return time.time()
 

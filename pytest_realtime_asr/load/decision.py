@@ -97,8 +97,8 @@ class Proof(enum.StrEnum):
 class Risk:
     """The largest probabilities of a wrong proof.
 
-    ``holds`` is the probability that a level which does not hold is proven to hold.
-    ``misses`` is the probability that a level which holds is proven not to hold.
+    ``holds`` is for the proof that a level holds its limits. ``misses`` is for the
+    proof that a level misses a limit.
     """
 
     holds: float
@@ -110,10 +110,10 @@ USUAL = Risk(1 - CONFIDENCE, 1 - CONFIDENCE)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The limits of a test, within which a stream counts as held.
+    """The limits that a level must hold in a test.
 
-    ``clips`` are the utterances by the id of their clip; the ``thresholds`` of the word
-    error rate need their reference transcripts.
+    ``thresholds`` are the limits of the word error rate. ``clips`` maps the id of each
+    clip to its utterance, whose reference transcript the word error rate needs.
     """
 
     budgets: tuple[Budget, ...] = ()
@@ -133,16 +133,17 @@ class Held:
         for each in self.budgets:
             if each.over is PoolScope.MODULE:
                 raise BudgetError(
-                    f"the budget of {each.metric} judges the sessions of a module "
-                    "together, but a capacity needs a limit of its own test alone: "
-                    "remove over= from this budget"
+                    f"the budget of {each.metric} judges the sessions of a whole "
+                    "module, but a capacity needs a limit that judges only its own "
+                    "test: remove over= from this budget"
                 )
             if each.metric not in metrics.LEVELS and any(
                 limit.stat is Stat.MAX for limit in each.limits
             ):
                 raise BudgetError(
-                    f"no number of sessions proves a maximum of {each.metric}: for a "
-                    "capacity, limit a quantile such as p99 instead"
+                    f"a limit of the maximum of {each.metric} cannot be proven by any "
+                    "number of sessions: for a capacity, set a limit of a quantile "
+                    "such as p99 instead"
                 )
 
     @property
@@ -166,10 +167,10 @@ class LimitDecision:
     ``allowed`` is ``None``, and ``excess`` is the statistic divided by the limit.
 
     ``effective`` is the number of independent sessions that would prove as much as the
-    ``n`` sessions. ``unit`` is the unit that counts as independent. ``inflation`` is
-    the design effect; 1 if the sessions are not correlated. ``excused`` says that the
-    limit is not met, but would be met without the client's own delay. ``proof`` is what
-    the level proves at the `Risk` that it may take.
+    ``n`` sessions. ``unit`` says what the test counts as independent: sessions or
+    windows of time. ``inflation`` is the design effect; 1 if the sessions are not
+    correlated. ``excused`` says that the limit is not met, but would be met without the
+    client's own delay. ``proof`` is what the level proves about this limit.
     """
 
     name: str
@@ -205,9 +206,9 @@ class Decision:
     """The decision on a level.
 
     ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is what the level
-    proves at the `Risk` that it may take. ``reason`` says why the level proves nothing,
-    whatever its sessions have measured; "" if its sessions count. ``aborted`` says that
-    the level was ended early.
+    proves at the `Risk` that `decide` gets. ``reason`` is a cause that makes the
+    level useless as a proof, such as a lost worker; "" if there is none. ``aborted``
+    says that the level was ended early.
     """
 
     streams: int
@@ -291,7 +292,7 @@ def decide(level: Level, held: Held, risk: Risk = USUAL) -> Decision:
 
 
 def unopened_sessions(level: Level) -> str:
-    """Return how many sessions of a level this machine could not open."""
+    """Return a text that says how many sessions this machine could not open."""
     count = sum(row.unopened for row in level.rows)
     return (
         f"{count} of {several(len(level.rows), 'session')} could not be opened by this "
@@ -347,12 +348,13 @@ def decide_share(
     """Return the decision on a quantile, from the share of sessions over its limit.
 
     ``window`` has, for each sample, the index of the time window it belongs to. Raises
-    ValueError if the limit is not on a quantile below 1.
+    ValueError if the limit is on a mean or on a maximum.
     """
     q = limit.stat.provable
     if q is None:
         raise ValueError(
-            f"the {limit.stat} of {name} cannot be proven by the share over a limit"
+            f"the {limit.stat} of {name} cannot be proven by the share of sessions "
+            "over a limit"
         )
     values, prompt = np.asarray(oriented.values), np.asarray(oriented.prompt)
     most = oriented.limit
@@ -412,8 +414,8 @@ def _verdict(
 
     ``over`` sessions are over the limit; ``attributed`` sessions would be over it even
     without the client's own delay. ``proven`` returns what a number of sessions over
-    the limit proves. If the two numbers give different verdicts, the verdict is
-    INVALID. If they give different proofs, nothing is proven.
+    the limit proves. If ``over`` and ``attributed`` give different verdicts, the
+    verdict is INVALID. If they give different proofs, nothing is proven.
     """
     verdict, proof = _VERDICTS[proven(over, USUAL)], proven(over, risk)
     if attributed == over:

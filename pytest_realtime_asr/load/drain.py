@@ -1,6 +1,6 @@
 """A drain: what becomes of open sessions when the server is shut down.
 
-An utterance whose audio was complete before the stop must get its final. Every
+An utterance whose audio was complete before the shutdown must get its final. Every
 connection must be closed with a close frame. Utterances that were still being spoken
 are reported, but not judged, since a server may drop them.
 
@@ -106,7 +106,7 @@ class Drain:
 
     @property
     def codes(self) -> Mapping[int | None, int]:
-        """How many sessions the server closed with each close code."""
+        """The number of sessions that the server closed, by close code."""
         closed = (Closing.LAWFUL, Closing.ERROR)
         return Counter(each.code for each in self.sessions if each.closing in closed)
 
@@ -122,7 +122,7 @@ class Drain:
 
     @property
     def faults(self) -> Mapping[Fault, int]:
-        """The reasons why the drain fails or is undecided, with numbers of sessions."""
+        """The number of sessions by fault; empty if the drain passes."""
         complete = self.of(Moment.COMPLETE)
         closings = Counter(each.closing for each in self.sessions)
         counts = {
@@ -175,7 +175,7 @@ def drained(timeline: Timeline, *, stop: int, label: str, clip: str) -> DrainedS
 
 
 def complete(timeline: Timeline) -> int | None:
-    """Return when the server knew that the audio of the utterance was complete, in ns.
+    """Return the time in ns at which the server knew that the audio was complete.
 
     This is the time of the client's commit. If the server itself detects the end of
     speech, it is the time of the server's first report of such an end. ``None`` if

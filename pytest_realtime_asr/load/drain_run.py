@@ -32,10 +32,10 @@ _POLL = 0.01  # s
 _LATE = 5.0  # s after the planned time at which the shutdown begins anyway
 
 Sessions = Callable[[Utterance], AbstractAsyncContextManager[Live]]
-"""Makes the session of an utterance; the session is not open yet.
+"""Returns a context manager for the session of an utterance.
 
-The context manager closes and records the session at the end. If the session is lost,
-the context manager catches `Lost`.
+The session is not open when the context begins. At its end, the context manager closes
+and records the session. If the session is lost, the context manager catches `Lost`.
 """
 
 
@@ -129,9 +129,10 @@ def _chosen(clips: Sequence[Utterance], streams: int, seed: int) -> list[Utteran
 def _planned(
     clips: Sequence[Utterance], audio: Sequence[Audio], seed: int
 ) -> tuple[list[_Stream], float]:
-    """Return the streams, and the time of the loop at which the server should stop.
+    """Return the streams, and the time at which to stop the server.
 
-    The audio of the first stream is complete at that time.
+    The time is in s on the clock of the loop. The audio of the first stream is complete
+    at this time.
     """
     source = random.Random(seed)
     count = len(clips)
@@ -200,10 +201,11 @@ def _result(stream: _Stream, stop: int) -> DrainedSession:
 
 
 def _in_thread(call: Callable[[], object]) -> Future[float]:
-    """Call a function in a daemon thread; return the time of its end as a future.
+    """Call a function in a daemon thread, and return a future.
 
-    The time is monotonic, in ns. A thread that is not a daemon would keep the process
-    alive if the call never returned.
+    The result of the future is the monotonic time in ns at which the function returned.
+    If the function never returned, a thread that is not a daemon would keep the process
+    alive.
     """
     found: Future[float] = Future()
     found.set_running_or_notify_cancel()  # a wait that times out must not cancel it
@@ -225,9 +227,9 @@ async def _returned(
 ) -> float | None:
     """Wait for the call that stops the server; return the time in s that it took.
 
-    ``begun`` is the monotonic time in ns at which the call began. ``None`` if the call
-    has not returned at ``deadline``, in s on the clock of the loop. Raises the
-    exception that the call raised.
+    ``begun`` is the monotonic time in ns at which the call began. ``deadline`` is a
+    time in s on the clock of the loop; if the call has not returned by then, the result
+    is ``None``. Raises the exception that the call raised.
     """
     if not stopping.done():
         left = deadline - asyncio.get_running_loop().time()
@@ -240,8 +242,8 @@ async def _probe(
 ) -> tuple[int, float | None]:
     """Open new connections until the server refuses one, or until ``over`` is set.
 
-    Returns the number of accepted connections, and the time in s until the refusal;
-    this time is ``None`` if no connection was refused.
+    Returns the number of accepted connections, and the time in s from the call of this
+    function to the refusal. This time is ``None`` if no connection was refused.
     """
     begun, accepted = time.monotonic(), 0
     while True:
@@ -262,7 +264,7 @@ async def _probe(
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel the tasks that still run, and wait for their ends."""
+    """Cancel the tasks that still run, and wait until they have ended."""
     tasks = list(tasks)
     for task in tasks:
         task.cancel()

@@ -1,11 +1,11 @@
 """How the levels of a search share the probability of a wrong proof.
 
-Proofs of levels give the two bounds of the interval of a capacity. With a probability
-of at least 95 %, all these proofs must be right. So the levels share a probability of
-error of 5 %: each proof gets a part, and is tested at this part. The results of earlier
-levels decide which level is run next, but each level has new sessions. So its own
-probability of a wrong proof does not depend on the earlier results. The 5 % are divided
-in two:
+The interval of a capacity has two bounds, and each bound is proven by a level. With a
+probability of at least 95 %, all these proofs must be right. So the levels share an
+error probability of 5 %: each proof gets a part, and is tested at this part. The
+results of earlier levels decide which level is run next, but each level has new
+sessions. So the error probability of a proof does not depend on the earlier results.
+The 5 % are divided in two:
 
 - `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels. It is for proofs that
   are not the aim of their level. A level that only steers the search has no aim.
@@ -45,7 +45,7 @@ _PART = 0.625  # of what is left: 2.5 % at first; 50 to 75 % make little differe
 
 
 def next_error(trials: Sequence[Trial]) -> float:
-    """Return the probability of an error that the next level may spend on its proof."""
+    """Return the largest error probability that the next proof may have."""
     left = _AIMED
     for each in trials:
         if each.task.step is Step.CONFIRM and each.proof is not Proof.HOLDS:

@@ -1,4 +1,4 @@
-"""Which traces of a level are kept: of failed, slow and randomly drawn sessions.
+"""Keeps the traces of failed, slow and randomly drawn sessions of a level.
 
 A trace is 100 times as large as the row of its session, so most traces are dropped.
 """
@@ -38,8 +38,9 @@ class Evidence:
     def add(self, row: Row, dumps: Dumps, *, drawn: bool) -> Row:
         """Return the row of a session, with its trace if the trace must be kept.
 
-        ``dumps`` returns the trace. ``drawn`` says that the trace is kept in any case.
-        The traces of the slowest sessions so far are kept here; `worst` returns them.
+        ``dumps`` returns the trace. ``drawn`` says that the session was drawn at
+        random, so that its trace is kept. If the session is one of the slowest so far,
+        `worst` can return it with its trace.
         """
         self._seen += 1
         if self._failed(row) or drawn or self.every:
@@ -51,7 +52,7 @@ class Evidence:
         return row
 
     def _failed(self, row: Row) -> bool:
-        """Return whether a session failed, and is among the first of this kind."""
+        """Return whether a session failed in a way that is still rare in this shard."""
         if row.lost and row.lost is not Loss.CANCELLED:
             self._lost += 1
             return self._lost <= _LOST

@@ -66,7 +66,7 @@ class Clip:
 class Shard:
     """The streams of a level that one worker runs.
 
-    ``streams`` are the numbers of its streams in the level. ``start`` is the start of
+    ``streams`` are the indices of these streams in the level. ``start`` is the start of
     the level, in s on the system clock; it is the same for all shards. A worker that is
     not ready ``deadline`` seconds after the start does not begin. ``worker`` is the
     number of the worker, from 0. ``every_trace`` says that the traces of all sessions

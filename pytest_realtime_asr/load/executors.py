@@ -58,7 +58,7 @@ def parse(text: str) -> Place:
         )
     if not _SCHEDULER.fullmatch(rest) or "@" in rest:
         raise InputError(
-            f"{rest!r} is not the address of a Dask scheduler; write one such as "
+            f"{rest!r} is not the address of a Dask scheduler; write an address as in "
             "dask:tcp://HOST:8786"
         )
     if find_spec("distributed") is None:

@@ -26,8 +26,8 @@ class Expectation:
     """What to expect of levels whose steady part lasts ``hold`` seconds.
 
     ``curve`` is the expected share of sessions over the limit. ``inflation`` is the
-    expected design effect. The number of sessions of a level, divided by ``inflation``,
-    is the number of independent sessions that would prove as much.
+    expected design effect: this number of sessions proves as much as one independent
+    session.
     """
 
     plan: SearchPlan
@@ -36,7 +36,7 @@ class Expectation:
     hold: float
 
     def independent(self, streams: int, hold: float) -> float:
-        """Return how many independent sessions would prove as much as those of a level.
+        """Return how many independent sessions would prove as much as a level does.
 
         ``hold`` is the length in s of the steady part of this level.
         """
@@ -47,10 +47,10 @@ class Expectation:
     ) -> int | None:
         """Return the largest of ``levels`` that will probably be proven to hold.
 
-        ``error`` is the probability of a wrong proof. The proof must succeed even if
-        the share over the limit is ``caution`` standard errors above the expected
-        share. A level with few streams may be held longer than ``hold``. ``None`` if
-        there is no such level.
+        Return ``None`` if there is no such level. ``error`` is the probability of a
+        wrong proof. The proof must succeed even if the share over the limit is
+        ``caution`` standard errors above the expected share. A level with few streams
+        may be held longer than ``hold``.
         """
         for streams in reversed(levels):
             hold = max(self.hold, self.plan.confirmation(streams, 1 - error))
@@ -65,9 +65,9 @@ class Expectation:
     ) -> int | None:
         """Return the smallest of ``levels`` that will probably be proven not to hold.
 
-        ``error`` is the probability of a wrong proof. The proof must succeed even if
-        the share over the limit is ``caution`` standard errors below the expected
-        share. ``None`` if there is no such level.
+        Return ``None`` if there is no such level. ``error`` is the probability of a
+        wrong proof. The proof must succeed even if the share over the limit is
+        ``caution`` standard errors below the expected share.
         """
         for streams in levels:
             n = self.independent(streams, self.hold)
@@ -94,9 +94,9 @@ class Expectation:
 def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
     """Return what to expect of the next levels, from the levels that have ended.
 
-    ``hold`` is the length in s of the steady part of the next levels. Levels with far
-    more streams than the smallest level that was over a limit are not used. Their share
-    over the limit can stay below 1, and the logistic curve would not fit this.
+    ``hold`` is the length in s of the steady part of the next levels. Levels far above
+    the capacity are not used. Even at such a level, some sessions may be within the
+    limit, and the logistic curve would not fit this.
     """
     found = bracket(trials)
     middle = found.high or found.low or plan.high

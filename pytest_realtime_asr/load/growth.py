@@ -79,8 +79,8 @@ class Growth:
     ``n`` is the number of values. ``grown`` is how much the value grew in ``seconds``
     s, and ``allowed`` how much it may grow in this time. ``start`` is the value of the
     trend at its start. ``slope`` is the growth per hour, and ``interval`` the interval
-    of the slope with the confidence `CONFIDENCE`. ``p`` is the p-value of the test that
-    `failures` makes; ``None`` for all other quantities.
+    of the slope with the confidence `CONFIDENCE`. ``p`` is the p-value of the exact
+    test of the failures; ``None`` if the quantity is not `Quantity.FAILURES`.
 
     The verdict is ``FAIL`` if the quantity grew, ``INVALID`` if it grew only because of
     the client's own delay, and ``INCONCLUSIVE`` if there are too few values.
@@ -99,7 +99,7 @@ class Growth:
 
     @property
     def excluded(self) -> bool:
-        """Whether even the upper bound of the interval is within the allowed growth."""
+        """Whether the upper bound of the interval is within the allowed growth."""
         return self.interval[1] * self.seconds / _HOUR <= self.allowed
 
 
@@ -141,7 +141,7 @@ def line(points: Iterable[Point], start: float, stop: float) -> Line | None:
 def trend(
     quantity: Quantity, points: Sequence[Point], start: float, stop: float
 ) -> Growth:
-    """Return whether a quantity grew from ``start`` to ``stop``, both in s."""
+    """Return how a quantity grew from ``start`` to ``stop``, which are in s."""
     seconds, tolerance = stop - start, TOLERANCES[quantity]
     n = sum(start <= at <= stop for at, _ in points)
     found = line(points, start, stop) if seconds > 0 else None
@@ -167,7 +167,7 @@ def trend(
 
 
 def failures(events: Sequence[tuple[float, bool]], start: float, stop: float) -> Growth:
-    """Return whether sessions failed more often in the second half of a period.
+    """Return how much more often sessions failed in the second half of a period.
 
     ``events`` has, for each session, its time in s and whether it failed. Failures are
     too rare for windows, so Fisher's exact test compares the two halves. It is
@@ -211,7 +211,7 @@ def idle_memory(
     idle: Sequence[tuple[float, float]],
     empty: Sequence[tuple[float, float]],
 ) -> Growth:
-    """Return whether memory grows only while an idle session is open.
+    """Return how memory grows while an idle session is open.
 
     ``points`` are times in s, each with the memory in bytes. A period is a start and an
     end in s. In the periods ``idle``, one idle session was open and no other. In the

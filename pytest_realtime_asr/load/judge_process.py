@@ -55,7 +55,7 @@ class JudgeProcess:
         self._pipe.write(data)
 
     async def flush(self) -> None:
-        """Wait until the process has read all values, at most `_FLUSHING` s."""
+        """Wait, for at most `_FLUSHING` s, until the process has read all values."""
         waits = round(_FLUSHING / _PAUSE)
         while waits and self._pipe is not None and self._pipe.get_write_buffer_size():
             waits -= 1

@@ -1,4 +1,4 @@
-"""The result of a level of load, as values; nothing in it is judged yet."""
+"""The result of a level of load, before it is judged."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """The server's own metrics during a level: the values of each by time.
+    """The metrics that the server itself showed during a level.
 
-    The times are in seconds since the start of the level, and negative before it. The
-    metrics are named by the values of `Gauge`, such as ``running``, ``sessions`` and
-    ``memory``. ``source`` maps each metric that was looked for to the server's own name
-    of the metric. The server showed no value for a metric without values. ``failed``
-    says how many readings failed, and why; it is empty if no reading failed.
+    ``values`` maps the name of each metric to pairs of a time and a value. The names
+    are the values of `Gauge`, such as ``running``, ``sessions`` and ``memory``. The
+    times are in seconds since the start of the level; times before the start are
+    negative. ``source`` maps each metric that was looked for to the server's own name
+    of the metric. ``failed`` says how many readings failed, and why; it is empty if no
+    reading failed.
     """
 
     values: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Level:
 
     @property
     def client_late(self) -> float:
-        """The largest p99 of the client scheduling delay of a worker, in ms."""
+        """The p99 of the client scheduling delay of the slowest worker, in ms."""
         return max((each.late for each in self.workers), default=0.0)
 
     @property

@@ -1,4 +1,4 @@
-"""The values of a level, for its metrics and for the limits of a test."""
+"""Computes the values that the metrics of a level and the limits of a test need."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ FINAL = "final_from_commit"
 
 
 def judged_level(level: Level, budgets: Iterable[Budget], clips: Clips) -> JudgedLevel:
-    """Return a level in the form in which the limits of a test judge it.
+    """Return a level in the form that is compared with the limits of a test.
 
-    ``budgets`` are the budgets of the test, and ``clips`` its utterances by the id of
-    their clip. Sessions that the client cancelled are left out.
+    ``budgets`` are the budgets of the test. ``clips`` maps the id of each clip to its
+    utterance. Sessions that the client cancelled are left out.
     """
     rows = _served(level.steady)
     lost = Counter(
@@ -58,8 +58,8 @@ def judged_level(level: Level, budgets: Iterable[Budget], clips: Clips) -> Judge
 def level_values(level: Level, budgets: Iterable[Budget], clips: Clips) -> LevelValues:
     """Return the values of a level, from which its metrics are computed.
 
-    ``budgets`` are the budgets of the test, and ``clips`` its utterances by the id of
-    their clip.
+    ``budgets`` are the budgets of the test. ``clips`` maps the id of each clip to its
+    utterance.
     """
     limits = limits_of(budgets)
     alone = _served(level.alone)

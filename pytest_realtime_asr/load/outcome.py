@@ -31,11 +31,11 @@ class Outcome(enum.StrEnum):
     """What became of a session.
 
     `REFUSED`: the server said that it has no capacity. `HUNG`: the final did not come
-    in time. `BROKEN`: the session ended for another reason without a final. `LATE`: the
-    final came, but a latency is over its limit. `LOST_TEXT`: the text lacks words that
-    the text of the same clip without load has. `CROSS_TALK`: the text contains the
-    words of another session. `CANCELLED`: the client ended the session, which says
-    nothing about the server.
+    in time. `BROKEN`: the session ended without a final for another reason. `LATE`: the
+    final came, but a latency is over its limit. `LOST_TEXT`: words are missing that the
+    server returned for the same clip without load. `CROSS_TALK`: the text contains the
+    words of another session. `CANCELLED`: the client ended the session, so the outcome
+    says nothing about the server.
     """
 
     DONE = "done"
@@ -53,7 +53,7 @@ LOST = frozenset({Outcome.REFUSED, Outcome.HUNG, Outcome.BROKEN})
 
 
 def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:
-    """Return the latency in ms that a single session may have, by metric.
+    """Return, for each metric of latency, the limit in ms of a single session.
 
     If a metric has several limits, the largest is returned. A smaller limit, such as
     a limit of the median, does not apply to every session.
@@ -101,7 +101,7 @@ def lost_outcome(row: Row) -> Outcome | None:
 def outcomes(
     rows: Sequence[Row], alone: Solo, clips: Clips, limits: Mapping[str, float]
 ) -> tuple[Outcome, ...]:
-    """Return the outcome of each session of a level, in their order.
+    """Return the outcome of each session of a level, in the order of ``rows``.
 
     ``alone`` are the texts without load, and ``limits`` the result of `limits_of`. If
     several outcomes apply to a session with a final, the one that is hardest for a user

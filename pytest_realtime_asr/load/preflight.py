@@ -1,7 +1,7 @@
 """Finds, before a load, problems that could be mistaken for a saturated server.
 
-A client may run out of descriptors, ports or memory, or clips may not fit into the
-load. Then sessions are lost or late, although the server is not at fault.
+A client can run out of descriptors, ports or memory, or clips can be too long or too
+short for the load. Then sessions are lost or late, although the server is not at fault.
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ def _sessions(sessions: float | None) -> Finding | None:
         Subject.SESSIONS,
         f"{sessions:g} open at the server before the load",
         "the server should have none",
-        "they use a part of its capacity; end them, or test at another time",
+        "these sessions use a part of the server's capacity; end them, or test at "
+        "another time",
     )
 
 

@@ -119,7 +119,7 @@ class WorkerProcess:
             self._reading.join()
 
     def _end(self, patience: float = _ENDING) -> None:
-        """Wait for the end of the process, and kill it after ``patience`` seconds."""
+        """Wait ``patience`` seconds for the process to end; then kill it."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:

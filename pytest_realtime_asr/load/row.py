@@ -56,16 +56,18 @@ class Row:
 
     ``stream`` is the number of the stream in the level, and ``number`` the number of
     the session in the stream; both count from 0. ``clip`` is the id of the utterance
-    before its variation, and ``perturbation`` the name of the variation. The times are
-    in seconds since the start of the level:
-    ``due`` is when the session should begin, ``began`` when the client began it,
-    ``speech`` when its audio was planned to start, ``planned`` when its audio was
-    planned to end, and ``ended`` when the session was over. The violations are in
-    ``found``, not in ``measured``. ``partials`` is the number of texts before the
-    final. ``refusal`` is the code of the last error that the server sent; ``None`` if
-    it sent none. ``trace`` is the trace as JSON Lines; ``None`` if it was dropped.
-    ``level`` is the number of the level in its test; ``None`` for a session before the
-    first level.
+    before its variation, and ``perturbation`` the name of the variation.
+
+    The times are in seconds since the start of the level: ``due`` is when the session
+    should begin, ``began`` when the client began it, ``speech`` when its audio was
+    planned to start, ``planned`` when its audio was planned to end, and ``ended`` when
+    the session was over.
+
+    The violations are in ``found``, not in ``measured``. ``partials`` is the number of
+    texts before the final. ``refusal`` is the code of the last error that the server
+    sent; ``None`` if it sent no error. ``trace`` is the trace as JSON Lines; ``None``
+    if it was dropped. ``level`` is the number of the level in its test; ``None`` for a
+    session before the first level.
     """
 
     stream: int
@@ -113,7 +115,7 @@ class Row:
     ) -> Transcription:
         """Return the transcription of the session, for verdicts and reports.
 
-        ``plan`` is the plan of the session, and ``clips`` has its utterance by id.
+        ``plan`` is the plan of the session. ``clips`` maps ids to utterances.
         """
         return Transcription(
             utterance=_varied(clips[self.clip], self.perturbation),
@@ -173,7 +175,7 @@ def refusal_code(timeline: Timeline) -> str | None:
 
 
 def _varied(utterance: Utterance, perturbation: str) -> Utterance:
-    """Return an utterance under the id of its variation; its audio is not varied."""
+    """Return an utterance with the id of its variation, but with unchanged audio."""
     if not perturbation:
         return utterance
     return replace(

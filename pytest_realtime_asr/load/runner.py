@@ -62,9 +62,9 @@ Sink = Callable[[Row, Purpose], None]
 class _Collected:
     """The messages of a level so far; ``pending`` are the shards that still run.
 
-    Three fields are about the sessions that the client did not cut off: ``ended`` is
-    the number of these sessions, ``failed`` the number without a final, and ``streams``
-    are the numbers of their streams.
+    Three fields leave out the sessions that the client cut off. ``ended`` is the number
+    of sessions that have ended, and ``failed`` the number of sessions without a final.
+    ``streams`` are the indices of the streams of these sessions.
     """
 
     pending: dict[int, Shard]
@@ -77,7 +77,7 @@ class _Collected:
     aborted: str = ""
 
     def add(self, row: Row) -> None:
-        """Add a session; one that this machine could not open counts as failed."""
+        """Add a session; if this machine could not open it, it counts as failed."""
         self.rows.append(row)
         if row.lost is not Loss.CANCELLED or row.unopened:
             self.ended += 1
@@ -88,7 +88,7 @@ class _Collected:
 class Runner:
     """Runs levels of load with the sessions of ``plan``; its methods block.
 
-    ``connection`` is the plan in the form for other processes. The load sends
+    ``connection`` has the values of the plan for the worker processes. The load sends
     ``clips``. ``sink`` is called with each row and its purpose. For a session of
     the load, it is called in the thread of the caller; for a session outside the
     load, in another thread. ``report`` gets the progress each second. ``metrics``
@@ -245,7 +245,7 @@ class Runner:
         )
 
     def interrupt(self) -> None:
-        """End the running call of another method, which then raises CancelledError."""
+        """End a call that runs in another thread; the call raises CancelledError."""
         self._interrupted.set()
         if self._outside is not None:
             self._outside.cancel()
@@ -287,7 +287,7 @@ class Runner:
     def _await_workers(self) -> None:
         """Wait until all workers are ready, so that each begins the level on time.
 
-        A lost worker is not waited for; its next shard starts it again. Raises
+        A lost worker counts as ready, since its next shard starts it again. Raises
         RuntimeError if a worker is not ready after `READY` s.
         """
         deadline = time.monotonic() + READY
@@ -306,7 +306,7 @@ class Runner:
                 )
 
     def _shards(self, load: Load, count: int, started: float) -> list[Shard]:
-        """Deal the streams of a level to ``count`` workers, in turn."""
+        """Return one shard for each of ``count`` workers; they get streams in turn."""
         return [
             Shard(
                 worker=worker,
@@ -387,7 +387,7 @@ def _purpose(row: Row, steady: Purpose) -> Purpose:
 
 
 def _result(rows: Future[tuple[Row, ...]]) -> tuple[Row, ...]:
-    """Return the rows of a call; none if the call was cancelled."""
+    """Return the rows of a call; an empty tuple if the call was cancelled."""
     return () if rows.cancelled() else rows.result()
 
 
@@ -400,8 +400,8 @@ def _decoded(utterance: Utterance, rate: int) -> Clip:
 def _too_many_errors(load: Load, found: _Collected) -> str:
     """Return why a level must be aborted; "" if it may go on.
 
-    No level is aborted before at least ten sessions, of at least ten streams, have
-    ended. If the level has fewer streams, a session of each must have ended.
+    A level is aborted only after at least ten sessions have ended. These must come from
+    at least ten streams, or from all streams if the level has fewer.
     """
     if found.ended < _JUDGED or len(found.streams) < min(load.streams, _JUDGED):
         return ""
@@ -414,7 +414,7 @@ def _too_many_errors(load: Load, found: _Collected) -> str:
 
 
 def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
-    """Return the rows, with the traces of the `WORST` latest finals of all shards."""
+    """Return the rows, with the traces of the slowest `WORST` sessions of a level."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
     kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}

@@ -28,8 +28,8 @@ class Turn:
     ``due``. It sends the clip with the index ``clip``, with ``seconds`` seconds of
     audio in total. ``variation`` is ``None`` if the clip is sent unchanged. ``pause``
     is the time from the planned end of the audio to the next session of the stream.
-    ``seed`` determines the jitter of the session. ``drawn`` says that the trace is kept
-    in any case.
+    ``seed`` determines the jitter of the session. ``drawn`` says that the session was
+    drawn at random, so that its trace is kept.
     """
 
     stream: int
@@ -57,10 +57,10 @@ class Stream:
     """The sessions of one stream of a closed load, one after the other.
 
     ``lengths`` are the lengths of the clips in s, and ``chunk`` is the length of a
-    frame of audio in s. The streams begin one after the other in the ramp. Each begins
-    later by a random part of a chunk, so that the streams do not all send their frames
-    at the same instants. Each stream sends all clips in a random order before it
-    repeats one.
+    frame of audio in s. The streams begin one after the other in the ramp. Each start
+    is delayed by a random part of a chunk, so that the streams do not all send their
+    frames at the same instants. Each stream sends all clips in a random order before it
+    repeats a clip.
     """
 
     load: Load
@@ -121,7 +121,7 @@ def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def most_audio(load: Load, lengths: Sequence[float]) -> float:
-    """Return the audio in s that a level sends if the server answers without delay."""
+    """Return the length in s of the audio of a level whose server has no delay."""
     if load.arrivals is not None:
         return sum(turn.seconds for turn in arrivals(load, lengths))
     return sum(
@@ -132,7 +132,7 @@ def most_audio(load: Load, lengths: Sequence[float]) -> float:
 
 
 def _unhindered(stream: Stream) -> Iterator[Turn]:
-    """Yield the sessions of a stream as if each ended together with its audio."""
+    """Yield the sessions of a stream as if each session ended when its audio ends."""
     turn = stream.next(stream.start)
     while turn is not None:
         yield turn
@@ -176,5 +176,5 @@ def _turns(load: Load, stream: int, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def _source(load: Load, stream: int, what: str) -> random.Random:
-    """Return the random generator of a stream that is used for ``what`` only."""
+    """Return a random generator for one use of one stream; ``what`` names the use."""
     return random.Random(f"{load.seed} {stream} {what}")

@@ -13,7 +13,7 @@ and reads no clock. Its steps:
 4. *Confirm* a level with sessions that the search has not seen. A level just below the
    point at which a limit is crossed cannot be proven, since its share of sessions over
    the limit is too close to the allowed share. So the search takes the largest level
-   whose proof can be expected. If this level is not proven, a lower one is confirmed.
+   whose proof can be expected. If the proof fails, the search tries a lower level.
 5. *Above*: find a level that is proven not to hold. While there is time, narrow the
    interval from the side where more can be gained. Either a higher level is confirmed,
    or a lower level is proven not to hold.
@@ -141,7 +141,7 @@ class _State:
         return Task(Step.BISECT, found.low + gap // 2, hold, ANY_RISK)
 
     def _retesting(self, found: Bracket) -> Task | None:
-        """Return the retest of an end of the bracket; ``None`` if both are retested."""
+        """Return the next retest; ``None`` if both levels have been retested."""
         tested = {each.streams for each in of(self.trials, Step.RETEST)}
         for streams in (found.low, found.high):
             if streams is not None and streams not in tested:
@@ -151,7 +151,7 @@ class _State:
     # Steps 4 and 5
 
     def proving(self) -> Task | None:
-        """Return the next level to be proven to hold, or to be proven not to hold."""
+        """Return the next level that is run for a proof; ``None`` if there is none."""
         if self.ended or len(self.proofs) >= _MOST_PROOFS:
             return None
         if confirmed(self.trials):
@@ -164,7 +164,7 @@ class _State:
         return self._above(self.plan.low, self.plan.confirm)
 
     def _confirming(self, low: int) -> Task | None:
-        """Return the next level to confirm, as long as no level is confirmed.
+        """Return the next level to confirm, if no level has been confirmed yet.
 
         ``low`` is the largest level that was observed to hold.
         """

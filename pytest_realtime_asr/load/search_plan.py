@@ -22,10 +22,10 @@ class SearchPlan:
     ``hold`` is the length of the steady part of a level, and ``confirm`` the length of
     the steady part of a confirmation. A level also takes ``ramp`` and ``drain``, and a
     pause of ``pause`` follows it. ``clip`` is the mean length of the clips, and
-    ``longest`` the largest. ``talk`` is the share of the time in which a stream speaks.
-    ``q`` is the largest quantile that a budget limits; ``None`` if no budget limits
-    one. ``beyond`` says whether a level beyond the capacity may be run; the server may
-    need the time ``recovery`` after it.
+    ``longest`` the length of the longest clip. ``talk`` is the share of the time in
+    which a stream speaks. ``q`` is the largest quantile that a budget limits; ``None``
+    if no budget limits a quantile. ``beyond`` says whether a level beyond the capacity
+    may be run. After such a level, the server may need the time ``recovery``.
     """
 
     low: int
@@ -77,7 +77,7 @@ class SearchPlan:
 
     @property
     def quantile(self) -> float:
-        """The quantile from which the number of sessions is planned."""
+        """The quantile whose proof determines how many sessions are planned."""
         return USUAL_Q if self.q is None else self.q
 
     @property

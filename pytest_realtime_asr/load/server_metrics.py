@@ -130,7 +130,7 @@ def source(
 def read(source: Source) -> dict[Gauge, float]:
     """Read the metrics that a server shows now.
 
-    Raises `Unreadable` if no metric could be read, after at most `READING` s.
+    This takes at most `READING` s. Raises `Unreadable` if no metric could be read.
     """
     access = source.access
     url, most = access.target.http, access.max_message
@@ -194,7 +194,11 @@ def parse(page: bytes, names: Mapping[Gauge, str]) -> dict[Gauge, float]:
 
 
 def _samples(text: str) -> list[tuple[str, float]]:
-    """Return the name and the value of each sample. Raises ValueError."""
+    """Return the name and the value of each sample.
+
+    Raises ValueError if the text is not in Prometheus's format, or if the library is
+    not installed.
+    """
     try:
         library: Any = importlib.import_module(f"{_LIBRARY}.parser")
     except ImportError:
@@ -244,8 +248,8 @@ class Sampler:
 
         ``start`` is when the level started, in s by `time.monotonic`. A value that was
         read before ``start`` has a negative time. At the end, the metrics are read
-        again for up to `SETTLING` s, until no more sessions are open than at the first
-        reading.
+        again for up to `SETTLING` s, until at most as many sessions are open as at the
+        first reading.
         """
         self._over.set()
         self._thread.join()

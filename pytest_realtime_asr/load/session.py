@@ -32,8 +32,8 @@ _BARE = Redactor()
 class Sent:
     """A session that has ended and is not yet judged.
 
-    The times are those of `Row`. ``trace`` may contain secrets. Its redactor is left
-    out, since the process that judges has one.
+    The times have the same meaning as in `Row`. ``trace`` may contain secrets. It has
+    no redactor, since the process that judges the session has its own.
     """
 
     turn: Turn

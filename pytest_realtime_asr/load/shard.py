@@ -1,8 +1,8 @@
 """Runs the streams of a shard on one event loop.
 
-The loop only opens sessions, sends and reads; another process judges the sessions. A
-clip of usual length is also varied on the loop, since this takes less than a
-millisecond, which is less than the switch to another thread.
+The loop only opens sessions, sends and reads; another process judges the sessions. The
+loop also varies clips of usual length, since this takes less than a millisecond. A
+switch to another thread would take longer.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _LONG = 30.0  # s of audio from which a clip is varied on another thread
 class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
-    ``send`` is used like `JudgeProcess.send`. It is awaited with the shard, then with
-    each of its sessions, and last with the end or the loss of the shard. It should not
-    wait until a session is judged.
+    ``send`` is used like `JudgeProcess.send`. It gets the shard, then each session of
+    the shard, and at last the end or the loss of the shard. It should not wait until a
+    session is judged.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ShardRun:
             task.cancel()
 
     async def run(self) -> None:
-        """Run all sessions of the shard; the last message is its end or its loss."""
+        """Run all sessions of the shard, and then send its end or its loss."""
         await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:

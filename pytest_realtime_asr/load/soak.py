@@ -1,8 +1,8 @@
 """A soak: a long load of a few streams, judged by what grows with time.
 
-The load is a closed load. Beside it run one long session, sessions that open and close
-without audio, and one idle session that stays open. Before and after the
-load the server has nothing to do; the idle session is open for a part of this time, so
+The load is a closed load. Other sessions run beside it: one long session, sessions that
+open and close without audio, and one idle session that stays open. Before and after the
+load, the server has nothing to do. The idle session is open for a part of this time, so
 that the memory that it holds can be measured separately.
 """
 
@@ -160,12 +160,12 @@ def judge(level: Level, beside: Beside, sampled: Sampled) -> Soak:
 
 
 def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
-    """Return whether the latency of the finals grew; lost sessions are left out.
+    """Return how the latency of the finals grew; lost sessions are left out.
 
     Clips differ in their latency, so each value counts as its difference from the
-    median of its clip. A ``FAIL`` is computed again without the client's own delay, and
-    without the sessions of an overloaded client. If the second result is not ``FAIL``,
-    the verdict is ``INVALID``.
+    median of its clip. If the verdict is ``FAIL``, the growth is computed again without
+    the client's own delay, and without the sessions of an overloaded client. If the
+    second verdict is not ``FAIL``, the result is ``INVALID``.
     """
     known = [
         (row, value)
@@ -190,7 +190,7 @@ def latency(rows: Sequence[Row], start: float, stop: float) -> Growth:
 def unknown_sessions(
     sampled: Sequence[Point], rows: Sequence[Row], beside: Beside
 ) -> tuple[Point, ...]:
-    """Return how many more sessions the server has open than the client, by time.
+    """Return, for each time, how many sessions are open only at the server.
 
     At each time of ``sampled``, the number of the client's open sessions is subtracted
     from the number that the server shows.
@@ -211,7 +211,7 @@ def unknown_sessions(
 
 
 def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
-    """Return a point for each value: the planned end of its audio, and the value.
+    """Return a point for each session: the planned end of its audio, and its value.
 
     Each value is shifted by the difference between the median of all values and the
     median of its clip, so that differences between clips have no influence.

@@ -65,27 +65,27 @@ class SoakPlan:
 
 
 class Sessions(Protocol):
-    """Makes the sessions beside the load; they belong to the test."""
+    """Makes the sessions that run beside the load, as sessions of the test."""
 
     def silent(self) -> Live:
         """Return a session that sends no audio and is not open yet."""
 
     def speaking(self, utterance: Utterance) -> AbstractAsyncContextManager[Live]:
-        """Make the session of an utterance; the session is not open yet.
+        """Return a context manager for the session of an utterance.
 
-        The context manager closes and records the session at the end. If the session is
-        lost, the context manager catches `Lost`.
+        The session is not open when the context begins. At its end, the context manager
+        closes and records the session. If the session is lost, the context manager
+        catches `Lost`.
         """
 
 
 def plan(
     duration: float, *, streams: int, talk: float, seed: int, sampled: bool
 ) -> SoakPlan:
-    """Return the times of a soak that lasts ``duration`` seconds and then has its
-    drain.
+    """Return the times of a soak.
 
-    ``sampled`` says whether the server's metrics are read. If they are not read, no
-    quiet time is needed.
+    The soak lasts ``duration`` seconds, and its drain follows. ``sampled`` says whether
+    the server's metrics are read. If they are not read, no quiet time is needed.
     """
     quiet = min(_QUIET, _QUIET_SHARE * duration) if sampled else 0.0
     rest = duration - 4 * quiet
@@ -102,7 +102,7 @@ def plan(
 def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
     """Return the clips of the load: the corpus, and a clip that joins several clips.
 
-    The joined clip is left out if it would not be longer than every clip of the corpus.
+    The joined clip is added only if it is longer than every clip of the corpus.
     """
     longest = max(each.duration for each in corpus)
     most = min(_JOINED, _JOINED_SHARE * plan.load.hold)
@@ -114,8 +114,8 @@ def clips(corpus: Sequence[Utterance], plan: SoakPlan) -> list[Utterance]:
 def speech(corpus: Sequence[Utterance], seconds: float, name: str) -> Utterance:
     """Return an utterance that joins clips of the corpus, with silence between them.
 
-    The clips are taken in turn, as long as the utterance lasts at most ``seconds``
-    seconds. It has at least one clip, even if this clip is longer.
+    The clips are taken in turn until another clip would make the utterance longer than
+    ``seconds`` seconds. The first clip is taken even if it is longer.
     """
     parts: list[Utterance] = []
     left = seconds
@@ -213,7 +213,7 @@ class SoakRun:
     def interrupt(self) -> None:
         """End everything of the soak except its load; `run` raises CancelledError.
 
-        The runner of the load has a method of its own to interrupt it.
+        The load is interrupted by a method of its runner.
         """
         self._interrupted.set()
         self._loop.submit(_ended(*self._tasks))
@@ -322,7 +322,7 @@ async def _finished(task: asyncio.Task[None]) -> None:
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks and wait for their ends. Raises what one of them raised."""
+    """Cancel tasks and wait until they have ended. Raises the first error of a task."""
     for task in tasks:
         task.cancel()
     if tasks:

@@ -1,8 +1,8 @@
 """Texts under load: lost words, and the words of another session.
 
-Each text is compared with the texts of the same clip without load. Without load, a
-server may lose words as well, so lost words are reported only if they are more than the
-server's own noise explains.
+Each text is compared with the texts of the same clip without load. A server may lose
+words even without load. So lost words are reported only if there are too many of them
+to be explained by the differences between its texts without load (its *noise*).
 
 *Cross-talk* is a text that contains the words of another clip, which another session
 sent at the same time. A recogniser makes errors too, and some of them are words of
@@ -12,8 +12,8 @@ not foreign either. Cross-talk needs enough foreign words:
 
 - a run of `RUN` foreign words or more, which the other clip has in the same order; or
 - a text that has at least `BETTER` words more in common with the other clip than with
-  its own clip; the words in common with the other clip must also be at least half of
-  the text and half of the other clip.
+  its own clip, if the words in common with the other clip are at least half of the text
+  and half of that clip.
 
 The probability that a wrong word is by chance a particular word of another clip is a
 few percent at most. So four such words in a row, or a text with three words more in
@@ -75,8 +75,8 @@ class CrossTalk:
 class Solo:
     """The texts of a server without load, by clip, and their ``noise``.
 
-    The noise is the difference in length between two texts of the same clip, as a share
-    of the words of the longer one.
+    The noise is the mean difference in length between two texts of the same clip, as a
+    share of the words of the longer text.
     """
 
     texts: Mapping[str, tuple[str, ...]]
@@ -125,10 +125,11 @@ def _errors(reference: str, text: str | None, language: str) -> Errors:
 
 
 def lost_words(row: Row, alone: Solo, clips: Clips) -> int:
-    """Return how many fewer words a text has than its clip's texts without load.
+    """Return how many words a text has lost under load.
 
-    The text is compared with the shortest of these texts. The number is 0 if the noise
-    of the server explains it, or if there is no text without load.
+    The text is compared with the shortest text of the same clip without load. The
+    result is 0 if the noise of the server explains the difference, or if there is no
+    text without load.
     """
     known = alone.texts.get(row.clip, ())
     if row.lost or not known:
@@ -144,8 +145,8 @@ def lost_words(row: Row, alone: Solo, clips: Clips) -> int:
 def cross_talk(rows: Sequence[Row], alone: Solo, clips: Clips) -> tuple[CrossTalk, ...]:
     """Return the sessions that contain the words of another session's clip.
 
-    The other session was open at the same time. If there are several such sessions, the
-    result names one whose clip has the most foreign words in common with the text.
+    The other session was open at the same time. If the words can come from several
+    other sessions, the result names a session whose clip has most of these words.
     """
     by_clip: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -177,7 +178,7 @@ class _Split:
 
     @property
     def scale(self) -> int:
-        """The number of units that count as one word."""
+        """How many elements of ``words`` count as one word."""
         return 1 if self.unit is TextUnit.WORD else 2
 
     @property

@@ -27,14 +27,14 @@ class Step(enum.StrEnum):
 SEARCHING = frozenset({Step.DOUBLE, Step.BISECT, Step.RETEST})
 """The steps whose levels steer the search by their observed statistics."""
 PROVING = frozenset({Step.CONFIRM, Step.ABOVE})
-"""The steps whose levels are run for a proof, with sessions that steer nothing."""
+"""The steps that run a level for a proof; its sessions do not steer the search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A level to run, with the error probabilities that its decision may use.
+    """A level to run, with the error probabilities of its proofs (``risk``).
 
-    ``hold`` is the length of its steady part in s.
+    ``hold`` is the length of the steady part in s.
     """
 
     step: Step
@@ -65,7 +65,7 @@ class Trial:
 class Bounds:
     """What the levels prove: the capacity is at least ``low`` and below ``high``.
 
-    ``low`` is 0 if no level is proven to hold, and ``high`` is ``None`` if none is
+    ``low`` is 0 if no level is proven to hold. ``high`` is ``None`` if no level is
     proven not to hold.
     """
 
@@ -148,7 +148,7 @@ def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
 
 
 def rising(trials: Sequence[Trial]) -> tuple[Point, ...]:
-    """Return the isotonic curve of the shares of sessions over the binding limit."""
+    """Return the shares over the binding limit as a curve that never falls."""
     return isotonic(points(trials))
 
 
@@ -173,7 +173,7 @@ def points(trials: Sequence[Trial]) -> Iterator[Point]:
 def _excesses(trials: Sequence[Trial]) -> dict[int, float]:
     """Return the mean excess of the binding limit, by the number of streams.
 
-    Only levels that steer the search count. A level counts as over its limits if it was
+    Only levels that steer the search count. The excess is infinite if a level was
     aborted, if it has no session, or if its result is due to the client itself, since
     the search cannot go beyond such a level.
     """

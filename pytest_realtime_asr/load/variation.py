@@ -33,7 +33,7 @@ class Variation:
         return f"varied/1:lead={self.lead}ms:seed={self.seed}"
 
     def __call__(self, clip: Clip) -> Clip:
-        """Return the varied clip; the times of its words move with the sound."""
+        """Return the varied clip, with the word times shifted by the silence."""
         audio = clip.audio
         silence = self.lead * audio.rate // 1000
         noise = _triangular(self.seed, silence + audio.samples)
@@ -61,7 +61,7 @@ class Variation:
 
 
 def _triangular(seed: int, count: int) -> np.ndarray:
-    """Return ``count`` numbers from -1 to 1; half of them are 0."""
+    """Return ``count`` values that are -1, 0 or 1; about half of them are 0."""
     drawn = hashlib.shake_256(str(seed).encode()).digest(-(-count // 4))
     bits = np.unpackbits(np.frombuffer(drawn, dtype=np.uint8))[: 2 * count]
     bits = bits.view(np.int8)

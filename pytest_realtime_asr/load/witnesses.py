@@ -1,4 +1,4 @@
-"""Witness streams: a few lone streams that run before, through and after a level.
+"""Witness streams: a few streams that run before, through and after a level.
 
 They send the same clips each time, so that each latency under load has its counterpart
 without load. They run on the event loop of the run, not in the workers of the load.
@@ -33,8 +33,8 @@ _LATENCY = "final_from_commit"
 class LoneSessions:
     """Runs sessions outside the load, and judges them on another thread.
 
-    ``sink`` is called with each row. The traces of failed sessions are kept; those of
-    all sessions if ``every_trace`` is true.
+    ``sink`` is called with each row. Only the traces of failed sessions are kept,
+    unless ``every_trace`` is true.
     """
 
     loop: Loop
@@ -47,7 +47,7 @@ class LoneSessions:
         self._evidence = Evidence(every=self.every_trace)
 
     async def run(self, turn: Turn, clip: Clip, *, phase: Phase, clock: Clock) -> Row:
-        """Run the session that ``turn`` plans when it is due, and return its row."""
+        """Wait until the session of ``turn`` is due, run it, and return its row."""
         await clock.until(turn.due)
         id = clip.utterance.id
         if turn.variation is not None:
@@ -69,8 +69,8 @@ class LoneSessions:
 class Witnesses:
     """The witness streams of one level.
 
-    They send only the `CLIPS` shortest of the ``clips``, so that there are many
-    sessions.
+    They send only the shortest ``clips``, at most `CLIPS` of them, so that there are
+    many sessions.
     """
 
     sessions: LoneSessions
@@ -83,7 +83,10 @@ class Witnesses:
         self.clips = by_length[:CLIPS]
 
     async def before(self) -> tuple[Row, ...]:
-        """Let each witness send its clips once; the times of the rows are negative."""
+        """Let each witness send its clips once, before the level starts.
+
+        The times of the rows are negative.
+        """
         clock = Clock(time.monotonic())
         enough = len(self.clips)
         rows = await self._streams(
@@ -104,8 +107,8 @@ class Witnesses:
         """Run the witnesses until the server has recovered, for at most `RECOVERY` s.
 
         The server has recovered when the latencies of the witnesses are about the same
-        as in ``before``, the rows from before the level.
-        Each witness sends its clips at least once.
+        as in ``before``, the rows from before the level. Each witness sends its clips
+        at least once.
         """
         least, limits = len(self.clips), _limits(before)
         deadline = clock.now + RECOVERY
@@ -127,7 +130,8 @@ class Witnesses:
     ) -> tuple[Row, ...]:
         """Run all witnesses; each ends when ``over`` returns true for its rows.
 
-        The sessions belong to ``phase``; if it is ``None``, their planned times decide.
+        The sessions belong to ``phase``. If it is ``None``, the planned times of a
+        session decide to which phase it belongs.
         """
 
         async def stream(number: int) -> list[Row]:

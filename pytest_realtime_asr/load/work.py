@@ -7,12 +7,13 @@ levels can be compared only if the server did equal work at both.
 Only clips that were sent at both levels count, each with the same weight, so that the
 mix of clips has no influence. An amount differs if it is more than `TOLERANCE` smaller
 at one of the levels, and if the difference is larger than its own scatter over the
-clips. The tolerance lies between two kinds of differences. The first kind is harmless.
-A server that sends a partial after each step of its model sends about as many partials
-at any load. The silence before a varied clip is at most a few tenths of a second, and
-the clip lasts several seconds, so the silence changes the number by less than a tenth.
-The second kind must be found: servers that merge partials under load are reported to
-send less than half of them.
+clips. The tolerance separates two kinds of differences:
+
+- Harmless differences. A server that sends a partial after each step of its model sends
+  about as many partials at any load. The silence before a varied clip is much shorter
+  than the clip, so it changes the number of partials by less than a tenth.
+- Differences that must be found. Servers that merge partials under load are reported to
+  send less than half of them.
 """
 
 from __future__ import annotations

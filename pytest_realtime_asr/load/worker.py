@@ -3,7 +3,8 @@
 ``python -m pytest_realtime_asr.load.worker`` reads pickled `Shard` objects on standard
 input. ``None`` on standard input ends the shard that is running and then the process.
 The process also ends when its standard input closes, so it ends whenever its parent
-ends. The process that judges its sessions writes to the standard output of the worker.
+ends. The messages on its standard output come from the process that judges its
+sessions.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Worker:
     def stop(self) -> None:
         """Cut off the shard that is running, close the judge, and end the loop.
 
-        Raises what the shard has raised.
+        Raises the error that the shard raised, if any.
         """
         try:
             if self._done is not None:

@@ -302,7 +302,7 @@ def test_a_capacity_needs_limits_that_can_be_proven() -> None:
     P95.check()
     with pytest.raises(BudgetError, match="needs a limit"):
         Held().check()
-    with pytest.raises(BudgetError, match="limit a quantile such as p99"):
+    with pytest.raises(BudgetError, match="set a limit of a quantile such as p99"):
         Held((latency_budget("final_from_commit", max="1s"),)).check()
     pooled = latency_budget("final_from_commit", p95="1s", over="module")
     with pytest.raises(BudgetError, match="remove over="):

@@ -32,7 +32,7 @@ def test_a_place_is_parsed(text: str, place: Place) -> None:
     ("text", "message"),
     [
         ("process", "'process' is not a place for load; write processes, proc"),
-        ("dask", "'' is not the address of a Dask scheduler; write one such as dask:"),
+        ("dask", "'' is not the address of a Dask scheduler; write an address"),
         ("dask:8786", "'8786' is not the address"),
         ("dask:tcp://gpu-7", "'tcp://gpu-7' is not the address"),
         ("dask:tcp://:8786", "'tcp://:8786' is not the address"),

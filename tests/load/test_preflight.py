@@ -144,7 +144,8 @@ def test_sessions_of_others() -> None:
     lack = only(*found(sessions=3.0))
     assert lack.text == (
         "other sessions: 3 open at the server before the load; the server should have "
-        "none; they use a part of its capacity; end them, or test at another time"
+        "none; these sessions use a part of the server's capacity; end them, or test "
+        "at another time"
     )
     assert not lack.hard
 

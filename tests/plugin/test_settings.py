@@ -481,7 +481,7 @@ def test_a_search_for_the_capacity_has_its_own_options() -> None:
             "5min",
             "5min is shorter than one level",
         ),
-        ("capacity", ["drain max <= 1s"], "no number of sessions proves a maximum"),
+        ("capacity", ["drain max <= 1s"], "cannot be proven by any number of sessions"),
         ("load-errors", "20", "'20' is not a share; write one such as 20% or 0.2"),
         ("load-errors", "few", "'few' is not a share"),
         ("soak", "0", "0 is not a time from 1s to a week"),
@@ -766,7 +766,10 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "load-executor": (
         ("threads", "'threads' is not a place for load; write processes, processes:N"),
         ("processes:0", "'0' is not a whole number from 1 to 1024"),
-        ("dask:gpu-7", "'gpu-7' is not the address of a Dask scheduler; write one"),
+        (
+            "dask:gpu-7",
+            "'gpu-7' is not the address of a Dask scheduler; write an address",
+        ),
     ),
     "max-streams": (
         ("0", "'0' is not a whole number from 1"),
