@@ -40,7 +40,9 @@ def tested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_a_sound_dialect(tested: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_correct_dialect(
+    tested: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["dialect", "check", "vllm", "--quick"]) == 0
     quick = capsys.readouterr().out.splitlines()
     assert len(quick) == 10

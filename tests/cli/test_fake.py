@@ -94,7 +94,7 @@ def test_an_option_without_effect_is_refused(
         ["--session-limit", "5s"],
     ],
 )
-def test_a_server_that_replays_has_no_behaviour_of_its_own(
+def test_options_for_behaviour_are_refused_with_replay(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.jsonl"
@@ -129,7 +129,7 @@ def test_faults_of_a_package_that_cannot_be_imported(
     )
 
 
-def test_a_gauge_is_that_of_the_dialect() -> None:
+def test_a_leak_needs_a_gauge_of_the_dialect() -> None:
     assert lacking("leaks", dialects.load("vllm")) is None
     assert lacking("leaks", dialects.load("openai:sglang")) is None
     assert lacking("leaks-requests", dialects.load("vllm")) is None

@@ -10,7 +10,7 @@ from tests.support.project import Project
 
 
 @pytest.mark.parametrize("what", listing.LISTS)
-def test_each_list_is_that_of_the_option(
+def test_each_list_equals_the_list_of_the_option(
     what: str, project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     option = project.run("-o", "realtime_dialect=auto", f"--realtime-list={what}")

@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize("view", ["matrix", "badge"])
-def test_a_file_that_is_not_there(
+def test_a_missing_file_is_an_error(
     view: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", view, str(tmp_path / "absent.json")]) == 2
@@ -83,7 +83,7 @@ def test_a_page_that_is_neither_html_nor_markdown_is_an_error(
     assert "'out.pdf' is neither HTML nor Markdown" in capsys.readouterr().err
 
 
-def test_a_trend_warns_of_a_report_that_is_not_there(
+def test_a_trend_warns_of_a_missing_report(
     reports: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", "trend", *reports, "absent.jsonl"]) == 0

@@ -35,7 +35,9 @@ def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_sound_session_is_shortened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_session_without_violations_is_shortened(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     file = str(TRACES / "vllm-sound.jsonl")
     lines = shown(capsys, file)
     assert ", vllm" in lines[0]
@@ -89,7 +91,7 @@ def test_the_exit_code_is_the_result(
 
 
 @pytest.mark.parametrize("view", ["show", "judge", "diff", "perfetto"])
-def test_what_is_no_trace(
+def test_a_file_that_is_not_a_trace_is_an_error(
     view: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = Path(SOUND).read_text()
@@ -147,7 +149,7 @@ def test_a_folder_for_perfetto(
 
 
 def spoiled(trace: Trace, text: str) -> Trace:
-    """Return a trace in which a server sends a text that is not harmless."""
+    """Return a trace in which a server sends a harmful text."""
     quoted = json.dumps(text)[1:-1]
     records = [
         replace(each, text=each.text.replace("open", quoted).replace("sess-", quoted))

@@ -89,11 +89,11 @@ def test_a_few_refusals_are_no_limit() -> None:
     assert admission([*HELD, *REFUSED[: LEAST - 1]]) is None
 
 
-def test_a_server_that_refuses_everything_holds_nothing() -> None:
+def test_a_server_that_refuses_everything_has_no_admission_limit() -> None:
     assert admission(REFUSED) is None
 
 
-def test_a_server_that_refuses_below_what_it_held_has_another_reason() -> None:
+def test_refusals_below_the_sessions_held_before_are_no_limit() -> None:
     many = [row(0.0, 10.0) for _ in range(8)]
     assert admission([*many, *REFUSED]) is not None
     assert admission([*many, *REFUSED, refused(11.0)]) is None

@@ -63,6 +63,8 @@ def test_a_timedelta_is_a_duration() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_named(wrong: dict[str, Any], message: str) -> None:
+def test_an_argument_that_cannot_be_used_is_named(
+    wrong: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         arguments.load(**{**GIVEN, **wrong})

@@ -107,7 +107,7 @@ def test_the_figures_are_relative_to_the_level_that_held() -> None:
     assert found.recovery is None
 
 
-def test_the_mix_of_clips_makes_no_difference() -> None:
+def test_another_mix_of_clips_does_not_change_the_figures() -> None:
     def mixed(place: int) -> Row:
         return row(TEXT, clip=f"clip{place % 5}", final=200.0 * (1 + place % 5))
 
@@ -139,7 +139,7 @@ def test_hung_sessions_are_no_dead_server() -> None:
     assert found.broken == pytest.approx(0.5)
 
 
-def test_without_sessions_nothing_is_known() -> None:
+def test_without_sessions_there_is_no_behaviour() -> None:
     assert compare(level([], streams=12), HELD) is None
     cut = level([session(0, lost=Loss.CANCELLED)], streams=12)
     assert compare(cut, HELD) is None

@@ -30,7 +30,7 @@ def found(trials: Iterable[Trial], **changes: str) -> Capacity:
     return capacity([Tried(each) for each in trials], PLAN, SETTING, **changes)  # type: ignore[arg-type]
 
 
-def test_the_result_is_what_is_proven() -> None:
+def test_the_result_is_the_proven_number() -> None:
     shown = found((*HELD, trial(HALF, 11, 0.2), trial(ABOVE, 12, 0.4, Proof.MISSES)))
     assert shown.streams == 9
     assert shown.interval == (9, 12)
@@ -59,7 +59,7 @@ def test_the_result_is_that_of_the_confirmation() -> None:
     assert (above.streams, above.confirmed) == (11, True)
 
 
-def test_no_level_shows_nothing() -> None:
+def test_without_levels_the_capacity_is_inconclusive() -> None:
     shown = found(())
     assert (shown.streams, shown.interval) == (0, (0, None))
     assert shown.binding is None
@@ -108,7 +108,7 @@ def test_the_end_of_the_range_is_a_limit() -> None:
     assert found(held).interval == (high, None)
 
 
-def test_a_search_that_was_ended_says_so() -> None:
+def test_a_search_that_was_ended_states_the_reason() -> None:
     shown = found((trial(UP, 1),), ended="the server did not come back")
     assert shown.limited_by is LimitedBy.ENDED
     assert shown.ended == "the server did not come back"

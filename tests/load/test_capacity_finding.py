@@ -18,9 +18,11 @@ from tests.support.levels import capacity
         (40, Verdict.FAIL),
     ],
 )
-def test_the_interval_decides(at_least: int | None, verdict: Verdict) -> None:
+def test_the_interval_of_the_capacity_decides(
+    at_least: int | None, verdict: Verdict
+) -> None:
     assert CapacityFinding(capacity(), at_least).verdict is verdict
 
 
-def test_a_test_that_searches_for_none_fails() -> None:
+def test_a_test_without_a_search_for_its_capacity_fails() -> None:
     assert CapacityFinding(None, 40).verdict is Verdict.FAIL

@@ -142,7 +142,7 @@ def test_the_level_beyond_shows_what_the_server_does() -> None:
     assert found.beyond.held == 12
 
 
-def test_without_the_level_beyond_the_first_above_shows_it() -> None:
+def test_the_first_missed_level_is_used_if_no_level_beyond_runs() -> None:
     found, _ = searched(Virtual(12), beyond=False)
     assert found.beyond is not None
     assert found.beyond.streams == 13
@@ -172,7 +172,7 @@ def test_the_setting_is_part_of_the_result() -> None:
     assert found.setting.witnesses == 1
 
 
-def test_the_witnesses_take_time() -> None:
+def test_the_plan_includes_the_time_of_the_witnesses() -> None:
     def taken(load: Load) -> float:
         return plan_of(
             load,
@@ -193,7 +193,7 @@ def test_a_search_that_cannot_work_is_refused() -> None:
         searched(Virtual(12), max_time=90.0)
 
 
-def test_a_level_that_cannot_be_decided_is_told_before_the_error() -> None:
+def test_an_undecidable_level_is_reported_before_the_error() -> None:
     server, told = Virtual(10), list[Tried]()
     held = Held((latency_budget("endpoint_delay", p95="1s"),))
     plan = plan_of(

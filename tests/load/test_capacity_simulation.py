@@ -1,4 +1,4 @@
-"""The interval of a capacity in simulation: it holds the truth as often as it says."""
+"""The interval of a capacity in simulation: how often it contains the true one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def share(service: Service, streams: int, seed: int = 1) -> float:
 
 
 def held(trials: tuple[Trial, ...], streams: int) -> bool:
-    """Whether the interval of a search holds a capacity."""
+    """Whether the interval of a search contains a capacity."""
     found = bounds(trials)
     return found.low <= streams and (found.high is None or streams < found.high)
 
@@ -120,13 +120,13 @@ def test_the_sessions_of_the_simulated_queue_are_correlated() -> None:
     assert limit.effective < limit.n / 3
 
 
-def test_intervals_hold_the_true_capacity() -> None:
+def test_intervals_contain_the_true_capacity() -> None:
     found = [search(STEEP, seed) for seed in range(15)]
     assert sum(held(each, TRUE) for each in found) >= 14
     assert statistics.median(map(width, found)) <= 4
 
 
-def test_intervals_of_independent_sessions_hold_the_true_capacity() -> None:
+def test_intervals_of_independent_sessions_contain_the_true_capacity() -> None:
     service = Shares({each: 0.05 * 1.25 ** (each - TRUE) for each in range(20, 60)})
     found = [search(service, seed) for seed in range(10)]
     assert sum(held(each, TRUE) for each in found) >= 9
@@ -169,7 +169,7 @@ def test_a_server_that_fails_in_between_is_reported() -> None:
     assert [pair for pair in found.reversals if pair[0] < 18 <= pair[1]]
 
 
-def test_an_end_of_time_leaves_the_capacity_undecided() -> None:
+def test_a_search_without_enough_time_leaves_the_capacity_undecided() -> None:
     found = result(STEEP, plan=replace(PLAN, max_time=500.0))
     assert not found.confirmed
     assert found.verdict is Verdict.INCONCLUSIVE
@@ -178,7 +178,7 @@ def test_an_end_of_time_leaves_the_capacity_undecided() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("service", "most"), [(STEEP, 4), (SLOPE, 5)])
-def test_of_500_intervals_95_percent_hold_the_true_capacity(
+def test_95_percent_of_500_intervals_contain_the_true_capacity(
     service: Queue, most: int
 ) -> None:
     found = [search(service, seed) for seed in range(500)]
@@ -187,7 +187,7 @@ def test_of_500_intervals_95_percent_hold_the_true_capacity(
 
 
 @pytest.mark.slow
-def test_intervals_hold_at_the_limit_itself() -> None:
+def test_intervals_contain_a_capacity_whose_share_is_near_the_limit() -> None:
     # The hardest server: its share is next to the limit at every number of streams, so
     # that each proof is wrong with nearly the probability that it may be.
     found = [search(Drifting(), seed) for seed in range(300)]

@@ -29,7 +29,7 @@ def crossed(made: Plan, **files: str) -> Plan:
     return planned(sent)
 
 
-def test_a_plan_keeps_what_its_sessions_need() -> None:
+def test_another_process_gets_all_that_its_sessions_need() -> None:
     given = plan(
         f"http://127.0.0.1:1/v1?key={SECRET}",
         headers={"Authorization": f"Bearer {SECRET}"},
@@ -49,14 +49,14 @@ def test_a_plan_keeps_what_its_sessions_need() -> None:
     assert found.redactor.clean(f"the key {SECRET}") == "the key [removed]"
 
 
-def test_a_secret_that_a_command_printed_later_crosses_too() -> None:
+def test_another_process_gets_secrets_that_were_learned_later() -> None:
     redactor = Redactor([])
     redactor.learn(SECRET)
     found = crossed(plan("http://127.0.0.1:1", redactor=redactor))
     assert found.redactor.clean(SECRET) == "[removed]"
 
 
-def test_a_profile_crosses_with_its_dialect() -> None:
+def test_another_process_gets_the_profile_with_its_dialect() -> None:
     profiled = dialects.load("openai:sglang")
     found = crossed(replace(plan("http://127.0.0.1:1"), dialect=profiled, rules=()))
     assert found.dialect.name == profiled.name
@@ -73,7 +73,7 @@ def test_no_secret_is_shown() -> None:
         assert secret not in shown
 
 
-def test_the_certificates_cross_by_their_contents(loop: Loop) -> None:
+def test_another_process_gets_the_contents_of_certificates(loop: Loop) -> None:
     authority = trustme.CA()
     trusted = authority.cert_pem.bytes().decode()
     issued = authority.issue_cert("127.0.0.1")
@@ -95,7 +95,7 @@ def test_the_certificates_cross_by_their_contents(loop: Loop) -> None:
         assert "client certificate" in reason(ca=trusted)
 
 
-def test_a_dialect_that_is_not_installed_there_is_named() -> None:
+def test_a_dialect_that_the_worker_has_not_installed_is_named() -> None:
     sent = replace(connection(plan("http://127.0.0.1:1")), dialect="theirs")
     with pytest.raises(LookupError, match="unknown dialect 'theirs'"):
         planned(sent)

@@ -16,7 +16,7 @@ def test_a_window_is_a_length_of_time() -> None:
 
 
 @pytest.mark.parametrize("length", [0.0, -1.0, float("inf")])
-def test_a_window_has_a_length(length: float) -> None:
+def test_a_window_without_a_valid_length_is_refused(length: float) -> None:
     with pytest.raises(ValueError, match="length of a window"):
         windows([1.0], length)
 

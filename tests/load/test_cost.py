@@ -62,12 +62,12 @@ def test_the_first_clips_are_sent_alone() -> None:
     assert alone_cost([5.0] * 100).audio == ALONE + 5.0
 
 
-def test_the_costs_of_one_test_after_the_other() -> None:
+def test_the_costs_of_consecutive_loads_are_added() -> None:
     both = alone_cost(LENGTHS) + bounded_cost(40, 60.0)
     assert both == LoadCost(streams=40, audio=19.0 + 2400.0, seconds=79.0)
 
 
-def test_the_text() -> None:
+def test_the_cost_as_text() -> None:
     cost = LoadCost(streams=41, audio=3150.0, seconds=510.0)
     assert cost.text == (
         "at most 41 streams at a time and 52.5 min of audio, about 8.5 min"

@@ -157,7 +157,7 @@ def test_the_shards_start_at_one_time(
 
 
 @pytest.mark.slow
-def test_stopping_cuts_the_sessions_off_and_leaves_the_cluster_clean(
+def test_stopping_cancels_the_sessions_and_leaves_the_cluster_clean(
     executor: DaskCluster, cluster: LocalCluster, server: FakeServer
 ) -> None:
     executor.start(given(server, FOREVER))

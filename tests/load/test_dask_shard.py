@@ -57,7 +57,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Cluster:
     return cluster
 
 
-def test_a_cancelled_task_cuts_its_sessions_off(
+def test_a_cancelled_task_cancels_its_sessions(
     monkeypatch: pytest.MonkeyPatch, server: FakeServer
 ) -> None:
     cluster = prepared(monkeypatch)
@@ -76,7 +76,7 @@ def test_a_cancelled_task_cuts_its_sessions_off(
     assert isinstance(last, ShardEnd)
 
 
-def test_a_task_whose_queue_is_gone_ends_and_says_so(
+def test_a_task_whose_queue_is_gone_ends_and_reports_it(
     monkeypatch: pytest.MonkeyPatch, server: FakeServer
 ) -> None:
     cluster = prepared(monkeypatch, most=2)

@@ -60,7 +60,7 @@ def decision(rows: Iterable[Row], held: Held = P95, **changes: object) -> Decisi
     return decide(replace(level(rows), **changes), held)  # type: ignore[arg-type]
 
 
-def test_a_level_holds_if_that_is_proven() -> None:
+def test_a_level_passes_if_its_limit_is_proven_to_be_met() -> None:
     found = decision(spread([GOOD] * 59))
     assert (found.verdict, found.proof) == (Verdict.PASS, Proof.HOLDS)
     assert found.within
@@ -72,7 +72,7 @@ def test_too_few_sessions_prove_nothing() -> None:
     assert found.within  # steers all the same
 
 
-def test_a_level_misses_if_that_is_proven() -> None:
+def test_a_level_fails_if_its_limit_is_proven_to_be_missed() -> None:
     found = decision(spread(mixed(60, 20)))
     assert (found.verdict, found.proof) == (Verdict.FAIL, Proof.MISSES)
     assert not found.within
@@ -126,7 +126,7 @@ def test_the_ramp_and_the_drain_do_not_count() -> None:
     assert decision([*spread([GOOD] * 59), *others]).verdict is Verdict.PASS
 
 
-def test_correlated_sessions_are_fewer_than_they_seem() -> None:
+def test_correlated_sessions_count_as_fewer() -> None:
     # Two windows of 20 are late as a whole: 10 % of the sessions, but two events.
     rows = [
         row(final=SLOW if window in (7, 8) else GOOD, at=5.0 * window + 0.1 * each)
@@ -309,7 +309,7 @@ def test_a_capacity_needs_limits_that_can_be_proven() -> None:
         Held((pooled,)).check()
 
 
-def test_the_strictest_quantile_is_known() -> None:
+def test_the_strictest_quantile_of_several_limits() -> None:
     held = Held((latency_budget("final_from_commit", p50="1s", p99="2s"),))
     assert held.strictest == 0.99
     assert Held(thresholds=(wer_threshold(0.1),)).strictest is None

@@ -79,7 +79,9 @@ SOUND = session(commit(-5), final(400_000_000))
         ((commit(-5), final(-2)), Moment.ANSWERED),
     ],
 )
-def test_the_moment_of_an_utterance(events: tuple[Event, ...], moment: Moment) -> None:
+def test_the_moment_of_an_utterance_follows_from_its_events(
+    events: tuple[Event, ...], moment: Moment
+) -> None:
     assert session(*events).moment is moment
 
 
@@ -171,7 +173,7 @@ def test_the_wording() -> None:
 
 
 class Stopping:
-    """A server with a shutdown that is sound or has a fault.
+    """A server with a shutdown that is correct or has a fault.
 
     A final comes ``delay`` s after its commit. At the stop, the server ends each
     session after its final and closes it with ``code``, ``wait`` s later. ``drops``
@@ -241,7 +243,9 @@ def drain_of(
         (Stopping(code=1011), Fault.WRONG_CODE),
     ],
 )
-def test_an_unsound_drain(start: Start, server: Stopping, fault: Fault) -> None:
+def test_a_drain_of_a_faulty_server(
+    start: Start, server: Stopping, fault: Fault
+) -> None:
     with drain_of(start, server) as found:
         assert list(found.faults) == [fault]
         assert found.verdict is Verdict.FAIL
@@ -307,7 +311,7 @@ def drained_fake(
 
 
 @pytest.mark.slow
-def test_a_sound_drain(start: Start, clips: str) -> None:
+def test_a_drain_of_a_correct_server(start: Start, clips: str) -> None:
     with drained_fake(start, clips) as (found, ledger):
         assert found.verdict is Verdict.PASS, wording.details(found)
         complete, speaking = found.of(Moment.COMPLETE), found.of(Moment.SPEAKING)

@@ -48,7 +48,7 @@ def test_all_proofs_that_fail_spend_five_percent_at_most() -> None:
     assert aimed + MOST_LEVELS * ANY <= 0.05
 
 
-def test_the_interval_errs_with_four_percent_at_most_whatever_is_tested() -> None:
+def test_the_interval_is_wrong_in_at_most_four_percent_of_searches() -> None:
     # Every proof is wrong with exactly the probability that its level may spend, and
     # the choice between a level that holds and one that does not is the worst one: the
     # next level is always one whose proof would be wrong, or one whose proof is right

@@ -42,11 +42,13 @@ def trace(values: list[Judged]) -> Trace:
     return session.trace
 
 
-def test_a_session_that_is_sound_leaves_no_trace(row: Row, trace: Trace) -> None:
+def test_a_session_without_a_problem_leaves_no_trace(row: Row, trace: Trace) -> None:
     assert Evidence().add(row, trace.dumps, drawn=False).trace is None
 
 
-def test_the_trace_of_a_drawn_session_can_be_read(row: Row, trace: Trace) -> None:
+def test_the_trace_of_a_randomly_selected_session_can_be_read(
+    row: Row, trace: Trace
+) -> None:
     kept = Evidence().add(row, trace.dumps, drawn=True).trace
     assert kept is not None
     assert records.loads(kept).records == trace.records

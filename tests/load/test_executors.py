@@ -1,4 +1,4 @@
-"""Where load runs, as a user names it."""
+"""The executors of a load, as a user names them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pytest_realtime_asr.text.inputs import InputError
         ("dask:tls://[::1]:1", Place(scheduler="tls://[::1]:1")),
     ],
 )
-def test_a_place_is_parsed(text: str, place: Place) -> None:
+def test_the_name_of_an_executor_is_parsed(text: str, place: Place) -> None:
     assert executors.parse(text) == place
 
 
@@ -42,7 +42,7 @@ def test_a_place_is_parsed(text: str, place: Place) -> None:
         ("processes:2000", "'2000' is not a whole number from 1 to 1024"),
     ],
 )
-def test_an_unusable_place_is_refused(text: str, message: str) -> None:
+def test_an_unusable_name_of_an_executor_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         executors.parse(text)
 

@@ -1,4 +1,4 @@
-"""Levels of load on sound servers, and on servers with a fault that only load shows."""
+"""Levels of load on correct servers, and with a fault that only load shows."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def bench(loop: Loop) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def sound(bench: Bench) -> Level:
-    """A level on a sound server, which no check below may report."""
+    """A level on a correct server, which no check below may report."""
     return bench.level(compared=True, streams=STREAMS, hold=8, witnesses=1)
 
 
@@ -110,7 +110,7 @@ def mixed(level: Level) -> Sequence[CrossTalk]:
     return cross_talk(level.rows, solo(level.alone, known), known)
 
 
-def test_all_sessions_of_a_sound_server_are_done(sound: Level) -> None:
+def test_all_sessions_of_a_correct_server_are_done(sound: Level) -> None:
     assert all_outcomes(sound, TALK) == {Outcome.DONE: len(sound.rows)}
     assert (sound.aborted, sound.not_begun, sound.lost_workers) == ("", {}, ())
     assert mixed(sound) == ()
@@ -251,7 +251,7 @@ def test_what_a_server_does_beyond_its_capacity(
         assert "words per final" in amounts
 
 
-def test_a_level_at_the_capacity_behaves_as_the_same_level(
+def test_a_level_at_the_capacity_shows_no_change_of_behaviour(
     held: Level, sound: Level
 ) -> None:
     found = compare(sound, held)

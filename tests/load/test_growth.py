@@ -130,7 +130,7 @@ def latency_growth(seed: int, grown: float) -> Growth:
     ],
     ids=["memory", "sessions", "latency", "failures", "idle"],
 )
-def test_a_sound_server_is_rarely_accused(judged: Callable[[int], Growth]) -> None:
+def test_a_correct_server_rarely_fails(judged: Callable[[int], Growth]) -> None:
     found = [judged(seed).verdict for seed in range(SEEDS)]
     assert set(found) <= {Verdict.PASS, Verdict.FAIL}
     assert found.count(Verdict.FAIL) <= MOST_FALSE
@@ -159,7 +159,7 @@ def test_growth_is_found_in_three_minutes(judged: Callable[[int], Growth]) -> No
         (Quantity.LATENCY, latencies, 60.0),
     ],
 )
-def test_the_interval_holds_the_true_slope(
+def test_the_interval_contains_the_true_slope(
     quantity: Quantity, points: Callable[..., list[Point]], true: float
 ) -> None:
     slope = true / SECONDS * 3600
@@ -203,7 +203,9 @@ def test_points_outside_the_time_do_not_count() -> None:
 
 
 @given(st.floats(-10, 10), st.floats(0, 1000))
-def test_the_line_of_a_line_is_the_line(slope: float, start: float) -> None:
+def test_the_line_fitted_to_points_on_a_line_is_that_line(
+    slope: float, start: float
+) -> None:
     points = [(10.0 + at, start + slope * at) for at in range(120)]
     found = line(points, 10, 130)
     assert found is not None
@@ -226,7 +228,7 @@ def test_failures_of_one_half_prove_nothing() -> None:
     assert low < found.slope < high
 
 
-def test_memory_that_grows_without_a_session_is_not_that_of_the_idle_one() -> None:
+def test_memory_that_grows_without_a_session_does_not_count() -> None:
     points = [(float(at), MEGABYTE * (500 + at)) for at in range(180)]
     periods = ((15, 30), (150, 165)), ((0, 15), (165, 180))
     assert idle_memory(points, *periods).verdict is Verdict.PASS

@@ -1,4 +1,4 @@
-"""Levels that did not run as planned: what they are, and what they do to a test."""
+"""Levels that did not run as planned: their verdict and reports."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_level_that_ran_as_planned_is_complete() -> None:
         ),
     ],
 )
-def test_a_smaller_load_passes_no_test(
+def test_a_load_that_was_smaller_than_planned_does_not_pass(
     found: Level, verdict: Verdict, why: str
 ) -> None:
     made = incomplete(found)

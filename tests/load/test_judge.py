@@ -39,7 +39,7 @@ def test_the_messages_of_a_shard_are_its_rows_and_its_end(values: list[Judged]) 
     assert len(end.worst) == sum(each.phase is Phase.STEADY for each in sessions)
 
 
-def test_a_row_survives_the_way_to_another_process(values: list[Judged]) -> None:
+def test_a_row_can_be_sent_to_another_process(values: list[Judged]) -> None:
     (row, *_) = judged(iter(values[:2]))
     assert pickle.loads(pickle.dumps(row)) == row
 
@@ -52,7 +52,7 @@ def test_a_stream_that_is_cut_off_ends_with_its_last_whole_value(
     assert len(list(judged(read(stream)))) == 1
 
 
-def test_a_loss_passes_unchanged() -> None:
+def test_a_lost_shard_is_passed_on_unchanged() -> None:
     lost = ShardLost(1, "out of memory", (1, 3))
     assert list(judged(iter([lost]))) == [lost]
 

@@ -1,4 +1,4 @@
-"""The values of a level: what its rows become for the metrics and the limits."""
+"""The values that the metrics and limits of a level get from its rows."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_without_a_latency_budget_no_session_is_within() -> None:
     assert LEVELS["goodput"](values) is None
 
 
-def test_every_latency_budget_counts() -> None:
+def test_a_session_must_be_within_every_latency_budget() -> None:
     first = latency_budget("first_partial_from_speech", p95="200ms")
     made = level([row(TEXT, final=100.0, first=300.0)])
     assert level_values(made, [FINAL], CLIPS).sessions[0].within is True
@@ -117,7 +117,7 @@ def test_the_sessions_without_load() -> None:
     }
 
 
-def test_levels_that_are_sound_and_broken() -> None:
+def test_levels_of_correct_and_faulty_servers() -> None:
     good = [row(TEXT, stream=n % 8) for n in range(400)]
     assert goodput(level(good)) is Verdict.PASS
     late = [row(TEXT, final=900.0)] * 20

@@ -137,6 +137,6 @@ def test_the_outcomes_of_a_level() -> None:
     assert Outcome.BROKEN not in counted(found)
 
 
-def test_a_sound_level_is_done() -> None:
+def test_every_session_of_a_correct_server_is_done() -> None:
     rows = [row(SPOKEN[clip], clip=clip) for clip in SPOKEN for _ in range(20)]
     assert counted(outcomes(rows, ALONE, CLIPS, FINAL)) == {Outcome.DONE: 40}

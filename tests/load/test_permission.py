@@ -22,7 +22,7 @@ DISRUPTIVE = frozenset({Harm.DISRUPTIVE})
         (DISRUPTIVE, 7200.0, "add --realtime-allow=heavy,disruptive"),
     ],
 )
-def test_a_load_elsewhere_must_be_allowed(
+def test_a_load_of_a_remote_server_must_be_allowed(
     allowed: frozenset[Harm], max_audio: float | None, advice: str
 ) -> None:
     said = load_refusal(COST, here=False, allowed=allowed, max_audio=max_audio)
@@ -62,7 +62,7 @@ def test_a_search_may_end_earlier() -> None:
         (False, DISRUPTIVE, False),
     ],
 )
-def test_an_overload_elsewhere_must_be_allowed(
+def test_an_overload_of_a_remote_server_must_be_allowed(
     here: bool, allowed: frozenset[Harm], refused: bool
 ) -> None:
     said = overload_refusal(here=here, allowed=allowed)

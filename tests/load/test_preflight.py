@@ -1,4 +1,4 @@
-"""What a load lacks before it begins."""
+"""The preflight of a load: what is missing before it begins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLIPS = (2.0, 4.0)
 
 
 def found(load: Load = LOAD, **changes: Any) -> tuple[Finding, ...]:
-    """Return the findings of a load in sound conditions with these changes."""
+    """Return the findings of a load in good conditions with these changes."""
     sound = {"machine": AMPLE, "clips": CLIPS, "workers": 2, "slots": 2, "sessions": 0}
     return preflight(load, **{**sound, **changes})
 
@@ -32,23 +32,23 @@ def only(*findings: Finding) -> Finding:
     return one
 
 
-def test_a_sound_load_lacks_nothing() -> None:
+def test_a_load_in_good_conditions_has_no_findings() -> None:
     assert found() == ()
 
 
-def test_what_is_not_known_is_no_lack() -> None:
+def test_unknown_resources_are_no_finding() -> None:
     assert found(machine=Machine(), sessions=None) == ()
 
 
 # Descriptors
 
 
-def test_descriptors_that_suffice() -> None:
+def test_enough_descriptors_are_no_finding() -> None:
     machine = Machine(descriptors=50 + DESCRIPTORS)
     assert found(machine=machine) == ()
 
 
-def test_descriptors_that_do_not_suffice() -> None:
+def test_too_few_descriptors_are_found() -> None:
     lack = only(*found(machine=Machine(descriptors=49 + DESCRIPTORS)))
     assert (lack.subject, lack.hard) == (Subject.DESCRIPTORS, True)
     assert lack.text == (
@@ -57,7 +57,7 @@ def test_descriptors_that_do_not_suffice() -> None:
     )
 
 
-def test_the_workers_that_are_there_share_the_streams() -> None:
+def test_the_available_workers_share_the_streams() -> None:
     machine = Machine(descriptors=50 + DESCRIPTORS)
     assert Subject.DESCRIPTORS in {
         each.subject for each in found(machine=machine, slots=1)
@@ -140,7 +140,7 @@ def test_memory() -> None:
     assert "2000 sessions need about 432 MiB" in lack.text
 
 
-def test_sessions_of_others() -> None:
+def test_sessions_of_other_clients() -> None:
     lack = only(*found(sessions=3.0))
     assert lack.text == (
         "other sessions: 3 open at the server before the load; the server should have "
@@ -150,6 +150,6 @@ def test_sessions_of_others() -> None:
     assert not lack.hard
 
 
-def test_hard_lacks_come_first() -> None:
+def test_hard_findings_come_first() -> None:
     lacks = found(machine=Machine(descriptors=10), sessions=1.0, clips=(0.5, 3.0))
     assert [each.hard for each in lacks] == [True, False, False]

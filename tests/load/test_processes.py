@@ -105,7 +105,7 @@ def test_what_a_dying_worker_prints_is_the_reason(
     assert "unknown dialect 'no-such-dialect'" in lost.reason
 
 
-def test_stopping_cuts_the_sessions_off_and_ends_the_processes(
+def test_stopping_cancels_the_sessions_and_ends_the_processes(
     executor: Processes, server: FakeServer
 ) -> None:
     executor.start(given(server, FOREVER))

@@ -49,8 +49,8 @@ def row(loop: Loop) -> Row:
     return replace(found, phase=Phase.STEADY)
 
 
-class Told(list[tuple[Row, Purpose]]):
-    """What the sink of a runner got."""
+class Received(list[tuple[Row, Purpose]]):
+    """The rows that the sink of a runner got."""
 
     def __call__(self, row: Row, purpose: Purpose) -> None:
         self.append((row, purpose))
@@ -70,9 +70,9 @@ def made(
     return Runner(loop, given, connection(given), utterances, executor, **more)
 
 
-def scripted(loop: Loop, *messages: Any, load: Load = LOAD) -> tuple[Any, Told]:
+def scripted(loop: Loop, *messages: Any, load: Load = LOAD) -> tuple[Any, Received]:
     """The level of these messages and what the sink got, without a server."""
-    told = Told()
+    told = Received()
     running = made(loop, UNUSED, LocalExecutor(loop, messages), sink=told)
     running._alone = ()
     return running.run(load), told
@@ -80,7 +80,7 @@ def scripted(loop: Loop, *messages: Any, load: Load = LOAD) -> tuple[Any, Told]:
 
 @pytest.mark.slow
 def test_a_level_has_its_rows_and_those_without_load(loop: Loop) -> None:
-    told, executor = Told(), LocalExecutor(loop)
+    told, executor = Received(), LocalExecutor(loop)
     with faking() as (url, _):
         running = made(loop, url, executor, sink=told)
         level = running.run(replace(LOAD, witnesses=1), number=4)
@@ -109,7 +109,7 @@ def test_the_clips_are_sent_alone_only_once(loop: Loop) -> None:
         assert running.alone() is running.alone()
 
 
-def test_the_streams_are_dealt_to_workers_that_start_at_one_time(
+def test_workers_share_the_streams_and_start_at_the_same_time(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "PER_WORKER", 2)
@@ -240,7 +240,7 @@ def test_a_worker_that_never_ends_is_lost(loop: Loop, row: Row) -> None:
 
 
 def test_an_interrupt_stops_the_shards_and_loses_no_row(loop: Loop, row: Row) -> None:
-    told = Told()
+    told = Received()
     executor = LocalExecutor(loop, [row, KeyboardInterrupt()])
     executor.after_stop = [replace(row, number=1), ShardEnd(0)]
     running = made(loop, UNUSED, executor, sink=told)
@@ -287,7 +287,7 @@ def test_the_traces_of_the_latest_finals_of_all_shards_are_kept(
     ]
 
 
-def test_what_was_not_begun_is_summed_over_the_workers(
+def test_sessions_not_begun_are_summed_over_the_workers(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "PER_WORKER", 2)

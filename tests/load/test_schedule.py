@@ -95,7 +95,7 @@ def test_each_session_is_varied_in_its_own_way_unless_this_is_turned_off() -> No
     assert all(turn.seconds == LENGTHS[turn.clip] for turn in plain)
 
 
-def test_one_trace_in_a_hundred_is_drawn() -> None:
+def test_about_one_trace_in_a_hundred_is_randomly_selected() -> None:
     load = replace(CLOSED, hold=50_000.0)
     drawn = [turn.drawn for turn in turns(load, 0)]
     assert 0.005 < sum(drawn) / len(drawn) < 0.015
@@ -125,7 +125,7 @@ def test_constant_arrivals_are_evenly_spaced_and_poisson_arrivals_are_not() -> N
     assert spread[Arrivals.POISSON] == pytest.approx(1.0, abs=0.2)
 
 
-def test_arrivals_are_dealt_to_the_streams_in_turn() -> None:
+def test_arrivals_are_assigned_to_the_streams_in_turn() -> None:
     found = list(schedule.arrivals(OPEN, LENGTHS))
     assert [turn.stream for turn in found[:6]] == [0, 1, 2, 3, 0, 1]
     numbers = Counter((turn.stream, turn.number) for turn in found)
@@ -133,7 +133,7 @@ def test_arrivals_are_dealt_to_the_streams_in_turn() -> None:
 
 
 @pytest.mark.parametrize("load", [CLOSED, OPEN])
-def test_the_audio_of_a_level_is_known_before(load: Load) -> None:
+def test_the_audio_of_a_level_is_estimated_in_advance(load: Load) -> None:
     most = schedule.most_audio(load, LENGTHS)
     if load.arrivals is None:
         sent = sum(t.seconds for n in range(4) for t in turns(load, n, answer=0.2))

@@ -73,7 +73,7 @@ def test_doubling_ends_at_the_largest_number() -> None:
     assert after(*held, plan=plan).step is CONFIRM
 
 
-def test_a_server_that_fails_with_the_lowest_number_is_proven_to() -> None:
+def test_a_failure_at_the_lowest_number_is_proven() -> None:
     failed = (trial(UP, 1, BAD), trial(AGAIN, 1, BAD))
     task = after(*failed)
     assert (task.step, task.streams) == (ABOVE, 1)
@@ -116,7 +116,7 @@ def test_a_confirmation_that_proves_nothing_is_followed_by_a_lower_one() -> None
     assert second.risk.holds < first.risk.holds
 
 
-def test_nothing_is_run_above_the_instrument() -> None:
+def test_no_level_runs_above_the_limit_of_the_client() -> None:
     client = (*UP_TO_8, trial(UP, 16, BAD, client=True), trial(HALF, 12))
     search = (*client, trial(HALF, 14), trial(HALF, 15), trial(AGAIN, 15))
     done = (
@@ -128,17 +128,17 @@ def test_nothing_is_run_above_the_instrument() -> None:
     assert (task.step, task.streams) == (BEYOND, 23)
 
 
-def test_an_aborted_level_is_no_bound_but_steers() -> None:
+def test_an_aborted_level_is_no_bound_but_lowers_the_next_level() -> None:
     aborted = (*UP_TO_8, trial(UP, 16, GOOD, aborted=True))
     assert after(*aborted).streams == 12
 
 
-def test_the_level_beyond_is_left_out_on_demand() -> None:
+def test_the_level_beyond_is_left_out_if_requested() -> None:
     assert nothing_after(*ENDED, plan=replace(ENDLESS, beyond=False))
     assert nothing_after(*ENDED, trial(BEYOND, 12, BAD))
 
 
-def test_nothing_begins_that_cannot_end() -> None:
+def test_no_level_begins_that_cannot_end_in_time() -> None:
     left = PLAN.seconds(PLAN.hold) - 1
     assert nothing_after(*ENDED, plan=PLAN, spent=PLAN.max_time - left)
     assert not nothing_after(*ENDED, plan=PLAN, spent=PLAN.max_time - left - 1)

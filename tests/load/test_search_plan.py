@@ -19,7 +19,7 @@ from tests.load.services import PLAN
         ({"max_time": 300.0}, "max_time=300s is too short.*take 382 s"),
     ],
 )
-def test_a_search_that_is_impossible_is_refused(
+def test_an_impossible_search_is_refused(
     change: dict[str, float], message: str
 ) -> None:
     PLAN.check()
@@ -27,7 +27,7 @@ def test_a_search_that_is_impossible_is_refused(
         replace(PLAN, **change).check()  # type: ignore[arg-type]
 
 
-def test_a_level_takes_its_parts() -> None:
+def test_the_time_of_a_level_is_the_sum_of_its_parts() -> None:
     assert PLAN.seconds(60) == 60 + PLAN.ramp + PLAN.drain + PLAN.pause
 
 

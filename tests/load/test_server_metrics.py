@@ -101,7 +101,7 @@ def test_a_page_is_parsed(text: str, found: dict[Gauge, float]) -> None:
     assert parse(text.encode(), NAMES) == found
 
 
-def test_one_metric_may_have_two_names_here() -> None:
+def test_one_metric_may_have_two_roles() -> None:
     names = {Gauge.RUNNING: "busy", Gauge.SESSIONS: "busy"}
     assert parse(b"busy 2", names) == {Gauge.RUNNING: 2.0, Gauge.SESSIONS: 2.0}
 
@@ -109,7 +109,7 @@ def test_one_metric_may_have_two_names_here() -> None:
 @pytest.mark.parametrize(
     "line", ["busy", "busy three", "busy{", 'busy{a="1} 2', 'busy{a="1"}']
 )
-def test_a_wanted_line_that_is_broken(line: str) -> None:
+def test_a_broken_line_of_a_required_metric_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match="not in Prometheus's text format"):
         parse(f"queue 1\n{line}\n".encode(), NAMES)
 
@@ -140,7 +140,7 @@ def test_the_longest_page_of_other_metrics_is_skipped() -> None:
 @given(strategies.binary(max_size=60))
 @example(b" " + b"9" * 400)
 @example(b'{"=,"="')
-def test_any_rest_of_a_line_is_a_number_or_an_error(rest: bytes) -> None:
+def test_any_bytes_after_a_name_are_a_number_or_an_error(rest: bytes) -> None:
     found: dict[Gauge, float] = {}
     with suppress(ValueError):  # any other exception would end the sampler
         found = parse(b"busy" + rest, NAMES)
@@ -182,7 +182,7 @@ def test_a_page_that_cannot_be_read(body: str, status: int, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_no_server() -> None:
+def test_a_port_without_a_server_is_an_error() -> None:
     with closed() as port, pytest.raises(Unreadable, match="/metrics"):
         read(at(f"http://127.0.0.1:{port}"))
 
@@ -200,7 +200,7 @@ def test_a_number_that_is_cut_is_not_read() -> None:
         assert read(cut) == {Gauge.RUNNING: 7.0}
 
 
-def test_a_wanted_metric_beyond_the_limit_is_said_to_be_missing() -> None:
+def test_a_metric_beyond_the_limit_is_reported_as_missing() -> None:
     body = "other 1\n" * 2**12 + "busy 1\n"
     with (
         serving(answer=page(body)) as url,

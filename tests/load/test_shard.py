@@ -24,7 +24,7 @@ from tests.support.servers import CREATED, faking, serving
 CLOSED = Load(2, hold=0.2, seed=3, witnesses=0)
 
 
-def test_a_shard_sends_itself_its_sessions_and_its_end(loop: Loop) -> None:
+def test_a_shard_reports_itself_its_sessions_and_its_end(loop: Loop) -> None:
     with faking() as (url, _):
         given = shard(url, CLOSED)
         first, *sessions, end = sent(loop, given)
@@ -82,7 +82,7 @@ def test_an_open_load_does_not_wait_for_the_server(loop: Loop) -> None:
     assert all(each.lost is Loss.HUNG for each in begun)
 
 
-def test_a_stopped_shard_cuts_its_sessions_off(loop: Loop) -> None:
+def test_a_stopped_shard_cancels_its_sessions(loop: Loop) -> None:
     found: list[Judged] = []
     load = Load(2, hold=60.0, witnesses=0)
     with faking() as (url, _):
@@ -108,7 +108,7 @@ def test_a_stopped_shard_cuts_its_sessions_off(loop: Loop) -> None:
     assert {(each.lost, each.reason) for each in cut} == {(Loss.CANCELLED, STOPPED)}
 
 
-def test_what_an_open_load_has_not_begun_when_it_is_stopped_is_counted(
+def test_sessions_an_open_load_has_not_begun_at_a_stop_are_counted(
     loop: Loop,
 ) -> None:
     load = Load(9, hold=60.0, arrivals=Arrivals.CONSTANT, rate=1.0, witnesses=0)

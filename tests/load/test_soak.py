@@ -128,7 +128,7 @@ def soak(seed: int = 1, *, grown: float = 0, leaked: float = 0, ms: float = 0) -
     return judge(level(found), QUIET, Sampled(values))
 
 
-def test_a_sound_server_grows_in_nothing() -> None:
+def test_a_correct_server_shows_no_growth() -> None:
     found = soak()
     assert {each.verdict for each in found.growths} == {Verdict.PASS}
     assert set(by_quantity(found)) == set(Quantity)
@@ -165,7 +165,7 @@ def test_the_clips_are_compared_with_themselves() -> None:
     assert abs(found.grown) < 5
 
 
-def test_a_delay_of_the_client_is_not_the_servers() -> None:
+def test_a_delay_of_the_client_is_not_attributed_to_the_server() -> None:
     assert latency(rows(1, own=100), 10, 190).verdict is Verdict.INVALID
     assert latency(rows(1, own=100, grown=100), 10, 190).verdict is Verdict.FAIL
     busy = [
@@ -209,7 +209,7 @@ def test_the_sessions_of_the_client_are_subtracted() -> None:
     )
 
 
-def test_what_the_server_does_not_show_is_named() -> None:
+def test_metrics_that_the_server_does_not_show_are_named() -> None:
     found = judge(level(rows(1)), QUIET, Sampled(failed="HTTP 404"))
     assert found.unmeasured == {
         Quantity.MEMORY: "HTTP 404",
@@ -311,7 +311,7 @@ def test_wrong_arguments(start: Start, url: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_soak_of_a_sound_server(start: Start, clips: str) -> None:
+def test_a_soak_of_a_correct_server(start: Start, clips: str) -> None:
     with FakeServer(("--corpus", clips, "--final-delay", "50ms")) as fake:
         run = start(options(pace="1"))
         run.begin("test")
@@ -343,7 +343,7 @@ def test_a_soak_of_a_sound_server(start: Start, clips: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_soak_finds_what_grows(start: Start, clips: str) -> None:
+def test_a_soak_finds_growth(start: Start, clips: str) -> None:
     faults = ("--fault", "memory-grows", "--fault", "leaks")
     with FakeServer(("--corpus", clips, "--final-delay", "50ms", *faults)) as fake:
         run = start(options(pace="1"))

@@ -1,4 +1,4 @@
-"""Texts under load: lost words and cross-talk, and how rarely they are seen wrongly."""
+"""Texts under load: lost words and cross-talk, and how rarely they are false."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OTHER = row(CALL, clip="two", session="sess_2")
 
 
 def talk(text: str, *others: Row, alone: Solo = NOTHING) -> Sequence[CrossTalk]:
-    """What is found in a session of the first clip; the others are beside it."""
+    """The cross-talk of a session of the first clip; the others run beside it."""
     mine = row(text)
     found = cross_talk([mine, *(others or (OTHER,))], alone, BOTH)
     assert all(each.row is mine for each in found)
@@ -63,7 +63,7 @@ def misheard(text: str, rate: float, drawn: random.Random) -> str:
 # Cross-talk
 
 
-def test_a_sound_text_has_no_cross_talk() -> None:
+def test_a_correct_text_has_no_cross_talk() -> None:
     assert talk(DOOR) == ()
     assert talk("") == ()
     assert talk("go forward ten meters") == ()
@@ -96,7 +96,7 @@ def test_another_session_must_be_open_at_the_same_time() -> None:
     assert found.other is OTHER
 
 
-def test_words_that_come_without_load_too_are_the_servers_own() -> None:
+def test_words_that_also_come_without_load_are_no_cross_talk() -> None:
     text = f"{DOOR} before nine on monday"
     assert len(talk(text)) == 1
     assert talk(text, alone=Solo({"one": (text,)})) == ()
@@ -120,7 +120,7 @@ def test_sessions_of_the_same_clip_and_lost_ones_have_no_cross_talk() -> None:
     assert cross_talk([row(CALL, clip="unknown"), OTHER], NOTHING, BOTH) == ()
 
 
-def test_the_clip_of_which_the_text_has_most_is_named() -> None:
+def test_the_clip_with_most_words_in_the_text_is_named() -> None:
     three = {**BOTH, **clips(three="before nine on sunday evening")}
     rows = [row(CALL), row("", clip="three", session="three"), OTHER]
     (found,) = cross_talk(rows, NOTHING, three)
@@ -149,7 +149,7 @@ def sessions(rate: float, drawn: random.Random) -> list[Row]:
 
 
 def false_alarms(rate: float, count: int) -> int:
-    """How many of this many sessions are said to have cross-talk by mistake."""
+    """How many of this many sessions are reported to have cross-talk by mistake."""
     drawn = random.Random(17)
     rounds = -(-count // len(ENGLISH))
     return sum(

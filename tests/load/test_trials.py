@@ -21,7 +21,7 @@ from tests.load.trial_rows import trial
 UP, HALF, AGAIN = Step.DOUBLE, Step.BISECT, Step.RETEST
 
 
-def test_without_levels_nothing_is_known() -> None:
+def test_without_levels_there_is_no_bound() -> None:
     assert bounds(()) == Bounds(0, None)
     assert bracket(()) == Bracket(None, None)
 
@@ -63,7 +63,7 @@ def test_a_level_that_cannot_be_judged_is_not_passed(unjudged: Trial) -> None:
     assert bracket([trial(UP, 8, 0.0), unjudged]) == Bracket(8, 16)
 
 
-def test_proofs_do_not_steer() -> None:
+def test_proofs_do_not_choose_the_next_level() -> None:
     levels = [trial(UP, 8, 0.0), trial(Step.CONFIRM, 8, 0.3, Proof.MISSES)]
     assert bracket(levels) == Bracket(8, None)
 
@@ -84,7 +84,7 @@ def test_levels_are_chosen_by_their_steps() -> None:
     assert [each.streams for each in of(levels, UP, Step.ABOVE)] == [8, 12]
 
 
-def test_the_client_is_no_point_of_the_curve() -> None:
+def test_levels_limited_by_the_client_are_no_points_of_the_curve() -> None:
     levels = [
         trial(UP, 8, 0.1, n=100),
         trial(UP, 16, 0.2, client=True),

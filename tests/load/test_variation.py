@@ -49,7 +49,7 @@ def test_full_scale_does_not_wrap_around() -> None:
     assert np.abs(varied.array - loud.array.astype(int)).max() <= 2
 
 
-def test_the_words_move_with_the_sound() -> None:
+def test_the_word_times_move_with_the_audio() -> None:
     varied = Variation(120, 5)(SPOKEN).utterance
     for moved, word in zip(varied.words, CLIP.words, strict=True):
         assert moved.text == word.text
@@ -58,7 +58,7 @@ def test_the_words_move_with_the_sound() -> None:
     assert varied.sound == (varied.words[0].start, varied.words[-1].end)
 
 
-def test_the_name_says_what_was_done() -> None:
+def test_the_name_states_the_variation() -> None:
     varied = Variation(120, 5)(SPOKEN).utterance
     assert varied.id == f"varied/1:lead=120ms:seed=5+{CLIP.id}"
     assert (varied.clip, varied.original) == (CLIP.id, CLIP)

@@ -51,7 +51,7 @@ def test_each_witness_sends_all_clips_before_the_level(loop: Loop) -> None:
 
 
 @pytest.mark.slow
-def test_only_the_steady_sessions_are_those_through_the_level(loop: Loop) -> None:
+def test_only_steady_sessions_count_as_through_the_level(loop: Loop) -> None:
     with faking() as (url, _):
         found, seen = made(loop, url)
         through = loop.run(found.through(Clock(time.monotonic())))

@@ -89,7 +89,7 @@ def test_a_text_without_spaces_is_counted_by_characters() -> None:
     assert found.amounts == (Amount("words per final", 10.0, 3.0),)
 
 
-def test_another_mix_of_clips_is_no_difference() -> None:
+def test_another_mix_of_clips_is_no_unequal_work() -> None:
     many = [row(TEXT, clip="fast", partials=20) for _ in range(30)]
     slow = [row(TEXT, clip="slow", partials=5) for _ in range(30)]
     one, other = at(8, many + slow[:2]), at(12, many[:2] + slow)
@@ -105,7 +105,7 @@ def test_a_difference_within_its_scatter_is_not_shown() -> None:
     assert unequal_work(at(8, rows[0]), at(12, rows[1])) is None
 
 
-def test_what_is_not_in_the_steady_part_does_not_count() -> None:
+def test_sessions_outside_the_steady_part_do_not_count() -> None:
     ramp = [row("one", clip=clip, phase=Phase.RAMP) for clip in "abcdefgh"]
     cut = [row(clip=clip, lost=Loss.CANCELLED) for clip in "abcdefgh"]
     rows = [row(TEXT, clip=clip) for clip in "abcdefgh"]
@@ -119,7 +119,7 @@ def test_a_single_clip_shows_nothing() -> None:
 
 
 @pytest.mark.parametrize("rate", [1.0, 5.0])
-def test_the_scatter_of_a_sound_server_is_no_difference(rate: float) -> None:
+def test_the_scatter_of_a_correct_server_is_no_difference(rate: float) -> None:
     for seed in range(50):
         one = at(8, sessions(rate, seed=2 * seed, each=2))
         other = at(12, sessions(rate, seed=2 * seed + 1, each=2))

@@ -1,4 +1,4 @@
-"""What the word error rate does not say, and that it is that of jiwer."""
+"""Measures beside the word error rate, which equals that of jiwer."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def test_ten_thousand_pairs_have_the_rate_of_jiwer() -> None:
         (None, 3, 3),
     ],
 )
-def test_lost_edges_are_counted_apart(heard: str | None, head: int, tail: int) -> None:
+def test_lost_edges_are_counted_separately(
+    heard: str | None, head: int, tail: int
+) -> None:
     alignment = plain("a b c d e f g", heard)
     assert (head_deletions(alignment), tail_deletions(alignment)) == (head, tail)
 
@@ -163,7 +165,7 @@ def test_the_edges_of_a_short_reference_overlap() -> None:
         ("", "", ""),
     ],
 )
-def test_what_is_said_three_times_over_is_flagged(
+def test_a_text_repeated_three_times_is_flagged(
     said: str, heard: str, what: str
 ) -> None:
     assert (repeated(plain(said, heard)) or "") == what
@@ -177,7 +179,7 @@ def test_three_equal_characters_are_no_repeat() -> None:
 # Where nothing was said
 
 
-def test_words_per_minute_where_nothing_was_said() -> None:
+def test_words_per_minute_in_silence() -> None:
     takes = [
         (plain("", "thank you"), 15.0),
         (plain("", ""), 45.0),
@@ -219,7 +221,7 @@ def test_entities_are_found_or_missed() -> None:
         (["cat"], "concatenate", 0),
     ],
 )
-def test_an_entity_is_found_whole(
+def test_an_entity_is_found_only_as_a_whole(
     entities: list[str], heard: str | None, found: int
 ) -> None:
     assert len(keywords(entities, heard, normalizer=NONE).found) == found
@@ -240,7 +242,7 @@ def test_recall_is_pooled() -> None:
     assert keyword_recall(takes[2:]) is None
 
 
-def test_an_entity_of_which_nothing_is_left_cannot_be_found() -> None:
+def test_an_entity_that_is_empty_after_normalising_is_refused() -> None:
     with pytest.raises(ValueError, match="removes all of the entity 'um'"):
         keywords(["um"], "um", language="en")
 
@@ -270,12 +272,14 @@ def versioned(function: Callable[[Any], Any], version: object) -> Any:
     return function
 
 
-def test_ours_are_found_by_name() -> None:
+def test_built_in_normalisers_are_found_by_name() -> None:
     assert normalizer_named("basic") is BASIC
     assert normalizer_named("none") is NONE
 
 
-def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_third_party_normalisers_are_found_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     points(monkeypatch, no_vowels=versioned(lambda text: text.strip("aeiou"), "3"))
     own = normalizer_named("no-vowels")
     assert own.id == "no-vowels/3"
@@ -378,7 +382,7 @@ EVIL = (
 )
 
 
-def test_whispers_normaliser_is_made_linear_without_another_result() -> None:
+def test_the_linear_whisper_normaliser_gives_the_same_results() -> None:
     whisper = EnglishTextNormalizer()
     random = Random(7)
     changed = 0
@@ -412,7 +416,7 @@ def test_a_text_that_is_too_long_for_a_normaliser_is_scored_by_another() -> None
     assert (found.reason or "").startswith(why)
 
 
-def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
+def test_a_third_party_normaliser_that_fails_loses_no_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hung = Event()
@@ -458,7 +462,7 @@ def slowly_repeated(said: list[str], spoken: list[str]) -> str:
     return ""
 
 
-def test_repeats_are_found_as_by_looking_everywhere() -> None:
+def test_repeats_are_found_as_by_an_exhaustive_search() -> None:
     random = Random(9)
     found = 0
     for _ in range(600):
@@ -496,7 +500,7 @@ def test_a_text_that_is_too_long_for_one_alignment_is_cut(
     assert least.wrong <= found.errors.wrong <= 1.02 * least.wrong
 
 
-def test_of_a_long_alignment_a_few_lines_are_shown() -> None:
+def test_only_a_few_lines_of_a_long_alignment_are_shown() -> None:
     said = ["go"] * 2_000
     heard = ["stop" if n % 100 == 50 else "go" for n in range(2_000)]
     shown = lines(plain(" ".join(said), " ".join(heard))).splitlines()

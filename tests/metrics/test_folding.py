@@ -1,4 +1,4 @@
-"""The neutral normaliser, and what holds in single languages."""
+"""The neutral normaliser, and the rules of single languages."""
 
 from __future__ import annotations
 

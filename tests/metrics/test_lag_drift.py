@@ -81,7 +81,7 @@ def test_a_server_that_keeps_up_does_not_drift_however_late_it_is(lag: float) ->
 
 
 @pytest.mark.parametrize("share", [-0.05, 0.02, 0.05, 0.2, 1.0, 3.0])
-def test_a_server_that_falls_behind_drifts_as_much(share: float) -> None:
+def test_the_drift_is_the_share_by_which_a_server_falls_behind(share: float) -> None:
     assert drift(lambda end: 2.0 + share * end) == pytest.approx(share, abs=0.01)
 
 
@@ -116,7 +116,7 @@ def test_a_late_client_is_not_charged_to_the_server() -> None:
     assert drift(lambda _: 1.0, late=0.5) == pytest.approx(0.0, abs=0.01)
 
 
-def test_the_words_are_at_most_so_many() -> None:
+def test_the_drift_of_very_many_words_is_estimated_from_some() -> None:
     many = drift(lambda end: 0.1 * end, words=2 * MOST_POINTS)
     assert many == pytest.approx(0.1, abs=0.005)
 

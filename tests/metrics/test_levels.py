@@ -1,4 +1,4 @@
-"""Metrics of a level: known values of sound and of broken servers, and intervals."""
+"""Metrics of a level: known values of correct and faulty servers, and intervals."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_a_short_steady_part_has_a_drift_without_an_interval() -> None:
     )
 
 
-def test_the_interval_of_a_drift_holds_under_latencies_correlated_in_time() -> None:
+def test_the_interval_of_a_drift_is_valid_for_correlated_latencies() -> None:
     """The server's speed varies over seconds, and all streams feel it."""
     rng = np.random.default_rng(11)
     missed = 0
@@ -300,7 +300,7 @@ def test_the_interval_of_goodput_is_wide_if_single_streams_fail() -> None:
     assert starved.interval[0] < 0.8 < 0.93 < spread.interval[0]
 
 
-def test_the_interval_of_goodput_holds_if_streams_differ() -> None:
+def test_the_interval_of_goodput_is_valid_if_streams_differ() -> None:
     rng = np.random.default_rng(13)
     missed = 0
     for _ in range(150):

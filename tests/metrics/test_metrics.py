@@ -166,7 +166,7 @@ def test_a_metric_declares_what_a_verdict_depends_on() -> None:
     assert CATALOGUE["connect"].needs == "an established connection"
 
 
-def test_what_is_no_number_to_judge_a_server_by_is_not_gated() -> None:
+def test_metrics_that_do_not_describe_the_server_are_not_gated() -> None:
     ungated = {name: it.no_budget for name, it in CATALOGUE.items() if not it.gated}
     assert ungated.keys() == {
         "first_partial_from_audio",
@@ -287,7 +287,7 @@ def ended(*at: int) -> Timeline:
         ((1300, 1500), -200.0, 2.0),
     ],
 )
-def test_an_endpoint_is_late_or_false(
+def test_an_endpoint_is_delayed_or_false(
     at: tuple[int, ...], delay: float, cut: float
 ) -> None:
     measured = measures(ended(*at), Speech())
@@ -297,13 +297,13 @@ def test_an_endpoint_is_late_or_false(
     assert measured.premature.get("endpoint_delay") == early
 
 
-def test_where_the_speech_ends_must_be_known_to_judge_an_endpoint() -> None:
+def test_an_endpoint_metric_needs_the_end_of_speech() -> None:
     for spoken in (None, Speech(0.3, None), Speech(0.3, 5.0)):
         measured = measure(ended(2200), spoken)
         assert measured["endpoint_delay"] is measured["false_endpoints"] is None
 
 
-def test_what_is_not_there_is_not_a_zero() -> None:
+def test_a_missing_value_is_none_and_not_zero() -> None:
     empty = replace(SILENT, opened=None, ready=None)
     assert measure(empty, Speech()) == dict.fromkeys(CATALOGUE)
     assert measure(empty, None) == dict.fromkeys(CATALOGUE)
@@ -332,7 +332,7 @@ def test_a_lost_session_has_no_final() -> None:
     assert measured["first_partial_from_audio"] == 520
 
 
-def test_a_server_that_sends_only_the_final_has_its_first_text_there() -> None:
+def test_the_final_is_the_first_text_if_there_is_no_partial() -> None:
     only = timeline(*AUDIO, commit(), final(2250, "go"))
     assert value("first_partial_from_audio", only) == 1250
     assert value("longest_stall", only, Speech()) == 500
@@ -368,7 +368,7 @@ CUT_OFF = dict.fromkeys(FINALS, Premature.FINAL_BEFORE_SPEECH_END)
 WHOLE_TEXT = "text_complete_from_speech_end"
 
 
-def told(*events: Event) -> Timeline:
+def session_of(*events: Event) -> Timeline:
     """Return a session with these events, sorted by time."""
 
     def at(event: Event) -> int:
@@ -425,17 +425,17 @@ def endpoint(at: int) -> Endpoint:
         ),
     ],
 )
-def test_what_came_before_what_it_answers_is_no_measurement(
+def test_an_event_that_came_before_its_cause_is_premature(
     events: list[Event], spoken: Speech | None, found: Mapping[str, Premature]
 ) -> None:
-    measured = measures(told(*events), spoken)
+    measured = measures(session_of(*events), spoken)
     premature = {n: w for n, w in measured.premature.items() if n != "endpoint_delay"}
     assert premature == found
     for name in found:
         assert measured.values[name] is not None  # it is kept to be looked at
 
 
-def test_a_final_from_before_the_late_commit_had_left_does_not_answer_it() -> None:
+def test_a_final_before_the_delayed_commit_was_sent_is_premature() -> None:
     late = timeline(*AUDIO, final(2020, "go"), commit(late=30))
     assert measure(late, None)["final_from_commit"] == 20
     assert measures(late, None).premature["final_from_commit"] == UNASKED["drain"]
@@ -447,18 +447,18 @@ def test_a_final_without_commit_and_endpoint_is_judged_by_the_speech() -> None:
         assert found.premature.get("final_from_speech_end") == why
 
 
-def test_the_first_word_may_be_known_before_its_end_and_not_before_the_speech() -> None:
+def test_the_first_word_is_premature_only_before_the_speech() -> None:
     spoken = Speech(words=(Word("go", 0.3, 0.6), Word("forward", 0.6, 0.8)))
     for at, why in ((1150, None), (1050, Premature.TEXT_BEFORE_SPEECH)):
-        found = measures(told(partial(at, "go")), spoken)
+        found = measures(session_of(partial(at, "go")), spoken)
         assert found.values["first_correct_word"] == at - 1500
         assert found.premature.get("first_correct_word") == why
         assert not found.premature.keys() & {"word_settled", "lag_laal"}
 
 
-def test_a_made_up_text_takes_nothing_from_the_first_correct_word() -> None:
+def test_a_premature_text_does_not_change_first_correct_word() -> None:
     spoken = Speech(words=(Word("go", 0.3, 0.6),))
-    made_up = told(partial(1001, "uh"), partial(1600, " go"))
+    made_up = session_of(partial(1001, "uh"), partial(1600, " go"))
     found = measures(made_up, spoken)
     assert found.values["first_correct_word"] == 100
     assert found.premature == EARLY_TEXT
@@ -498,7 +498,7 @@ def test_one_frame_has_no_stall() -> None:
     assert value("longest_stall", timeline(AUDIO[0])) is None
 
 
-def test_our_lateness_is_the_wake_after_the_due() -> None:
+def test_sender_lateness_is_the_time_from_due_to_wake() -> None:
     frames = [frame(n, late=30 if n == 40 else n % 2) for n in range(200)]
     measured = measure(timeline(*frames), None)
     assert measured["sender_lateness"] == 1  # one frame in 200 is beyond p99
@@ -506,7 +506,7 @@ def test_our_lateness_is_the_wake_after_the_due() -> None:
     assert measured["send_blocked"] == 0
 
 
-def test_waiting_behind_a_blocked_frame_is_not_our_lateness() -> None:
+def test_waiting_behind_a_blocked_frame_is_not_sender_lateness() -> None:
     # The first is taken at 1350; two wait for it, the next one is punctual.
     frames = [frame(0, blocked=350), frame(1, late=250), frame(2, late=152), frame(3)]
     measured = measure(timeline(*frames), None)
@@ -514,7 +514,7 @@ def test_waiting_behind_a_blocked_frame_is_not_our_lateness() -> None:
     assert measured["sender_lateness_max"] == 2
 
 
-def test_a_delay_of_ours_stays_ours_while_the_backlog_is_sent() -> None:
+def test_sender_lateness_remains_while_the_backlog_is_sent() -> None:
     frames = [frame(0, late=350), frame(1, late=250), frame(2, late=150), frame(3)]
     measured = measure(timeline(*frames), None)
     assert measured["sender_lateness_max"] == 350
@@ -560,7 +560,7 @@ def test_pacing_is_compared_with_real_time() -> None:
     assert measure(timeline(frame(0)), None)["pacing_error"] is None
 
 
-def test_the_lateness_of_a_session_is_that_of_a_frame_and_of_a_tick() -> None:
+def test_the_scheduling_delay_adds_frame_lateness_and_loop_lag() -> None:
     assert scheduling_delay(timeline()) is None
     assert scheduling_delay(timeline(*AUDIO)) == 0
     assert scheduling_delay(timeline(*AUDIO, lag=Lag(10, (8 * MS,)))) == 8
@@ -571,7 +571,7 @@ def test_the_lateness_of_a_session_is_that_of_a_frame_and_of_a_tick() -> None:
     assert scheduling_delay(timeline(frame(0, late=50), lag=Lag(900, (8 * MS,)))) == 58
 
 
-def test_what_is_not_known_of_the_instrument_is_not_measured() -> None:
+def test_unknown_values_of_the_client_are_none() -> None:
     unknown = replace(timeline(lag=Lag(1)), pings=(Ping(3),))
     silent = measure(unknown, None)
     assert (silent["gc_pause"], silent["own_cpu"]) == (0.0, None)
@@ -617,7 +617,7 @@ def shown(alignment: Alignment) -> list[tuple[str | None, str | None]]:
     return [(pair.reference, pair.hypothesis) for pair in alignment.pairs]
 
 
-def test_an_alignment_says_what_was_heard_for_each_word() -> None:
+def test_an_alignment_pairs_each_word_with_the_recognised_word() -> None:
     found = words("turn left now please go", "turn lift please go do", normalizer=NONE)
     assert shown(found) == [
         ("turn", "turn"),
@@ -638,7 +638,7 @@ def test_a_lost_session_has_all_words_deleted() -> None:
     assert words("go forward", "").errors == Errors(deletions=2)
 
 
-def test_words_where_nothing_was_said_are_counted_apart() -> None:
+def test_words_recognised_in_silence_are_counted_separately() -> None:
     found = words("", "thank you")
     assert found.errors == Errors(unspoken=2)
     assert found.errors.rate is None
@@ -748,7 +748,7 @@ def test_scripts_without_spaces_go_by_characters(
     assert words(text, text, language=language).unit is unit
 
 
-def test_characters_leave_blanks_out() -> None:
+def test_characters_are_counted_without_blanks() -> None:
     assert words("今日は 晴れ", "今日 は雨", language="ja").errors == Errors(3, 1, 1)
     assert characters("go on", "g oon").errors == Errors(hits=4)
 
@@ -796,7 +796,7 @@ def test_the_english_normalizer_makes_spellings_equal() -> None:
     assert words("it's grey", "it is gray", normalizer=BASIC).errors.wrong > 0
 
 
-def test_a_normalizer_of_ones_own_carries_its_version() -> None:
+def test_the_name_of_a_third_party_normalizer_has_its_version() -> None:
     own = Normalizer("digits", "3", lambda text: text.replace("two", "2"))
     assert words("two", "2", normalizer=own).normalizer == "digits/3"
     assert words("two", "2", normalizer=own).errors == Errors(hits=1)
@@ -827,7 +827,7 @@ def test_an_alignment_by_characters_has_no_blanks() -> None:
     st.sampled_from(TextUnit),
 )
 @example([("a" * 14, False)] * 20, 20, TextUnit.WORD)  # with lines that are left out
-def test_no_line_is_wider_than_asked_for(
+def test_no_line_is_wider_than_requested(
     tokens: list[tuple[str, bool]], width: int, unit: TextUnit
 ) -> None:
     pairs = [Pair(text, text if same else None) for text, same in tokens]
@@ -843,7 +843,7 @@ def test_a_long_word_is_cut_and_controls_are_not_shown() -> None:
     assert mark == "     S"
 
 
-def test_an_alignment_needs_room() -> None:
+def test_a_width_that_is_too_narrow_is_refused() -> None:
     with pytest.raises(ValueError, match="width=19 is too narrow"):
         lines(words("a", "a"), width=19)
 
@@ -875,7 +875,7 @@ def long(count: int, *, again: int) -> tuple[Timeline, Utterance]:
 
 
 @pytest.mark.parametrize("again", [0, 12])
-def test_four_times_the_partials_cost_four_times_as_much(again: int) -> None:
+def test_the_cost_grows_linearly_with_the_partials(again: int) -> None:
     few, many = long(300, again=again), long(1_200, again=again)
 
     def calls(session: Timeline, clip: Utterance) -> int:

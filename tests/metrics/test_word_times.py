@@ -91,7 +91,7 @@ def test_of_a_word_with_several_normal_words_only_the_outer_times_count() -> Non
     assert found(script, ("cannot", 1.0, 2.5)) == [0.0, 0.0]  # 0 and 500 ms
 
 
-def test_characters_are_compared_where_words_are_not_separated() -> None:
+def test_characters_are_compared_if_words_are_not_separated() -> None:
     script = said(("\u4f60\u597d", 1.0, 2.0), language="zh")
     assert found(script, ("\u4f60", 1.25, 1.5), ("\u597d", 1.5, 2.25)) == [250.0, 250.0]
 

@@ -108,7 +108,7 @@ def test_every_number_of_a_session_that_takes_a_word_back() -> None:
     assert found["final_retractions"] == 0.0
 
 
-def test_words_where_nothing_was_said() -> None:
+def test_words_recognised_in_silence() -> None:
     babble = timeline((1500, "thank you"), final=(2100, "thank you all"))
     assert measure(babble, said())["unspoken_rate"] == pytest.approx(3 / (1 / 60))
     assert measure(timeline(final=(2100, "")), said())["unspoken_rate"] == 0.0
@@ -149,7 +149,7 @@ def test_text_from_before_the_speech_is_early() -> None:
     assert found["first_correct_word"] == 50.0  # it is the second word that is right
 
 
-def test_too_many_words_do_not_win_less_lag() -> None:
+def test_too_many_words_do_not_make_the_lag_smaller() -> None:
     """If only the length of the reference counted, too many words would look faster.
 
     Source: Papi et al. 2022.
@@ -167,7 +167,7 @@ def test_too_many_words_do_not_win_less_lag() -> None:
     assert measure(many, THREE)["lag_laal"] == pytest.approx((400 + 800 - 700 / 6) / 2)
 
 
-def test_words_after_the_end_have_no_part_in_yaal() -> None:
+def test_words_after_the_end_do_not_count_for_yaal() -> None:
     late = timeline(final=(2100, "go forward ten"))
     assert measure(late, THREE)["lag_yaal"] is None
     assert measure(late, THREE)["lag_laal"] == 1000.0  # the first one ends the sum
@@ -301,7 +301,7 @@ def edited(seed: int, pieces: Sequence[str] = PIECES) -> Timeline:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.text or "none")
-def test_the_numbers_are_those_of_every_text_as_a_whole(script: Said) -> None:
+def test_incremental_results_equal_those_of_the_whole_texts(script: Said) -> None:
     normalizer = normalizer_for(script.text, script.language)
     unit = TextUnit.CHARACTER if script.language == "zh" else TextUnit.WORD
     reference = oracles.split(script.text, normalizer, unit)
@@ -339,7 +339,7 @@ def test_the_numbers_are_those_of_every_text_as_a_whole(script: Said) -> None:
 LONG = ("ab" * 150, "c" * 256, "\u5f80" * 200, "\uff76\uff9e" * 128, " ", "d")
 
 
-def test_words_of_any_length_are_counted_as_they_are() -> None:
+def test_incremental_results_are_exact_for_words_of_any_length() -> None:
     for seed in range(100):
         session = edited(seed, LONG)
         found = measure(session, SCRIPTS[-1])

@@ -21,7 +21,7 @@ def test_it(realtime, corpus):
 
 
 def recordings(folder: Path, *ids: str) -> Path:
-    """A folder of one's own with these clips, which state no language."""
+    """A folder of own recordings with these clips, which state no language."""
     folder.mkdir()
     for id in ids:
         clip = corpus.load("bundled:english")[id]

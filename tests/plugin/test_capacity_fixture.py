@@ -1,4 +1,4 @@
-"""The capacity as a test finds it: `realtime.capacity`."""
+"""A test that searches for a capacity: `realtime.capacity`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_found(realtime, corpus):
     result.stdout.fnmatch_lines(["*PASS*final_from_commit p50*"])
 
 
-def test_what_cannot_be_searched_is_refused_before_anything_is_sent(
+def test_a_search_that_cannot_work_is_refused_before_audio_is_sent(
     project: Project,
 ) -> None:
     project.write(

@@ -75,7 +75,7 @@ def test_a_slower_server_fails_only_the_affected_tests(
     assert project.properties()["test_it"]["realtime.verdict"] == "FAIL"
 
 
-def test_the_limits_that_nobody_set_are_in_force_unless_none_are_asked_for(
+def test_default_limits_apply_unless_compare_fail_is_none(
     project: Project, servers: Servers, many: str
 ) -> None:
     project.write(SPEAKS)

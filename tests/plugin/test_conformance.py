@@ -99,7 +99,7 @@ def test_many_wrong_words_of_the_corpus_are_a_warning(
 
 
 @pytest.mark.slow
-def test_a_sound_server_passes_under_strict_settings(project: Project) -> None:
+def test_a_correct_server_passes_under_strict_settings(project: Project) -> None:
     project.ini("testpaths = own")
     (project.path / "own").mkdir()
     project.write("def test_own(): assert False", name="own/test_own")
@@ -225,7 +225,7 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     result.stdout.no_fnmatch_line("*NOT RUN*")
 
 
-def test_the_lists(project: Project) -> None:
+def test_the_lists_of_requirements_metrics_and_options(project: Project) -> None:
     result = project.run("--realtime-list=requirements", "--realtime-level=must")
     assert result.ret == 0
     result.stdout.fnmatch_lines(

@@ -162,7 +162,7 @@ def test_a_strict_file_keeps_the_schema(project: Project) -> None:
     assert outputs["test_invalid"]["realtime.verdict"] == "INVALID"
 
 
-def test_the_families_of_junit_xml_without_a_strict_form(project: Project) -> None:
+def test_junit_families_without_a_strict_form_are_refused(project: Project) -> None:
     project.write("def test_it(realtime): pass")
     result = project.run(XML, "--realtime-junit=strict", "-o", "junit_family=xunit1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -273,7 +273,7 @@ def test_workers_write_one_run(project: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["pandas", "duckdb"])
-def test_the_lines_of_the_guide(
+def test_the_code_examples_of_the_guide_run(
     project: Project,
     module: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -342,7 +342,7 @@ def test_a_folder_for_traces_that_the_user_names(project: Project) -> None:
     assert not (project.path / "realtime-traces").exists()
 
 
-def test_a_file_of_the_user_beside_the_traces_is_kept(project: Project) -> None:
+def test_files_of_the_user_in_the_trace_folder_are_kept(project: Project) -> None:
     project.write(OUTCOMES)
     kept = project.path / "realtime-traces"
     project.run(JSONL, "-k", "invalid")
@@ -353,7 +353,7 @@ def test_a_file_of_the_user_beside_the_traces_is_kept(project: Project) -> None:
     assert left == {".gitignore", "mine", "notes.txt"}
 
 
-def test_a_folder_of_others_is_refused(project: Project) -> None:
+def test_a_trace_folder_with_other_files_is_refused(project: Project) -> None:
     project.write(OUTCOMES)
     project.path.joinpath("mine").mkdir()
     own = project.path / "mine" / "notes.txt"

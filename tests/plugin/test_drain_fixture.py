@@ -58,7 +58,7 @@ def test_a_drain_that_loses_a_final_fails_its_test(
 
 
 @pytest.mark.slow
-def test_a_sound_drain_passes(project: Project, clips: str) -> None:
+def test_a_drain_of_a_correct_server_passes(project: Project, clips: str) -> None:
     with FakeServer(("--corpus", clips, *DELAY)) as server:
         write(project, server)
         result = project.run(

@@ -147,9 +147,7 @@ def test_a_damaged_line_is_reported_once(project: Project) -> None:
     project.write(MEASURES)
     project.run("--realtime-report=before.jsonl").assert_outcomes(passed=1)
     with (project.path / "before.jsonl").open("a") as file:
-        file.write(
-            "nonsense\n"
-        )  # after the lines of the run, its utterance and its end
+        file.write("nonsense\n")  # after the lines of run, utterance and end
     result = project.run("--realtime-compare=before.jsonl", "-Wignore")
     result.assert_outcomes(passed=1)
     told = [line for line in result.outlines if "line 4 is skipped" in line]

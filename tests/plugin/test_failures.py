@@ -260,7 +260,9 @@ def test_an_interrupt_shows_the_utterances_that_ended(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_a_termination_says_so(project: Project, workers: tuple[str, ...]) -> None:
+def test_a_terminated_run_reports_its_termination(
+    project: Project, workers: tuple[str, ...]
+) -> None:
     """The worker ignores SIGINT, with which xdist would interrupt it after 5 s."""
     words = (*workers, "--realtime-report=out.jsonl", "--junitxml=out.xml")
     (project.path / "conftest.py").write_text(
@@ -310,7 +312,7 @@ def test_a_timeout_that_ends_the_run(project: Project) -> None:
 def test_a_failure_is_shown_once_in_ci_and_in_colours(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where CI is set, pytest does not shorten the summary of a test."""
+    """If CI is set, pytest does not shorten the summary of a test."""
     monkeypatch.setenv("CI", "1")
     project.write(
         """

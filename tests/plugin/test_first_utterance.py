@@ -77,7 +77,7 @@ def test_a_failed_first_utterance_is_the_only_finding(
     assert cause in " ".join(" ".join(result.outlines).split())
 
 
-def test_the_first_test_reports_a_stop_where_the_suite_has_no_such_requirement(
+def test_the_first_test_reports_the_stop_if_the_requirement_is_missing(
     project: Project, faulty: Faking
 ) -> None:
     asked = (*SUITE, "--realtime-suite=vllm-2026.11", "-k", "finishes-1s or spoken")
@@ -102,7 +102,7 @@ def test_the_spoken_corpus_alone_stops_too(project: Project, faulty: Faking) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_run_goes_on_after_an_expected_failure_or_if_asked(
+def test_the_run_continues_after_an_expected_failure_or_with_keep_going(
     project: Project, faulty: Faking, listed: bool
 ) -> None:
     (project.path / "known.toml").write_text(known("first-utterance"))
@@ -204,7 +204,7 @@ def test_a_refused_set_up_of_an_unknown_dialect_names_the_nearest(
 
 @pytest.mark.slow  # the server is cold for seconds
 @pytest.mark.parametrize("wait", ["", "--realtime-wait=20"])
-def test_a_cold_server_is_a_matter_of_the_wait(
+def test_a_cold_server_passes_only_with_a_longer_wait(
     project: Project, wait: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "COLD", 1.5)

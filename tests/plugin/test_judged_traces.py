@@ -66,7 +66,7 @@ def builtin(value: object) -> object:
 @pytest.mark.parametrize(
     "dialect", ["vllm", "openai", "openai:sglang", "sglang-omni", "vosk", "deepgram"]
 )
-def test_every_number_is_that_of_the_report(
+def test_every_number_equals_the_number_in_the_report(
     project: Project, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
     project.write(SINGLE)
@@ -134,7 +134,7 @@ def test_utterances_of_one_session(
     assert main(["trace", "judge", "kept", "--report", "out.jsonl"]) == 0
 
 
-def test_another_number_is_shown(
+def test_a_number_that_differs_from_the_report_is_shown(
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

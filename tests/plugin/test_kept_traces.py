@@ -112,7 +112,7 @@ def test_a_private_run_keeps_no_text(project: Project) -> None:
     )
 
 
-def test_a_folder_that_cannot_be_written_is_told_once(
+def test_a_folder_that_cannot_be_written_is_reported_once(
     start: Start, url: str, tmp_path: Path
 ) -> None:
     told: list[str] = []

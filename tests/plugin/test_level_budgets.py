@@ -56,7 +56,7 @@ def test_a_budget_of_a_level_without_a_level_fails(project: Project) -> None:
     result.stdout.fnmatch_lines(["*goodput >= 0.9: no level of load was run: *"])
 
 
-def test_a_limit_of_the_run_leaves_tests_without_a_level_alone(
+def test_a_limit_of_the_run_does_not_judge_tests_without_a_level(
     project: Project,
 ) -> None:
     project.write(TALK)
@@ -77,7 +77,7 @@ def test_a_pool_beside_a_budget_of_a_level(project: Project) -> None:
     result.stdout.fnmatch_lines(["FAILED *::test_talk - goodput*no level of load*"])
 
 
-def test_a_wrong_budget_of_a_level_is_told_what_to_write(project: Project) -> None:
+def test_a_wrong_budget_of_a_level_is_refused_with_an_example(project: Project) -> None:
     project.write(f'@pytest.mark.latency_budget("recovery", p95="10s"){TALK}')
     result = project.run()
     assert result.ret != 0

@@ -18,7 +18,7 @@ OWN = "test_it.py::test_plain"
 
 @pytest.fixture
 def plain(project: Project) -> Project:
-    """A project with a test that has nothing to do with a server."""
+    """A project with a test that uses no server."""
     project.write(PLAIN)
     return project
 
@@ -32,7 +32,7 @@ def test_an_option_runs_its_packaged_test(plain: Project) -> None:
     assert collected(plain) == [OWN]
 
 
-def test_the_suite_runs_no_load_unless_asked(plain: Project) -> None:
+def test_the_suite_runs_no_load_unless_requested(plain: Project) -> None:
     words = ("--realtime-conformance", "-k", "spoken or capacity or soak")
     assert collected(plain, *words) == [SPOKEN]
     assert collected(plain, *words, REAL, CAPACITY) == [SPOKEN, OF_CAPACITY]
@@ -67,7 +67,7 @@ def test_the_plan_says_what_the_load_costs_at_most(plain: Project) -> None:
         ),
     ],
 )
-def test_an_option_that_would_spoil_the_load_is_refused(
+def test_an_option_that_conflicts_with_the_load_is_refused(
     plain: Project, asked: str, words: tuple[str, ...], said: str
 ) -> None:
     result = plain.run(asked, *words)
@@ -112,7 +112,7 @@ ELSEWHERE = "ws://192.0.2.1:9"
         ),
     ],
 )
-def test_a_load_elsewhere_must_be_allowed(
+def test_a_load_of_a_remote_server_must_be_allowed(
     plain: Project, words: tuple[str, ...], said: str
 ) -> None:
     result = plain.run(REAL, *words, target=ELSEWHERE)
@@ -122,7 +122,7 @@ def test_a_load_elsewhere_must_be_allowed(
     planned.stdout.fnmatch_lines(["realtime *: * streams at a time and *"])
 
 
-def test_a_search_elsewhere_may_end_early(plain: Project) -> None:
+def test_a_search_of_a_remote_server_may_end_early(plain: Project) -> None:
     words = ("--realtime-allow=heavy", "--realtime-max-audio=1h", "--collect-only")
     result = plain.run(REAL, CAPACITY, *words, target=ELSEWHERE)
     assert result.ret == pytest.ExitCode.OK

@@ -1,4 +1,4 @@
-"""What a load leaves behind: lines, tables, properties and traces."""
+"""What a load writes: lines, tables, properties and traces."""
 
 from __future__ import annotations
 

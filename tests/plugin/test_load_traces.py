@@ -90,7 +90,7 @@ def test_the_end_of_a_level_names_its_worst_sessions(
     assert told == [TEST]
 
 
-def test_a_report_that_fails_spoils_no_level(start: Start) -> None:
+def test_a_report_that_cannot_be_written_loses_no_level(start: Start) -> None:
     run = start()
     warned: list[str] = []
     run.warn = warned.append

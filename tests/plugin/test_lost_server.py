@@ -1,4 +1,4 @@
-"""A server that is killed during a run: one finding, the time and the place of it."""
+"""A server that is killed during a run: one finding with its time and place."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_limits_count_what_was_lost(project: Project) -> None:
     assert "server, not client" not in text
 
 
-def test_traces_are_those_of_lost_sessions(project: Project) -> None:
+def test_the_failure_names_the_traces_of_lost_sessions(project: Project) -> None:
     project.write(FAILING)
     with killed(project) as url:
         result = project.run(f"--realtime-report={REPORT}", target=url)

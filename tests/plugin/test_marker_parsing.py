@@ -61,7 +61,7 @@ def terms(*marks: Mark, given: Settings = DEFAULT, parallel: bool = False) -> Te
     return read(marks, given, parallel=parallel)
 
 
-def test_without_markers_the_settings_hold() -> None:
+def test_without_markers_the_settings_apply() -> None:
     assert terms() == Terms("vllm", "m", 1.0, 0.1)
     other = changed(dialect="d", pace=2.0, chunk=0.5, limits={"rules": None})
     assert terms(given=other) == Terms("d", "m", 2.0, 0.5, rules=None)
@@ -232,7 +232,7 @@ def test_limits_that_can_be_proven_become_a_budget_of_their_own() -> None:
     )
 
 
-def test_the_confidence_of_the_settings_holds_for_every_provable_limit() -> None:
+def test_the_confidence_of_the_settings_applies_to_provable_limits() -> None:
     given = changed(limits={"confidence": 0.9, "undecided": UndecidedPolicy.WARN})
     marks = [
         mark("wer_threshold", 0.1),
@@ -255,7 +255,7 @@ def test_the_confidence_of_the_settings_holds_for_every_provable_limit() -> None
     assert found.undecided is UndecidedPolicy.WARN
 
 
-def test_the_largest_capacity_counts() -> None:
+def test_the_largest_capacity_of_several_markers_applies() -> None:
     assert terms().capacity is None
     marks = [mark("capacity", at_least=each) for each in (8, 40, 12)]
     assert terms(*marks).capacity == 40

@@ -13,7 +13,7 @@ from tests.support.project import Project, Servers
 NAMES = "first_partial_from_speech, *final_from_commit*"
 
 
-def told(result: pytest.RunResult) -> str:
+def output_line(result: pytest.RunResult) -> str:
     """Return the whole output of a run as one line."""
     return " ".join(" ".join(result.outlines).split())
 
@@ -229,7 +229,9 @@ def test_pooled_over_the_module(
     arguments = (*workers, f"--realtime-corpus={bits}")
     result = project.run(*arguments, target=servers().url, apart=bool(workers))
     result.assert_outcomes(passed=4, failed=1)
-    assert re.search(r"p95 = \S+ ms <= 5000 ms \(.*?; n=2\b.*?, 0 over; ", told(result))
+    assert re.search(
+        r"p95 = \S+ ms <= 5000 ms \(.*?; n=2\b.*?, 0 over; ", output_line(result)
+    )
     result.stdout.fnmatch_lines(
         [
             "*_ test_it?bob? _*",
@@ -391,4 +393,6 @@ def test_a_test_that_is_run_again_counts_once(project: Project, bits: str) -> No
     project.write(POOLED.format(limit="5s"))
     result = project.run(f"--realtime-corpus={bits}", "--junitxml=out.xml")
     result.assert_outcomes(passed=2)
-    assert re.search(r"p95 = \S+ ms <= 5000 ms \(.*?; n=2\b.*?, 0 over; ", told(result))
+    assert re.search(
+        r"p95 = \S+ ms <= 5000 ms \(.*?; n=2\b.*?, 0 over; ", output_line(result)
+    )

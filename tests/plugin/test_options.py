@@ -293,7 +293,7 @@ def test_it(realtime): pass
     result.stdout.no_fnmatch_line("*plugin.py:*")
 
 
-def test_a_broken_sound_is_one_line_before_the_first_session(
+def test_a_broken_audio_file_is_one_line_before_the_first_session(
     project: Project,
 ) -> None:
     audio.write(project.path / "a.flac", audio.silence(2.0))

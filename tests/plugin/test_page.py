@@ -162,7 +162,7 @@ def test_the_trend_has_no_key(
     assert START not in page(project)
 
 
-def test_a_trend_that_cannot_be_made_is_said(project: Project) -> None:
+def test_a_trend_that_cannot_be_made_is_reported(project: Project) -> None:
     project.write(TESTS)
     project.run("--realtime-report=night.jsonl", "-k", "right")
     (project.path / "conftest.py").write_text(

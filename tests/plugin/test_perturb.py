@@ -1,4 +1,4 @@
-"""The option --realtime-perturb as a user meets it."""
+"""The option --realtime-perturb as a user sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOFTER = "gain/1:-6dB"  # the fake server recognises clips that are not so loud
 CLIP = load("bundled:english")["turn-right"]
 
 
-def test_it_is_named_in_every_report(project: Project) -> None:
+def test_a_perturbation_is_named_in_every_report(project: Project) -> None:
     project.write(ONE)
     perturb = "--realtime-perturb=gain:-6dB,dither"
     result = project.run(perturb, REPORT, "--junitxml=out.xml")
@@ -35,7 +35,7 @@ def test_it_is_named_in_every_report(project: Project) -> None:
     assert project.properties()["test_it"]["realtime.perturbation"] == name
 
 
-def test_it_is_named_in_ids_and_counts_nothing_twice(project: Project) -> None:
+def test_a_perturbation_is_named_in_test_ids(project: Project) -> None:
     project.write(
         """
 def test_each(realtime, utterance):
@@ -47,7 +47,7 @@ def test_each(realtime, utterance):
     result.stdout.fnmatch_lines("*::test_each[[]gain/1:-6dB+turn-right[]] PASSED*")
 
 
-def test_the_help_shows_how_it_is_written(project: Project) -> None:
+def test_the_help_shows_how_a_perturbation_is_written(project: Project) -> None:
     shown = project.run("--help", target=None)
     shown.stdout.fnmatch_lines(["  --realtime-perturb=*", "*packet-loss:5%:seed=2; *"])
     said = BY_NAME["perturb"].help
@@ -65,7 +65,7 @@ def test_each_line_of_the_ini_file_is_a_part_of_the_chain(project: Project) -> N
 
 
 @pytest.mark.parametrize("where", ["line", "environment"])
-def test_what_is_unknown_ends_the_run(
+def test_an_unknown_perturbation_ends_the_run(
     project: Project, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     project.write(ONE)
@@ -88,7 +88,9 @@ def test_an_utterance_that_cannot_be_perturbed_is_named(project: Project) -> Non
     )
 
 
-def test_runs_with_and_without_are_not_compared(project: Project) -> None:
+def test_runs_with_and_without_a_perturbation_are_not_compared(
+    project: Project,
+) -> None:
     project.write(ONE)
     project.run("--realtime-report=before.jsonl").assert_outcomes(passed=1)
     compare = ("--realtime-compare=before.jsonl", "--realtime-compare-fail=wer:1pp")

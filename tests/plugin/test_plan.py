@@ -36,7 +36,7 @@ def test_the_plan_counts_the_warm_up_and_the_spoken_corpus(project: Project) -> 
     assert fake < whole - 60  # the spoken corpus is not sent to the fake server
 
 
-def test_the_plan_of_the_spoken_corpus_alone_is_that_of_its_audio(
+def test_the_plan_of_the_spoken_corpus_alone_counts_only_its_audio(
     project: Project,
 ) -> None:
     asked = ("--realtime-budget=wer <= 12%", "--realtime-pace=1", "--realtime-plan")

@@ -1,4 +1,4 @@
-"""What a run says of a user's own recordings."""
+"""What a run reports about the user's own recordings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Limits of a run: which tests a command runs that names none, and what is judged.
+"""Limits of a run: the tests that run if a command names none, and what is judged.
 
-The limit that fails is a lower one of words that were taken back, since a latency is
-judged only at pace 1.
+The limit that fails is a lower limit of normalized_erasure, since a latency is judged
+only at pace 1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def collected(project: Project, *words: str) -> list[str]:
 
 @pytest.fixture
 def mixed(project: Project) -> Project:
-    """A project with a test of its own, and with one that has nothing to do with it."""
+    """A project with one test that uses the server, and one that does not."""
     project.write(PLAIN, name="test_plain")
     project.write(OWN, name="test_own")
     return project
@@ -124,7 +124,9 @@ def test_the_spoken_corpus_is_judged_on_a_fake_server(
     judged.assert_outcomes(passed=1, deselected=DESELECTED)
 
 
-def test_the_command_that_runs_it_again_does_so(project: Project, clips: str) -> None:
+def test_the_printed_command_runs_the_spoken_corpus_again(
+    project: Project, clips: str
+) -> None:
     words = (f"--realtime-corpus={clips}", FAILS, "-k", "test_spoken_corpus")
     project.run(*words).assert_outcomes(failed=1)
 

@@ -215,7 +215,7 @@ def echoing(name: str) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vllm", "openai", "openai-beta", "sglang-omni"])
-def test_no_output_holds_the_key(
+def test_no_output_contains_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("REALTIME_API_KEY", KEY)
@@ -269,7 +269,7 @@ def broken_status() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def test_no_output_holds_the_key_of_a_broken_status_line(
+def test_no_output_contains_the_key_of_a_broken_status_line(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REALTIME_API_KEY", KEY)
@@ -283,7 +283,7 @@ def test_no_output_holds_the_key_of_a_broken_status_line(
     assert not [line for line in lines if line.lstrip().startswith("::")]
 
 
-def test_no_output_holds_the_key_of_a_greeting(
+def test_no_output_contains_the_key_of_a_greeting(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def talk(connection: ServerConnection) -> None:

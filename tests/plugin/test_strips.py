@@ -21,7 +21,7 @@ SPLIT = pytest.param(("-n1",), marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("workers", [(), SPLIT])
-def test_a_strip_is_in_the_terminal_and_in_junit(
+def test_a_strip_is_in_the_terminal_and_in_junit_xml(
     project: Project, workers: tuple[str, ...]
 ) -> None:
     project.write(WRONG)

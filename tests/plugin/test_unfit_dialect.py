@@ -79,5 +79,5 @@ def test_the_selftest_proves_nothing(
     )
 
 
-def test_a_score_of_nothing_is_not_proven() -> None:
+def test_a_score_without_checks_is_not_proven() -> None:
     assert len(Score("vllm", {}, {}, {}).unproven) == 1

@@ -86,7 +86,7 @@ def answering(status: int) -> Answer:
         (0, "*/v1/realtime: the server opened a session and sent nothing within *"),
     ],
 )
-def test_what_was_there(
+def test_the_reason_why_no_session_started_is_reported(
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
     status: int,

@@ -363,7 +363,7 @@ def test_unknown_named_limits(project: Project, given: list[str], said: str) -> 
 # Metrics that are no times
 
 
-def test_metrics_that_are_no_times_have_their_own_units(
+def test_metrics_that_are_not_durations_have_their_own_units(
     project: Project, clips: str
 ) -> None:
     project.write(
@@ -391,7 +391,7 @@ def test_missed(realtime, corpus):
     assert found["realtime.normalized_erasure_ratio.max"] == "0.0"
 
 
-def test_a_lost_session_is_the_worst_of_all(project: Project, faulty: Faking) -> None:
+def test_a_lost_session_has_the_worst_value(project: Project, faulty: Faking) -> None:
     project.write(
         """
 @pytest.mark.budget("word_coverage", at_least=0.1, stat="max")

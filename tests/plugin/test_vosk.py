@@ -41,7 +41,7 @@ def test_the_options_of_a_session_are_its_configuration(project: Project) -> Non
 
 
 @pytest.mark.slow
-def test_a_server_of_the_command_line(project: Project) -> None:
+def test_tests_pass_on_a_server_named_on_the_command_line(project: Project) -> None:
     project.write(SPEAK + BUDGET)
     with FakeServer(dialect="vosk") as server:
         result = project.run(CLIPS, "--realtime-dialect=vosk", target=server.url)

@@ -32,7 +32,7 @@ def test_every_judged_value_and_the_unjudged_quantiles_have_an_entry() -> None:
     assert found[1]["range"] == "0.01 to 0.0625"
 
 
-def test_values_of_which_bigger_ones_are_better_are_apart() -> None:
+def test_values_that_are_better_if_higher_have_their_own_list() -> None:
     run = summary(row(verdicts=[LATE, RECALL]))
     bigger = json.loads(benchmark_json.dumps(run, Better.HIGHER))
     assert [each["name"] for each in bigger] == [f"{TEST}: recall keyword_recall rate"]
@@ -41,7 +41,7 @@ def test_values_of_which_bigger_ones_are_better_are_apart() -> None:
     assert benchmark_json.dumps(summary(row()), Better.HIGHER) == b""
 
 
-def test_each_name_is_there_once() -> None:
+def test_each_name_occurs_once() -> None:
     twice = msgspec.structs.replace(LATE, limit=900.0)
     run = summary(row(verdicts=[LATE, twice]))
     names = [each.name for each in benchmark_json.entries(run, Better.LOWER)]

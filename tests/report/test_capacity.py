@@ -40,7 +40,7 @@ def judged(found: Capacity | None, at_least: int | None = None) -> CapacityFindi
     )
 
 
-def test_one_line_says_all_that_a_capacity_depends_on() -> None:
+def test_one_line_names_all_conditions_of_a_capacity() -> None:
     assert capacity.summary(judged(levels.capacity())) == (
         f"capacity: 37 streams, 95% interval from 37, below 40 ({FACTS})"
     )
@@ -49,7 +49,7 @@ def test_one_line_says_all_that_a_capacity_depends_on() -> None:
     )
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_facts_are_left_out() -> None:
     little = levels.capacity(
         streams=0,
         interval=(0, None),
@@ -72,7 +72,7 @@ def test_what_is_not_known_is_left_out() -> None:
     )
 
 
-def test_what_contradicts_the_capacity_is_said() -> None:
+def test_evidence_against_the_capacity_is_named() -> None:
     strange = levels.capacity(
         levels=(levels.tried(40, Verdict.FAIL, 9), levels.tried(48)),
         confirmed=False,
@@ -97,7 +97,7 @@ def worked(streams: int, partials: int) -> Tried:
 
 
 @pytest.mark.parametrize(("partials", "work"), [(3, "unequal work"), (9, "")])
-def test_a_server_that_does_less_under_load_is_named(partials: int, work: str) -> None:
+def test_unequal_work_of_the_server_is_named(partials: int, work: str) -> None:
     found = levels.capacity(
         levels=(worked(8, 9), worked(37, partials)),
         interval=(37, None),
@@ -116,7 +116,7 @@ def test_the_level_above_is_the_one_with_most_sessions() -> None:
     assert "; at 40: 9 of 60 over final_from_commit p95, a slope; " in said
 
 
-def test_an_undecided_capacity_says_what_to_do() -> None:
+def test_an_undecided_capacity_comes_with_advice() -> None:
     between = levels.capacity(interval=(37, 45))
     said = capacity.summary(judged(between, 40))
     assert said.endswith("; a longer confirmation narrows the interval")
@@ -129,7 +129,7 @@ def test_an_undecided_capacity_says_what_to_do() -> None:
     assert capacity.summary(judged(wide, 40)).endswith("; try more streams")
 
 
-def test_a_test_that_searches_for_none_says_so() -> None:
+def test_a_test_without_a_search_for_its_capacity_is_explained() -> None:
     assert capacity.details(judged(None, 40)) == (
         "capacity >= 40: no capacity was searched for: call realtime.capacity in the "
         "test"

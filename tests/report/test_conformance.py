@@ -72,7 +72,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
         (None, "x.json: there is no such file"),
     ],
 )
-def test_what_is_no_report_is_told(
+def test_a_file_that_is_not_a_report_is_refused(
     tmp_path: Path, text: str | None, message: str
 ) -> None:
     path = tmp_path / "x.json"
@@ -82,7 +82,7 @@ def test_what_is_no_report_is_told(
         conformance.read(path)
 
 
-def test_a_report_of_another_format_is_told(tmp_path: Path) -> None:
+def test_a_report_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(
         conformance.dumps(msgspec.structs.replace(report(came("a")), format=2))
@@ -91,7 +91,7 @@ def test_a_report_of_another_format_is_told(tmp_path: Path) -> None:
         conformance.read(path)
 
 
-def test_the_summary_tells_causes_and_what_was_not_judged() -> None:
+def test_the_summary_names_causes_and_requirements_not_judged() -> None:
     found = report(
         came("fine"),
         BROKEN,
@@ -112,7 +112,7 @@ def test_the_summary_tells_causes_and_what_was_not_judged() -> None:
     assert lines[-1] == "soon"
 
 
-def test_what_a_server_says_is_written_out_in_the_matrix() -> None:
+def test_text_from_the_server_is_escaped_in_the_matrix() -> None:
     found = report(came("a"))
     server = msgspec.structs.replace(found.server, model="m|\x1b[2J\n::error::evil")
     told = conformance.matrix([msgspec.structs.replace(found, server=server)])

@@ -25,14 +25,14 @@ def test_the_first_line_names_both_sessions() -> None:
     assert cross_talk.details(found(1)) == f"cross-talk in 1 of 40 sessions: {FIRST}"
 
 
-def test_further_sessions_stand_below() -> None:
+def test_further_sessions_are_listed_below() -> None:
     _, *more = cross_talk.details(found(12)).splitlines()
     assert more[0].startswith("  session sess-1 ")
     assert len(more) == 10
     assert more[-1] == "  and 2 more"
 
 
-def test_it_fails_a_test_in_every_report() -> None:
+def test_cross_talk_fails_the_test_in_every_report() -> None:
     made = found(2)
     results = Results("test_it", (), load_findings=(made,), failing=(made,))
     (row,) = rows(results)

@@ -48,7 +48,7 @@ def lines(given: Examined, **server: Any) -> dict[str, str]:
     return {line[:14].strip(): line[14:] for line in shown if line[:14].strip()}
 
 
-def test_the_screen_of_a_sound_server() -> None:
+def test_the_screen_of_a_correct_server() -> None:
     found = lines(EXAMINED)
     assert list(found) == [
         *("target", "TLS", "key", "health", "first event", "dialect", "models"),
@@ -88,7 +88,7 @@ def test_the_screen_fits_into_80_columns() -> None:
         ({"model": REFUSED}, {"! models"}, set()),
     ],
 )
-def test_what_prevents_tests_is_marked(
+def test_problems_that_prevent_tests_are_marked(
     server: dict[str, object], wrong: set[str], missing: set[str]
 ) -> None:
     found = lines(EXAMINED, **server)
@@ -97,7 +97,7 @@ def test_what_prevents_tests_is_marked(
     assert any("HTTP 401: the server refused it" in text for text in found.values())
 
 
-def test_a_language_that_is_not_stated_comes_with_what_to_do() -> None:
+def test_a_language_that_is_not_stated_comes_with_advice() -> None:
     assert isinstance(EXAMINED.corpus, Corpus)
     first, *rest = EXAMINED.corpus
     mixed = Corpus("mixed", (first, *(replace(each, language="") for each in rest)))
@@ -127,7 +127,9 @@ def test_a_corpus_that_is_refused() -> None:
         ({}, False, "certificate verified"),
     ],
 )
-def test_tls(certificate: dict[str, str], insecure: bool, shown: str) -> None:
+def test_the_line_about_tls(
+    certificate: dict[str, str], insecure: bool, shown: str
+) -> None:
     config = ServerConfig(tls=TlsConfig(insecure=insecure))
     met = replace(CONTACT, encryption=Encryption("TLSv1.3", certificate))
     found = lines(replace(EXAMINED, config=config), target=SECURE, contact=met)
@@ -137,7 +139,7 @@ def test_tls(certificate: dict[str, str], insecure: bool, shown: str) -> None:
     assert lost["TLS"].startswith("not known")
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_facts_are_named() -> None:
     bare = replace(
         EXAMINED,
         config=ServerConfig(headers={"X-Team": "a-secret-value"}),

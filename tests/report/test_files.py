@@ -49,7 +49,7 @@ def full_after(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", ".1"])
-def test_a_report_is_not_touched_by_being_checked_and_held(
+def test_checking_and_locking_leave_the_report_unchanged(
     path: Path, ending: str
 ) -> None:
     other = path.with_name(f"new{ending}")
@@ -71,7 +71,7 @@ def test_a_folder_is_made_only_for_a_run_that_measures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("locked", ["folder", "file"])
-def test_what_may_not_be_written_is_refused(
+def test_a_path_without_write_permission_is_refused(
     path: Path, locked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = path if locked == "file" else path.parent
@@ -110,7 +110,7 @@ def test_an_earlier_report_is_moved_once(
     assert names(path.parent) == {"out.jsonl", "out.jsonl.1"}
 
 
-def test_an_empty_file_takes_no_place(path: Path) -> None:
+def test_an_empty_file_does_not_replace_the_kept_report(path: Path) -> None:
     kept = path.with_name("out.jsonl.1")
     path.rename(kept)
     path.touch()
@@ -119,7 +119,7 @@ def test_an_empty_file_takes_no_place(path: Path) -> None:
     assert (kept.read_bytes(), told) == (b"earlier\n", [])
 
 
-def test_a_link_stays_and_its_target_is_moved(path: Path) -> None:
+def test_a_symbolic_link_stays_and_its_target_is_moved(path: Path) -> None:
     link = path.with_name("latest")
     link.symlink_to(path)
     ReportFile(link).append(b"1\n")
@@ -127,7 +127,7 @@ def test_a_link_stays_and_its_target_is_moved(path: Path) -> None:
     assert path.with_name("out.jsonl.1").read_bytes() == b"earlier\n"
 
 
-def test_an_earlier_one_of_two_names_is_moved_all_the_same(path: Path) -> None:
+def test_an_earlier_report_with_two_hard_links_is_moved_too(path: Path) -> None:
     kept = path.with_name("out.jsonl.1")
     kept.hardlink_to(path)
     ReportFile(path).append(b"1\n")
@@ -135,7 +135,9 @@ def test_an_earlier_one_of_two_names_is_moved_all_the_same(path: Path) -> None:
     assert path.read_bytes() == b"1\n"
 
 
-def test_the_processes_of_a_run_move_it_once(path: Path, tmp_path: Path) -> None:
+def test_the_processes_of_a_run_move_an_earlier_report_once(
+    path: Path, tmp_path: Path
+) -> None:
     """Each thread has its own `ReportFile`, as each worker has; they share a folder."""
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -153,7 +155,7 @@ def test_the_processes_of_a_run_move_it_once(path: Path, tmp_path: Path) -> None
     assert len(told) == 1
 
 
-def test_what_cannot_be_moved_is_not_written_over(path: Path) -> None:
+def test_a_report_that_cannot_be_moved_is_not_overwritten(path: Path) -> None:
     path.with_name("out.jsonl.1").mkdir()
     for write in (ReportFile.append, ReportFile.replace):
         with pytest.raises(OSError, match="directory"):
@@ -166,7 +168,7 @@ def test_what_cannot_be_moved_is_not_written_over(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "lines"), [(100, b"1\n234567\n"), (5, b"1\n")])
-def test_a_short_write_is_completed_or_taken_back(
+def test_an_incomplete_write_is_completed_or_undone(
     size: int, lines: bytes, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = ReportFile(path)
@@ -183,7 +185,7 @@ def test_a_short_write_is_completed_or_taken_back(
     assert path.read_bytes() == lines + b"8\n"
 
 
-def test_a_line_after_a_half_one_stands_by_itself(path: Path) -> None:
+def test_a_line_after_an_incomplete_line_starts_a_new_line(path: Path) -> None:
     file = ReportFile(path)
     file.append(b"1\n")
     path.write_bytes(b'1\n{"form')  # a worker was killed
@@ -211,7 +213,7 @@ def test_a_whole_report_that_cannot_be_written_leaves_the_earlier_one(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_device_is_neither_moved_nor_held() -> None:
+def test_a_device_is_neither_moved_nor_locked() -> None:
     file = ReportFile(Path("/dev/full"))
     file.check()
     file.lock()
@@ -225,7 +227,7 @@ def test_a_device_is_neither_moved_nor_held() -> None:
 # Two runs
 
 
-def test_one_run_at_a_time_holds_it(path: Path) -> None:
+def test_only_one_run_at_a_time_locks_a_report(path: Path) -> None:
     one, other = ReportFile(path), ReportFile(path)
     one.lock()
     one.lock()
@@ -242,7 +244,7 @@ def test_one_run_at_a_time_holds_it(path: Path) -> None:
     other.release()
 
 
-def test_a_file_system_without_locks_refuses_nobody(
+def test_a_file_system_without_locks_refuses_no_run(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(file: int, how: int) -> None:
@@ -258,7 +260,7 @@ def test_a_file_system_without_locks_refuses_nobody(
     assert names(path.parent) == {"out.jsonl", "out.jsonl.1"}
 
 
-def test_a_run_that_was_killed_holds_nothing(path: Path) -> None:
+def test_a_killed_run_leaves_no_lock(path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -275,7 +277,7 @@ def test_a_run_that_was_killed_holds_nothing(path: Path) -> None:
     assert names(path.parent) == {"out.jsonl"}
 
 
-def test_a_child_of_a_run_that_was_killed_holds_nothing(path: Path) -> None:
+def test_a_child_process_of_a_killed_run_keeps_no_lock(path: Path) -> None:
     """A server that the user's tests have forked may outlive the run."""
     code = (
         "import os, signal, sys\n"

@@ -13,14 +13,14 @@ def test_the_form_of_an_annotation() -> None:
     ]
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_an_unknown_path_or_line_is_left_out() -> None:
     (line,) = github_annotations.lines([failure("t", path="", line=3)])
     assert line.startswith("::error title=t::")
     (line,) = github_annotations.lines([failure("t", path="a,b.py", line=None)])
     assert line.startswith("::error file=a%2Cb.py,title=t::")
 
 
-def test_a_text_is_one_command_and_no_other() -> None:
+def test_a_text_cannot_start_a_second_command() -> None:
     text = "100% late\n::error::evil\r##[error]evil"
     (line,) = github_annotations.lines([failure("a::b[x,y]", headline=text)])
     assert len(line.splitlines()) == 1

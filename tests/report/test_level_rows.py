@@ -70,7 +70,7 @@ def test_a_session_whose_turns_the_server_detects_has_another_final() -> None:
     assert found.finals == Figures(700.0, 700.0, 700.0, 1)
 
 
-def test_the_client_is_as_late_as_its_latest_worker() -> None:
+def test_the_client_delay_is_that_of_the_latest_worker() -> None:
     ends = (ShardEnd(0, late=1.0, lag=2.0, cpu=0.3), ShardEnd(1, late=4.0, cpu=0.1))
     gone = ShardLost(2, "killed by signal 9")
     found = row(levels.level([], workers=ends, lost_workers=(gone,)))
@@ -131,7 +131,7 @@ def test_a_level_line_has_no_secret(tmp_path: Path) -> None:
     assert "hush-hush-1" not in (tmp_path / "out.jsonl").read_text()
 
 
-def test_the_limit_that_binds_is_named() -> None:
+def test_the_binding_limit_is_named() -> None:
     near = LimitDecision(
         "final_from_commit p95", 800.0, Verdict.INCONCLUSIVE, 40, 700.0, 0.5, over=1
     )

@@ -13,7 +13,7 @@ from pytest_realtime_asr.run.results import Results
 from tests.support import levels
 
 
-def test_no_level_has_no_table() -> None:
+def test_without_levels_there_is_no_table() -> None:
     assert table([]) == []
 
 
@@ -29,7 +29,7 @@ def test_each_level_has_a_row() -> None:
     assert max(map(len, (head, line, *legend))) <= 80
 
 
-def test_what_was_not_as_planned_is_said_below_its_level() -> None:
+def test_deviations_from_the_plan_are_listed_below_the_level() -> None:
     made = levels.level(
         [levels.row(0), levels.row(1, None)],
         aborted="50 % of 2 sessions were lost",
@@ -58,7 +58,7 @@ def results(*made: LevelRecord) -> Results:
     return Results("test_it.py::test_load", (), levels=made)
 
 
-def test_the_table_stands_below_its_test() -> None:
+def test_the_table_is_printed_below_its_test() -> None:
     found = results(LevelRecord(levels.level([levels.row(0)])))
     row = terminal.row(found, model="m", cold=None, note="")
     shown = terminal.table([row])

@@ -54,7 +54,7 @@ def test_a_test_that_failed_without_a_measurement_is_in_the_table() -> None:
     )
 
 
-def test_a_hostile_text_cannot_leave_its_place() -> None:
+def test_a_hostile_text_cannot_break_the_markdown() -> None:
     hostile = failure(f"t::{HOSTILE}", headline=HOSTILE, text=HOSTILE)
     tests = row(f"t::{HOSTILE}", target=HOSTILE, model=HOSTILE)
     found = markdown.document(summary(tests, failures=[hostile]))

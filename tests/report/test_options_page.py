@@ -63,7 +63,7 @@ def test_a_flag_is_off_and_has_no_value() -> None:
     assert default == "- **Default**: off"
 
 
-def test_an_option_that_may_be_repeated_says_so() -> None:
+def test_an_option_that_may_be_repeated_is_marked() -> None:
     first, form, *_ = entry(Option("a", "a name (repeatable)", metavar="N", many=True))
     assert first == "A name."
     assert form == "- **Form**: `--realtime-a=N`, may be repeated"

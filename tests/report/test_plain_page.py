@@ -1,4 +1,4 @@
-"""A plain page: whole, escaped, readable without a network."""
+"""A plain page: complete, escaped, readable without a network."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_each_event_has_an_example_with_its_required_fields(name: str) -> None:
 
 
 @each_dialect
-def test_the_reference_names_what_there_is(name: str) -> None:
+def test_the_reference_names_only_existing_states_and_events(name: str) -> None:
     dialect, found = dialects.load(name), reference(name)
     states = {state for table in dialect.table.values() for state in table}
     assert set(found.states) == states
@@ -202,7 +202,7 @@ def test_a_requirement_has_a_page_and_its_fields_have_types() -> None:
     ("dialect", "id"),
     [("vllm", "no-such"), ("", "order"), ("no-such", "order"), ("vllm:no", "order")],
 )
-def test_what_is_unknown_has_no_page(dialect: str, id: str) -> None:
+def test_an_unknown_requirement_or_dialect_has_no_page(dialect: str, id: str) -> None:
     if dialect != "vllm:no":
         assert protocol_links.page(dialect, id) is None
     assert not protocol_links.fields(dialect, id) or dialect == "vllm"
@@ -218,5 +218,5 @@ def test_what_is_unknown_has_no_page(dialect: str, id: str) -> None:
         ("update-without-model-refused", "code of error: a string or null"),
     ],
 )
-def test_the_field_of_a_code_has_the_demanded_code(id: str, shown: str) -> None:
+def test_the_field_of_an_error_code_has_the_required_code(id: str, shown: str) -> None:
     assert protocol_links.fields("vllm", id) == (shown,)

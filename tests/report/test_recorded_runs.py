@@ -25,7 +25,7 @@ def report(folder: Path, *lines: dict[str, object], name: str = "r.jsonl") -> Pa
     return path
 
 
-def told(text: str) -> None:
+def no_message(text: str) -> None:
     raise AssertionError(text)
 
 
@@ -43,7 +43,7 @@ def test_a_run_has_its_capacity_limits_and_machine(tmp_path: Path) -> None:
             "interval": [38, None],
         },
     )
-    found = read(path, tell=told)
+    found = read(path, tell=no_message)
     assert (found.name, found.host, len(found.rows)) == ("r.jsonl", "bench", 2)
     assert found.limited == ("drain",)
     assert found.capacities == {"t": Capacity(40, (38, math.inf))}
@@ -51,12 +51,12 @@ def test_a_run_has_its_capacity_limits_and_machine(tmp_path: Path) -> None:
     assert found.started == min(row.started for row in found.rows)
 
 
-def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_marked(tmp_path: Path) -> None:
     path = report(tmp_path, {"kind": "run", "interrupted": True})
-    assert read(path, tell=told).interrupted
+    assert read(path, tell=no_message).interrupted
 
 
-def test_a_damaged_line_is_told(tmp_path: Path) -> None:
+def test_a_damaged_line_is_reported(tmp_path: Path) -> None:
     path = report(tmp_path)
     with path.open("a") as file:
         file.write("{broken\n")
@@ -67,10 +67,12 @@ def test_a_damaged_line_is_told(tmp_path: Path) -> None:
 
 def test_reports_of_equal_names_are_named_by_their_paths(tmp_path: Path) -> None:
     paths = [report(tmp_path, name=f"{name}/r.jsonl") for name in "ab"]
-    assert [run.name for run in read_all(paths, tell=told)] == list(map(str, paths))
+    assert [run.name for run in read_all(paths, tell=no_message)] == list(
+        map(str, paths)
+    )
 
 
-def test_a_report_that_cannot_be_used_is_left_out_and_told(tmp_path: Path) -> None:
+def test_an_unusable_report_is_left_out_and_reported(tmp_path: Path) -> None:
     texts: list[str] = []
     paths = [report(tmp_path), tmp_path / "absent.jsonl"]
     assert len(read_all(paths, tell=texts.append)) == 1
@@ -79,4 +81,4 @@ def test_a_report_that_cannot_be_used_is_left_out_and_told(tmp_path: Path) -> No
 
 def test_no_usable_report_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.jsonl: No such file"):
-        read_all([tmp_path / "absent.jsonl"], tell=told)
+        read_all([tmp_path / "absent.jsonl"], tell=no_message)

@@ -40,7 +40,7 @@ def test_the_page_of_the_requirements_is_current() -> None:
 
 
 @pytest.mark.slow
-def test_the_tool_that_makes_it_says_so() -> None:
+def test_make_docs_finds_all_generated_pages_current() -> None:
     command = [sys.executable, str(ROOT / "tools/make_docs.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -66,7 +66,7 @@ def test_the_tables_of_faults_have_all_faults_and_proofs() -> None:
 
 
 @pytest.mark.parametrize("page", ["conformance.md", "servers.md", "faults.md"])
-def test_what_the_pages_name_is_there(page: str) -> None:
+def test_every_name_on_the_pages_exists(page: str) -> None:
     named = set(
         re.findall(r"`([a-z0-9.]+(?:-[a-z0-9.]+)+)`", (DOCS / page).read_text())
     )
@@ -85,7 +85,7 @@ def test_a_suite_that_was_released_never_changes() -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_the_newest_suite_has_all_requirements_that_there_are(name: str) -> None:
+def test_the_newest_suite_contains_all_requirements(name: str) -> None:
     suites = [pinned_suites.load(each) for each in pinned_suites.names()]
     newest = [suite for suite in suites if suite.dialect == name][-1]
     assert set(newest.levels) == IDS[name]

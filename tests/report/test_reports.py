@@ -116,7 +116,7 @@ def test_properties(good: Transcription, hung: Transcription) -> None:
     assert rows["realtime.early_text_count.n"] == 2
 
 
-def test_what_fails_a_test_is_its_worst_verdict(
+def test_a_failing_check_is_the_worst_verdict_of_a_test(
     good: Transcription, hung: Transcription, sloppy: Transcription
 ) -> None:
     kept = judged(sloppy)
@@ -186,7 +186,9 @@ def test_number(value: float, number: object) -> None:
 # JSON Lines
 
 
-def test_line_holds_everything(good: Transcription, hung: Transcription) -> None:
+def test_a_line_contains_all_fields_of_a_transcription(
+    good: Transcription, hung: Transcription
+) -> None:
     row = json.loads(jsonl.line("test_it", good, RUN))
     assert row["format"] == jsonl.FORMAT
     assert row["test"] == "test_it"
@@ -211,7 +213,7 @@ def test_line_holds_everything(good: Transcription, hung: Transcription) -> None
     assert row["violations"][0].startswith("one-final [MUST]: ")
 
 
-def test_what_was_spoken_for_no_test_is_not_read_again(
+def test_utterances_that_do_not_count_for_a_test_are_not_read(
     good: Transcription, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.jsonl"
@@ -236,7 +238,7 @@ def test_line_is_one_line(good: Transcription) -> None:
     assert json.loads(found)["reason"] == odd.reason
 
 
-def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
+def test_threads_do_not_mix_their_lines(good: Transcription, tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "out.jsonl"
     long = [replace(good, reason=f"{n} " + "x" * 20_000) for n in range(8)]
     append = jsonl.Appender(ReportFile(path), RUN)
@@ -254,7 +256,7 @@ def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_processes_do_not_mix(tmp_path: Path) -> None:
+def test_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(b"earlier\n")
     (tmp_path / "shared").mkdir()
@@ -307,7 +309,7 @@ def test_table(good: Transcription, hung: Transcription, sloppy: Transcription) 
     assert terminal.table([]) == []
 
 
-def test_table_tells_tests_apart(good: Transcription) -> None:
+def test_the_table_has_a_different_name_for_each_test(good: Transcription) -> None:
     names = {
         "test_it.py::test_own[a::b]": "test_own[a::b]",
         "test_it.py::TestA::test_m[a::b]": "TestA::test_m[a::b]",
@@ -410,7 +412,9 @@ def test_row_without_sessions() -> None:
     assert line.split() == ["test_nothing", "0", "0", "-", "-", "-", "-", "FAIL"]
 
 
-def test_row_crosses_processes(good: Transcription, hung: Transcription) -> None:
+def test_a_row_can_be_sent_to_another_process(
+    good: Transcription, hung: Transcription
+) -> None:
     found = row(judged(good, hung))
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Row)
     assert again == found
@@ -419,7 +423,7 @@ def test_row_crosses_processes(good: Transcription, hung: Transcription) -> None
 # What goes on
 
 
-def test_progress_takes_back_what_it_said() -> None:
+def test_progress_erases_its_earlier_text() -> None:
     reading, writing = os.pipe()
     rooms = iter([40, 40, 20, 40, 10])
     progress = Progress(writing, lambda: next(rooms))
@@ -490,7 +494,7 @@ def halved(lines: list[str]) -> list[tuple[str, str]]:
     return [(line[:29].rstrip(), line[29:]) for line in lines]
 
 
-def test_a_session_to_be_read() -> None:
+def test_the_transcript_of_a_session() -> None:
     trace = read(TRACES / "vllm-broken.jsonl")
     created = '{"type":"session.created","id":"sess-golden","created":1780000000}'
     assert halved(transcript(trace, [15])) == [
@@ -535,7 +539,7 @@ def test_a_session_to_be_read() -> None:
     ]
 
 
-def test_binary_audio_reads_as_any_audio() -> None:
+def test_binary_audio_is_shown_like_other_audio() -> None:
     def piece(start: int, at: int, **changes: Any) -> Record:
         return replace(sound(start, start + 1, at, **changes), text=None, data=b"")
 
@@ -553,7 +557,7 @@ def test_binary_audio_reads_as_any_audio() -> None:
     ]
 
 
-def test_audio_that_follows_audio_is_one_row() -> None:
+def test_consecutive_audio_frames_are_one_row() -> None:
     trace = trace_of(
         sound(0, 1, 100),
         sound(1, 2, 200),
@@ -581,7 +585,7 @@ def test_audio_that_follows_audio_is_one_row() -> None:
     ]
 
 
-def test_an_offence_in_the_middle_of_audio_stands_by_itself() -> None:
+def test_a_violation_between_audio_frames_has_its_own_row() -> None:
     trace = trace_of(*(sound(n, n + 1, 100 * n) for n in range(9)))
     rows = transcript(trace, [4])[1:-1]
     assert [line[:7].replace(" ", "") for line in rows] == ["1", ">5", "6"]
@@ -641,12 +645,14 @@ def shown(trace: Trace, offences: list[int]) -> list[str]:
         ),
     ],
 )
-def test_what_is_shown_around_an_offence(offences: list[int], rows: list[str]) -> None:
+def test_the_frames_around_a_violation_are_shown(
+    offences: list[int], rows: list[str]
+) -> None:
     trace = trace_of(*(frame(f"frame {n}", n) for n in range(30)))
     assert shown(trace, offences) == rows
 
 
-def test_thousands_of_offences_are_told_briefly() -> None:
+def test_thousands_of_violations_are_shortened() -> None:
     trace = trace_of(*(frame("x" * 500, n) for n in range(5000)))
     lines = transcript(trace, range(5000))
     assert len(lines) < 60
@@ -655,7 +661,7 @@ def test_thousands_of_offences_are_told_briefly() -> None:
     assert gap.split() == ["...", "4992", "frames,", "4992", "of", "them", "marked"]
 
 
-def test_pings_stand_where_they_were_sent() -> None:
+def test_pings_are_shown_at_their_time() -> None:
     pings = (
         Ping(15 * MS, 18 * MS),
         Ping(500 * MS, 1_742 * MS),
@@ -693,59 +699,59 @@ def test_pings_stand_where_they_were_sent() -> None:
         (End(Ending.BROKEN, 0), ["broken"]),
     ],
 )
-def test_how_it_ended_is_told_in_full(end: End, told: list[str]) -> None:
+def test_the_end_of_a_session_is_shown_in_full(end: End, told: list[str]) -> None:
     lines = transcript(trace_of(end=end))
     assert [line[29:] for line in lines[1:]] == told
     assert lines[1][:29] == "            0.000 s          "
     assert all(line[:29].isspace() for line in lines[2:])
 
 
-def test_a_session_that_never_was() -> None:
+def test_a_session_that_was_never_opened_is_one_line() -> None:
     trace = trace_of(opened=None, end=End(Ending.REFUSED, 3 * MS, 404, "no such route"))
     assert transcript(trace) == [
         "            0.003 s          refused, code 404: no such route"
     ]
 
 
-def told(record: Record, *, marked: bool) -> list[str]:
+def frame_text(record: Record, *, marked: bool) -> list[str]:
     """Return the text that a transcript shows for one frame."""
     lines = transcript(trace_of(record), [0] if marked else [])[1:-1]
     return [line[29:] for line in lines]
 
 
-def test_only_an_offence_is_told_in_full() -> None:
+def test_only_a_violation_is_shown_in_full() -> None:
     long = frame("0123456789" * 60)
-    assert told(long, marked=False) == ["0123456789" * 5 + "0123456... 543 more"]
-    lines = told(long, marked=True)
+    assert frame_text(long, marked=False) == ["0123456789" * 5 + "0123456... 543 more"]
+    lines = frame_text(long, marked=True)
     assert len(lines) == FULL
     assert [len(line) for line in lines] == [69] * FULL
     assert lines[-1].endswith("... 198 more")
     assert "".join(lines).startswith("0123456789" * 40)
-    assert told(frame("x" * 69), marked=False) == ["x" * 69]
+    assert frame_text(frame("x" * 69), marked=False) == ["x" * 69]
 
 
 def test_a_line_is_as_wide_as_a_terminal_prints_it() -> None:
-    assert told(frame("e\u0301" * 69), marked=False) == ["e\u0301" * 69]
-    assert told(frame("日" * 34), marked=False) == ["日" * 34]
-    assert told(frame("日" * 35), marked=True) == ["日" * 34, "日"]
-    assert told(frame("日" * 35), marked=False) == ["日" * 29 + "... 6 more"]
+    assert frame_text(frame("e\u0301" * 69), marked=False) == ["e\u0301" * 69]
+    assert frame_text(frame("日" * 34), marked=False) == ["日" * 34]
+    assert frame_text(frame("日" * 35), marked=True) == ["日" * 34, "日"]
+    assert frame_text(frame("日" * 35), marked=False) == ["日" * 29 + "... 6 more"]
 
 
-def test_what_is_no_text_is_told() -> None:
+def test_a_binary_frame_is_shown_as_hexadecimal_bytes() -> None:
     binary = Record(Sender.CLIENT, 0, data=b"\x00\xff", raw=True)
-    assert told(binary, marked=False) == ["raw: binary, 2 bytes: 00 ff"]
+    assert frame_text(binary, marked=False) == ["raw: binary, 2 bytes: 00 ff"]
     empty = Record(Sender.SERVER, 0)
-    assert told(empty, marked=True) == ["binary, 0 bytes:"]
-    assert told(frame(""), marked=True) == [""]
+    assert frame_text(empty, marked=True) == ["binary, 0 bytes:"]
+    assert frame_text(frame(""), marked=True) == [""]
     long = Record(Sender.SERVER, 0, data=bytes(2**20))
-    (line,) = told(long, marked=False)
+    (line,) = frame_text(long, marked=False)
     assert line.startswith("binary, 1048576 bytes: 00 00 00")
-    assert told(long, marked=True)[-1].endswith(" more")
+    assert frame_text(long, marked=True)[-1].endswith(" more")
 
 
-def test_no_terminal_obeys_a_frame() -> None:
+def test_control_characters_of_a_frame_are_escaped() -> None:
     odd = frame("a\x1b[31mb\nc\td\u200de\u2028f\ud800g\x85h\u202ei é日")
-    (line,) = told(odd, marked=False)
+    (line,) = frame_text(odd, marked=False)
     assert line == (r"a\x1b[31mb\nc\td\u200de\u2028f\ud800g\x85h\u202ei é日")
     reason = End(Ending.CLOSED_BY_PEER, 0, 1011, "bye\x1b]0;x\x07\n")
     assert transcript(trace_of(end=reason))[-1].endswith(r"bye\x1b]0;x\x07\n")

@@ -33,7 +33,7 @@ def release(
 
 @pytest.fixture(scope="module")
 def worse() -> Signoff:
-    """A release that is slower, holds less and violates a requirement."""
+    """A release that is slower, has less capacity and violates a requirement."""
     old = release("old", 0.0, 40, MET)
     return signoff(old, release("later", 0.3, 20, State.VIOLATED, host="other"))
 
@@ -52,7 +52,7 @@ def test_the_terminal_begins_with_the_verdict_and_what_became_worse(
     assert "host: bench -> other" in lines
 
 
-def test_an_equal_release_says_so() -> None:
+def test_an_equal_release_is_reported_as_the_same() -> None:
     old = release("old", 0.0, 40, MET)
     found = signoff(old, replace(old, name="new"))
     lines = view.terminal(found)
@@ -95,7 +95,7 @@ def test_no_view_has_a_transcript(worse: Signoff) -> None:
     assert not [each for each in views if "secret" in each or "mountains" in each]
 
 
-def test_what_is_not_compared_is_said() -> None:
+def test_comparisons_that_are_missing_are_noted() -> None:
     found = signoff(
         Release("old", (night(1),)),
         Release("new", (night(2, interrupted=True),), {("vllm", "a"): MET}),
@@ -117,7 +117,7 @@ def test_the_run_of_each_change_is_named_if_they_differ() -> None:
     assert any(each.endswith(".jsonl") for each in named)
 
 
-def test_utterances_that_are_not_paired_are_said() -> None:
+def test_utterances_that_are_not_paired_are_noted() -> None:
     old = Release("old", (night(1),))
     found = signoff(old, Release("new", (night(2, rows=run(20)),)))
     assert "test_it.py::test_it: only before: 4 (clip-20, clip-21, " in "\n".join(
@@ -125,7 +125,7 @@ def test_utterances_that_are_not_paired_are_said() -> None:
     )
 
 
-def test_a_test_that_cannot_be_compared_says_why() -> None:
+def test_a_test_that_cannot_be_compared_has_a_reason() -> None:
     rows = [replace(each, audio="other") for each in run()]
     found = signoff(Release("old", (night(1),)), Release("new", (night(2, rows=rows),)))
     (line,) = [each for each in view.rows(found) if each.part == "test"]

@@ -24,7 +24,7 @@ OWN = (
 
 
 @pytest.mark.parametrize("name", dialects.installed())
-def test_each_clause_has_a_link_or_is_a_reason_by_itself(name: str) -> None:
+def test_each_clause_has_a_link_or_is_a_rule_of_this_project(name: str) -> None:
     for each in dialects.load(name).requirements:
         text = linked(each.clause, levels="levels.md")
         assert "](http" in text or "](levels.md)" in text or text.startswith(OWN), text
@@ -92,5 +92,5 @@ def test_each_clause_has_a_link_or_is_a_reason_by_itself(name: str) -> None:
         ("harm to every client", "levels.md"),
     ],
 )
-def test_where_a_link_leads(clause: str, address: str) -> None:
+def test_the_address_of_a_link(clause: str, address: str) -> None:
     assert re.findall(r"\]\(([^)]*)\)", linked(clause, levels="levels.md")) == [address]

@@ -99,7 +99,7 @@ def test_a_session_that_hung() -> None:
     )
 
 
-def test_words_that_come_with_the_final_only() -> None:
+def test_words_that_come_only_with_the_final() -> None:
     assert (
         strip(charted(COMMIT, FINAL, spoken=spoken(*SAID)))
         == """
@@ -140,7 +140,7 @@ def test_a_private_session_shows_marks_only() -> None:
     )
 
 
-def test_twenty_minutes() -> None:
+def test_the_strip_of_a_long_session_shows_only_its_end() -> None:
     final = ChartMark(Mark.FINAL, 1_201_500, "two")
     chart = charted(ChartMark(Mark.COMMIT, 1_200_000), final, seconds=1200)
     assert (

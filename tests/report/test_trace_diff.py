@@ -33,7 +33,7 @@ def test_a_session_is_the_same_as_itself() -> None:
     assert row == ["final", "1993", "1993", "0"]
 
 
-def test_sessions_that_part_are_shown_from_there() -> None:
+def test_sessions_that_differ_are_shown_from_the_first_difference() -> None:
     found = compare(SOUND, LATE)
     assert not found.same
     (client,) = [line for line in found.lines if line.startswith("client: ")]
@@ -64,7 +64,7 @@ def test_texts_that_differ_are_aligned(tmp_path: Path) -> None:
     assert not found.same
 
 
-def test_what_the_client_sent_comes_first(tmp_path: Path) -> None:
+def test_differences_of_the_client_are_shown_first(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     changed(SOUND, '"model":"scripted"', '"model":"large"').write(other)
     found = compare(SOUND, other)

@@ -41,7 +41,7 @@ def test_several_utterances_have_statistics() -> None:
     assert row == ["final_from_commit", "252", "ms", "951", "ms", "951", "ms"]
 
 
-def test_violations_stand_with_their_session_and_limits_at_the_end() -> None:
+def test_violations_are_below_their_session_and_limits_at_the_end() -> None:
     limits = "final_from_commit max <= 800ms, wer <= 10%"
     text = shown(SOUND, LATE, limits=limits)
     rule = next(i for i, line in enumerate(text) if "deltas-add-up [MUST]" in line)
@@ -55,7 +55,9 @@ def test_violations_stand_with_their_session_and_limits_at_the_end() -> None:
     assert any("^limit 800 ms" in line or "limit 800 ms^" in line for line in text)
 
 
-def test_a_report_of_another_run_and_what_is_no_report(tmp_path: Path) -> None:
+def test_a_report_of_another_run_differs_and_another_file_is_refused(
+    tmp_path: Path,
+) -> None:
     report = tmp_path / "out.jsonl"
     report.write_text(
         '{"kind":"utterance","started":"2026-01-01T00:00:00Z","session":"s"}\n'

@@ -45,7 +45,7 @@ def test_an_utterance_that_is_not_described_is_shown_without_its_reference() -> 
     assert "ref: go forward 10 meters" in lines
 
 
-def test_an_utterance_that_is_not_there() -> None:
+def test_an_utterance_that_the_trace_does_not_have_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no utterance 3 .* has the utterances: 1$"):
         shown(LATE, 2)
 

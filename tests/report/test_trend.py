@@ -87,13 +87,13 @@ def test_the_views_have_no_transcript() -> None:
     assert "mountains" not in text
 
 
-def test_too_few_runs_are_said() -> None:
+def test_too_few_runs_are_noted() -> None:
     assert view.notes(trend(nights()[:4]))[0] == (
         "no change is marked: a change needs at least 5 complete runs, and there are 4"
     )
 
 
-def test_interrupted_runs_other_conditions_and_hosts_are_said() -> None:
+def test_interrupted_runs_other_conditions_and_hosts_are_noted() -> None:
     fast = [row(n, 100.0, conditions={"pace": 4.0}) for n in range(24)]
     runs = [
         *nights()[:5],
@@ -107,7 +107,7 @@ def test_interrupted_runs_other_conditions_and_hosts_are_said() -> None:
     assert "cannot be compared: 06.jsonl: pace 4.0 -> 1.0" in found
 
 
-def test_utterances_that_are_not_counted_are_said() -> None:
+def test_utterances_that_are_not_counted_are_noted() -> None:
     found = view.notes(trend([night(1, rows=run(20)), night(2)]))
     assert found[-1].endswith("has them: 4 utterances of the newest run")
 

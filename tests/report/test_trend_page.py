@@ -32,12 +32,12 @@ def test_the_page_is_well_formed_and_draws_every_run(slower: Trend) -> None:
     assert [kind for kind in kinds if "shift" in kind] == ["shift worse"]
 
 
-def test_a_drawing_says_what_it_shows(slower: Trend) -> None:
+def test_a_drawing_has_a_description(slower: Trend) -> None:
     label = parsed(slower).findall(".//svg")[0].attrib["aria-label"]
     assert "final_from_commit p50 of each run; worse from 06.jsonl on" in label
 
 
-def test_the_numbers_are_those_of_the_other_views(slower: Trend) -> None:
+def test_the_numbers_equal_those_of_the_other_views(slower: Trend) -> None:
     text = "".join(parsed(slower).itertext())
     for cells in view.cells_of(slower):
         assert all(cell in text for cell in cells)

@@ -73,7 +73,7 @@ def test_a_text_stays_in_its_row(good: Transcription) -> None:
     assert found["reference"] == text.replace("\ud800", "?").replace("\0", "")
 
 
-def test_the_header_stands_once(tmp_path: Path, good: Transcription) -> None:
+def test_the_header_is_written_once(tmp_path: Path, good: Transcription) -> None:
     sinks = [Appender(ReportFile(tmp_path / "out.csv", shared=tmp_path)) for _ in "ab"]
     for sink in sinks:  # as two workers of xdist
         sink("test", good)
@@ -83,7 +83,7 @@ def test_the_header_stands_once(tmp_path: Path, good: Transcription) -> None:
     assert [cells(line)["utterance"] for line in lines[1:]] == [CLIP.id] * 2
 
 
-def test_what_is_said_about_languages() -> None:
+def test_the_notes_about_languages() -> None:
     stated = Languages(of=3)
     assert (languages.short(stated), languages.lines(stated)) == ("", [])
     some = Languages(3, 1, ("basic/2",), ("el", "th"))

@@ -226,7 +226,7 @@ def test_a_run_whose_sessions_are_all_lost_has_no_gap(hung: Transcription) -> No
         assert found["lost"] == 2
 
 
-def test_lean_properties_are_what_was_judged(good: Transcription) -> None:
+def test_lean_properties_contain_only_judged_metrics(good: Transcription) -> None:
     results = judged([latency_budget(FINAL, p50="10s")], good)
     full = properties(results)
     lean = properties(results, Detail.LEAN)
@@ -245,7 +245,9 @@ def test_lean_properties_are_what_was_judged(good: Transcription) -> None:
     }
 
 
-def test_limits_of_the_same_name_stay_apart(good: Transcription) -> None:
+def test_limits_of_the_same_metric_have_different_properties(
+    good: Transcription,
+) -> None:
     both = budget("word_coverage", at_least=0.5, at_most=1)
     pooled = latency_budget(FINAL, p95="3s", over="module")
     found = properties(judged([both, latency_budget(FINAL, p95="2s"), pooled], good))
@@ -268,7 +270,7 @@ def test_proven_agrees_with_the_text(good: Transcription) -> None:
         assert proven == ("(proven" in text)
 
 
-def test_the_first_line_names_what_is_not_the_fault_of_the_server(
+def test_the_first_line_starts_with_the_verdict_unless_it_is_fail(
     good: Transcription,
 ) -> None:
     open_question = latency_budget(FINAL, p95="10s", confidence=0.95)

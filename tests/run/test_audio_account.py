@@ -22,7 +22,7 @@ BUDGETS = (latency_budget("final_from_commit", p95="10s"),)
 LENGTH = SOUND.seconds  # s of the clip that the tests send
 
 
-def test_what_was_sent_counts_and_what_was_reserved() -> None:
+def test_sent_and_reserved_audio_is_counted() -> None:
     account = AudioAccount(10.0)
     with account.reserved(6.0, "one") as meter:
         meter.add(2.0)
@@ -34,7 +34,7 @@ def test_what_was_sent_counts_and_what_was_reserved() -> None:
         pass
 
 
-def test_without_a_limit_all_is_counted() -> None:
+def test_without_a_limit_all_audio_is_counted() -> None:
     account = AudioAccount()
     with account.reserved(1e9, "one") as meter:
         meter.add(5.0)
@@ -100,7 +100,7 @@ def parity(server: Realtime) -> None:
 @pytest.mark.parametrize(
     ("send", "times"), [(each, 2), (session, 2), (awaited, 2), (parity, 6)]
 )
-def test_all_that_a_test_sends_is_counted_and_bounded(
+def test_all_audio_of_a_test_is_counted_and_limited(
     start: Start, send: Callable[[Realtime], None], times: int
 ) -> None:
     with faking() as (url, fake):

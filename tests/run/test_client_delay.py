@@ -70,7 +70,7 @@ BUSY = ClientState(send=1, cpu=0.8)
 LATE = ClientState(send=90, loop=80, pause=70, cpu=0.1)
 
 
-def test_the_tolerance_is_that_of_the_smallest_latency() -> None:
+def test_the_tolerance_depends_on_the_smallest_latency_limit() -> None:
     both = [
         latency_budget("final_from_commit", p50="800ms", max="2s"),
         latency_budget("connect", p95="1s"),
@@ -111,7 +111,7 @@ def test_an_overloaded_loop_makes_no_latency_exceed_a_budget() -> None:
     assert found.verdict is INVALID
 
 
-def test_metrics_that_are_no_times_are_judged_under_load() -> None:
+def test_metrics_that_are_not_durations_are_judged_under_load() -> None:
     made = budget("word_coverage", at_least=0.5)
     assert one(made, Sample("s1", 0.4, own=BUSY, late_ms=900))[0] is FAIL
 

@@ -34,7 +34,7 @@ def failed(found: Diagnosis, step: str, *words: str) -> None:
     assert not found.testable
 
 
-def test_a_sound_server(start: Start) -> None:
+def test_a_correct_server(start: Start) -> None:
     site = Site(version="0.33.0")
     with serving(greet, answer=site) as url:
         found = diagnose(start(AUTO), url)

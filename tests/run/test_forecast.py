@@ -16,7 +16,7 @@ from tests.support.servers import CLIP, SOUND
 CLIPS = list(corpus.load("bundled:english"))
 
 
-def test_the_time_of_a_clip_is_that_of_its_audio_and_of_its_session() -> None:
+def test_the_time_of_a_clip_includes_its_audio_and_its_session() -> None:
     one = SOUND.seconds
     found = expected([CLIP], pace=1.0, servers=1)
     assert found == pytest.approx([one + BESIDE_AUDIO])
@@ -26,7 +26,7 @@ def test_the_time_of_a_clip_is_that_of_its_audio_and_of_its_session() -> None:
     assert expected([], pace=1.0, servers=1) == []
 
 
-def test_of_many_clips_only_some_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_some_of_many_clips_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = forecast.audio_seconds(CLIPS)
     assert whole == pytest.approx(sum(each.duration for each in CLIPS))
     monkeypatch.setattr(forecast, "_MEASURED", 2)

@@ -13,7 +13,7 @@ from pytest_realtime_asr.run.identity import Commit, RunIdentity, new_id
 NOW = datetime(2026, 11, 29, 18, 15, 7, tzinfo=UTC)
 
 
-def test_the_id_tells_when_the_run_started() -> None:
+def test_the_id_contains_the_start_of_the_run() -> None:
     first, second = new_id(NOW), new_id(NOW.replace(hour=19))
     assert first < second
     assert new_id(NOW) != first

@@ -202,7 +202,9 @@ def test_each_session_is_judged_by_its_own_rules(sloppy: Transcription) -> None:
     assert "sessions" not in text  # it is one, and not three
 
 
-def test_unjudged_loss_fails(good: Transcription, hung: Transcription) -> None:
+def test_a_loss_that_no_metric_judges_fails_the_test(
+    good: Transcription, hung: Transcription
+) -> None:
     found = judged([good, hung], terms())
     assert any(
         text.startswith("1 of 2 utterances have no final; turn-right hung: waited")

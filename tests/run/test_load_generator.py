@@ -1,4 +1,4 @@
-"""What a load needs before anything is sent, and what a level tells."""
+"""What a load needs before anything is sent, and when a level is aborted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(run: Run, where: Plan) -> None:
         ((Harm.HEAVY,), 3.0, "limit is --realtime-max-audio=3s; raise this limit"),
     ],
 )
-def test_a_load_elsewhere_must_be_allowed(
+def test_a_load_of_a_remote_server_must_be_allowed(
     start: Start, allowed: tuple[Harm, ...], most: float | None, said: str
 ) -> None:
     config = replace(
@@ -58,7 +58,7 @@ def test_a_load_elsewhere_must_be_allowed(
         lambda realtime: realtime.drain([CLIP], streams=2, stop=lambda: None),
     ],
 )
-def test_a_soak_or_drain_elsewhere_opens_no_session(
+def test_a_soak_or_drain_of_a_remote_server_opens_no_session(
     start: Start, call: Callable[[Realtime], object]
 ) -> None:
     run = start()
@@ -73,7 +73,7 @@ def found(*, hard: bool) -> Finding:
     return Finding(Subject.MEMORY, "1 MiB", "2 MiB needed", "add memory", hard=hard)
 
 
-def test_a_lack_that_proves_nothing_ends_the_load(
+def test_a_missing_resource_that_prevents_a_proof_ends_the_load(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacks = [found(hard=True)]
@@ -87,7 +87,7 @@ class Ran(Exception):
 
 
 class Recorder:
-    """Stands for what runs the levels."""
+    """A stand-in for the runner of the levels."""
 
     def run(self, load: Load, **_: object) -> Level:
         raise Ran(load.most_errors)

@@ -23,12 +23,12 @@ def found(run: Run, url: str, load: Load = LOAD) -> tuple[Finding, ...]:
     return load_preflight.findings(run, plan, load, CLIPS)
 
 
-def test_a_small_load_lacks_nothing(start: Start) -> None:
+def test_a_small_load_has_no_findings(start: Start) -> None:
     with faking() as (url, _):
         assert found(start(), url) == ()
 
 
-def test_sessions_of_others_are_seen(start: Start) -> None:
+def test_sessions_of_other_clients_are_found(start: Start) -> None:
     with faking() as (url, _):
         run = start()
         other = Live(run.loop, run.servers.plan(url, terms(run), {}))
@@ -39,12 +39,12 @@ def test_sessions_of_others_are_seen(start: Start) -> None:
     assert lack.found == "1 open at the server before the load"
 
 
-def test_a_server_without_metrics_is_no_lack(start: Start) -> None:
+def test_a_server_without_metrics_is_no_finding(start: Start) -> None:
     with serving(answer=Site()) as url:
         assert found(start(), url) == ()
 
 
-def test_the_limits_of_this_machine_count(
+def test_the_limits_of_this_machine_are_checked(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_preflight, "this_machine", lambda: Machine(descriptors=65))
@@ -53,7 +53,7 @@ def test_the_limits_of_this_machine_count(
     assert (lack.subject, lack.hard) == (Subject.DESCRIPTORS, True)
 
 
-def test_the_workers_of_the_run_count(
+def test_the_number_of_workers_is_checked(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_preflight, "this_machine", Machine)

@@ -88,7 +88,7 @@ def test_awaited_session(start: Start, url: str) -> None:
         assert session.id == other.id
 
 
-def test_many_keep_their_order_and_their_losses(start: Start) -> None:
+def test_many_utterances_keep_their_order_and_lost_ones_are_kept(start: Start) -> None:
     clips = [ENGLISH[name] for name in ("turn-right", "open-door", "digits-four")]
     run = start(options(pace="0"))
     with serving(Talk(0.2, -1.0, 0.0), answer=Site()) as url:

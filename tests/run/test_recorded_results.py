@@ -35,7 +35,7 @@ def slowed(trace: Trace) -> Trace:
     return replace(trace, started=started, records=tuple(records))
 
 
-def test_a_folder_stands_for_its_traces(tmp_path: Path) -> None:
+def test_a_folder_selects_all_traces_in_it(tmp_path: Path) -> None:
     shutil.copytree(TRACES, tmp_path / "deep" / "traces")
     (tmp_path / "deep" / "report.jsonl").write_text('{"format":3,"kind":"run"}\n')
     found = files([tmp_path, SOUND])

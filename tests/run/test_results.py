@@ -122,7 +122,9 @@ def test_levels_of_a_search_are_not_judged(take: Transcription) -> None:
     assert len(only.findings) == 2
 
 
-def test_a_limit_of_the_run_is_for_tests_with_a_level(take: Transcription) -> None:
+def test_a_limit_of_the_run_applies_only_to_tests_with_a_level(
+    take: Transcription,
+) -> None:
     limits = ["goodput >= 99%, final_from_commit max <= 5s"]
     assert judged([], [], take, of_run=limits).verdict is Verdict.PASS
     late = held(late=40)
@@ -130,7 +132,7 @@ def test_a_limit_of_the_run_is_for_tests_with_a_level(take: Transcription) -> No
     assert judged([], [held()], take, of_run=limits).verdict is Verdict.PASS
 
 
-def test_the_references_are_those_of_the_utterances(take: Transcription) -> None:
+def test_a_level_uses_the_references_of_the_utterances(take: Transcription) -> None:
     clip, text = take.utterance.clip, take.utterance.text
     good = [row(text, clip=clip) for _ in range(4)]
     sound = level(good, alone=[row(text, clip=clip)])

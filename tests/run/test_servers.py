@@ -78,7 +78,7 @@ def test_a_named_version_is_not_requested(start: Start) -> None:
     assert site.asked == ["/health", "/v1/models"]
 
 
-def test_ask(start: Start) -> None:
+def test_ask_returns_the_url_without_its_query_and_the_model(start: Start) -> None:
     with serving(answer=Site()) as url:
         shown, model = start().servers.ask(url + "/?key=hidden", VLLM)
     assert (shown, model) == (f"{url.replace('http', 'ws')}/v1/realtime", "fake")
@@ -138,7 +138,7 @@ def test_the_metrics_of_a_server_are_found_elsewhere(start: Start) -> None:
     assert found.names[Gauge.MEMORY] == "rss"
 
 
-def test_access(start: Start) -> None:
+def test_a_wrong_key_is_refused_and_no_key_is_shown(start: Start) -> None:
     key = {"REALTIME_API_KEY": "hush"}
     with faking(key="hush") as (url, _):
         with pytest.raises(Unreachable, match="REALTIME_API_KEY") as caught:
@@ -456,7 +456,7 @@ def test_a_dialect_from_the_controller_is_not_detected_again(start: Start) -> No
     assert (plan.dialect.name, plan.found) == ("openai", "auto: so it was told")
 
 
-def test_without_a_dialect_nothing_is_planned(
+def test_a_server_without_a_detected_dialect_is_unreachable(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "GREETING", 0.1)

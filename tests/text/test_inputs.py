@@ -48,13 +48,15 @@ def test_the_ends_of_a_long_message_are_shown() -> None:
         (InputError("wrong"), "it: wrong"),
     ],
 )
-def test_what_python_raises_is_about_the_place(error: Exception, said: str) -> None:
+def test_an_error_of_python_becomes_an_input_error_with_its_place(
+    error: Exception, said: str
+) -> None:
     with pytest.raises(InputError) as caught, reading("it"):
         raise error
     assert str(caught.value) == said
 
 
-def test_our_own_mistakes_are_not_those_of_the_user() -> None:
+def test_a_type_error_is_not_reported_as_an_input_error() -> None:
     with pytest.raises(TypeError), reading("it"):
         raise TypeError
 
@@ -97,7 +99,7 @@ def test_a_json_object() -> None:
             json_object(wrong)
 
 
-def test_what_can_be_sent() -> None:
+def test_a_value_that_json_cannot_encode_is_refused() -> None:
     sendable({"a": [1, {"b": None}]})
     given: tuple[object, ...] = ([], None, {"a": object()}, {"a": "\ud800"})
     for wrong in given:
@@ -129,7 +131,7 @@ def test_not_a_number(given: str) -> None:
         number(given)
 
 
-def test_bounds_belong_to_what_they_bound() -> None:
+def test_bounds_are_inclusive() -> None:
     assert (number("1", 1, 2), number("2", 1, 2)) == (1.0, 2.0)
     assert (whole("1", 1, 2), whole("002", 1, 2)) == (1, 2)
     for given in ("0", "3", "9" * 5000):
@@ -142,7 +144,7 @@ def test_bounds_belong_to_what_they_bound() -> None:
             whole(given, 1, 2)
 
 
-def test_within() -> None:
+def test_within_accepts_only_numbers_between_the_bounds() -> None:
     assert within(1, 1, 2)
     assert within(2.0, 1, 2)
     wrong = (True, "1", None, math.nan, math.inf, 10**400, 0.999)

@@ -30,7 +30,7 @@ from pytest_realtime_asr.text.quantities import (
         (milliseconds, timedelta(seconds=1), 1000),
     ],
 )
-def test_a_quantity(
+def test_a_valid_quantity_is_parsed(
     parse: Callable[[object], float], written: object, found: float
 ) -> None:
     assert parse(written) == pytest.approx(found)
@@ -47,7 +47,7 @@ def test_a_quantity(
 @pytest.mark.parametrize(
     "written", ["", "10", "dB", "10DB", "1e3dB", "nandB", "1,5%", "5pp", 10, None, "٣s"]
 )
-def test_what_is_none(
+def test_an_invalid_quantity_is_refused(
     parse: Callable[[object], float], said: str, written: object
 ) -> None:
     with pytest.raises(InputError, match=said):

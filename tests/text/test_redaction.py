@@ -85,7 +85,7 @@ def test_a_secret_within_another_leaves_nothing_of_it(secrets: tuple[str, str]) 
     assert Redactor(secrets).clean("hush-now-hush") == REMOVED
 
 
-def test_random_keys_in_random_texts_leave_all_else_as_it_was() -> None:
+def test_only_the_key_is_removed_from_random_texts() -> None:
     chance = random.Random(1)
     signs = string.ascii_letters + string.digits + '/+="%&\\.-_é'
     for _ in range(300):
@@ -126,7 +126,7 @@ def delta(text: str, item: str = "i") -> str:
 
 
 @pytest.mark.parametrize("size", [1, 3, 9, 25])
-def test_a_secret_that_runs_over_frames_is_removed_from_each(size: int) -> None:
+def test_a_secret_split_over_frames_is_removed_from_each(size: int) -> None:
     said = f"so {KEY} it is, {KEY}"
     frames = [delta(said[at : at + size]) for at in range(0, len(said), size)]
     frames.insert(2, '{"type": "other", "delta": "not of it"}')
@@ -141,13 +141,13 @@ def test_a_secret_that_runs_over_frames_is_removed_from_each(size: int) -> None:
     assert shown == {i for i, f in enumerate(frames) if i != 2 and f != cleaned[i]}
 
 
-def test_a_secret_is_seen_whatever_the_ids_of_its_frames() -> None:
+def test_a_secret_over_frames_with_different_ids_is_removed() -> None:
     frames = [delta(KEY[:14], "a"), delta(KEY[14:28], "b"), delta(KEY[28:], "c")]
     assert Redactor([KEY]).shown_by(frames) == (0, 1, 2)
     assert "".join(Redactor([KEY]).clean_frames(frames)).count(REMOVED) == 3
 
 
-def test_a_secret_is_seen_among_the_deltas_of_another_item() -> None:
+def test_a_secret_between_deltas_of_another_item_is_removed() -> None:
     frames = [delta(KEY[:14], "a"), delta("so it is", "b"), delta(KEY[14:], "a")]
     assert Redactor([KEY]).shown_by(frames) == (0, 2)
 
@@ -171,7 +171,7 @@ def test_frames_without_a_secret_stay_byte_for_byte() -> None:
     assert Redactor().shown_by(frames) == ()
 
 
-def test_a_deep_frame_is_looked_into() -> None:
+def test_a_secret_in_a_deeply_nested_frame_is_removed() -> None:
     deep = "[" * 5000 + f'"{KEY}"' + "]" * 5000
     assert REMOVED in Redactor([KEY]).clean_frames([deep, deep])[0]
 

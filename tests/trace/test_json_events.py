@@ -30,7 +30,7 @@ class Hello(Typed, frozen=True, tag="hello"):
 SHAPES = Shapes({Sender.CLIENT: (), Sender.SERVER: (Text,)})
 
 
-def test_another_field_names_the_event() -> None:
+def test_the_type_of_an_event_can_be_in_another_field() -> None:
     frame = encode(Text("a"))
     assert frame == '{"event":"text","text":"a"}'
     assert SHAPES.read(frame, Sender.SERVER) == Text("a")
@@ -42,7 +42,7 @@ def test_another_field_names_the_event() -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", '{"text":"a"}', '{"event":1}'])
-def test_an_object_without_a_name_is_not_the_only_event(text: str) -> None:
+def test_an_object_without_a_type_is_unknown(text: str) -> None:
     assert SHAPES.read(text, Sender.SERVER) == Unknown(None)
 
 

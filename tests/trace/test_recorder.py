@@ -45,7 +45,7 @@ def recorder(*secrets: str, target: str = "ws://host", version: str = "") -> Rec
     )
 
 
-def test_a_recorder_freezes_what_it_saw() -> None:
+def test_a_frozen_trace_has_everything_that_was_recorded() -> None:
     made = recorder()
     assert made.now() == 10
     made.open()
@@ -121,7 +121,7 @@ def test_records_are_read_while_another_thread_records() -> None:
     assert seen <= 20_000
 
 
-def test_the_first_end_stands() -> None:
+def test_the_first_end_of_a_session_is_kept() -> None:
     made = recorder()
     assert made.ended is None
     made.end(Ending.DEADLINE, reason="waited")
@@ -130,7 +130,7 @@ def test_the_first_end_stands() -> None:
     assert made.freeze().end == made.ended
 
 
-def test_without_an_end_it_ends_now_by_our_hand_and_may_go_on() -> None:
+def test_a_trace_without_an_end_ends_now_and_recording_continues() -> None:
     made = recorder()
     assert made.freeze().end == End(Ending.CLOSED_BY_US, 10)
     assert made.freeze().opened is None
@@ -138,7 +138,7 @@ def test_without_an_end_it_ends_now_by_our_hand_and_may_go_on() -> None:
     assert len(made.freeze().records) == 1
 
 
-def test_pings_are_kept_as_they_were_settled() -> None:
+def test_answered_and_unanswered_pings_are_recorded() -> None:
     made = recorder(version="0.33.0")
     made.pinged(3, 7)
     assert made.freeze().pings == (Ping(3, 7),)
@@ -156,7 +156,7 @@ def test_a_frame_is_kept_whole_up_to_a_length(frame: str | bytes) -> None:
     assert (record.text, record.data).count(frame) == 1
 
 
-def test_of_a_longer_frame_the_begin_is_kept_and_what_is_missing_told() -> None:
+def test_the_start_of_a_long_frame_is_kept_with_the_missing_length() -> None:
     made, long = recorder(), "0123456789" * 200_000
     sent = made.sent(CLIENT, long, due=0, woke=0)
     assert sent.text == long[:100] + "... [1999900 more]"
@@ -189,7 +189,7 @@ def test_a_long_frame_says_where_a_secret_was_in_the_rest_of_it() -> None:
 SECRET = 's3cr3t/ä"\\key'
 
 
-def test_what_is_recorded_is_kept_as_it_came() -> None:
+def test_secrets_are_kept_in_memory_until_the_trace_is_written() -> None:
     made = recorder(SECRET, target=f"ws://host/{SECRET}/v1")
     made.sent(CLIENT, f"Bearer {SECRET}!", due=0, woke=0)
     made.received(SERVER, 0, SECRET.encode())
@@ -226,7 +226,7 @@ def test_secrets_are_removed_from_everything_that_is_written() -> None:
     ]
 
 
-def test_a_secret_that_runs_over_frames_is_in_none_that_is_written() -> None:
+def test_a_secret_split_over_frames_is_removed_from_the_written_trace() -> None:
     made = recorder("correct-horse-battery")
     for part in ("so corr", "ect-horse-bat", "tery it is"):
         made.received(SERVER, 0, json.dumps({"type": "delta", "delta": part}))

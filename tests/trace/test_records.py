@@ -132,14 +132,14 @@ def test_the_file_is_json_lines_with_its_format_first(tmp_path: Path) -> None:
     assert read(path) == trace_of(RECORDS["text"], RECORDS["at zero"])
 
 
-def test_version_and_pings_stand_in_the_head_and_at_the_end() -> None:
+def test_the_version_is_in_the_head_and_pings_are_at_the_end() -> None:
     trace = replace(trace_of(), version="0.33.0", pings=(Ping(0, 2), Ping(4)))
     head, tail = map(json.loads, trace.dumps().splitlines())
     assert head["version"] == "0.33.0"
     assert tail["pings"] == [{"sent": 0, "answered": 2}, {"sent": 4, "answered": None}]
 
 
-def test_the_instant_survives_whatever_its_zone() -> None:
+def test_the_start_is_kept_for_any_time_zone() -> None:
     zone = timezone(timedelta(hours=-7))
     trace = replace(trace_of(), started=datetime(2026, 3, 4, 5, 6, 7, 89, zone))
     assert loads(trace.dumps()).started == trace.started
@@ -181,7 +181,7 @@ HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
         ([HEAD, LINE, TAIL, b'{"cut'], "line 3: "),
     ],
 )
-def test_what_is_no_trace_is_refused_with_file_and_line(
+def test_a_file_that_is_not_a_trace_is_refused_with_file_and_line(
     lines: list[bytes], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.jsonl"

@@ -49,7 +49,7 @@ NOBODYS = Refusal(55, "y", "why not")
 WHOLE = timeline(*FIRST, NOBODYS, *SECOND)
 
 
-def test_an_item_is_the_same_session_with_its_events_alone() -> None:
+def test_an_item_is_the_session_with_only_its_own_events() -> None:
     assert WHOLE.item(0) == timeline(*FIRST)
     assert WHOLE.item(1) == timeline(*SECOND)
     assert WHOLE.item(2) == timeline()
@@ -62,7 +62,7 @@ def test_the_events_by_their_kind() -> None:
     assert WHOLE.refusals == (NOBODYS, SECOND[1])
 
 
-def test_what_did_not_happen_is_none() -> None:
+def test_events_that_did_not_happen_are_none() -> None:
     empty = timeline()
     assert empty.heard == ()
     assert empty.refusals == ()
@@ -74,7 +74,7 @@ def test_what_did_not_happen_is_none() -> None:
     assert empty.session == ""
 
 
-def test_a_hypothesis_is_the_full_text_with_what_was_kept() -> None:
+def test_a_hypothesis_is_the_full_text_after_each_event() -> None:
     assert list(WHOLE.item(0).hypotheses()) == [
         (30, "go"),
         (31, "go for"),
@@ -102,7 +102,7 @@ def test_without_audio_nothing_was_due() -> None:
     assert timeline().due(0) is None
 
 
-def test_an_edit_is_what_changes_and_no_more() -> None:
+def test_an_edit_contains_only_the_changed_text() -> None:
     found = timeline(
         Partial(0, 1, 0, " "),
         Partial(0, 2, 0, " go four"),
@@ -159,7 +159,7 @@ def test_texts_are_shown_in_a_line() -> None:
     assert len(repr(long.texts)) < 80
 
 
-def test_texts_hold_no_more_than_what_was_received() -> None:
+def test_texts_need_no_more_memory_than_the_received_text() -> None:
     texts = timeline(
         *(Partial(0, at, 10 * at, "0123456789") for at in range(5000))
     ).texts

@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
         ("h100", {"erasure": 0.2, "final": "300ms", "wer": 0}),
     ],
 )
-def test_a_profile_stands_over_what_holds_everywhere(
+def test_limits_of_a_profile_override_the_general_limits(
     path: Path, profile: str, limits: dict[str, object]
 ) -> None:
     assert read(path, profile) == limits
@@ -61,13 +61,15 @@ def test_a_profile_stands_over_what_holds_everywhere(
         ("final = 2026-01-01", "", "final is not a limit"),
     ],
 )
-def test_what_is_wrong_is_named(path: Path, text: str, profile: str, said: str) -> None:
+def test_an_error_in_the_file_is_named(
+    path: Path, text: str, profile: str, said: str
+) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=f"limits.toml: ?{said}"):
         read(path, profile)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.toml: there is no such file"):
         read(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b"a = '\xe9'")

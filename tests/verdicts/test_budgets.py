@@ -83,7 +83,7 @@ def test_durations(written: str | timedelta, ms: float) -> None:
 
 
 @pytest.mark.parametrize("written", [800, 0.8, True, None, "800", "", "ms", "s800"])
-def test_a_bare_number_is_told_to_have_a_unit(written: object) -> None:
+def test_a_number_without_a_unit_is_refused(written: object) -> None:
     with pytest.raises(BudgetError, match="with its unit, such as '800ms'"):
         parse_duration(written)  # type: ignore[arg-type]
 
@@ -103,7 +103,7 @@ def test_a_bare_number_is_told_to_have_a_unit(written: object) -> None:
         "٣s",
     ],
 )
-def test_what_is_no_duration_is_refused(written: str) -> None:
+def test_a_text_that_is_not_a_duration_is_refused(written: str) -> None:
     with pytest.raises(BudgetError, match="is not a duration"):
         parse_duration(written)
 
@@ -111,7 +111,7 @@ def test_what_is_no_duration_is_refused(written: str) -> None:
 @pytest.mark.parametrize(
     "written", [timedelta(seconds=-1), "9" * 400 + "ms", "9" * 305 + "min"]
 )
-def test_a_duration_is_neither_negative_nor_endless(written: str | timedelta) -> None:
+def test_a_negative_or_very_long_duration_is_refused(written: str | timedelta) -> None:
     with pytest.raises(BudgetError, match="negative or longer than a week"):
         parse_duration(written)
 
@@ -135,7 +135,7 @@ def refused(make: Callable[[], object], *parts: str) -> None:
         assert part in str(caught.value)
 
 
-def test_an_unknown_metric_is_told_the_valid_ones() -> None:
+def test_an_unknown_metric_is_refused_with_the_valid_names() -> None:
     refused(
         lambda: latency_budget("ttft", p95="1s"),
         "'ttft'",
@@ -153,17 +153,17 @@ def test_an_unknown_metric_is_told_the_valid_ones() -> None:
         ("longest_stall", "pauses"),
     ],
 )
-def test_what_is_not_for_judging_is_refused_with_its_reason(
+def test_a_metric_that_cannot_be_judged_is_refused_with_a_reason(
     name: str, reason: str
 ) -> None:
     refused(lambda: latency_budget(name, p95="1s"), name, reason, METRIC)
 
 
-def test_a_write_that_is_held_up_has_a_budget() -> None:
+def test_send_blocked_can_have_a_budget() -> None:
     assert latency_budget("send_blocked", max="1s").metric == "send_blocked"
 
 
-def test_an_unknown_keyword_is_told_the_valid_ones() -> None:
+def test_an_unknown_keyword_is_refused_with_the_valid_names() -> None:
     refused(
         lambda: latency_budget(METRIC, p94="1s", q="1s"),
         "p94, q",
@@ -175,7 +175,7 @@ def test_a_budget_needs_a_limit() -> None:
     refused(lambda: latency_budget(METRIC), "p50, p90, p95, p99, max, mean")
 
 
-def test_what_cannot_be_proven_has_no_confidence() -> None:
+def test_a_confidence_for_a_maximum_or_a_mean_is_refused() -> None:
     for stat in ("max", "mean"):
         refused(
             lambda s=stat: latency_budget(
@@ -193,20 +193,20 @@ def test_a_confidence_is_a_share(confidence: float) -> None:
     refused(lambda: wer_threshold(0.1, confidence=confidence), "write 0.95")
 
 
-def test_a_budget_is_pooled_over_nothing_but_the_module() -> None:
+def test_a_budget_can_be_pooled_only_over_the_module() -> None:
     refused(
         lambda: latency_budget(METRIC, p95="1s", over="session"), "'session'", "module"
     )
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
-def test_a_sample_has_a_real_value(value: float) -> None:
+def test_a_sample_without_a_valid_value_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="is not a measured value"):
         Sample("s", value)
 
 
 @pytest.mark.parametrize("late", [math.nan, -1])
-def test_a_sample_has_a_real_lateness(late: float) -> None:
+def test_a_sample_without_a_valid_delay_is_refused(late: float) -> None:
     with pytest.raises(ValueError, match="is not a delay"):
         Sample("s", 1, late_ms=late)
 
@@ -216,7 +216,7 @@ def test_a_sample_has_a_real_lateness(late: float) -> None:
 ERASURE, COVERAGE = "normalized_erasure", "word_coverage"
 
 
-def test_a_budget_of_what_is_no_time() -> None:
+def test_the_budget_of_a_metric_that_is_not_a_duration() -> None:
     assert budget(ERASURE, at_most=0.2) == Budget(ERASURE, (Limit(Stat.MEAN, 0.2),))
     made = budget("early_text", at_most=3, at_least=1, stat="p90", confidence=0.9)
     assert made.limits == (
@@ -268,7 +268,7 @@ def test_a_wrong_budget_is_refused_with_the_allowed_forms() -> None:
         ({"at_least": 0.25}, "p90", 0, FAIL),
     ],
 )
-def test_either_side_of_a_limit(
+def test_values_on_both_sides_of_a_limit(
     given: dict[str, float], stat: str, observed: float, expected: Verdict
 ) -> None:
     found = one(budget(COVERAGE, stat=stat, **given), samples(0, 0.25, 0.5, 0.75, 1))  # type: ignore[arg-type]
@@ -312,7 +312,7 @@ def test_the_line_of_a_metric_that_is_not_a_duration() -> None:
     )
 
 
-def test_no_instrument_takes_part_in_what_is_no_time() -> None:
+def test_a_metric_that_is_not_a_duration_ignores_client_delay_and_pace() -> None:
     made, given = budget(ERASURE, at_most=0.1), samples(0.2, late=500)
     assert one(made, given).verdict is FAIL
     assert judge(made, given, pace=8, parallel=True).verdict is FAIL
@@ -323,7 +323,7 @@ def test_no_instrument_takes_part_in_what_is_no_time() -> None:
     st.floats(0, 1),
     st.sampled_from(list(Stat)),
 )
-def test_the_least_is_the_most_upside_down(
+def test_a_lower_limit_equals_an_upper_limit_of_negated_values(
     values: list[float], limit: float, stat: Stat
 ) -> None:
     at_least = one(budget(COVERAGE, at_least=limit, stat=stat), samples(*values))
@@ -350,7 +350,7 @@ def test_a_limit_may_be_a_name() -> None:
     )
 
 
-def test_an_unknown_name_is_told_the_known_ones() -> None:
+def test_an_unknown_name_is_refused_with_the_known_names() -> None:
     refused(
         lambda: resolve("$finl", {"final": "1s", "wer": "2"}), "'$finl'", "$final, $wer"
     )
@@ -404,7 +404,7 @@ def test_a_lost_session_is_over_every_limit() -> None:
     assert one(latency_budget(METRIC, p50="9s"), given).verdict is PASS
 
 
-def test_no_sample_is_no_pass() -> None:
+def test_a_budget_without_samples_fails() -> None:
     found = one(latency_budget(METRIC, p95="800ms"), [])
     assert found.verdict is FAIL
     assert headline(found) == (
@@ -412,7 +412,7 @@ def test_no_sample_is_no_pass() -> None:
     )
 
 
-def test_what_cannot_be_measured_is_no_pass() -> None:
+def test_a_metric_that_cannot_be_measured_fails() -> None:
     given = [*samples(1, 2), Sample("a", None), Sample("b", None, lost="refused")]
     found = one(latency_budget("final_from_speech_end", max="1s"), given)
     assert found.verdict is FAIL
@@ -434,7 +434,7 @@ def test_the_worst_verdict_counts() -> None:
 # Lateness
 
 
-def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
+def test_a_delayed_sample_that_decides_makes_the_verdict_invalid() -> None:
     given = [*samples(*[100] * 9), Sample("late", 840, late_ms=48)]
     found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.proven, found.excused) == (INVALID, False, 1)
@@ -445,7 +445,7 @@ def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
     )
 
 
-def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
+def test_a_delayed_sample_that_decides_nothing_leaves_the_failure() -> None:
     given = [*samples(*[100] * 8, 900), Sample("late", 840, late_ms=48)]
     found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
@@ -466,19 +466,21 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
         ("20ms", 22, 5.1, INVALID),
     ],
 )
-def test_what_is_late(limit: str, value: float, late: float, expected: Verdict) -> None:
+def test_a_verdict_that_depends_on_client_delay_is_invalid(
+    limit: str, value: float, late: float, expected: Verdict
+) -> None:
     given = samples(value, late=late)
     assert one(latency_budget(METRIC, max=limit), given).verdict is expected
     assert one(latency_budget(METRIC, mean=limit), given).verdict is expected
 
 
-def test_lateness_does_not_excuse_a_lost_session() -> None:
+def test_client_delay_does_not_excuse_a_lost_session() -> None:
     given = [*samples(1, 1), Sample("hung", None, lost="hung", late_ms=5000)]
     found = one(latency_budget(METRIC, max="1s"), given)
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 0, 5000)
 
 
-def test_lateness_is_taken_off_in_a_mean() -> None:
+def test_client_delay_is_subtracted_in_a_mean() -> None:
     late = Sample("late", 1150, late_ms=100)
     assert (
         one(latency_budget(METRIC, mean="1s"), [*samples(900), late]).verdict is INVALID
@@ -489,7 +491,7 @@ def test_lateness_is_taken_off_in_a_mean() -> None:
 
 
 @pytest.mark.parametrize("value", [100, 900])
-def test_another_pace_is_not_real_time(value: float) -> None:
+def test_a_latency_at_another_pace_is_invalid(value: float) -> None:
     found = one(latency_budget(METRIC, p95="800ms"), samples(value), pace=4)
     assert found.verdict is INVALID
     assert headline(found).endswith(
@@ -499,7 +501,7 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     )
 
 
-def test_a_time_in_the_audio_depends_on_no_delay_and_no_pace() -> None:
+def test_a_time_in_the_audio_does_not_depend_on_delay_or_pace() -> None:
     given = [Sample("late", 300, late_ms=5000, path_ms=7)]
     budget = latency_budget("word_time_error", max="200ms")
     found = one(budget, given, pace=4)
@@ -510,7 +512,7 @@ def test_a_time_in_the_audio_depends_on_no_delay_and_no_pace() -> None:
     assert judge(budget, given, parallel=True).verdict is FAIL
 
 
-def test_sessions_that_overlap_prove_nothing() -> None:
+def test_a_latency_of_overlapping_sessions_is_invalid() -> None:
     judgement = judge(latency_budget(METRIC, p95="800ms"), samples(900), parallel=True)
     assert judgement.verdict is INVALID
     assert judgement.findings[0].reason is Simple.OTHER_WORKERS
@@ -535,9 +537,7 @@ MANY = st.lists(SAMPLE, min_size=1, max_size=40)
 
 
 @given(BUDGET, MANY)
-def test_lateness_never_turns_a_pass_into_anything_else(
-    made: Budget, given: list[Sample]
-) -> None:
+def test_client_delay_never_changes_a_pass(made: Budget, given: list[Sample]) -> None:
     punctual = one(made, [replace(sample, late_ms=0) for sample in given])
     late = one(made, given)
     assert punctual.verdict is not INVALID
@@ -554,7 +554,7 @@ def counted(sample: Sample) -> float:
 
 
 @given(BUDGET, MANY, st.floats(0, 500))
-def test_a_slower_server_never_does_better(
+def test_a_slower_server_never_gets_a_better_verdict(
     made: Budget, given: list[Sample], slower: float
 ) -> None:
     order = [PASS, INCONCLUSIVE, FAIL]
@@ -565,7 +565,9 @@ def test_a_slower_server_never_does_better(
 
 
 @given(BUDGET, MANY)
-def test_what_a_finding_says_fits_together(made: Budget, given: list[Sample]) -> None:
+def test_the_fields_of_a_finding_are_consistent(
+    made: Budget, given: list[Sample]
+) -> None:
     found = one(made, given)
     assert found.n == len(given)
     assert found.over == sum(counted(each) > found.limit.value for each in given)
@@ -580,7 +582,7 @@ def test_what_a_finding_says_fits_together(made: Budget, given: list[Sample]) ->
 # Proof
 
 
-def test_with_a_confidence_only_proof_passes() -> None:
+def test_with_a_confidence_only_a_proven_limit_passes() -> None:
     made = latency_budget(METRIC, p95="800ms", confidence=0.95)
     short = one(made, samples(*[251] * 24))
     assert (short.verdict, short.needed) == (INCONCLUSIVE, 59)
@@ -595,14 +597,14 @@ def test_with_a_confidence_only_proof_passes() -> None:
     assert one(made, samples(*[251] * 24, *[900] * 5)).verdict is FAIL
 
 
-def test_lateness_that_stands_between_a_sample_and_its_proof_is_said() -> None:
+def test_client_delay_that_prevents_a_proof_is_invalid() -> None:
     made = latency_budget(METRIC, p95="800ms", confidence=0.95)
     given = [*samples(*[251] * 58), Sample("late", 840, late_ms=50)]
     assert one(made, given).verdict is INVALID
     assert one(made, [*given, *samples(*[251] * 40)]).verdict is PASS
 
 
-def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
+def test_without_a_confidence_the_line_states_whether_it_is_proven() -> None:
     made = latency_budget(METRIC, p95="800ms")
     assert headline(one(made, samples(*[251] * 24))) == (
         "final_from_commit p95 = 251 ms <= 800 ms (95% CI from 251, no "
@@ -619,7 +621,7 @@ def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
     )
 
 
-def test_a_proof_does_not_rest_on_late_samples() -> None:
+def test_a_proof_does_not_depend_on_delayed_samples() -> None:
     made = latency_budget(METRIC, p50="800ms")
     late = [Sample("late", 900, late_ms=100)] * 4
     assert one(made, samples(*[900] * 5)).proven
@@ -637,7 +639,7 @@ def in_order(given: list[Sample], most: int = 400) -> Finding:
     return finding
 
 
-def test_clean_sessions_in_order_pass_as_soon_as_they_may() -> None:
+def test_a_sequential_test_passes_at_the_earliest_session() -> None:
     found = in_order(samples(*[251] * 80))
     assert (found.verdict, found.n, found.decided) == (PASS, 73, 73)
     assert (found.proven, found.interval) == (True, None)
@@ -647,7 +649,7 @@ def test_clean_sessions_in_order_pass_as_soon_as_they_may() -> None:
     assert standing(found) == "PASS (proven: n=73)"
 
 
-def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
+def test_a_sequential_test_fails_at_the_earliest_session() -> None:
     found = in_order(samples(*[251] * 5, 900, 900, 251, *[900] * 9))
     assert (found.verdict, found.n, found.over, found.decided) == (FAIL, 7, 2, 7)
     assert headline(found) == (
@@ -657,7 +659,7 @@ def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
     )
 
 
-def test_in_order_a_server_may_fail_that_is_not_good_but_keeps_its_limit() -> None:
+def test_a_sequential_test_may_fail_a_server_just_within_its_limit() -> None:
     found = in_order(samples(*[*[251] * 20, 900] * 4))
     assert (found.verdict, found.n, found.over) == (FAIL, 84, 4)
     assert headline(found).startswith(
@@ -666,12 +668,12 @@ def test_in_order_a_server_may_fail_that_is_not_good_but_keeps_its_limit() -> No
     )
 
 
-def test_a_lost_session_counts_in_order() -> None:
+def test_a_sequential_test_counts_a_lost_session_as_over_the_limit() -> None:
     hung = Sample("x", None, lost="hung")
     assert in_order([hung, hung]).verdict is FAIL
 
 
-def test_sessions_in_order_may_be_too_few() -> None:
+def test_a_sequential_test_with_too_few_sessions_is_inconclusive() -> None:
     found = in_order(samples(*[251] * 72))
     assert (found.verdict, found.n, found.decided) == (INCONCLUSIVE, 72, None)
     assert headline(found) == (
@@ -687,7 +689,7 @@ def test_sessions_in_order_may_be_too_few() -> None:
     assert in_order(samples(*[251] * 80), most=60).reason == NotDecided(60, 60)
 
 
-def test_lateness_that_decides_in_order_is_invalid() -> None:
+def test_client_delay_that_decides_a_sequential_test_is_invalid() -> None:
     late = Sample("late", 840, late_ms=100)
     found = in_order([late, late, *samples(*[251] * 71)])
     assert (found.verdict, found.decided) == (INVALID, 73)
@@ -698,7 +700,7 @@ def test_lateness_that_decides_in_order_is_invalid() -> None:
     assert in_order([late, *samples(*[251] * 200)]).decided == 113
 
 
-def test_what_cannot_be_measured_in_order_is_no_pass() -> None:
+def test_a_sequential_test_of_an_unmeasured_metric_does_not_pass() -> None:
     found = in_order([*samples(251), Sample("a", None)])
     assert (found.verdict, found.observed) == (FAIL, None)
     assert "cannot be measured in 1 of 2 sessions" in headline(found)
@@ -707,12 +709,12 @@ def test_what_cannot_be_measured_in_order_is_no_pass() -> None:
     assert in_order([*samples(*[251] * 73), Sample("a", None)]).verdict is PASS
 
 
-def test_another_pace_is_known_before_the_first_session() -> None:
+def test_a_sequential_test_at_another_pace_is_invalid_at_once() -> None:
     judgement = judge_in_order(CLAIM, samples(251), pace=8)
     assert (judgement.verdict, judgement.decided) == (INVALID, 0)
 
 
-def test_all_limits_have_to_be_decided_or_one_missed() -> None:
+def test_a_sequential_test_ends_if_all_limits_pass_or_one_fails() -> None:
     made = latency_budget(METRIC, p50="300ms", p95="800ms")
     assert judge_in_order(made, samples(*[251] * 50)).decided is None
     both = judge_in_order(made, samples(*[251] * 90))
@@ -723,12 +725,12 @@ def test_all_limits_have_to_be_decided_or_one_missed() -> None:
     assert judge(made, samples(251)).decided is None
 
 
-def test_no_maximum_and_no_mean_is_decided_in_order() -> None:
+def test_a_sequential_test_decides_no_maximum_and_no_mean() -> None:
     for made in (latency_budget(METRIC, max="1s"), budget(ERASURE, at_most=1)):
         refused(lambda it=made: judge_in_order(it, []), "cannot decide a ")  # type: ignore[misc]
 
 
-def test_a_claim_that_can_never_be_proven_is_known_before() -> None:
+def test_a_limit_that_can_never_be_proven_is_found_in_advance() -> None:
     assert unprovable(CLAIM, 59) is unprovable(CLAIM, 73, in_order=True) is None
     assert unprovable(CLAIM, 58) == (
         "final_from_commit p95 can never be proven at 95 % with 58 sessions: it needs "
@@ -757,7 +759,7 @@ def test_later_sessions_do_not_change_what_was_decided(
 # Clips that repeat
 
 
-def test_clips_that_repeat_are_said() -> None:
+def test_the_line_states_the_number_of_distinct_clips() -> None:
     given = [
         Sample(f"s{n}", 200 + 10 * (n // 8) + n % 8, clip=f"c{n // 8}")
         for n in range(96)
@@ -792,7 +794,7 @@ def test_a_proof_for_this_corpus_needs_no_bound_for_others() -> None:
     )
 
 
-def test_what_is_over_its_maximum_is_so_for_every_corpus() -> None:
+def test_a_value_over_its_maximum_is_proven_for_every_corpus() -> None:
     given = [Sample("a", 900, clip="c"), Sample("b", 1, clip="c")]
     line = headline(one(latency_budget(METRIC, max="800ms"), given))
     assert "n=2 of 1 clip, 1 over; proven)" in line
@@ -879,7 +881,7 @@ def test_the_line_of_a_maximum_and_of_a_mean() -> None:
     )
 
 
-def test_numbers_that_differ_look_different() -> None:
+def test_numbers_that_differ_are_printed_differently() -> None:
     def compared(value: float) -> str:
         return headline(one(latency_budget(METRIC, max="800ms"), samples(value)))[18:45]
 
@@ -918,7 +920,7 @@ def test_a_threshold_is_a_share() -> None:
     assert wer_threshold(1, confidence=0.9).confidence == 0.9
 
 
-def test_a_threshold_knows_its_normalizers() -> None:
+def test_a_threshold_accepts_only_known_normalizers() -> None:
     assert wer_threshold(0.1).normalizer is None
     assert wer_threshold(0.1, normalizer="none").normalizer is NONE
     own = Normalizer("mine", "1", str.upper)
@@ -984,14 +986,14 @@ def test_a_lost_transcription_is_all_deleted() -> None:
     assert "s9 u9: 6 wrong of 6, hung\n" in details(found)
 
 
-def test_words_where_nothing_was_said_are_said() -> None:
+def test_words_recognised_in_silence_are_named() -> None:
     found = judge_wer(wer_threshold(0.12), rows(GOOD, ("", "thank you")))
     assert (found.verdict, found.observed) == (PASS, 0)
     assert "I=0, 2 words recognised in silence" in headline(found)
     assert details(found).startswith("s1 u1: 2 wrong of 0\n")
 
 
-def test_no_row_and_no_reference_are_no_pass() -> None:
+def test_an_error_rate_without_rows_or_references_fails() -> None:
     nothing = judge_wer(wer_threshold(0.12), [])
     assert nothing.verdict is FAIL
     assert headline(nothing) == (
@@ -1018,7 +1020,7 @@ def test_scripts_without_spaces_have_a_character_error_rate() -> None:
     assert ", 11 words and characters, " in headline(mixed)
 
 
-def test_a_rate_is_proven_where_its_interval_is_clear_of_the_limit() -> None:
+def test_a_rate_is_proven_if_its_interval_excludes_the_limit() -> None:
     proof = wer_threshold(0.12, confidence=0.95)
     assert judge_wer(proof, rows(*[GOOD] * 40)).verdict is PASS
     assert judge_wer(proof, rows(*[BAD] * 40)).verdict is FAIL
@@ -1066,7 +1068,7 @@ def by(row: ScoredText, speaker: str) -> ScoredText:
     return replace(row, utterance=replace(row.utterance, speaker=speaker))
 
 
-def test_speakers_are_drawn_together() -> None:
+def test_the_utterances_of_a_speaker_are_resampled_together() -> None:
     texts = [*[GOOD] * 60, *[BAD] * 12]
     alone = rows(*texts)
     named = [by(row, f"p{n // 6}") for n, row in enumerate(alone)]
@@ -1094,7 +1096,7 @@ def test_a_few_speakers_prove_nothing() -> None:
     assert judge_wer(proof, one_named).verdict is PASS
 
 
-def test_a_speaker_is_no_utterance_of_that_name() -> None:
+def test_a_speaker_and_an_utterance_of_the_same_name_are_different() -> None:
     """A speaker and an utterance with the same name are not counted as one."""
     said = [(f"u{n}", f"p{n % 10}") for n in range(20)]
     assert too_few(said) is None

@@ -57,7 +57,7 @@ def test_numbers_without_noise_have_the_p_value_of_their_order() -> None:
     assert change_points([0.0] * 3 + [1.0] * 2) == ()
 
 
-def test_counts_that_are_equal_by_chance_are_noise_of_the_sample() -> None:
+def test_equal_counts_still_have_sampling_noise() -> None:
     rates = [0.0] * 5 + [1 / 300] * 5  # one error of 300 words
     assert change_points(rates)
     assert change_points(rates, variance=(1 / 300) ** 2) == ()

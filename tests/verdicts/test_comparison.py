@@ -89,7 +89,7 @@ def test_a_slower_run_is_a_regression(seed: int) -> None:
     assert failures(found) == [f"compared with before.jsonl: {change_line(change)}"]
 
 
-def test_clips_that_are_too_few_are_told() -> None:
+def test_too_few_clips_are_reported() -> None:
     """By chance, all n clips change in one direction with a probability of 2 / 2^n."""
     few = only(compare(run(4), run(4, way=slower(0.5)), SPEED), "final_from_commit")
     assert few.outcome is Outcome.UNDECIDED
@@ -136,7 +136,7 @@ def test_an_effect_must_be_above_its_limit(
     assert outcome(run(), now, f"final_from_commit:{limit}") is expected
 
 
-def test_a_limit_in_ms_is_one_of_differences() -> None:
+def test_a_limit_in_ms_limits_the_difference() -> None:
     now = run(way=lambda ms, number: ms + 30)
     change = only(
         compare(run(), now, parse_margins("final_from_commit:20ms")), SPEED[0].metric
@@ -161,7 +161,7 @@ def test_repeats_of_a_clip_are_not_independent() -> None:
     assert change.p == 1
 
 
-def test_of_many_tests_none_fails_by_chance() -> None:
+def test_none_of_many_tests_fails_by_chance() -> None:
     """Twenty tests have only noise, of 40 % of the value; the margin is 0."""
 
     def noisy(noise: Random) -> list[Rows]:
@@ -188,7 +188,7 @@ def test_one_slow_test_of_many_is_found() -> None:
         assert bool(failures(found)) is (test == 7)
 
 
-def test_what_is_only_shown_takes_nothing_from_the_limits() -> None:
+def test_metrics_without_a_limit_do_not_count_as_comparisons() -> None:
     found = compare(run(), run(way=slower(0.25)), SPEED, tests=3)
     families = {each.margin.metric: (each.gated, each.family) for each in found.changes}
     assert families == {"final_from_commit": (True, 3), "wer": (False, 3)}
@@ -284,7 +284,7 @@ def test_the_text_of_a_lost_baseline_may_have_been_right() -> None:
     assert outcome(before, run(), "wer:1pp") is Outcome.SAME
 
 
-def test_an_interval_that_holds_zero_decides_nothing() -> None:
+def test_an_interval_that_contains_zero_decides_nothing() -> None:
     now = [lost(n) if n % 3 else each for n, each in enumerate(run())]
     change = only(compare(run(), now, SPEED), "final_from_commit")
     assert (change.effect, change.interval) == (math.inf, (0, math.inf))
@@ -300,14 +300,14 @@ def test_a_lost_session_has_all_its_words_deleted() -> None:
     assert "worst clip-00: 0 -> 11 wrong of 11" in change_line(change)
 
 
-def test_a_value_that_is_missing_now_is_infinite_and_before_shows_nothing() -> None:
+def test_a_value_missing_now_is_worse_and_missing_before_is_invalid() -> None:
     now = run(way=lambda ms, number: ms)
     without = [replace(each, metrics={"final_from_commit": None}) for each in now]
     assert outcome(now, without, "final_from_commit:5%") is Outcome.WORSE
     assert outcome(without, now, "final_from_commit:5%") is Outcome.INVALID
 
 
-def test_a_metric_that_no_row_has_is_said_to_be_unmeasured() -> None:
+def test_a_metric_that_no_row_has_is_reported_as_unmeasured() -> None:
     found = compare(run(), run(), parse_margins("connect:5%, wer:1pp"))
     assert found.unmeasured == ("connect",)
     assert warnings(found) == [
@@ -365,7 +365,7 @@ def test_the_worst_pair_is_shown_word_by_word() -> None:
     assert "S" in why.splitlines()[-1]
 
 
-def test_what_was_heard_where_nothing_was_said_is_no_word_error() -> None:
+def test_words_recognised_in_silence_are_no_word_errors() -> None:
     silent = [
         replace(each, reference="", text="hm", errors=Errors(unspoken=1))
         for each in run()
@@ -498,7 +498,7 @@ def test_a_clip_with_and_without_noise_is_one_clip() -> None:
     assert only(compare(both, both), "final_from_commit").clips == 5
 
 
-def test_the_first_of_several_goes_with_the_first() -> None:
+def test_repeats_of_a_clip_are_paired_in_the_order_of_their_start() -> None:
     first, second = row(0, 100.0), row(0, 200.0, started=START + timedelta(1))
     change = only(compare([second, first], [first, second]), "final_from_commit")
     assert (change.n, change.effect) == (2, 0)
@@ -508,7 +508,7 @@ def test_the_first_of_several_goes_with_the_first() -> None:
 # What is said
 
 
-def test_the_line_holds_everything() -> None:
+def test_the_line_states_effect_interval_and_worst_clip() -> None:
     found = compare(run(), run(way=slower(0.25)), SPEED)
     change = only(found, "final_from_commit")
     assert change_line(change) == (
@@ -565,7 +565,7 @@ def test_limits() -> None:
         ),
     ],
 )
-def test_limits_that_cannot_be(text: str, why: str) -> None:
+def test_invalid_limits_are_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_margins(text)
 

@@ -1,4 +1,4 @@
-"""Where two recorded sessions part."""
+"""The first difference between two recorded sessions."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_ids_and_times_of_the_server_do_not_count() -> None:
 
 
 @given(st.data())
-def test_a_changed_frame_is_where_they_part(data: st.DataObject) -> None:
+def test_sessions_diverge_at_a_changed_frame(data: st.DataObject) -> None:
     places = [i for i, each in enumerate(SOUND.records) if DELTA in str(each.text)]
     place = data.draw(st.sampled_from(places))
     records = list(SOUND.records)
@@ -110,7 +110,7 @@ def test_a_session_that_ends_early_has_no_further_step() -> None:
     assert found.one.move == "transcription.done"
 
 
-def test_other_samples_under_the_same_name_part() -> None:
+def test_sessions_with_other_audio_of_the_same_name_diverge() -> None:
     (spoken,) = SOUND.spoken
     louder = replace(SOUND, spoken=(replace(spoken, digest="0" * 16),))
     found = first(recording(SOUND), recording(louder), CLIENT)

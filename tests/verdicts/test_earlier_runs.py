@@ -95,7 +95,7 @@ def test_the_number_of_nights_does_not_count_as_comparisons() -> None:
     assert len(compared(nights(*[0.0] * 7), run()).changes) == 4 - 2  # other metrics
 
 
-def test_a_night_that_was_lost_is_no_measure() -> None:
+def test_a_night_whose_sessions_were_lost_is_left_out() -> None:
     """A crashed server must not widen the range of the nights for ever."""
     crashed = [lost(number) for number in range(24)]
     runs = [*nights(0.0, 0.02, -0.02, 0.01, -0.01), night(9, rows=crashed)]
@@ -139,7 +139,7 @@ def test_errors_are_compared_with_the_median_night_as_well() -> None:
 
 
 @pytest.mark.parametrize("limit", ["final_from_commit:5%", "final_from_commit:20ms"])
-def test_the_effect_alone_is_that_of_the_whole_comparison(limit: str) -> None:
+def test_effect_alone_equals_the_effect_of_the_whole_comparison(limit: str) -> None:
     (margin,) = parse_margins(limit)
     for n in (9, 24):
         now = run(n, seed=3, way=slower(0.2))

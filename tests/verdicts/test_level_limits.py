@@ -1,4 +1,4 @@
-"""Limits of the metrics of a level: judged for each level, and what cannot be."""
+"""Limits of the metrics of a level: their verdicts for each level."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_without_a_level_nothing_was_judged() -> None:
     )
 
 
-def test_what_cannot_be_measured_is_no_pass() -> None:
+def test_a_metric_that_cannot_be_measured_fails() -> None:
     found = only(RECOVERY, SOUND)
     assert found.verdict is Verdict.FAIL
     assert isinstance(found.reason, NotMeasuredOfLevel)
@@ -189,7 +189,7 @@ def test_recovery_is_proven_by_its_interval() -> None:
 # The budgets of a level
 
 
-def test_a_limit_of_a_level_is_that_of_its_worst_level() -> None:
+def test_a_limit_is_judged_by_the_worst_level() -> None:
     assert [limit.stat for limit in GOODPUT.limits] == [Stat.MAX]
     assert [limit.stat for limit in RECOVERY.limits] == [Stat.MAX]
     assert not GOODPUT.provable
@@ -210,7 +210,7 @@ def test_a_limit_of_a_level_is_that_of_its_worst_level() -> None:
         (lambda: latency_budget("goodput", max="9s"), r'budget\("goodput", at_most'),
     ],
 )
-def test_a_wrong_budget_of_a_level_is_told_what_to_write(
+def test_a_wrong_budget_of_a_level_is_refused_with_a_reason(
     make: Callable[[], Budget], why: str
 ) -> None:
     with pytest.raises(BudgetError, match=why):

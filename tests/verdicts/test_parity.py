@@ -104,7 +104,7 @@ def test_two_of_three_repeats_decide(
     assert judged(clip("one", then=then), clip("two")).verdict is verdict
 
 
-def test_one_text_of_each_clip_decides_nothing_but_for_all_of_them() -> None:
+def test_single_texts_decide_only_if_many_clips_differ() -> None:
     clips = [clip(f"clip-{n}", then=(CUT if n < 4 else TEXT,)) for n in range(6)]
     assert judged(*clips).verdict is Verdict.FAIL
     found = judged(*clips[2:], clip("a"), clip("b"))
@@ -138,7 +138,7 @@ def test_the_noise_is_that_of_the_noisiest_clip() -> None:
     assert judged(quiet, noisy).verdict is Verdict.PASS
 
 
-def test_with_too_much_noise_nothing_is_told() -> None:
+def test_with_too_much_own_variation_parity_is_inconclusive() -> None:
     alone = (TEXT, "so many other words are heard each time it is spoken", TEXT)
     found = judged(clip("one", alone=alone), clip("two"))
     assert found.verdict is Verdict.INCONCLUSIVE
@@ -151,7 +151,7 @@ def test_with_too_much_noise_nothing_is_told() -> None:
     )
 
 
-def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
+def test_a_clip_sent_alone_only_once_is_inconclusive() -> None:
     for alone in [(TEXT,), ()]:
         found = judged(clip(alone=alone, then=(CUT,) * 3))
         assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
@@ -162,7 +162,7 @@ def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
         )
 
 
-def test_most_clips_must_tell_something() -> None:
+def test_most_clips_must_be_judgeable() -> None:
     useless = [clip(name, alone=(TEXT,)) for name in ("a", "b", "c", "d")]
     found = judged(clip("one"), *useless)
     assert found.verdict is Verdict.INCONCLUSIVE
@@ -181,7 +181,7 @@ def test_no_text_is_no_pass() -> None:
     assert judged(clip(then=(TEXT,))).verdict is Verdict.INCONCLUSIVE
 
 
-def test_a_lost_session_is_no_other_text() -> None:
+def test_a_lost_session_does_not_count_as_another_text() -> None:
     found = judged(clip(then=(GONE, GONE, TEXT)), clip("two"))
     assert (found.texts, found.lost, found.differences) == (4, 2, ())
     assert details(found) == (
@@ -203,7 +203,7 @@ def test_a_difference_is_counted_among_all_sessions() -> None:
     ]
 
 
-def test_texts_in_place_of_lost_sessions_could_decide() -> None:
+def test_lost_sessions_that_could_decide_make_it_inconclusive() -> None:
     found = judged(clip("one", then=(CUT, GONE, TEXT)), clip("two"))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert cause(found) == (

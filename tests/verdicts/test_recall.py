@@ -121,7 +121,7 @@ def test_a_lost_session_misses_its_keywords() -> None:
     assert "3 missed, 1 no final, 1 hung" in headline(found)
 
 
-def test_nothing_that_was_said_is_no_pass() -> None:
+def test_recall_without_a_spoken_keyword_fails() -> None:
     found = judge_recall(limit(0.9, "Bob"), rows(GOOD))
     assert (found.verdict, found.reason) == (Verdict.FAIL, Simple.NO_KEYWORD)
     assert verdict(found) == (

@@ -34,12 +34,12 @@ EXAMPLE = "final_from_commit p95 <= 800ms"
         ("recovery max <= 10s", latency_budget("recovery", max="10s")),
     ],
 )
-def test_a_limit_is_that_of_the_marker(text: str, made: object) -> None:
+def test_a_limit_equals_the_limit_of_a_marker(text: str, made: object) -> None:
     found = run_limits([text])
     assert [*found.budgets, *found.thresholds] == [made]
 
 
-def test_limits_are_those_of_all_lists() -> None:
+def test_the_limits_of_all_lists_are_joined() -> None:
     found = run_limits([f"{FINAL} p95 <= 800ms, {FINAL} p50 <= 1s", "wer <= 12%"])
     assert found == RunLimits((P95, latency_budget(FINAL, p50="1s")), (WER,))
     assert found.metrics == {FINAL, "wer"}
@@ -100,7 +100,7 @@ def test_limits_are_those_of_all_lists() -> None:
         (f"false_endpoints <= {'9' * 18}", "cannot be judged: the limit .* is not"),
     ],
 )
-def test_limits_that_cannot_be(text: str, why: str) -> None:
+def test_invalid_limits_are_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         run_limits([text])
 
@@ -110,7 +110,7 @@ def test_limits_of_two_lists_are_checked_together() -> None:
         run_limits(["wer <= 5%", "wer <= 6%"])
 
 
-def test_the_position_is_that_of_the_character() -> None:
+def test_an_error_names_the_position_of_the_limit() -> None:
     first, second = parse("wer <= 5% ,  drain max<=2s", example=EXAMPLE)
     assert (first.position, second.position) == (1, 14)
     assert (second.metric, second.statistic) == ("drain", "max")
@@ -118,7 +118,7 @@ def test_the_position_is_that_of_the_character() -> None:
     assert str(second.error("is odd")) == "'drain max<=2s' is odd (character 14)"
 
 
-def test_the_nearest_name_is_found_whatever_was_written() -> None:
+def test_the_nearest_name_is_found_for_any_text() -> None:
     assert nearest("final", [FINAL, "drain"]) == FINAL
     assert nearest("x" * 1000, ["wer"]) == "wer"
     assert MAX_LIMIT < 1e18

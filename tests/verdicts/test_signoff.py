@@ -1,4 +1,4 @@
-"""Sign-off: what became worse fails it, what cannot be decided is said."""
+"""Sign-off: a change for the worse fails it; an undecided one is shown."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_one_fast_night_of_three_does_not_decide() -> None:
     assert found.verdict is Verdict.FAIL
 
 
-def test_of_two_nights_the_worse_counts() -> None:
+def test_the_worse_of_two_nights_counts() -> None:
     assert final(compared(OLD, [night(9, 0.3), night(10)]))[0] == "09.jsonl"
 
 

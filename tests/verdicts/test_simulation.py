@@ -107,7 +107,9 @@ def test_a_verdict_of_a_fixed_number(
     ("share", "passed", "needed"),
     [(0, 1, 73), (0.01, 0.97, 116), (0.05, 0.05, 81), (0.1, 0, 31), (0.25, 0, 10)],
 )
-def test_a_verdict_in_order(share: float, passed: float, needed: float) -> None:
+def test_the_verdict_of_a_sequential_test(
+    share: float, passed: float, needed: float
+) -> None:
     judged = [judge_in_order(PROOF, samples) for samples in sessions(share, 400)]
     found = rates(each.verdict for each in judged)
     assert found[Verdict.PASS] == pytest.approx(passed, abs=0.02)

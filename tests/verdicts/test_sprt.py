@@ -45,7 +45,7 @@ def test_an_outcome_that_is_over_costs_39_clean_ones() -> None:
     assert found == SequentialResult(SequentialDecision.PASS, 1 + 73 + 39, 1)
 
 
-def test_two_that_are_over_at_the_begin_fail() -> None:
+def test_two_outcomes_over_the_limit_at_the_start_fail() -> None:
     # 2 ln 5 = 3.22 is more than ln 20 = 3.00, and less 6 times 0.0412 it is not.
     assert sequential([OVER] * 9, 0.95, 0.95) == SequentialResult(
         SequentialDecision.FAIL, 2, 2
@@ -54,7 +54,7 @@ def test_two_that_are_over_at_the_begin_fail() -> None:
     assert found == SequentialResult(SequentialDecision.FAIL, 9, 3)
 
 
-def test_it_reads_no_further_than_to_its_decision() -> None:
+def test_no_outcome_after_the_decision_is_read() -> None:
     outcomes = iter([OVER] * 5)
     sequential(outcomes, 0.95, 0.95)
     assert len(list(outcomes)) == 3
@@ -74,7 +74,7 @@ def decide(over: int, n: int, q: float, confidence: float) -> SequentialDecision
 
 
 @given(st.lists(st.booleans(), max_size=60), INNER, INNER)
-def test_the_fold_over_counts_is_that_over_outcomes(
+def test_deciding_by_counts_equals_deciding_by_outcomes(
     outcomes: list[bool], q: float, confidence: float
 ) -> None:
     found = sequential(outcomes, q, confidence)
@@ -107,7 +107,7 @@ def chances(share: float, q: float, confidence: float, most: int) -> dict[str, f
 @pytest.mark.parametrize(
     ("q", "confidence"), [*product([0.5, 0.9, 0.95, 0.99], [0.8, 0.95]), (0.95, 0.99)]
 )
-def test_the_error_in_order_is_exactly_within_what_is_said(
+def test_the_exact_error_probability_is_within_the_stated_one(
     q: float, confidence: float
 ) -> None:
     bad, allowed = 1 - q, 1 - confidence
@@ -117,7 +117,7 @@ def test_the_error_in_order_is_exactly_within_what_is_said(
     assert chances(bad / 9, q, confidence, 400)["fail"] <= allowed
 
 
-def test_the_figures_of_p95_in_order() -> None:
+def test_the_error_rates_of_a_sequential_p95() -> None:
     found = {
         share: chances(share, 0.95, 0.95, 400) for share in (0, 0.01, 0.05, 0.1, 0.25)
     }
@@ -142,6 +142,6 @@ def test_the_figures_of_p95_in_order() -> None:
         lambda: least_clean(0.95, 0),
     ],
 )
-def test_nonsense_is_refused(call: Callable[[], object]) -> None:
+def test_arguments_not_between_0_and_1_are_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match="must be between 0 and 1"):
         call()

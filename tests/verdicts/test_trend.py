@@ -1,4 +1,4 @@
-"""Trends: the statistics of each run, the runs from which on they differ, and notes."""
+"""Trends: the statistics of each run, the runs at which they change, and notes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_search_without_a_capacity_has_no_number() -> None:
     assert series.points == (None, Point(8, 6, math.inf))
 
 
-def test_metrics_with_a_limit_are_followed_and_chosen_ones_alone() -> None:
+def test_a_trend_has_metrics_with_a_limit_or_only_the_chosen_ones() -> None:
     rows = [row(n, 100.0 + n, metrics={"drain": 5.0 + n}) for n in range(8)]
     runs = [night(1, rows=rows, limited=("drain",)), night(2, rows=rows)]
     assert {each.metric for each in trend(runs).series} == {FINAL, "drain", "wer"}

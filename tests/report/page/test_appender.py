@@ -67,7 +67,7 @@ def test_a_failed_test_adds_its_verdicts_its_clip_and_its_traces(
     assert of(text, "traces") == [{hung.label: "a/b.jsonl"}]
 
 
-def test_an_end_is_written_to_the_page_of_this_run_only(tmp_path: Path) -> None:
+def test_the_end_of_a_run_is_written_only_to_its_own_page(tmp_path: Path) -> None:
     path = tmp_path / "out.html"
     path.write_text("<!doctype html><!-- run 20200101T000000Z-000000 -->\n")
     earlier = path.read_bytes()
@@ -90,7 +90,7 @@ def test_a_key_that_a_server_echoes_is_removed(good: Transcription) -> None:
     assert "hush" not in written
 
 
-def test_a_private_run_has_no_text_and_no_sound(
+def test_a_private_run_has_no_text_and_no_audio(
     tmp_path: Path, hung: Transcription
 ) -> None:
     trace = replace(hung.trace, redactor=Redactor(private=True))

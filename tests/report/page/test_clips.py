@@ -14,7 +14,7 @@ from tests.support.pages import blocks
 from tests.support.servers import CLIP, SOUND
 
 
-def test_each_clip_is_there_once() -> None:
+def test_each_clip_occurs_once() -> None:
     made = clips.Clips()
     (block,) = made.blocks([CLIP, CLIP, replace(CLIP, id="same-sound")])
     ((kind, value),) = blocks(block)

@@ -29,7 +29,7 @@ def block(earlier: list[Path], own: Path, **more: bool) -> str:
     return found
 
 
-def test_the_trend_is_that_of_all_runs(own: Path) -> None:
+def test_the_trend_contains_all_runs(own: Path) -> None:
     runs = recorded_runs.read_all(NIGHTS, tell=lambda text: None)
     part = trend_page.part(trend(runs), level=3)
     expected = part.replace("night-10.jsonl", "this run").replace("\n", " ")
@@ -42,7 +42,7 @@ def test_this_run_is_not_counted_twice(own: Path) -> None:
     assert block([*NIGHTS[:-1], own], own) == block(NIGHTS[:-1], own)
 
 
-def test_an_interrupted_run_is_said(own: Path) -> None:
+def test_an_interrupted_run_is_reported(own: Path) -> None:
     found = block(NIGHTS[:-1], own, interrupted=True)
     assert "this run was interrupted" in found
     assert len(re.findall('class="point hollow"', found)) == 5  # one in each drawing

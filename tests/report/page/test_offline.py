@@ -38,7 +38,7 @@ def report(tmp_path: Path, takes: list[Transcription]) -> Path:
     return tmp_path / "out.jsonl"
 
 
-def test_the_page_is_the_page_of_the_run(report: Path) -> None:
+def test_the_page_equals_the_page_of_the_run(report: Path) -> None:
     live = (report.parent / "live.html").read_bytes()
     made = b"".join(offline.page(report))
     assert of(made, "run") == of(live, "run")
@@ -97,14 +97,16 @@ def test_the_page_of_a_killed_run_says_that_its_end_is_not_known(report: Path) -
     assert (end["unknown"], end["interrupted"]) == (False, True)
 
 
-def test_a_damaged_trace_is_said(report: Path) -> None:
+def test_a_damaged_trace_is_reported(report: Path) -> None:
     (path,) = report.parent.rglob("000-*.jsonl")
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
     first, _ = of(b"".join(offline.page(report)), "session")
     assert "not a trace" in first["failed"]["chart"]
 
 
-def test_the_command(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_the_page_beside_the_report(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["report", "html", str(report)]) == 0
     page = report.with_suffix(".html")
     assert capsys.readouterr().out == f"{page}\n"

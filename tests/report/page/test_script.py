@@ -50,7 +50,7 @@ def names(tab: Any) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """A text as the timeline quotes it: apart from the direction around it."""
+    """A text as the timeline quotes it, isolated from the direction around it."""
     return f'"\u2068{text}\u2069"'
 
 
@@ -110,7 +110,7 @@ def test_the_timeline_is_read_by_keyboard_and_pointer(browser: Any, ten: Path) -
         assert f"said {quoted(CLIP.words[0].text)}" in tab.inner_text(".readout")
 
 
-def test_a_hostile_text_is_only_text(
+def test_a_hostile_text_is_shown_as_plain_text(
     browser: Any, tmp_path: Path, take: Transcription
 ) -> None:
     text = (
@@ -131,7 +131,7 @@ def test_a_hostile_text_is_only_text(
         assert hidden_columns(tab) == 0
 
 
-def test_a_printer_gets_every_session_or_the_open_one(
+def test_a_print_has_every_session_or_only_the_open_one(
     browser: Any, tmp_path: Path, take: Transcription
 ) -> None:
     path = tmp_path / "many.html"
@@ -157,7 +157,9 @@ def test_a_printer_gets_every_session_or_the_open_one(
         assert title["y"] + tab.evaluate("window.scrollY") >= 0
 
 
-def test_the_labels_of_a_narrow_timeline_are_apart(browser: Any, ten: Path) -> None:
+def test_the_labels_of_a_narrow_timeline_do_not_overlap(
+    browser: Any, ten: Path
+) -> None:
     with opened(browser, ten, viewport={"width": 360, "height": 800}) as tab:
         tab.locator(".row").first.click()
         tab.wait_for_selector("dialog[open] .timeline")
@@ -204,7 +206,7 @@ def test_the_sessions_of_each_limit_are_drawn(
         ]
 
 
-def test_a_replayed_run_is_said(browser: Any, tmp_path: Path, ten: Path) -> None:
+def test_a_replayed_run_is_marked(browser: Any, tmp_path: Path, ten: Path) -> None:
     path = tmp_path / "replayed.html"
     told = b'"run":"20261129T181500Z-3fa2c1"'
     text = ten.read_bytes()
@@ -329,7 +331,7 @@ def test_the_page_of_the_suite_alone(browser: Any, tmp_path: Path) -> None:
     [("\u0645\u0646 \u0641\u0636\u0644\u0643", "rtl"), ("\u53f3\u306b", "ltr")],
     ids=["arabic", "japanese"],
 )
-def test_a_text_has_its_direction(
+def test_a_text_is_shown_in_its_writing_direction(
     browser: Any, tmp_path: Path, take: Transcription, text: str, direction: str
 ) -> None:
     """The words of Arabic begin on the right; the names of the columns do not move."""

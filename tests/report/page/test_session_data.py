@@ -47,7 +47,7 @@ def test_a_detail_has_the_chart(take: Transcription) -> None:
     assert len(json.dumps(found)) < 12_000
 
 
-def test_a_private_detail_has_no_text_and_no_sound(take: Transcription) -> None:
+def test_a_private_detail_has_no_text_and_no_audio(take: Transcription) -> None:
     line = json.loads(jsonl.line("t", take, RUN))
     found = session_data.detail(line, chart(take), take.alignment, private=True)
     written = json.dumps(found)
