@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.verdicts.recorded_run import Capacity, RecordedRun
 
@@ -71,9 +72,10 @@ def read_all(
 ) -> list[RecordedRun]:
     """Return the runs that the reports describe, each with a different name.
 
-    Reports with the same file name in several folders are named by their paths. A
-    report that cannot be used is left out, and ``tell`` is called with the reason.
-    Raises ValueError if no report can be used.
+    Reports with the same file name in several folders are named by their paths. The
+    names of runs with replayed sessions say so. A report that cannot be used is left
+    out, and ``tell`` is called with the reason. Raises ValueError if no report can be
+    used.
     """
     given = list(dict.fromkeys(paths))
     alike = len({path.name for path in given}) < len(given)
@@ -85,7 +87,10 @@ def read_all(
         except ValueError as error:
             failed.append(str(error))
         else:
-            runs.append(replace(run, name=str(path)) if alike else run)
+            name = str(path) if alike else run.name
+            if run.replayed:
+                name += f" ({REPLAYED})"
+            runs.append(replace(run, name=name))
     if not runs:
         raise ValueError("; ".join(failed) or "there is no report")
     for each in failed:

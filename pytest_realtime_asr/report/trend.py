@@ -137,7 +137,7 @@ def notes(found: Trend) -> list[str]:
     ]
     for each in found.left_out:
         why = "; ".join(map(_values, each.conditions))
-        why = why or "it has less than half of the utterances of the newest run"
+        why = why or "it lacks more than half of the newest run's utterances"
         lines.append(
             f"left out, since it cannot be compared: {printable(each.run)}: {why}"
         )

@@ -42,6 +42,11 @@ class RecordedRun:
     interrupted: bool = False
 
     @property
+    def replayed(self) -> bool:
+        """Whether recorded sessions were replayed, so that no server was measured."""
+        return any(row.conditions.replayed for row in self.rows)
+
+    @property
     def lost(self) -> int:
         """The number of sessions without a final."""
         return sum(bool(row.lost) for row in self.rows)

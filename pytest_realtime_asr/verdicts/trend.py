@@ -131,7 +131,8 @@ def trend(runs: Iterable[RecordedRun], *, metrics: Sequence[str] = ()) -> Trend:
     """Return the trend of at least one run.
 
     ``metrics`` are the metrics to follow; if it is empty, `METRICS` and the metrics
-    with a limit are followed. Raises BudgetError for an unknown metric.
+    with a limit are followed. Runs of replayed sessions are left out, unless all runs
+    are such runs. Raises BudgetError for an unknown metric.
     """
     for name in metrics:
         if name not in CATALOGUE:
@@ -140,7 +141,8 @@ def trend(runs: Iterable[RecordedRun], *, metrics: Sequence[str] = ()) -> Trend:
                 f"{listed(CATALOGUE)}"
             )
     ordered = sorted(runs, key=lambda run: run.started)
-    newest = next((run for run in ordered[::-1] if not run.interrupted), ordered[-1])
+    live = [run for run in ordered if not run.replayed] or ordered
+    newest = next((run for run in live[::-1] if not run.interrupted), live[-1])
     ordered = [
         replace(run, rows=tuple(completed(run.rows, newest.rows))) for run in ordered
     ]

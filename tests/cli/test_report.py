@@ -131,7 +131,11 @@ def test_a_replayed_release_is_not_compared_with_a_live_one(
     )
     assert main(["report", "signoff", str(new), str(new)]) != 2
     assert main(["report", "trend", *map(str, (*old.iterdir(), *new.iterdir()))]) == 0
-    assert "answers" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for path in new.iterdir():
+        assert f"{path.name} (replayed): answers replayed -> live" in " ".join(said.split())
+    assert main(["report", "trend", *map(str, new.iterdir())]) == 0
+    assert "(replayed)" in capsys.readouterr().out
 
 
 def _replayed(line: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,16 @@ def test_a_run_under_other_conditions_is_left_out_with_the_condition() -> None:
     assert len(found.runs) == 3
 
 
+def test_replayed_runs_are_left_out_unless_all_runs_are_replayed() -> None:
+    rows = [row(n, 100.0, conditions={"replayed": True}) for n in range(24)]
+    replayed = [night(11, rows=rows), night(12, rows=rows)]
+    found = trend([*nights()[:3], *replayed])
+    assert [each.name for each in found.runs] == ["01.jsonl", "02.jsonl", "03.jsonl"]
+    assert [each.run for each in found.left_out] == ["11.jsonl", "12.jsonl"]
+    assert {each.conditions[0].name for each in found.left_out} == {"answers"}
+    assert len(trend(replayed).runs) == 2
+
+
 def test_only_utterances_of_all_complete_runs_are_counted() -> None:
     found = trend([night(1, rows=run(20)), night(2)])
     assert (found.utterances, found.uncounted) == (20, 4)
