@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pytest_realtime_asr.metrics.declaration import Unit
 from pytest_realtime_asr.report.layout import USUAL, wrapped
+from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.plain_page import markdown, markdown_table
 from pytest_realtime_asr.text import number_format
 from pytest_realtime_asr.text.messages import printable
@@ -73,8 +74,9 @@ def markdown_text(found: Trend) -> str:
 def heading(found: Trend) -> str:
     """Return one sentence about the runs and the utterances that are counted."""
     first, last = found.runs[0].started, found.runs[-1].started
+    kind = f"{REPLAYED} run" if any(run.replayed for run in found.runs) else "run"
     return (
-        f"{several(len(found.runs), 'run')} from {first:%Y-%m-%d %H:%M} to "
+        f"{several(len(found.runs), kind)} from {first:%Y-%m-%d %H:%M} to "
         f"{last:%Y-%m-%d %H:%M}, {several(found.utterances, 'utterance')} in each; "
         "intervals of 95 %"
     )
