@@ -102,7 +102,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def bits(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A manifest of two very short sounds, for what needs no words."""
+    """A manifest of two very short sounds, for tests that need no words."""
     path = tmp_path_factory.mktemp("bits") / "bits.jsonl"
     audio.write(path.with_name("bit.wav"), audio.silence(0.1))
     rows = [
@@ -116,7 +116,7 @@ def bits(tmp_path_factory: pytest.TempPathFactory) -> str:
 def servers(clips: str) -> Iterator[Servers]:
     """Starts a fake server that knows the shortest clips; equal ones are shared.
 
-    Without arguments it is sound, and its final comes after 250 ms.
+    Without arguments it is correct, and its final comes after 250 ms.
     """
     known: dict[tuple[str, ...], FakeServer] = {}
     with ExitStack() as stack:
@@ -134,7 +134,8 @@ def servers(clips: str) -> Iterator[Servers]:
 def faulty() -> Iterator[Faking]:
     """Starts a fake with these faults, and gives its URL; equal ones are shared.
 
-    It is on a thread of this process, where it is at once: no latency is judged of it.
+    It runs on a thread of this process, so it starts at once; tests must not judge
+    latencies with it.
     """
     known: dict[tuple[object, ...], str] = {}
     with ExitStack() as stack:
@@ -150,7 +151,7 @@ def faulty() -> Iterator[Faking]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[FakeServer]:
-    """The sound server that all tests share; its final comes soon."""
+    """The correct server that all tests share; its finals have a short delay."""
     with FakeServer(["--corpus", "bundled:english", *SOON]) as server:
         yield server
 

@@ -111,7 +111,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - DOORS))
-def test_no_import_stands_in_a_function(module: str) -> None:
+def test_only_listed_functions_import_modules(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text())
     inner = {
         name
@@ -127,12 +127,12 @@ def test_no_module_has_more_than_700_lines() -> None:
     assert {name: size for name, size in sizes.items() if size > 700} == {}
 
 
-def test_nobody_imports_the_plugin() -> None:
+def test_no_module_imports_the_plugin() -> None:
     for module in MODULES:
         assert "plugin" not in IMPORTS[module], module
 
 
-def test_the_public_names_are_those_that_are_there() -> None:
+def test_each_public_name_can_be_imported() -> None:
     assert sorted(pytest_realtime_asr._HOMES) == pytest_realtime_asr.__all__
     for name in pytest_realtime_asr.__all__:
         assert getattr(pytest_realtime_asr, name).__module__.startswith(PACKAGE)
@@ -140,7 +140,7 @@ def test_the_public_names_are_those_that_are_there() -> None:
         _ = pytest_realtime_asr.nothing
 
 
-def test_the_plugin_costs_those_who_do_not_use_it_few_modules() -> None:
+def test_an_unused_plugin_imports_few_modules() -> None:
     code = (
         "import sys, pytest; before = set(sys.modules);"
         f"import {PACKAGE}.plugin; print(*sorted(set(sys.modules) - before))"
@@ -183,7 +183,7 @@ def texts(tree: ast.AST) -> set[str]:
     "module",
     [module for module in sorted(MODULES) if not module.startswith("dialects.")],
 )
-def test_no_dialect_is_named_outside_its_rooms(module: str) -> None:
+def test_no_dialect_is_named_outside_its_packages(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text())
     used = imported(tree, set(MODULES))
     assert not [name for name in used if ROOMS & set(name.split(".")[1:2])]
@@ -194,6 +194,6 @@ def test_no_dialect_is_named_outside_its_rooms(module: str) -> None:
 WORDS = ("utils", "helper", "common", "handler", "manager", "factory", "base")
 
 
-def test_a_module_is_named_by_a_noun_that_says_what_is_in_it() -> None:
+def test_the_name_of_a_module_is_a_noun_for_its_content() -> None:
     for module in MODULES:
         assert not any(word in module for word in WORDS), module

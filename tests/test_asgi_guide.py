@@ -25,7 +25,7 @@ realtime_warmup = 0
 
 
 def block(word: str) -> str:
-    """The one block of the page that holds this word."""
+    """The only block of the page that contains this word."""
     (found,) = (text for text in BLOCKS if word in text)
     return found
 

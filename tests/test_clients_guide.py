@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 PAGE = (ROOT / "docs/guide/clients.md").read_text()
 
 
-def test_the_faults_that_it_names_are_there() -> None:
+def test_the_faults_that_it_names_exist() -> None:
     named = set(re.findall(r"--fault ([\w-]+)", PAGE))
     assert named
     assert named <= FAULTS.keys()

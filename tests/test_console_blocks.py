@@ -137,6 +137,6 @@ def test_a_wrong_command_is_found(wrong: str) -> None:
         accept_command(wrong.split())
 
 
-def test_there_are_commands() -> None:
+def test_the_pages_have_commands() -> None:
     assert len(ALL) >= 80
     assert not any(re.search(r"```(bash|sh|shell)\n", p.read_text()) for p in PAGES)

@@ -55,7 +55,7 @@ def test_its_code_is_that_of_the_example() -> None:
     assert entry_points in (SOURCE / "pyproject.toml").read_text()
 
 
-def test_its_capabilities_are_those_that_there_are() -> None:
+def test_its_capabilities_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", PAGE, re.MULTILINE)
     assert rows == [(each.name, each.value) for each in Capability]
 
@@ -178,7 +178,7 @@ def test_its_fault_violates_its_requirement(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("steno")
-def test_its_check_says_that_all_fits(tmp_path: Path) -> None:
+def test_its_check_reports_no_problem(tmp_path: Path) -> None:
     done = run(CHECKED, tmp_path)
     assert done.returncode == 0, done.stderr
     (shown,) = blocks("text")

@@ -66,7 +66,9 @@ def test_an_invalid_option_would_be_found(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", LOCAL)
-def test_what_needs_no_server_passes(command: str, pytester: pytest.Pytester) -> None:
+def test_commands_that_need_no_server_pass(
+    command: str, pytester: pytest.Pytester
+) -> None:
     (dialect,) = re.findall(r"--realtime-dialect=(\S+)", command)
     done = pytester.runpytest(*shlex.split(command)[1:], *FASTER)
     assert done.ret == 0
@@ -101,7 +103,7 @@ def test_the_known_failures_are_those_of_the_release(tmp_path: Path) -> None:
     assert {each.id for each in known_failures.read(path)} == violated
 
 
-def test_the_profiles_are_there() -> None:
+def test_the_profiles_exist() -> None:
     text = "\n".join(PAGES.values())
     names = {
         each for name in dialects.installed() for each in dialects.load(name).profiles

@@ -13,7 +13,7 @@ IMAGES = sorted((ROOT / "docs/images").glob("*"))
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
 
-def test_there_are_images() -> None:
+def test_the_documentation_has_images() -> None:
     assert [path.name for path in IMAGES] == ["page.png", "terminal.png"]
 
 

@@ -34,7 +34,7 @@ def test_the_versions_of_python_agree() -> None:
     assert named == PYTHONS[: len(named)]
 
 
-def test_the_sessions_of_the_workflow_are_there() -> None:
+def test_the_sessions_of_the_workflow_exist() -> None:
     sessions = {node.name for node in NOX.body if isinstance(node, ast.FunctionDef)}
     used = set(re.findall(r"--session ([a-z]+)", WORKFLOW))
     (static,) = re.findall(r"session: \[(.*)\]", WORKFLOW)
@@ -72,7 +72,7 @@ def test_the_picture_of_the_layers_is_the_one_that_is_checked() -> None:
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
-def test_the_files_that_a_page_names_are_there(page: str) -> None:
+def test_the_files_that_a_page_names_exist(page: str) -> None:
     named = re.findall(r"`([\w./]+/[\w./]*)`", (ROOT / page).read_text())
     places = (ROOT, ROOT / "pytest_realtime_asr")
     for path in named:

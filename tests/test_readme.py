@@ -34,13 +34,13 @@ INI = "[pytest]\nrealtime_dialect = vllm\n"
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project that holds what the guide says it needs."""
+    """A project with the files that the guide requires."""
     pytester.makeini(INI)
     return pytester
 
 
 def example(word: str) -> str:
-    """The one example that holds this word."""
+    """The only example that contains this word."""
     (found,) = (text for text in EXAMPLES if word in text)
     return found
 
@@ -258,7 +258,7 @@ def test_the_commands_that_need_no_server_end_well(
     assert project.run(sys.executable, *words).ret == 0
 
 
-def test_every_option_that_is_named_is_there() -> None:
+def test_every_option_that_is_named_exists() -> None:
     named = {
         name
         for page in PAGES
@@ -267,7 +267,7 @@ def test_every_option_that_is_named_is_there() -> None:
     assert named <= {option.cli for option in OPTIONS}
 
 
-def test_the_readme_is_a_front_page() -> None:
+def test_the_readme_is_short_and_links_every_guide() -> None:
     assert len(TEXTS[README].splitlines()) <= 195
     linked = {ROOT / path for path in re.findall(r"\]\((docs/guide/\w+[^)#]*)", TEXT)}
     assert linked == set(GUIDE)
@@ -288,7 +288,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_link_leads_to_what_is_there(page: Path) -> None:
+def test_every_link_has_an_existing_target(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
@@ -296,13 +296,13 @@ def test_every_link_leads_to_what_is_there(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_extras_that_are_named_are_there() -> None:
+def test_the_extras_that_are_named_exist() -> None:
     extras = set(re.findall(r'"(?:\.|pytest-realtime-asr)\[(\w+)\]"', TEXT))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert extras == set(project["optional-dependencies"])
 
 
-def test_the_ini_lines_are_those_that_hold() -> None:
+def test_the_ini_lines_take_effect() -> None:
     lines = set(re.findall(r"```ini\n(.*?)\n```", TEXT))
     given = dict(line.split(" = ", 1) for line in lines)
     found = settings(lambda _: None, lambda option: given.get(option.ini), {})

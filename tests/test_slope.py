@@ -30,7 +30,7 @@ def test_the_slope_of_theil_and_sen() -> None:
 
 
 @given(POINTS)
-def test_the_slope_is_that_of_scipy(points: list[tuple[float, float]]) -> None:
+def test_the_slope_equals_that_of_scipy(points: list[tuple[float, float]]) -> None:
     xs, ys = zip(*points, strict=True)
     assert theil_sen(xs, ys) == pytest.approx(reference.theilslopes(ys, xs).slope)
 
@@ -76,6 +76,6 @@ def test_too_few_points_have_no_bounds() -> None:
         lambda: theil_sen_interval([1, 2], [math.nan, 2]),
     ],
 )
-def test_nonsense_is_refused(call: Callable[[], object]) -> None:
+def test_invalid_arguments_are_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         call()

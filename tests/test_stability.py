@@ -1,4 +1,4 @@
-"""The page of what holds lists what the code has."""
+"""The page on stability lists the names that the code has."""
 
 from __future__ import annotations
 

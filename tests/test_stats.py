@@ -69,7 +69,7 @@ def test_a_quantile_grows_with_q(values: list[float], a: float, b: float) -> Non
 
 
 @given(VALUES, Q, st.floats(0.01, 0.999))
-def test_the_interval_holds_the_quantile(
+def test_the_interval_contains_the_quantile(
     values: list[float], q: float, confidence: float
 ) -> None:
     low, high = quantile_interval(values, q, confidence)
@@ -119,13 +119,15 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 @pytest.mark.parametrize(
     ("q", "n"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)]
 )
-def test_clean_samples_that_are_needed_for_proof(q: float, n: int) -> None:
+def test_the_number_of_samples_needed_without_any_over_the_limit(
+    q: float, n: int
+) -> None:
     assert samples_needed(q, 0.95) == n
     assert proven_at_most(0, n, q, 0.95)
     assert not proven_at_most(0, n - 1, q, 0.95)
 
 
-def test_more_samples_are_needed_where_some_were_over() -> None:
+def test_more_samples_are_needed_if_some_are_over_the_limit() -> None:
     assert samples_needed(0.95, 0.95, over=1) == 93
     assert proven_at_most(1, 93, 0.95, 0.95)
     assert not proven_at_most(1, 92, 0.95, 0.95)
@@ -140,13 +142,13 @@ def test_the_proof_is_the_bound_of_clopper_and_pearson() -> None:
     assert not proven_over(3, 100, 1 - 0.0083, 0.95)
 
 
-def test_a_chance_that_is_just_allowed_is_allowed() -> None:
+def test_a_probability_equal_to_the_allowed_one_is_allowed() -> None:
     assert proven_at_most(0, 1, 0.5, 0.5)
     assert not proven_over(1, 1, 0.5, 0.5)
     assert quantile_interval([1, 2], 0.5, 0.5) == (1, 2)
 
 
-def test_nothing_over_proves_nothing_over() -> None:
+def test_a_sample_within_the_limit_proves_no_excess() -> None:
     assert not proven_over(0, 1000, 0.5, 0.95)
 
 
@@ -165,7 +167,9 @@ def test_a_claim_and_its_opposite_are_not_both_proven(
 
 
 @given(st.integers(0, 20), INNER, INNER)
-def test_the_least_number_is_the_least(over: int, q: float, confidence: float) -> None:
+def test_samples_needed_is_the_smallest_number_for_proof(
+    over: int, q: float, confidence: float
+) -> None:
     n = samples_needed(q, confidence, over=over)
     assert proven_at_most(over, n, q, confidence)
     assert n == over + 1 or not proven_at_most(over, n - 1, q, confidence)
@@ -179,7 +183,7 @@ def test_exact_bounds_of_a_count() -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0.1, 1e6), INNER)
-def test_the_bounds_of_a_count_hold_its_rate(
+def test_the_bounds_of_a_count_contain_its_rate(
     count: int, size: float, confidence: float
 ) -> None:
     low, high = count_interval(count, size, confidence)
@@ -194,7 +198,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.integers(0, 9))
-def test_the_bootstrap_holds_the_pooled_ratio(
+def test_the_bootstrap_interval_contains_the_pooled_ratio(
     rows: list[tuple[int, int]], seed: int
 ) -> None:
     parts, wholes = zip(*rows, strict=True)
@@ -252,7 +256,7 @@ def test_one_block_bounds_nothing() -> None:
     assert bootstrap([1, 2], [10, 10], blocks=["a", "a"]) == (0, math.inf)
 
 
-def test_a_large_bootstrap_is_worked_off_in_pieces() -> None:
+def test_a_large_bootstrap_is_computed_in_pieces() -> None:
     low, high = bootstrap([1, 0] * 3000, [2] * 6000, resamples=1000)
     assert 0.24 < low < 0.25 < high < 0.26
 
@@ -321,13 +325,13 @@ def test_clips_that_repeat_make_the_interval_wider() -> None:
     assert set(by_clip) <= set(values)
 
 
-def test_clips_of_which_none_repeats_change_nothing() -> None:
+def test_clips_that_do_not_repeat_change_nothing() -> None:
     values = list(range(100))
     assert quantile_interval(values, 0.95, blocks=values) == (89, 99)
     assert quantile_interval(values, 0.95, blocks=["a"] * 100) == (89, 99)
 
 
-def test_what_a_sample_cannot_bound_no_clips_bound() -> None:
+def test_clips_do_not_bound_a_quantile_that_the_sample_cannot() -> None:
     halves = [number // 2 for number in range(60)]
     assert quantile_interval(range(60), 0.95, blocks=halves)[1] == math.inf
 
@@ -342,7 +346,7 @@ def test_a_few_clips_bound_no_more_than_as_many_values() -> None:
 
 
 @given(VALUES, Q, st.integers(1, 5))
-def test_an_interval_by_clips_holds_that_without(
+def test_an_interval_by_clips_contains_the_one_without_clips(
     values: list[float], q: float, clips: int
 ) -> None:
     blocks = [n % clips for n in range(len(values))]
@@ -363,7 +367,7 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=8))
-def test_holm_calls_no_more_than_alone_and_no_fewer_than_bonferroni(
+def test_holm_adjusts_between_no_correction_and_bonferroni(
     p_values: list[float],
 ) -> None:
     for p, adjusted in zip(p_values, holm(p_values), strict=True):
@@ -426,7 +430,9 @@ def test_the_interval_of_a_difference_has_the_width_of_students(median: bool) ->
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.booleans())
-def test_the_other_way_round_is_the_same(values: list[float], median: bool) -> None:
+def test_negated_differences_give_the_same_result(
+    values: list[float], median: bool
+) -> None:
     there = paired(values, median=median, resamples=60)
     back = paired([-value for value in values], median=median, resamples=60)
     assert there.value == -back.value
@@ -473,7 +479,7 @@ def test_matched_pairs_are_summed_by_speaker() -> None:
     assert found == replace(matched_pairs([0] * 3, [2, 2, 5]), n=6)
 
 
-def test_segments_that_all_differ_by_the_same_have_but_their_signs() -> None:
+def test_equal_differences_are_tested_by_their_signs() -> None:
     assert matched_pairs([0] * 5, [1] * 5).p == 1 / 16
     assert matched_pairs([2] * 5, [2] * 5).p == 1
     single = matched_pairs([0, 0], [5, 5], blocks=["a", "a"])
@@ -553,7 +559,7 @@ def test_students_interval_is_that_of_scipy(values: list[float], level: float) -
         lambda: matched_pairs([1, 2], [1, 2], confidence=0),
     ],
 )
-def test_nonsense_is_refused(call: Callable[[], object]) -> None:
+def test_invalid_arguments_are_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         call()
 

@@ -1,4 +1,4 @@
-"""Audio files of every kind: what is read is what they hold, or the file is refused."""
+"""Audio files of every kind: each is read exactly or refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ Floats = npt.NDArray[np.float64]
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff", ".WAV"])
-def test_every_step_survives_a_file(tmp_path: Path, suffix: str) -> None:
+def test_every_16_bit_value_is_read_back_from_a_file(
+    tmp_path: Path, suffix: str
+) -> None:
     path = tmp_path / f"steps{suffix}"
     audio = Audio(EVERY_STEP.tobytes(), 22050)
     write(path, audio)
@@ -46,7 +48,7 @@ def test_every_step_survives_a_file(tmp_path: Path, suffix: str) -> None:
 
 @steady
 @given(audio=audios.filter(lambda audio: audio.samples > 0))
-def test_any_sound_survives_a_file(
+def test_any_audio_is_read_back_from_a_file(
     tmp_path_factory: pytest.TempPathFactory, audio: Audio
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.flac"
@@ -55,24 +57,24 @@ def test_any_sound_survives_a_file(
 
 
 @pytest.mark.parametrize("name", ["x.mp3", "x.ogg", "x.raw", "x.txt", "x"])
-def test_write_needs_a_format_of_16_bit_pcm(tmp_path: Path, name: str) -> None:
+def test_write_refuses_a_format_without_16_bit_pcm(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(AudioError, match=r"suffix has 16-bit PCM; use \.flac"):
         write(path, silence(1))
     assert not path.exists()
 
 
-def test_write_needs_a_sample(tmp_path: Path) -> None:
+def test_write_refuses_audio_without_samples(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="there is no sample to write"):
         write(tmp_path / "x.wav", silence(0))
 
 
-def test_write_needs_a_folder(tmp_path: Path) -> None:
+def test_write_refuses_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="check that the folder exists"):
         write(tmp_path / "nowhere" / "x.wav", silence(1))
 
 
-def test_write_needs_a_rate_of_the_format(tmp_path: Path) -> None:
+def test_write_refuses_a_rate_that_the_format_does_not_support(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="cannot be written at 1000000 Hz"):
         write(tmp_path / "x.flac", silence(0.01, rate=1_000_000))
 
@@ -81,7 +83,9 @@ def test_write_needs_a_rate_of_the_format(tmp_path: Path) -> None:
     ("subtype", "slack"),
     [("PCM_16", 0), ("PCM_24", 0), ("PCM_32", 0), ("PCM_U8", 256), ("ULAW", 1100)],
 )
-def test_sample_formats(tmp_path: Path, subtype: str, slack: int) -> None:
+def test_every_integer_sample_format_is_read(
+    tmp_path: Path, subtype: str, slack: int
+) -> None:
     path = tmp_path / "x.wav"
     soundfile.write(path, EVERY_STEP, 8000, subtype=subtype)
     difference = read(path).array.astype(int) - EVERY_STEP
@@ -89,7 +93,9 @@ def test_sample_formats(tmp_path: Path, subtype: str, slack: int) -> None:
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
-def test_float_files(tmp_path: Path, subtype: str) -> None:
+def test_every_16_bit_value_is_read_from_a_float_file(
+    tmp_path: Path, subtype: str
+) -> None:
     path = tmp_path / "x.wav"
     soundfile.write(path, EVERY_STEP / 32768, 8000, subtype=subtype)
     assert (read(path).array == EVERY_STEP).all()
@@ -131,14 +137,14 @@ def test_wav_with_other_chunks(tmp_path: Path) -> None:
         length(path)
 
 
-def test_wav_without_samples(tmp_path: Path) -> None:
+def test_wav_without_samples_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     path.write_bytes((ODD / "empty.wav").read_bytes()[:36])
     with pytest.raises(AudioError, match=r"x\.wav: .*; "):
         length(path)
 
 
-def test_stretch_of_a_file() -> None:
+def test_a_part_of_a_file_is_read() -> None:
     path = ODD / "tone.flac"
     whole = read(path)
     assert read(path, start=0.25) == whole.cut(0.25, 1)
@@ -159,7 +165,9 @@ def test_stretch_of_a_file() -> None:
     ],
 )
 @pytest.mark.parametrize("use", [read, length])
-def test_unusable_head(use: Callable[[Path], object], name: str, what: str) -> None:
+def test_a_file_with_an_unusable_header_is_refused(
+    use: Callable[[Path], object], name: str, what: str
+) -> None:
     with pytest.raises(AudioError) as caught:
         use(ODD / name)
     assert str(caught.value).startswith(f"{ODD / name}: {what}")
@@ -177,7 +185,7 @@ def test_unusable_head(use: Callable[[Path], object], name: str, what: str) -> N
         ("nan.wav", "a sample is not a finite number"),
     ],
 )
-def test_unusable_body(name: str, what: str) -> None:
+def test_a_file_with_unusable_audio_data_is_refused(name: str, what: str) -> None:
     assert length(ODD / name) > 0
     with pytest.raises(AudioError) as caught:
         read(ODD / name)
@@ -185,13 +193,13 @@ def test_unusable_body(name: str, what: str) -> None:
     assert "; " in str(caught.value)
 
 
-def test_headless_file(tmp_path: Path) -> None:
+def test_a_file_without_a_header_is_refused(tmp_path: Path) -> None:
     shutil.copy(ODD / "tone.flac", tmp_path / "x.raw")
     with pytest.raises(AudioError, match="cannot be read as audio"):
         read(tmp_path / "x.raw")
 
 
-def test_header() -> None:
+def test_the_header_states_duration_and_channels() -> None:
     assert header(ODD / "stereo24.wav") == Header(0.1, 2)
 
 
@@ -347,7 +355,7 @@ def test_empty_wav_with_a_chunk_behind_is_empty(tmp_path: Path) -> None:
     ("subtype", "slack"),
     [("GSM610", 0.2), ("ALAW", 0.02), ("IMA_ADPCM", 0.1), ("MS_ADPCM", 0.1)],
 )
-def test_codecs_of_telephones(tmp_path: Path, subtype: str, slack: float) -> None:
+def test_telephone_codecs_are_read(tmp_path: Path, subtype: str, slack: float) -> None:
     path = tmp_path / "x.wav"
     sound = sine(440, 0.5, 8000)
     soundfile.write(path, sound.array, 8000, subtype=subtype)

@@ -68,7 +68,7 @@ def test_the_codes_of_the_standard(law: g711.Law, sample: int, code: int) -> Non
 
 
 @pytest.mark.parametrize("law", [g711.MU, g711.A])
-def test_every_code_comes_back(law: g711.Law) -> None:
+def test_every_code_is_unchanged_after_decoding_and_encoding(law: g711.Law) -> None:
     every = bytes(range(256))
     same = law.encode(law.decode(every))
     zero = {0x7F: 0xFF} if law is g711.MU else {}  # there are two of them

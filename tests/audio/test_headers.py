@@ -1,4 +1,4 @@
-"""What the headers of WAV and MP3 files state; any bytes may follow their first."""
+"""The headers of WAV and MP3 files, with any bytes after the first ones."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_channels_cancel_at_a_correlation_below_minus_0_9(correlation: float) ->
         assert loss(ONE, other) is None
 
 
-def test_loss() -> None:
+def test_the_loss_by_averaging_channels_is_in_db() -> None:
     assert loss(ONE, -ONE) == math.inf
     assert loss(ONE, -0.8 * ONE) == pytest.approx(-20 * math.log10(0.1 / 0.9055), 0.01)
     assert loss(ONE, ONE) is None

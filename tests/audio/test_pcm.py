@@ -44,7 +44,7 @@ def sine(hertz: float, seconds: float, rate: int, peak: float = 0.5) -> Audio:
 # The value
 
 
-def test_measures() -> None:
+def test_audio_has_its_samples_duration_and_rate() -> None:
     audio = Audio(b"\x01\x00\xff\xff\x00\x80", 6)
     assert (audio.samples, audio.seconds) == (3, 0.5)
     assert audio.array.tolist() == [1, -1, -32768]
@@ -61,7 +61,7 @@ def test_repr_leaves_the_samples_out() -> None:
     assert repr(Audio(bytes(4), 8000)) == "Audio(rate=8000)"
 
 
-def test_half_a_sample() -> None:
+def test_half_a_sample_is_refused() -> None:
     with pytest.raises(ValueError, match=r"3 bytes .* half a sample"):
         Audio(bytes(3), 8000)
 
@@ -88,7 +88,7 @@ def test_digest_is_stable() -> None:
 
 @steady
 @given(audios, audios)
-def test_digest_tells_sounds_apart(one: Audio, other: Audio) -> None:
+def test_digests_of_different_sounds_differ(one: Audio, other: Audio) -> None:
     assert len(one.digest) == 16
     assert (one.digest == other.digest) == (one == other)
 
@@ -96,14 +96,16 @@ def test_digest_tells_sounds_apart(one: Audio, other: Audio) -> None:
 # Floats
 
 
-def test_full_scale() -> None:
+def test_floats_are_scaled_rounded_and_clipped_to_16_bit() -> None:
     floats = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, -2.0, 0.6 / 32768, 1e300])
     steps = [-32768, 0, 16384, 32767, 32767, -32768, 1, 32767]
     assert from_float(floats, 8000).array.tolist() == steps
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_every_step_comes_back(kind: type[np.floating[npt.NBitBase]]) -> None:
+def test_every_16_bit_value_is_kept_by_a_conversion_to_floats(
+    kind: type[np.floating[npt.NBitBase]],
+) -> None:
     floats = EVERY_STEP.astype(kind) / 32768
     assert (from_float(floats, 8000).array == EVERY_STEP).all()
 
@@ -118,12 +120,12 @@ def test_channels_over_the_range_of_floats() -> None:
     assert from_float(floats, 8000).array.tolist() == [32767]
 
 
-def test_no_floats_are_no_samples() -> None:
+def test_an_empty_array_gives_audio_without_samples() -> None:
     assert from_float(np.zeros(0), 8000) == Audio(b"", 8000)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_floats_are_finite(value: float) -> None:
+def test_floats_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="not a finite number"):
         from_float(np.array([0.0, value]), 8000)
 
@@ -135,7 +137,7 @@ def test_floats_have_one_or_two_dimensions(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["int16", "float16", "complex64"])
-def test_floats_are_floats(kind: str) -> None:
+def test_an_array_of_another_type_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=f"samples of type {kind}"):
         from_float(np.zeros(3, dtype=kind), 8000)
 
@@ -163,13 +165,13 @@ def test_chunk_of_one_sample() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.00001])
-def test_chunk_below_one_sample(seconds: float) -> None:
+def test_chunk_below_one_sample_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="has no sample at 8000 Hz"):
         silence(1, rate=8000).chunks(seconds)
 
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
-def test_no_duration(seconds: float) -> None:
+def test_an_invalid_duration_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         silence(1).chunks(seconds)
     with pytest.raises(ValueError, match="is not a duration"):
@@ -192,7 +194,7 @@ def test_cut_is_in_seconds() -> None:
     ("start", "stop"),
     [(-0.1, 0.5), (0.6, 0.5), (0.5, 1.001), (math.nan, 0.5), (0.5, math.inf)],
 )
-def test_cut_is_inside(start: float, stop: float) -> None:
+def test_a_cut_outside_the_audio_is_refused(start: float, stop: float) -> None:
     with pytest.raises(ValueError, match=r"is not inside the 1 s of audio"):
         silence(1, rate=8000).cut(start, stop)
 
@@ -202,12 +204,12 @@ def test_silence() -> None:
     assert silence(0.5, rate=8000) == Audio(bytes(8000), 8000)
 
 
-def test_join_needs_one_rate() -> None:
+def test_join_refuses_audio_of_different_rates() -> None:
     with pytest.raises(ValueError, match="cannot join 8000 Hz, 16000 Hz"):
         join(silence(1), silence(1, rate=8000))
 
 
-def test_join_needs_a_part() -> None:
+def test_join_without_parts_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot join no part"):
         join()
 
@@ -215,7 +217,7 @@ def test_join_needs_a_part() -> None:
 # Another rate
 
 
-def test_same_rate_is_the_same_object() -> None:
+def test_resampling_to_the_same_rate_returns_the_same_object() -> None:
     audio = silence(1)
     assert audio.resample(16000) is audio
 
@@ -241,8 +243,10 @@ def test_resampling_does_not_alias() -> None:
     assert abs(sine(12000, 0.5, 48000).resample(16000).array[800:-800]).max() <= 1
 
 
-def test_a_long_sound_takes_little_more_memory_than_it_is(tmp_path: Path) -> None:
-    """What is computed of it in floats would take 4 times as much, or 8 times."""
+def test_processing_a_long_sound_needs_little_more_memory_than_its_size(
+    tmp_path: Path,
+) -> None:
+    """Intermediate results in floats would take 4 or 8 times as much memory."""
     noise = np.random.default_rng(0).integers(-3000, 3000, 3_000_000).astype("<i2")
     sound, path = Audio(noise.tobytes(), 16000), tmp_path / "long.wav"
     write(path, sound)
@@ -274,8 +278,8 @@ def test_resampling_clips_and_never_wraps() -> None:
 # Where speech is
 
 
-def test_speech_is_found_where_the_words_are() -> None:
-    """The figures of the docstring, on the clips whose words are timed."""
+def test_the_located_speech_agrees_with_the_word_times() -> None:
+    """The accuracy that the docstring states, on the clips whose words are timed."""
     timed = [u for name in ("english", "languages") for u in load(f"bundled:{name}")]
     found = [(speech(u.audio), u.words) for u in timed if u.words]
     onsets = [1000 * (it[0] - words[0].start) for it, words in found if it]
@@ -287,7 +291,7 @@ def test_speech_is_found_where_the_words_are() -> None:
     assert round(max(map(abs, ends))) == 111
 
 
-def test_a_tone_between_silence_is_speech_to_the_frame() -> None:
+def test_the_speech_is_located_exactly_where_a_tone_is() -> None:
     tone = from_float(np.sin(np.arange(8000) / 8) / 2, 16000)
     sound = join(silence(0.3), tone, silence(0.2))
     assert speech(sound) == (0.3, 0.8)
@@ -303,5 +307,5 @@ def test_a_tone_between_silence_is_speech_to_the_frame() -> None:
         np.eye(1, 16000).ravel() / 2,  # a click is no speech
     ],
 )
-def test_where_nothing_is_said_there_is_no_speech(samples: Any) -> None:
+def test_no_speech_is_found_in_quiet_or_empty_audio(samples: Any) -> None:
     assert speech(from_float(samples, 16000)) is None

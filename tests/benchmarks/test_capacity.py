@@ -30,10 +30,10 @@ def test_the_result_is_near_the_largest_number_that_holds(
     assert true <= 1.1 * number or number + 1 > true
 
 
-def test_if_none_holds_the_result_is_0() -> None:
+def test_the_result_is_0_if_no_number_holds() -> None:
     assert found(0, start=400) == 0
     assert found(0, start=1) == 0
 
 
-def test_the_search_has_an_upper_end() -> None:
+def test_the_search_stops_at_a_largest_number() -> None:
     assert MOST <= found(10**9, start=400) <= 2 * MOST

@@ -141,7 +141,7 @@ def test_lifespan(tmp_path: Path) -> None:
         ("dies at startup", "its process ended\nthis ends here"),
     ],
 )
-def test_start_that_fails(fails: str, said: str) -> None:
+def test_a_start_that_fails_is_reported(fails: str, said: str) -> None:
     with pytest.raises(ApplicationError) as caught:
         Application(Living(fails=fails))
     text = str(caught.value)
@@ -178,7 +178,7 @@ def test_stopped_process_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gone(app.pid, within=1)
 
 
-def test_its_own_processes_end_with_it(tmp_path: Path) -> None:
+def test_child_processes_of_the_application_end_with_it(tmp_path: Path) -> None:
     note = tmp_path / "pid"
 
     async def forking(scope: Message, receive: Receive, send: Send) -> None:
@@ -204,7 +204,7 @@ def test_end_does_not_wait_for_sessions() -> None:
         assert time.monotonic() - begun < 4
 
 
-def test_not_an_application() -> None:
+def test_an_object_that_is_no_application_is_refused() -> None:
     with pytest.raises(TypeError, match="5 is not an ASGI application"):
         Application(5)  # type: ignore[arg-type]
 
@@ -247,7 +247,7 @@ async def printing(scope: Message, receive: Receive, send: Send) -> None:
     raise WebSocketDisconnect(message["code"])
 
 
-def test_output_is_that_of_a_session() -> None:
+def test_output_is_attributed_to_its_session() -> None:
     with Application(printing) as app:
         url = app.url.replace("http://", "ws://")
         with connect(url, proxy=None) as one, connect(url, proxy=None) as two:
@@ -299,7 +299,9 @@ def test_a_traceback_begins_with_the_application() -> None:
     assert "asgi_child" not in printed
 
 
-def test_nothing_of_the_parent_is_used(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_child_uses_no_state_of_its_parent(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """The child has its own output, loggers, filters, clean-up and connections."""
     told: list[str] = []
 
@@ -371,7 +373,7 @@ def test_loops_of_the_parent_go_on() -> None:
     loop.stop()
 
 
-def test_two_at_once() -> None:
+def test_two_applications_run_at_the_same_time() -> None:
     with Application(speaking) as one, Application(speaking) as two:
         assert one.url != two.url
         begun = time.monotonic()

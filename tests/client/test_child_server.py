@@ -14,7 +14,7 @@ def program(code: str, *, patience: float = 5.0) -> ProgramServer:
     return ProgramServer(["-c", code], patience=patience)
 
 
-def test_lines_both_ways_and_the_end_of_them() -> None:
+def test_lines_are_written_and_read_until_the_server_ends() -> None:
     with program(ECHO) as server:
         server._write(b"one")
         assert server._line(10) == "ONE"
@@ -27,7 +27,7 @@ def test_lines_both_ways_and_the_end_of_them() -> None:
     server.stop()
 
 
-def test_its_errors_are_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_error_is_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     code = "import sys; print('wrong', file=sys.stderr); print('url'); sys.stdin.read()"
     with program(code) as server:
         assert server._line(10) == "url"
@@ -35,13 +35,13 @@ def test_its_errors_are_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == "wrong\n"
 
 
-def test_one_that_does_not_end_is_killed() -> None:
+def test_a_server_that_does_not_end_is_killed() -> None:
     with program("import time; print('up'); time.sleep(60)", patience=0.1) as server:
         pass
     assert server._exit_reason() == "it has ended with signal 9"
 
 
-def test_one_that_has_ended_takes_no_line() -> None:
+def test_writing_to_a_server_that_has_ended_fails() -> None:
     with program("") as server:
         assert server._line(10) is None
         server._process.wait(10)

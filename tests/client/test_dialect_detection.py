@@ -65,7 +65,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "GREETING", 0.2)
 
 
-def test_each_way_once() -> None:
+def test_each_session_request_is_made_once() -> None:
     found = asked("http://h:1/?a=b")
     ways = [(a.target.url.partition("a=b")[2], len(a.headers)) for a in found]
     assert ways == [("&intent=transcription", 1), ("&intent=transcription", 2), ("", 1)]
@@ -89,7 +89,9 @@ def test_every_dialect_is_found_by_one_session(
         assert len(fake.traces()) == 1
 
 
-def test_a_refused_way_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_session_request_is_followed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(probe, "GREETING", 10.0)
 
     def answer(request: Request) -> Response | None:
@@ -99,7 +101,7 @@ def test_a_refused_way_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) 
         assert found(url).dialect == "vllm"
 
 
-def test_silence_is_asked_once() -> None:
+def test_a_silent_server_gets_one_session_request() -> None:
     opened: list[str] = []
 
     def answer(request: Request) -> None:
@@ -128,7 +130,7 @@ def test_the_first_event_is_shown_without_secrets(frame: str | bytes) -> None:
         assert secret not in lost
 
 
-def test_a_long_first_word_is_cut() -> None:
+def test_a_long_first_frame_is_shortened() -> None:
     most = dialect_detection.SHOWN
     with serving(saying("x" * (most + 1))) as url:
         assert f" ... {'x' * (most // 3)}'; no inst" in found(url).lost
@@ -197,7 +199,7 @@ def opening(name: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "told"), FAMILY.items())
-def test_each_server_is_known_by_its_greeting(name: str, told: str) -> None:
+def test_each_server_is_recognised_by_its_greeting(name: str, told: str) -> None:
     record = Record(Sender.SERVER, 0, opening(name))
     assert greetings.greeted(record) == (told,)
 
@@ -239,7 +241,9 @@ def test_a_server_that_closes_at_once() -> None:
     assert lost.count(said) == 1
 
 
-def test_several_dialects_that_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_greeting_that_several_dialects_share_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(greetings, "greeted", lambda record: ("one", "two"))
     with serving(saying(CREATED)) as url:
         lost = found(url).lost
@@ -298,7 +302,7 @@ def test_a_late_first_event_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
         assert asyncio.run(late).dialect == "vllm"
 
 
-def test_a_greeting_is_known_by_its_dialect_alone() -> None:
+def test_a_greeting_is_recognised_by_one_dialect_only() -> None:
     record = Record(Sender.SERVER, 0, CREATED)
     assert VLLM.greets(record)
     assert greetings.greeted(record) == ("vllm",)

@@ -48,7 +48,7 @@ def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
     )
 
 
-def test_a_refused_key_is_named_by_its_source() -> None:
+def test_a_refused_key_is_reported_with_its_source() -> None:
     server = parsed("http://h:1")
     for status in (401, 403):
         said = explain(status, server, "OUR_KEY")
@@ -57,7 +57,7 @@ def test_a_refused_key_is_named_by_its_source() -> None:
         assert "no API key was sent: set REALTIME_API_KEY" in without
 
 
-def test_a_wrong_path_is_answered_with_the_right_one() -> None:
+def test_a_wrong_path_is_reported_with_the_right_one() -> None:
     said = explain(404, parsed("ws://h:1/v1/wrong"), "")
     assert said.endswith(f"{PATH}; to use this path, give the target as http://h:1")
     for right in ("http://h:1", f"ws://h:1{PATH}?model=m", "http://h:1/v1"):

@@ -152,14 +152,14 @@ def test_the_differences_are_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", "{}", '{"a":1}', "[" * 100_000])
-def test_a_frame_of_another_kind_is_like_none(text: str) -> None:
+def test_a_frame_of_another_kind_resembles_no_greeting(text: str) -> None:
     assert greetings.greeted(record(text)) == ()
     assert greetings.nearest(record(text)) is None
     assert greetings.unsupported(record(text)) is None
     assert greetings.nearest(Record(Sender.SERVER, 0, data=b"\0")) is None
 
 
-def test_a_name_can_be_left_out() -> None:
+def test_a_dialect_can_be_excluded() -> None:
     near = greetings.nearest(record(VLLM), besides="vllm")
     assert near is not None
     assert near.name.startswith("openai")

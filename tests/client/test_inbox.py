@@ -101,7 +101,7 @@ def test_a_refusal_that_was_expected_answers_nothing() -> None:
     assert talk.inbox.refusal is None
 
 
-def test_after_a_frame_by_hand_a_refusal_answers_no_utterance() -> None:
+def test_a_refusal_after_a_hand_written_frame_answers_no_utterance() -> None:
     talk = greeted()
     talk.inbox.by_hand = True
     talk.received(ERROR)
@@ -145,7 +145,7 @@ def test_frames_are_counted_until_they_flood_the_session() -> None:
     )
 
 
-def test_the_recording_is_that_of_a_new_reading() -> None:
+def test_the_recording_equals_a_new_reading_of_the_trace() -> None:
     talk = greeted().sent(BEGIN, APPEND, FINISH).received(DELTA, DONE)
     trace = talk.trace()
     assert talk.inbox.recording(trace) == dialects.recording(VLLM, trace)
@@ -168,7 +168,7 @@ def test_a_record_that_was_not_added_is_read_with_the_others() -> None:
     assert len(talk.inbox.recording(trace).messages) == 2
 
 
-def test_what_a_dialect_raises_is_raised_by_the_recording(
+def test_the_recording_raises_an_exception_of_the_dialect(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Broken:

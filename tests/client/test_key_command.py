@@ -69,7 +69,7 @@ def test_the_command_runs_at_most_once_a_minute(tmp_path: Path) -> None:
         ("print('hush-hush', flush=True); import time; time.sleep(9)", "did not end"),
     ],
 )
-def test_a_failure_is_told_without_the_output(
+def test_a_failure_is_reported_without_the_output(
     monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
     monkeypatch.setattr(key_command, "TIMEOUT", 0.5 if "sleep" in code else 30.0)
@@ -81,7 +81,7 @@ def test_a_failure_is_told_without_the_output(
     assert caught.value.__cause__ is None
 
 
-def test_a_command_that_is_not_there() -> None:
+def test_a_missing_command_is_reported() -> None:
     command = KeyCommand(("/no/such/command-of-keys",), lambda key: None)
     with pytest.raises(InputError, match="command-of-keys cannot be run: No such file"):
         _ = command.key
@@ -100,7 +100,7 @@ def test_a_command_that_fails_is_not_run_again_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "count").read_text() == "2"
 
 
-def test_a_failed_renewal_is_told_each_time(tmp_path: Path) -> None:
+def test_a_failed_renewal_is_reported_each_time(tmp_path: Path) -> None:
     now = [100.0]
     words = failing(tmp_path, later=True)
     command = KeyCommand(words, lambda key: None, clock=lambda: now[0])

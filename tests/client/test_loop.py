@@ -142,7 +142,7 @@ def test_a_forked_process_is_refused(loop: Loop) -> None:
     assert loop.run(double(21)) == 42
 
 
-def test_a_clock_that_jumps_holds_nothing_up(
+def test_a_clock_that_jumps_delays_nothing(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     year = 365 * 86_400 * 10**9
@@ -193,7 +193,7 @@ def test_trio_gets_advice(loop: Loop) -> None:
     trio.run(test)
 
 
-def test_stop_cancels_what_runs() -> None:
+def test_stop_cancels_running_tasks() -> None:
     loop, work = Loop(), Work()
     future = loop.submit(work())
     assert work.begun.wait(5)
@@ -221,7 +221,7 @@ def test_without_uvloop_the_loop_of_asyncio_is_used(
 
 
 @pytest.mark.parametrize("old", ["0.22.1", "0.9"])
-def test_an_uvloop_that_mixes_sessions_up_is_refused(
+def test_an_uvloop_version_that_mixes_sessions_up_is_refused(
     monkeypatch: pytest.MonkeyPatch, old: str
 ) -> None:
     monkeypatch.setattr(loops, "version", lambda name: old)
@@ -235,7 +235,7 @@ def test_an_uvloop_that_mixes_sessions_up_is_refused(
 # Lateness
 
 
-def test_no_ticks_while_nobody_watches(loop: Loop) -> None:
+def test_the_loop_has_no_ticks_while_it_is_not_watched(loop: Loop) -> None:
     async def tasks() -> int:
         return len(asyncio.all_tasks()) - 1
 
@@ -280,7 +280,7 @@ def watched(loop: Loop, seconds: float, *, disturb: float = 0.0) -> tuple[int, .
     return lag.late
 
 
-def test_a_stall_swallows_ticks(loop: Loop) -> None:
+def test_each_tick_missed_in_a_stall_is_counted(loop: Loop) -> None:
     late = watched(loop, 0.05, disturb=0.2)
     # At 10 ms a tick, 200 ms swallow 19 or more, each 10 ms less late than the last.
     worst = late.index(max(late))
@@ -289,7 +289,7 @@ def test_a_stall_swallows_ticks(loop: Loop) -> None:
     assert [a - b for a, b in pairwise(stall)] == [TICK] * 18
 
 
-def test_a_held_interpreter_is_seen(loop: Loop) -> None:
+def test_a_held_interpreter_lock_is_measured(loop: Loop) -> None:
     held: list[tuple[int, int]] = []
     slow = re.compile(r"(a+)+b")
 
@@ -319,7 +319,7 @@ def test_a_held_interpreter_is_seen(loop: Loop) -> None:
     assert max(lag.late) >= (ended - begun) / 2
 
 
-def test_ticks_are_kept_by_their_time(loop: Loop) -> None:
+def test_ticks_are_selected_by_their_time(loop: Loop) -> None:
     watched(loop, 0.02, disturb=0.1)
     now = time.monotonic_ns()
     assert loop.lag(now, now + 10**9).late == ()
@@ -364,7 +364,7 @@ def test_the_loop_measures_its_cpu_load(loop: Loop) -> None:
 
 
 @pytest.mark.slow
-def test_a_pause_of_the_collector_is_seen(loop: Loop) -> None:
+def test_a_pause_of_the_garbage_collector_is_measured(loop: Loop) -> None:
     rings: list[object] = []
     for _ in range(200_000):
         ring: list[object] = []
@@ -385,7 +385,7 @@ def test_a_pause_of_the_collector_is_seen(loop: Loop) -> None:
     del rings
 
 
-def test_nothing_is_left_in_the_collector(loop: Loop) -> None:
+def test_no_callback_is_left_in_the_garbage_collector(loop: Loop) -> None:
     before = list(gc.callbacks)
     spent(loop, lambda: None)
     assert gc.callbacks == before

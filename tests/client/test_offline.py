@@ -44,7 +44,7 @@ def written(take: Transcription) -> Trace:
 
 
 @pytest.mark.parametrize("clip", [CLIP, WORDLESS], ids=["words", "energy"])
-def test_the_numbers_are_those_of_the_run(
+def test_the_metrics_equal_those_of_the_run(
     loop: Loop, url: str, clip: Utterance
 ) -> None:
     take = sent(loop, url, clip)
@@ -101,7 +101,7 @@ def test_a_trace_of_a_server_or_without_audio_cannot_be_judged() -> None:
         offline.transcriptions(silent)
 
 
-def test_the_requirements_are_those_of_the_version() -> None:
+def test_the_requirements_are_those_of_the_server_version() -> None:
     trace = replace(read(GOLDEN), version="0.1.0")
     dialect = dialects.load("vllm")
     found = {each.id for each in offline.rules(dialect, trace)}

@@ -103,7 +103,7 @@ class Paced:
 
 
 def paced(audio: Audio, socket: Socket, **options: Any) -> Paced:
-    """Send audio to the end, and return all that took part."""
+    """Send audio to its end; return the pacer with its recorder and its socket."""
 
     async def talk() -> Paced:
         it = Paced(audio, socket, **options)
@@ -162,7 +162,7 @@ def test_frames_that_are_late_leave_without_delay() -> None:
     assert len(set(it.socket.turns[1:])) == 1
 
 
-def test_what_cannot_be_sent_at_once_is_left_to_the_task() -> None:
+def test_a_frame_that_cannot_be_sent_at_once_is_left_to_the_task() -> None:
     socket = Socket()
     socket.ready = False
     it = paced(silence(0.2, rate=RATE), socket)
@@ -170,7 +170,7 @@ def test_what_cannot_be_sent_at_once_is_left_to_the_task() -> None:
     assert it.recorder.count == 2
 
 
-def test_a_session_that_has_ended_sends_nothing_by_itself() -> None:
+def test_frames_of_an_ended_session_are_left_to_the_task() -> None:
     async def talk() -> Paced:
         it = Paced(silence(0.2, rate=RATE), Socket())
         it.recorder.end(Ending.DEADLINE)
@@ -181,7 +181,7 @@ def test_a_session_that_has_ended_sends_nothing_by_itself() -> None:
     assert (len(it.put), it.socket.frames) == (2, [])
 
 
-def test_the_audio_ends_early_when_it_is_told_to() -> None:
+def test_the_callback_can_end_the_audio_early() -> None:
     counted: list[int] = []
 
     def after(samples: int) -> bool:

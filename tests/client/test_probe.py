@@ -37,7 +37,7 @@ def saying(
 
 
 @pytest.mark.parametrize("status", [200, 204, 404])
-def test_healthy(status: int) -> None:
+def test_a_healthy_server_passes(status: int) -> None:
     seen: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -53,7 +53,9 @@ def test_healthy(status: int) -> None:
     ("status", "advice"),
     [(401, "REALTIME_API_KEY"), (500, "server error"), (503, "load")],
 )
-def test_health_that_is_an_error(status: int, advice: str) -> None:
+def test_a_health_page_with_an_error_status_is_reported(
+    status: int, advice: str
+) -> None:
     def answer(request: Request) -> Response:
         return plain(status, b"no")
 
@@ -81,7 +83,9 @@ def test_key_is_sent_and_not_shown() -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_waits_while_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_waits_while_the_server_loads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
     left = [503, 502, 503]
 
@@ -93,7 +97,9 @@ def test_waits_while_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not left
 
 
-def test_waits_until_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_waits_until_the_server_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
     up, over = threading.Event(), threading.Event()
     with socket.socket() as reserved:
@@ -119,7 +125,9 @@ def test_waits_until_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert up.is_set()
 
 
-def test_waits_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_states_how_long_the_probe_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
     begun = time.monotonic()
     with closed() as port, pytest.raises(Unreachable) as caught:
@@ -186,7 +194,7 @@ def test_no_http_server() -> None:
         thread.join()
 
 
-def test_direct_way_and_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_direct_request_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -430,7 +438,7 @@ OF_OLD = re.compile(
     | strategies.from_regex(OF_OLD, fullmatch=True, alphabet='a1.e+-{}=" in_f:')
 )
 @settings(max_examples=100, deadline=None)
-def test_lines_of_metrics_are_read_as_before(line: str) -> None:
+def test_lines_of_metrics_are_read_as_by_the_regular_expression(line: str) -> None:
     match = OF_OLD.fullmatch(line.strip())
     found = probe.sums(line.encode())
     if match is None:
@@ -523,7 +531,7 @@ def test_a_list_of_models_over_the_limit(most: int, said: str) -> None:
             assert probe.models(asked)[0] == "one"
 
 
-def test_nothing_is_left_of_a_request_that_was_given_up(
+def test_a_cancelled_request_leaves_no_thread_and_no_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its thread and its connection end, even if TLS has detached the socket."""

@@ -92,7 +92,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     return Session(monkeypatch)
 
 
-def test_frames_are_read_when_the_inbox_is_asked(session: Session) -> None:
+def test_frames_are_read_when_the_inbox_is_used(session: Session) -> None:
     async def talk() -> None:
         session.begin()
         session.line.says(CREATED)
@@ -111,7 +111,7 @@ def test_frames_are_read_when_the_inbox_is_asked(session: Session) -> None:
     asyncio.run(talk())
 
 
-def test_audio_of_the_client_wakes_nobody(session: Session) -> None:
+def test_audio_of_the_client_wakes_no_waiting_task(session: Session) -> None:
     async def talk() -> None:
         session.begin()
         session.send_audio(10)
@@ -123,7 +123,7 @@ def test_audio_of_the_client_wakes_nobody(session: Session) -> None:
     asyncio.run(talk())
 
 
-def test_what_is_not_waited_for_is_read_in_portions(session: Session) -> None:
+def test_frames_that_no_caller_waits_for_are_read_in_portions(session: Session) -> None:
     async def talk() -> None:
         session.begin()
         session.line.says(CREATED)
@@ -173,7 +173,7 @@ def test_many_sessions_are_read_in_turns(monkeypatch: pytest.MonkeyPatch) -> Non
     asyncio.run(talk())
 
 
-def test_what_the_wire_does_not_hand_over_is_received(session: Session) -> None:
+def test_queued_messages_of_the_wire_are_received(session: Session) -> None:
     async def talk() -> None:
         session.begin()
         session.line.put(CREATED)
@@ -247,7 +247,7 @@ def test_the_greeting_of_another_dialect_cuts_the_connection(session: Session) -
     assert "use --realtime-dialect=openai" in session.reception.misfit
 
 
-def test_any_thread_may_ask(session: Session) -> None:
+def test_several_threads_may_read_the_inbox(session: Session) -> None:
     async def talk() -> None:
         session.begin()
         session.line.says(CREATED)

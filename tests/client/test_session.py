@@ -175,7 +175,7 @@ def test_the_greeting_of_another_dialect_ends_the_session_at_once(loop: Loop) ->
     assert not [each for each in trace.records if each.sender is Sender.CLIENT]
 
 
-def test_a_first_word_that_no_dialect_knows_is_waited_out(loop: Loop) -> None:
+def test_a_first_frame_of_no_dialect_does_not_end_the_session(loop: Loop) -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.send('{"type":"hello"}')
         await asyncio.sleep(0.2)
@@ -275,7 +275,7 @@ def measured() -> Measured:
 
 
 @pytest.mark.slow  # all audio is sent in real time
-def test_no_text_is_wrong(measured: Measured) -> None:
+def test_all_texts_are_right_and_violate_nothing(measured: Measured) -> None:
     for take in [*measured.near, *measured.far]:
         assert take.text == CLIP.text
         assert take.violations == ()
@@ -283,7 +283,7 @@ def test_no_text_is_wrong(measured: Measured) -> None:
 
 
 @pytest.mark.slow  # all audio is sent in real time
-def test_nothing_is_faster_than_it_was(measured: Measured) -> None:
+def test_no_latency_is_below_the_delay_of_the_server(measured: Measured) -> None:
     for takes, delays in ((measured.near, NEAR), (measured.far, FAR)):
         for take in takes:
             timeline, (first, *_) = take.timeline, CLIP.words
@@ -398,7 +398,7 @@ def test_due_times(loop: Loop, sound: str, pace: float, chunk: float) -> None:
     assert take.text == CLIP.text
 
 
-def test_pace_two_halves(loop: Loop, sound: str) -> None:
+def test_pace_two_halves_the_duration(loop: Loop, sound: str) -> None:
     take = went(loop, plan(sound, pace=2.0))
     heard = take.timeline.heard
     assert heard[-1].due - heard[0].due == round((SOUND.seconds - 0.1) / 2 * 1e9)
@@ -462,7 +462,7 @@ def test_unpaced_audio_has_the_time_that_it_lasts(loop: Loop, seconds: float) ->
         loop.run(live.close())
 
 
-def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
+def test_a_server_that_does_not_read_causes_no_client_delay(loop: Loop) -> None:
     minutes = Audio(bytes(2 * 16000 * 600), 16000)  # more than any socket buffers
 
     async def session(url: str) -> Live:
@@ -518,7 +518,7 @@ def test_blocked_loop_of_the_test(loop: Loop) -> None:
 
 
 @pytest.mark.slow
-def test_burning_thread(loop: Loop) -> None:
+def test_the_effect_of_a_busy_thread_is_measured(loop: Loop) -> None:
     over = threading.Event()
 
     def burn() -> None:
@@ -586,7 +586,7 @@ def test_refused_handshake(loop: Loop, status: int) -> None:
         assert "hidden" not in text
 
 
-def test_refused_handshake_says_when_to_come_again(loop: Loop) -> None:
+def test_a_refused_handshake_reports_retry_after(loop: Loop) -> None:
     later = plain(429)
     later.headers["Retry-After"] = "7"
     with serving(answer=lambda request: later) as url:
@@ -656,7 +656,7 @@ HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
         ),
     ],
 )
-def test_fault_is_told_apart(
+def test_each_fault_is_reported_as_its_own_kind_of_loss(
     loop: Loop, fault: str, how: str, end: Ending, said: str
 ) -> None:
     limits = HASTY if how == "hung" else BRIEF  # only a silence needs to be short
@@ -693,7 +693,7 @@ def test_final_that_comes_after_the_silence(loop: Loop) -> None:
     assert 0.3 <= waited <= spent + 0.05  # the message has one decimal
 
 
-def test_babble_is_not_lost_but_judged(loop: Loop) -> None:
+def test_a_frame_without_json_is_a_violation_and_no_loss(loop: Loop) -> None:
     with faking("no-json") as (url, _):
         take = went(loop, plan(url))
     assert take.text == CLIP.text
@@ -729,7 +729,7 @@ def test_server_is_killed(loop: Loop) -> None:
 
 
 @pytest.mark.slow
-def test_server_that_takes_no_audio(loop: Loop) -> None:
+def test_a_server_that_accepts_no_audio_is_lost(loop: Loop) -> None:
     minutes = Audio(bytes(2 * 16000 * 600), 16000)
     limits = Limits(connect=5, ready=5, silence=5, beyond=0.5)
 
@@ -766,7 +766,7 @@ def sends(*frames: str | bytes, text: bool | None = None) -> Talk:
     return talk
 
 
-def test_frame_that_cannot_be(loop: Loop) -> None:
+def test_an_invalid_frame_breaks_the_session(loop: Loop) -> None:
     with serving(sends(b"\xff\xfe", text=True)) as url:
         error, live = lost(loop, plan(url))
     assert error.how == "broke"
@@ -790,7 +790,7 @@ def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
     assert {v.requirement.id for v in broken(live.trace)} == {"created-now"}
 
 
-def test_bytes_that_make_no_event_have_arrived_all_the_same(loop: Loop) -> None:
+def test_bytes_of_an_incomplete_event_are_counted(loop: Loop) -> None:
     begun = b"\x01\x7e" + (60_000).to_bytes(2)  # a fragment that does not end
 
     def then(taken: socket.socket) -> None:
@@ -804,7 +804,7 @@ def test_bytes_that_make_no_event_have_arrived_all_the_same(loop: Loop) -> None:
     assert str(error).endswith("; 60004 bytes were received, but no complete event")
 
 
-def test_a_close_frame_is_no_incomplete_event(loop: Loop) -> None:
+def test_a_close_frame_does_not_count_as_an_incomplete_event(loop: Loop) -> None:
     def then(taken: socket.socket) -> None:
         reason = b"wrong key"
         taken.sendall(bytes([0x88, 2 + len(reason)]) + (4401).to_bytes(2) + reason)
@@ -817,7 +817,7 @@ def test_a_close_frame_is_no_incomplete_event(loop: Loop) -> None:
     assert "bytes were received" not in str(error)
 
 
-def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
+def test_an_invalid_frame_is_no_close_by_the_client(loop: Loop) -> None:
     """The session is broken even if the server answers the close frame as usual."""
 
     def then(taken: socket.socket) -> None:
@@ -837,7 +837,9 @@ def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
 @pytest.mark.parametrize(
     ("reply", "code"), [(b"\x88\x00", 1005), (b"\x88\x02\x03\xf3", 1011)]
 )
-def test_a_close_of_ours_is_ours(loop: Loop, reply: bytes, code: int) -> None:
+def test_a_close_by_the_client_is_attributed_to_it(
+    loop: Loop, reply: bytes, code: int
+) -> None:
     def then(taken: socket.socket) -> None:
         created = CREATED.encode()
         taken.sendall(b"\x81" + bytes([len(created)]) + created)
@@ -946,7 +948,7 @@ def test_a_burst_needs_an_open_session(loop: Loop, sound: str) -> None:
         loop.run(live.burst((), SOUND, "turn-right", ()))
 
 
-def test_expect_goes_on_from_the_last_one(loop: Loop, sound: str) -> None:
+def test_expect_continues_after_the_last_event(loop: Loop, sound: str) -> None:
     live = opened(loop, plan(sound))
     try:
         loop.run(live.send_raw({"type": "novelty.one"}))
@@ -1014,7 +1016,9 @@ def test_expect_of_a_session_that_was_closed(loop: Loop) -> None:
     assert "the server closed with code 1001: going away" in str(caught.value)
 
 
-def test_cancelled_utterance_keeps_what_had_arrived(loop: Loop, sound: str) -> None:
+def test_cancelled_utterance_keeps_the_events_that_arrived(
+    loop: Loop, sound: str
+) -> None:
     live = opened(loop, plan(sound, pace=1.0))
     future = loop.submit(live.transcribe(SOUND, "turn-right"))
     while not live.timeline.item(0).text:
@@ -1203,7 +1207,7 @@ def test_a_commit_without_audio_is_due_when_it_leaves(loop: Loop, sound: str) ->
     assert live.timeline.item(item).heard == ()
 
 
-def test_what_comes_out_of_turn_is_marked(loop: Loop) -> None:
+def test_a_frame_out_of_turn_is_marked(loop: Loop) -> None:
     """A refusal of such a frame does not end the utterance."""
 
     async def strict(connection: ServerConnection) -> None:
@@ -1289,7 +1293,7 @@ def test_a_final_is_waited_for_within_its_time(loop: Loop) -> None:
     assert live.trace.end.how is Ending.DEADLINE
 
 
-def test_a_refused_utterance_is_told_once(loop: Loop) -> None:
+def test_a_refused_utterance_is_reported_once(loop: Loop) -> None:
     async def moody(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         utterances = 0
@@ -1315,7 +1319,7 @@ def test_a_refused_utterance_is_told_once(loop: Loop) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_reads_too_slowly_is_told_of_each_step(loop: Loop) -> None:
+def test_each_step_reports_a_server_that_reads_too_slowly(loop: Loop) -> None:
     minutes = Audio(bytes(2 * 16000 * 600), 16000)
     limits = Limits(connect=5, ready=5, silence=5, beyond=0.5)
 
@@ -1438,7 +1442,7 @@ def test_a_ping_that_is_not_answered_ends_nothing(loop: Loop) -> None:
     assert live.trace.end.how is Ending.CLOSED_BY_US
 
 
-def test_a_ping_to_a_server_that_goes(loop: Loop) -> None:
+def test_a_ping_fails_if_the_server_disconnects(loop: Loop) -> None:
     async def gone(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         await connection.recv()
@@ -1469,7 +1473,9 @@ def test_a_ping_to_a_server_that_goes(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 200])
-def test_a_message_in_so_many_fragments(loop: Loop, parts: int) -> None:
+def test_a_message_is_sent_in_the_given_number_of_fragments(
+    loop: Loop, parts: int
+) -> None:
     seen: list[str] = []
 
     async def collect(connection: ServerConnection) -> None:
@@ -1496,7 +1502,7 @@ def test_a_message_in_so_many_fragments(loop: Loop, parts: int) -> None:
     assert record.due == record.woke
 
 
-def test_fragments_are_heard_as_one_message(loop: Loop, sound: str) -> None:
+def test_the_server_reads_fragments_as_one_message(loop: Loop, sound: str) -> None:
     live = opened(loop, plan(sound))
 
     async def talk() -> None:
@@ -1513,7 +1519,7 @@ def test_fragments_are_heard_as_one_message(loop: Loop, sound: str) -> None:
     assert broken(live.trace) == ()
 
 
-def test_long_frames_are_sent_whole_and_kept_short(loop: Loop) -> None:
+def test_long_frames_are_sent_whole_and_shortened_in_the_trace(loop: Loop) -> None:
     async def measure(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         async for frame in connection:
@@ -1535,7 +1541,7 @@ def test_long_frames_are_sent_whole_and_kept_short(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_a_server_that_goes_while_we_send(loop: Loop, parts: int) -> None:
+def test_sending_fails_if_the_server_disconnects(loop: Loop, parts: int) -> None:
     async def goes(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         connection.transport.pause_reading()
@@ -1562,7 +1568,7 @@ def test_a_server_that_goes_while_we_send(loop: Loop, parts: int) -> None:
     assert [r.sender for r in live.trace.records] == [Sender.SERVER]
 
 
-def test_a_deaf_session_hears_no_more(
+def test_a_session_that_stops_reading_receives_nothing_more(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
@@ -1622,7 +1628,7 @@ def test_a_reset_is_seen_by_the_server(loop: Loop) -> None:
     assert [type(cause) for cause in causes] == [ConnectionResetError]
 
 
-def test_nothing_is_done_to_a_server_that_has_gone(loop: Loop) -> None:
+def test_deafen_and_reset_do_nothing_after_a_close_by_the_server(loop: Loop) -> None:
     async def bye(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         await connection.close(4001, "enough")
@@ -1651,7 +1657,7 @@ def test_a_reset_in_the_middle_of_an_utterance(loop: Loop, sound: str) -> None:
     assert 0 < len(audio_of(live.trace)) < 17
 
 
-def test_what_needs_a_connection_and_has_none(loop: Loop) -> None:
+def test_each_step_fails_without_a_connection(loop: Loop) -> None:
     def steps(live: Live) -> list[Coroutine[Any, Any, object]]:
         return [
             live.begin(),
@@ -1690,7 +1696,7 @@ def test_a_refused_frame_of_ours_does_not_end_an_utterance(
 
 
 @pytest.mark.parametrize("sides", [(Sender.SERVER,), tuple(Sender)])
-def test_a_fault_in_reading_is_raised_and_not_blamed_on_the_server(
+def test_an_exception_of_the_dialect_is_not_attributed_to_the_server(
     loop: Loop, sound: str, monkeypatch: pytest.MonkeyPatch, sides: tuple[Sender, ...]
 ) -> None:
     live = opened(loop, plan(sound))
@@ -1733,7 +1739,9 @@ def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
+def test_sending_and_closing_do_not_wait_for_a_server_that_does_not_read(
+    loop: Loop,
+) -> None:
     """The sending of a frame and the close of the session end in bounded time."""
 
     async def stopped(connection: ServerConnection) -> None:
@@ -1758,7 +1766,7 @@ def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
 # A key that expires
 
 
-def test_a_failed_renewal_is_told_and_does_not_block_the_loop(loop: Loop) -> None:
+def test_a_failed_renewal_is_reported_and_does_not_block_the_loop(loop: Loop) -> None:
     async def refusing(connection: ServerConnection) -> None:
         error = {"type": "error", "error": "expired", "code": "invalid_api_key"}
         await connection.send(CREATED)

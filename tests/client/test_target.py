@@ -57,13 +57,15 @@ def test_every_form_gives_both_urls(text: str, websocket: str, http: str) -> Non
         ("key=&secret", ()),
     ],
 )
-def test_what_is_secret_in_a_query(query: str, secrets: tuple[str, ...]) -> None:
+def test_secrets_in_a_query_are_recognised(
+    query: str, secrets: tuple[str, ...]
+) -> None:
     found = parse(f"ws://h/listen?{query}", path=PATH)
     assert found.secrets == secrets
     assert not any(secret in repr(found) for secret in secrets if len(secret) > 1)
 
 
-def test_the_path_is_that_of_the_dialect() -> None:
+def test_the_path_of_the_dialect_is_the_default() -> None:
     assert parse("h:1", path="/listen") == Target("ws://h:1/listen", "http://h:1")
 
 
@@ -90,7 +92,7 @@ def test_the_path_is_that_of_the_dialect() -> None:
         ("http://[::1", "Invalid IPv6 URL"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_what_would_do(text: str, why: str) -> None:
+def test_an_invalid_target_is_refused_with_the_valid_forms(text: str, why: str) -> None:
     with pytest.raises(TargetError, match=why) as caught:
         parse(text, path=PATH)
     message = str(caught.value)
@@ -133,13 +135,13 @@ def test_a_password_is_refused_and_not_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["ftp://gpu-7?key=hush", "gpu-7?key=hush"])
-def test_a_query_is_not_shown_where_the_target_is_wrong(text: str) -> None:
+def test_the_query_of_an_invalid_target_is_not_shown(text: str) -> None:
     with pytest.raises(TargetError) as caught:
         parse(text, path=PATH)
     assert SECRET not in str(caught.value)
 
 
-def test_a_query_is_not_shown_where_the_target_is_right() -> None:
+def test_the_query_of_a_valid_target_is_not_shown() -> None:
     target = parse("wss://gpu-7/v1/realtime?key=hush", path=PATH)
     assert target.shown == "wss://gpu-7/v1/realtime"
     assert SECRET not in repr(target)

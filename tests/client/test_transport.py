@@ -65,7 +65,7 @@ async def said(wire: Wire, text: str) -> str | bytes:
 # The way in
 
 
-def test_nobody_listens() -> None:
+def test_a_port_without_a_server_is_reported() -> None:
     with closed_port() as port:
         found = refusal(access(f"http://127.0.0.1:{port}/?key=hidden"))
     assert str(found) == (
@@ -122,7 +122,7 @@ def test_http_status_is_explained(status: int, advice: str) -> None:
         (["Fri, 31 Dec 1999 23:59:59 GMT", "7", "9"], 7.0),
     ],
 )
-def test_when_to_ask_again(told: list[str], seconds: float | None) -> None:
+def test_retry_after_is_read_in_seconds(told: list[str], seconds: float | None) -> None:
     def answer(request: Request) -> Response:
         response = plain(429)
         for text in told:
@@ -155,13 +155,13 @@ def test_when_to_ask_again(told: list[str], seconds: float | None) -> None:
     ],
     ids=range(9),
 )
-def test_the_library_gets_a_refusal_without_its_body(
+def test_the_library_gets_a_refused_handshake_without_its_body(
     head: bytes, passed: bytes | None
 ) -> None:
     assert transport._without_body(head) == passed
 
 
-def test_a_refusal_is_understood_in_whatever_pieces_it_comes() -> None:
+def test_a_refused_handshake_is_read_in_pieces_of_any_size() -> None:
     def then(taken: socket.socket) -> None:
         taken.recv(4096)
         for byte in b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n":
@@ -388,7 +388,7 @@ def test_client_certificate(authority: trustme.CA) -> None:
         assert hello(access(url, tls=with_one)) == "hello"
 
 
-def test_tls_to_a_server_without_it() -> None:
+def test_tls_to_a_server_without_tls_is_explained() -> None:
     with serving(echo) as url:
         found = refusal(access(url.replace("http", "https")))
     assert "does the scheme match the server" in str(found)
@@ -560,7 +560,7 @@ def answering(reply: bytes, first: bytes = b"") -> Callable[[socket.socket], Non
         (b"", None, "the server did not answer the client's close frame"),
     ],
 )
-def test_a_close_of_the_client_stays_one_whatever_the_answer(
+def test_any_answer_leaves_a_close_by_the_client_as_it_is(
     reply: bytes, code: int | None, reason: str
 ) -> None:
     async def talk() -> Closed:
@@ -585,7 +585,7 @@ def test_a_close_of_the_client_stays_one_whatever_the_answer(
         (b"\x88\x01\x00", 1002),
     ],
 )
-def test_what_cannot_be_fails_the_connection_whatever_is_answered(
+def test_an_invalid_frame_fails_the_connection_whatever_the_answer(
     frame: bytes, code: int, reply: bytes
 ) -> None:
     async def talk() -> Closed:
@@ -727,7 +727,7 @@ def test_the_wire_is_not_ready_within_a_message_in_fragments() -> None:
         asyncio.run(talk())
 
 
-def test_text_is_handed_over_in_order_with_what_is_received() -> None:
+def test_text_is_handed_over_in_order_with_received_messages() -> None:
     """Binary messages, fragments and a long burst are for `receive`."""
     burst = [f"burst {n}" for n in range(3 * FRAMES_PER_TURN)]
 
@@ -1006,7 +1006,7 @@ def test_stop_reading_leads_to_back_pressure_at_the_server(
     assert pongs == []
 
 
-def test_frames_that_had_come_are_not_read_after_stop_reading(
+def test_frames_that_arrived_before_are_not_read_after_stop_reading(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The library alone would continue to read when its own queue becomes short."""

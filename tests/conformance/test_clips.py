@@ -34,7 +34,7 @@ def test_speech_of_a_given_length(seconds: float) -> None:
     assert SPOKEN.lasting(seconds).duration == pytest.approx(seconds, abs=1e-4)
 
 
-def test_long_speech_is_of_whole_clips_that_do_not_repeat() -> None:
+def test_long_speech_consists_of_whole_clips_without_repetition() -> None:
     clips_of: dict[float, list[str]] = {}
     for seconds in (10.0, 35.0):
         speech = SPOKEN.lasting(seconds)
@@ -109,7 +109,7 @@ def test_quiet_noise_is_quiet_and_always_the_same() -> None:
     assert noise == clips.quiet_noise(3.0)
 
 
-def test_changed_clips() -> None:
+def test_clips_are_delayed_made_quieter_and_divided() -> None:
     clip = SPOKEN.first
     assert SPOKEN.both().text == f"{clip.text} {SPOKEN.second.text}"
     later = clips.after_silence(clip, 1.5)

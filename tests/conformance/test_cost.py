@@ -20,7 +20,7 @@ SPOKEN = clips.choose(corpus.load("bundled:english"))
 EVERYTHING = list(scenarios(VLLM).values())
 
 
-def test_the_cost_is_of_the_scenarios_that_run() -> None:
+def test_the_cost_counts_only_the_scenarios_that_run() -> None:
     there = selection.bounds(SuiteConfig(), here=False)
     safe = cost(EVERYTHING, SPOKEN, there, pace=1.0)
     harmful = [each for each in EVERYTHING if each.harm is not Harm.SAFE]
@@ -59,14 +59,14 @@ def test_a_small_limit_leaves_the_simplest_scenarios() -> None:
     assert before.audio <= 10.0
 
 
-def test_a_limit_that_is_set_holds_for_every_server() -> None:
+def test_a_limit_that_is_set_applies_to_every_server() -> None:
     for here in (True, False):
         assert selection.bounds(SuiteConfig(max_audio=9.0), here=here).audio == 9.0
     assert selection.bounds(SuiteConfig(), here=False).audio == 600.0
     assert selection.bounds(SuiteConfig(), here=True).audio == float("inf")
 
 
-def test_the_time_that_is_left() -> None:
+def test_the_remaining_time_falls_with_each_scenario() -> None:
     here = selection.bounds(SuiteConfig(), here=True)
     whole = cost(EVERYTHING, SPOKEN, here, pace=1.0)
     assert total(EVERYTHING, whole.durations, here.streams) == whole.seconds

@@ -1,4 +1,4 @@
-"""The checks of a dialect's parts: a sound dialect passes them, a flaw is found."""
+"""The checks of a dialect's parts: a correct dialect passes them, a flaw is found."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.support.packed import (
 
 
 @pytest.mark.parametrize("name", ["packed", "vllm", "openai", "openai:sglang"])
-def test_a_sound_dialect_has_no_problems(name: str) -> None:
+def test_a_correct_dialect_has_no_problems(name: str) -> None:
     dialect = PACKED if name == "packed" else dialects.load(name)
     assert [each for each in findings(dialect) if each.problems] == []
 
@@ -314,7 +314,7 @@ def test_a_flaw_is_found(dialect: Dialect, problems: list[str]) -> None:
         assert len(found) == len(problems)
 
 
-def test_greets_must_know_the_greeting() -> None:
+def test_greets_must_recognise_the_first_frame() -> None:
     found = [problem for each in findings(Silent()) for problem in each.problems]
     assert "greets() returns false for the first frame that open() sends" in found
 

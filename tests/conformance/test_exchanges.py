@@ -134,7 +134,7 @@ def test_ids_have_short_names_and_times_are_those_of_one_instant() -> None:
     assert pair.wrong.seen == f"sess-1 began at {NOW}"
 
 
-def test_an_id_that_no_server_draws_is_kept() -> None:
+def test_an_id_that_is_empty_or_a_word_is_kept() -> None:
     wrong = seen(session(created("")), records=(0,))
     pair = cut("first-event", seen(session(created("id"))), wrong)
     assert '"id":"id"' in pair.right.frames[0].text
@@ -185,7 +185,7 @@ def test_a_handshake_is_shown_if_it_is_refused() -> None:
     assert shown(pair.wrong.frames)[:2] == [asked, ">server HTTP 101"]
 
 
-def test_pings_and_closes_are_shown_where_nothing_else_matters() -> None:
+def test_pings_and_closes_are_shown_if_the_check_is_about_them() -> None:
     answered, lost = Ping(1, 2), Ping(1)
     unclosed = End(Ending.CLOSED_BY_US, 9, reason="no answer")
     right = session(*OPENING, pings=[answered])
@@ -224,7 +224,7 @@ def test_exchanges_are_read_as_they_were_written() -> None:
     assert exchanges.loads(exchanges.dumps(found)) == found
 
 
-def test_a_frame_that_does_not_come_any_more_is_noticed() -> None:
+def test_a_frame_that_the_server_no_longer_sends_is_reported() -> None:
     right, wrong = seen(session(*OPENING)), seen(session(*OPENING), records=(0,))
     kept = cut("order", right, wrong)
     assert exchanges.unseen(kept, VLLM, "order", right, wrong) == []

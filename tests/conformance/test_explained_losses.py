@@ -1,4 +1,4 @@
-"""Verdicts apart from the losses that the rate of the run explains."""
+"""Verdicts without the losses that the loss rate of the run explains."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_other_violations_are_findings_of_their_own(other: Result) -> None:
     assert findings.add(other) is other
 
 
-def test_no_must_hides_behind_a_weaker_requirement() -> None:
+def test_a_violated_must_is_not_grouped_under_a_should() -> None:
     findings = Findings()
     assert VLLM["closes-are-explained"].level is Level.SHOULD
     findings.add(violated("closes-are-explained"))

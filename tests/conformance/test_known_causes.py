@@ -45,7 +45,9 @@ STRAY, EARLY = ("idle", FINISH_MOVE), ("fresh", FINISH_MOVE)
         ((CREATED, UPDATE, Hand('{"type":"no.such"}')), set()),
     ],
 )
-def test_illegal_moves(frames: Sequence[Frame], moves: set[tuple[str, str]]) -> None:
+def test_the_illegal_moves_of_a_session_are_found(
+    frames: Sequence[Frame], moves: set[tuple[str, str]]
+) -> None:
     recording = part("it", *frames).recording
     assert illegal_moves(recording, VLLM.table, start=VLLM.start) == moves
     steps = {UPDATE: SET_UP, BEGIN: BEGUN, FINISH: ENDED}
@@ -90,7 +92,7 @@ WHOLE = spoke("stray-final", FIRST.text, before=(UPDATE, Hand(FINISH)))
         ((replace(FINDING, moves=frozenset()),), SPOILT, Status.VIOLATED),
     ],
 )
-def test_a_failure_by_the_move_of_a_violated_requirement(
+def test_a_failure_after_a_known_illegal_move_is_excused(
     findings: tuple[SessionFinding, ...], stray: object, status: Status
 ) -> None:
     sessions = (*(RANDOM for _ in findings), spoke("fresh", "a"))

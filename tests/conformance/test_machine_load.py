@@ -15,7 +15,7 @@ def test_more_than_two_processes_for_each_core_are_a_high_load() -> None:
     assert not MachineLoad(4.1, 4).is_high
 
 
-def test_its_text() -> None:
+def test_the_load_is_shown_with_the_number_of_cores() -> None:
     assert str(MachineLoad(16.7, 2)) == "load average 17 on 2 cores"
 
 

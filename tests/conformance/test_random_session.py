@@ -118,7 +118,9 @@ MUTE = part(
         ),
     ],
 )
-def test_problems(evidence: Evidence, kind: ProblemKind | None, what: str) -> None:
+def test_each_problem_of_a_random_session_has_its_kind(
+    evidence: Evidence, kind: ProblemKind | None, what: str
+) -> None:
     texts = [r.text for r in evidence.parts[0].trace.records]
     taken = tuple(Send(text) for text in texts if text in (UPDATE, BEGIN, FINISH))
     problem = judge(GRAMMAR, taken, evidence, limit=5.0)

@@ -64,7 +64,9 @@ def result(
         (result(Status.SATISFIED, known=FLAKY), False, False),
     ],
 )
-def test_what_fails(result: Result, plainly: bool, strictly: bool) -> None:
+def test_strictness_decides_which_results_fail(
+    result: Result, plainly: bool, strictly: bool
+) -> None:
     assert result.fails(strict=False) is plainly
     assert result.fails(strict=True) is strictly
 

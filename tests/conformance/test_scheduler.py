@@ -302,7 +302,7 @@ def test_a_scenario_that_raises_or_times_out_is_a_harness_error(loop: Loop) -> N
     ]
 
 
-def test_a_server_that_refuses_every_session_is_not_asked_for_long(
+def test_a_server_that_refuses_every_session_gets_few_requests(
     loop: Loop,
 ) -> None:
     asked = 0
@@ -416,7 +416,7 @@ def test_an_unreachable_server_is_the_reason_for_all_later_scenarios(
         assert " UTC in the scenario exclusive_a: " in obstacle.message
 
 
-def test_a_loss_keeps_what_was_found_before(loop: Loop) -> None:
+def test_evidence_from_before_a_loss_is_kept(loop: Loop) -> None:
     ready = threading.Event()
     fake = FakeServer(["--corpus", "bundled:english", *SOON])
 
@@ -512,7 +512,7 @@ def why_not(evidence: Evidence) -> str | None:
     return None if evidence.role("gate")[0].text(0) else "no final came"
 
 
-def test_nothing_is_tried_after_the_gate_has_stopped_the_run(loop: Loop) -> None:
+def test_no_scenario_runs_after_the_gate_has_stopped_the_run(loop: Loop) -> None:
     known = made(gate_a=gate, first_b=short, parallel_c=short, exclusive_d=short)
     with faking("no-final") as (url, fake):
         found = stopping(loop, url, known, EarlyStop(why_not))
@@ -526,7 +526,7 @@ def test_nothing_is_tried_after_the_gate_has_stopped_the_run(loop: Loop) -> None
     assert not any(each.obstacle for each in found.values())
 
 
-def test_the_gate_runs_although_no_test_asks_for_it(loop: Loop) -> None:
+def test_the_gate_runs_even_if_no_test_requests_it(loop: Loop) -> None:
     known = made(gate_a=gate, parallel_b=short)
     with faking() as (url, _):
         it = Scheduler(config(loop, url), known, ALL, early_stop=EarlyStop(why_not))
@@ -644,7 +644,7 @@ def test_only_a_run_that_waited_in_vain_has_a_time_limit(loop: Loop) -> None:
         (("tolerant", "late-setup-error"), Status.VIOLATED),
     ],
 )
-def test_an_error_to_the_set_up_is_not_the_answer_to_a_frame_by_hand(
+def test_an_error_to_the_set_up_does_not_answer_a_hand_written_frame(
     loop: Loop, faults: tuple[str, ...], status: Status
 ) -> None:
     with faking(*faults) as (url, _):

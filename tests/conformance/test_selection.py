@@ -62,7 +62,7 @@ def test_a_suite_is_for_its_dialect() -> None:
         selection.requirements("vllm", pinned=other)
 
 
-def test_elsewhere_only_safe_scenarios_run() -> None:
+def test_only_safe_scenarios_run_on_a_remote_server() -> None:
     there = selection.bounds(given().suite, here=False)
     assert (there.harms, there.streams, there.audio) == (
         frozenset({Harm.SAFE}),

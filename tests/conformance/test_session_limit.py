@@ -139,7 +139,7 @@ def test_the_limit_is_measured(loop: Loop, fault: str, reason: str) -> None:
         assert loop.run(few) is None
 
 
-def test_a_sound_server_has_no_limit(loop: Loop) -> None:
+def test_a_correct_server_has_no_limit(loop: Loop) -> None:
     with faking() as (url, _):
         assert loop.run(session_limit.measure(loop, plan(url), most=8)) is None
 

@@ -332,7 +332,7 @@ def test_nothing_is_printed(loop: Loop, capfd: pytest.CaptureFixture[str]) -> No
         (("reset",), 3, Status.VIOLATED),
     ],
 )
-def test_the_requirement(
+def test_the_requirement_on_random_sessions_is_judged(
     loop: Loop, names: tuple[str, ...], sessions: int, status: Status
 ) -> None:
     requirement = next(r for r in VLLM.requirements if r.id == "random-sessions")

@@ -1,4 +1,4 @@
-"""The bundled corpora: what their manifests say holds for their audio."""
+"""The bundled corpora: their manifests agree with their audio."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_each_clip_has_one_line_and_each_line_one_clip(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_audio_is_as_long_and_as_loud_as_it_should_be(name: str) -> None:
+def test_audio_has_the_expected_length_and_level(name: str) -> None:
     for line in lines(name):
         samples = pcm(line).astype(float)
         assert len(samples) / 16_000 == line["duration"]
@@ -121,7 +121,7 @@ def test_languages_are_many_and_in_their_own_scripts() -> None:
     assert scripts | {"HANGUL"} == letters
 
 
-def test_all_of_it_is_small() -> None:
+def test_the_bundled_files_are_small() -> None:
     files = [path for path in CORPORA.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 2_000_000
 

@@ -1,4 +1,4 @@
-"""What is wrong with a corpus is named at once, and what is doubtful is noted."""
+"""All problems of a corpus are reported at once, and doubtful audio is noted."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_doubtful_audio_is_noted(tmp_path: Path) -> None:
     assert some["b"].doubts == ()
 
 
-def test_ten_doubts_are_noted(tmp_path: Path) -> None:
+def test_ten_utterances_with_doubtful_audio_are_noted(tmp_path: Path) -> None:
     for number in range(12):
         clipped(tmp_path / f"{number:02}.wav")
     notes = load(tmp_path).notes
@@ -91,7 +91,7 @@ def test_ten_doubts_are_noted(tmp_path: Path) -> None:
     assert notes[-1] == f"{tmp_path}: 2 more utterances have doubtful audio"
 
 
-def test_audio_behind_the_first_ten_minutes_is_checked_when_it_is_used(
+def test_audio_after_the_first_ten_minutes_is_checked_when_it_is_used(
     tmp_path: Path,
 ) -> None:
     spoken(tmp_path, "a.wav", tone(599.5))
@@ -101,7 +101,7 @@ def test_audio_behind_the_first_ten_minutes_is_checked_when_it_is_used(
         _ = some["b"].audio
 
 
-def test_files_that_are_passed_over_are_counted(tmp_path: Path) -> None:
+def test_files_that_are_not_used_are_counted(tmp_path: Path) -> None:
     spoken(tmp_path, "a.wav")
     for name in ("LICENSE", "b.jpg", "c.json", "sub/d.pdf", ".hidden"):
         put_text(tmp_path / name)
@@ -111,7 +111,7 @@ def test_files_that_are_passed_over_are_counted(tmp_path: Path) -> None:
     )
 
 
-def test_folder_in_which_all_is_passed_over(tmp_path: Path) -> None:
+def test_folder_without_a_usable_file_is_refused(tmp_path: Path) -> None:
     put_text(tmp_path / "clips.jsonl")
     assert refusal(tmp_path) == (
         f"{tmp_path}: 1 file was not used (neither audio nor text): clips.jsonl; "

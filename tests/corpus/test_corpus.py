@@ -1,4 +1,4 @@
-"""Corpora: what they give, where they come from, and what they refuse to take."""
+"""Corpora: their utterances, their sources, and the input that they refuse."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_utterance_in_a_stretch_of_a_file() -> None:
     assert utterance.duration == 0.5
 
 
-def test_duration_does_not_decode() -> None:
+def test_duration_is_known_without_decoding() -> None:
     utterance = Utterance("a", "", ODD / "cut-short.flac")
     assert utterance.duration == 1
     with pytest.raises(AudioError, match="truncated"):
@@ -172,17 +172,17 @@ def test_unknown_id_names_the_nearest() -> None:
         some["turn-leff"]
 
 
-def test_index_is_an_unknown_id() -> None:
+def test_an_index_is_refused_as_an_unknown_id() -> None:
     with pytest.raises(KeyError, match=r"no utterance 0 in some; similar ids: a"):
         corpus("a")[0]  # type: ignore[index]
 
 
-def test_corpus_is_not_empty() -> None:
+def test_an_empty_corpus_is_refused() -> None:
     with pytest.raises(CorpusError, match="some: has no utterance"):
         corpus()
 
 
-def test_id_comes_once() -> None:
+def test_an_id_that_occurs_twice_is_refused() -> None:
     with pytest.raises(CorpusError, match="some: the id 'a' occurs twice"):
         corpus("a", "b", "a")
 
@@ -193,7 +193,7 @@ def test_map() -> None:
     assert some.name == "some"
 
 
-def test_map_keeps_ids_apart() -> None:
+def test_map_refuses_equal_ids() -> None:
     with pytest.raises(CorpusError, match="occurs twice"):
         corpus("a", "b").map(lambda utterance: replace(utterance, id="c"))
 
@@ -217,7 +217,7 @@ def test_sample_is_the_same_everywhere() -> None:
     assert ids == ["1", "16", "32", "35", "47"]
 
 
-def test_sample_prefers_nobody() -> None:
+def test_sample_draws_all_utterances_equally_often() -> None:
     drawn = Counter(u.id for seed in range(300) for u in HUNDRED.sample(10, seed=seed))
     assert len(drawn) == 100
     assert max(drawn.values()) < 60  # 30 expected, standard deviation 5.2
@@ -247,11 +247,11 @@ def test_manifest() -> None:
     assert (named.text, named.language, named.speaker, named.words) == ("", "", "", ())
 
 
-def test_end_of_a_word_is_brought_back_to_the_audio() -> None:
+def test_the_end_of_a_word_is_limited_to_the_end_of_the_audio() -> None:
     assert load(NEMO)["whole"].words == (Word("one", 0.1, 0.4), Word("two", 0.5, 1.0))
 
 
-def test_path_of_the_audio_does_not_depend_on_the_folder_we_are_in(
+def test_path_of_the_audio_does_not_depend_on_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest(tmp_path, {})
@@ -268,7 +268,7 @@ def test_absolute_path_and_byte_order_mark(tmp_path: Path) -> None:
     assert [utterance.text for utterance in some] == ["日本語"]
 
 
-def test_text_may_hold_a_line_separator(tmp_path: Path) -> None:
+def test_text_may_contain_a_line_separator(tmp_path: Path) -> None:
     row = json.dumps({"audio_filepath": str(TONE), "text": "a\u2028b"})
     raw = row.replace("\\u2028", "\u2028")
     assert load(manifest(tmp_path, raw))["tone"].text == "a\u2028b"
@@ -442,7 +442,7 @@ def test_librispeech_audio_without_line(tmp_path: Path) -> None:
     assert said.startswith(f"{path}: this audio file is in no line of a .trans.txt")
 
 
-def test_librispeech_id_that_comes_twice(tmp_path: Path) -> None:
+def test_librispeech_id_that_occurs_twice(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_text(path.read_text() + "other AGAIN\n")
     assert refusal(tmp_path).startswith(
@@ -524,13 +524,13 @@ def test_empty_folder(tmp_path: Path) -> None:
 # What a spec may be
 
 
-def test_path_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path / "x.jsonl")
     assert said.startswith(f"{tmp_path / 'x.jsonl'}: there is no such file or folder; ")
     assert "give a NeMo manifest (.jsonl or .json), a Common Voice table" in said
 
 
-def test_path_of_something_else() -> None:
+def test_a_path_of_something_else_is_refused() -> None:
     said = refusal(TONE)
     assert said.startswith(f"{TONE}: is not a corpus; give a NeMo manifest")
 
@@ -560,7 +560,7 @@ def test_load_all_names_both_places_of_an_id(tmp_path: Path) -> None:
     )
 
 
-def test_load_all_of_nothing() -> None:
+def test_load_all_refuses_an_empty_list() -> None:
     with pytest.raises(CorpusError, match="no corpus is given; give a NeMo manifest"):
         load_all([])
 
@@ -575,7 +575,7 @@ def test_bundled_corpus(name: str) -> None:
     assert all(utterance.audio.seconds == utterance.duration for utterance in some)
 
 
-def test_bundled_corpora_go_together() -> None:
+def test_bundled_corpora_can_be_loaded_together() -> None:
     some = load_all(f"bundled:{name}" for name in BUNDLED)
     assert some.name == "bundled:english + bundled:languages + bundled:odd"
 
@@ -597,7 +597,7 @@ def odd() -> Corpus:
     return load("bundled:odd")
 
 
-def test_odd_corpus(odd: Corpus) -> None:
+def test_odd_corpus_has_its_ids_rates_and_durations(odd: Corpus) -> None:
     ids = ["silence", "noise", "tone", "blip", "long"]
     assert [utterance.id for utterance in odd] == ids
     assert {utterance.audio.rate for utterance in odd} == {16000}
@@ -611,7 +611,7 @@ def rms(audio: Audio) -> float:
     return 10 * math.log10(np.mean((audio.array / 32768) ** 2))
 
 
-def test_odd_sounds(odd: Corpus) -> None:
+def test_odd_corpus_has_the_described_sounds(odd: Corpus) -> None:
     assert odd["silence"].audio == silence(3)
     assert rms(odd["noise"].audio) == pytest.approx(-30, abs=0.1)
     spectrum = np.abs(np.fft.rfft(odd["tone"].audio.array))
@@ -678,7 +678,7 @@ def test_a_sample_of_a_perturbed_corpus_has_the_same_clips() -> None:
         assert plain.map(perturbed).sample(3, seed=seed) == drawn.map(perturbed)
 
 
-def test_the_located_speech_counts_only_where_there_is_a_text() -> None:
+def test_located_speech_is_used_only_for_an_utterance_with_text() -> None:
     loud = from_float(np.full(16000, 0.5), 16000)
     clip = Utterance("a", "one", loud, located=(0.25, 0.5))
     assert (clip.speech_start, clip.speech_end, clip.speech_by) == (0.25, 0.5, "energy")
@@ -689,7 +689,7 @@ def test_the_located_speech_counts_only_where_there_is_a_text() -> None:
     assert mute.sound == (0.25, 0.5)
 
 
-def test_what_is_written_as_a_manifest_is_read(tmp_path: Path) -> None:
+def test_a_written_manifest_is_read_back(tmp_path: Path) -> None:
     english = load("bundled:english").sample(3, seed=1)
     write_manifest(tmp_path, english)
     found = load(tmp_path / NAME)

@@ -26,7 +26,7 @@ def state(folder: Path, language: str) -> None:
     (folder / "corpus.toml").write_text(f"language = {language}\n")
 
 
-def test_the_nearest_file_counts(tmp_path: Path) -> None:
+def test_the_nearest_corpus_file_applies(tmp_path: Path) -> None:
     clip(tmp_path / "a.flac")
     clip(tmp_path / "de" / "b.flac")
     clip(tmp_path / "de" / "at" / "c.flac")
@@ -51,7 +51,7 @@ def test_a_manifest_has_precedence_over_the_file(tmp_path: Path) -> None:
     assert [each.language for each in load(path)] == ["de", "fr", "de", "es"]
 
 
-def test_the_option_is_for_those_that_state_none(tmp_path: Path) -> None:
+def test_the_option_applies_to_corpora_without_a_language(tmp_path: Path) -> None:
     clip(tmp_path / "a.flac")
     clip(tmp_path / "de" / "b.flac")
     state(tmp_path / "de", '"de"')

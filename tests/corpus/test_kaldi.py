@@ -74,7 +74,9 @@ def test_segments(tmp_path: Path) -> None:
         ("audio/x.wav", "audio/x.wav: there is no such file or folder; check the path"),
     ],
 )
-def test_recording_that_is_no_file(tmp_path: Path, recording: str, what: str) -> None:
+def test_recording_that_is_not_a_file(
+    tmp_path: Path, recording: str, what: str
+) -> None:
     said = refusal(data(tmp_path, f"u1 {recording}", text="u1 go"))
     assert said.startswith(f"{tmp_path / 'wav.scp'}:1: ")
     assert what in said
@@ -106,7 +108,7 @@ def test_text_and_audio_that_do_not_fit(tmp_path: Path) -> None:
     )
 
 
-def test_id_that_comes_twice(tmp_path: Path) -> None:
+def test_id_that_occurs_twice(tmp_path: Path) -> None:
     folder = data(tmp_path, "u1 audio/r1.flac", text="u1 a\nu1 b")
     path = tmp_path / "text"
     assert refusal(folder).startswith(f"{path}:2: 'u1' is already in {path}:1; ")

@@ -109,7 +109,7 @@ def test_ids_are_unique_and_do_not_depend_on_the_order(
     assert len(set(found[0].values())) == len(kept)
 
 
-def test_lines_that_nothing_distinguishes(tmp_path: Path) -> None:
+def test_identical_lines_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "call.wav")
     row = {"audio_filepath": "call.wav", "offset": 0, "duration": 0.5}
     path = manifest(tmp_path, row, row)

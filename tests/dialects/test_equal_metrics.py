@@ -130,7 +130,7 @@ def test_no_word_ends_where_a_chunk_does() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_texts_are_those_that_were_spoken(run: Run, name: str) -> None:
+def test_texts_equal_the_reference_transcripts(run: Run, name: str) -> None:
     assert run.texts(name) == [[clip.text for clip in CLIPS]] * REPEATS
 
 

@@ -1,4 +1,4 @@
-"""What a dialect may say of its protocol, between the client and the fake server."""
+"""What a dialect may define about its protocol, with client and fake server."""
 
 from __future__ import annotations
 

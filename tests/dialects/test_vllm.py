@@ -140,7 +140,7 @@ def test_a_dialect_is_found_by_its_name() -> None:
     assert dialects.load("vllm") is VLLM
 
 
-def test_an_unknown_dialect_is_refused_with_the_names_of_those_there_are() -> None:
+def test_an_unknown_dialect_is_refused_with_the_known_ones() -> None:
     with pytest.raises(LookupError, match=r"unknown .*'esperanto'; choose from .*vllm"):
         dialects.load("esperanto")
 
@@ -179,7 +179,7 @@ def test_parse(sender: Sender, frame: str | bytes, message: Message) -> None:
     assert parsed(frame, sender) == message
 
 
-def test_each_event_moves_by_its_type_but_a_commit_by_its_meaning() -> None:
+def test_the_move_is_the_type_of_an_event_or_the_kind_of_a_commit() -> None:
     assert parsed(delta("a")).move == "transcription.delta"
     assert parsed(BEGIN, CLIENT).move == "input_audio_buffer.commit"
     assert parsed(FINISH, CLIENT).move == "input_audio_buffer.commit final"
@@ -223,14 +223,14 @@ def test_json_that_is_no_event_is_malformed(frame: str | bytes, reason: str) -> 
     ],
 )
 @pytest.mark.parametrize("sender", Sender)
-def test_what_is_no_json_is_malformed(frame: str | bytes, sender: Sender) -> None:
+def test_a_frame_without_json_is_malformed(frame: str | bytes, sender: Sender) -> None:
     message = parsed(frame, sender)
     assert isinstance(message, Malformed)
     assert not message.json
     assert message.reason.startswith("not JSON: ")
 
 
-def test_half_a_character_that_a_server_repeats_is_not_held_against_it() -> None:
+def test_a_lone_surrogate_that_a_server_repeats_is_not_malformed() -> None:
     echo = '{"type":"error","error":"no \\ud800 here","code":"unknown_event"}'
     assert parsed(echo, SERVER) == Error("no ? here", "unknown_event")
     ours = parsed('{"type":"\\ud800"}', CLIENT)
@@ -311,7 +311,7 @@ def test_the_server_answers_whatever_it_hears(frames: list[str | bytes]) -> None
 
 
 @given(st.binary())
-def test_append_is_what_a_json_encoder_would_give(pcm: bytes) -> None:
+def test_append_equals_the_output_of_a_json_encoder(pcm: bytes) -> None:
     event = {
         "type": "input_audio_buffer.append",
         "audio": base64.b64encode(pcm).decode(),
@@ -319,7 +319,7 @@ def test_append_is_what_a_json_encoder_would_give(pcm: bytes) -> None:
     assert CALLER.append(pcm) == json.dumps(event, separators=(",", ":")).encode()
 
 
-def test_configure_takes_fields_of_ones_own() -> None:
+def test_configure_accepts_fields_of_the_user() -> None:
     (frame,) = VLLM.caller("m", {"language": "ä"}).configure()
     assert json.loads(frame) == {
         "type": "session.update",
@@ -439,7 +439,7 @@ def heard(*frames: str | bytes) -> list[Reaction]:
     return [server.hear(frame) for frame in frames]
 
 
-def test_what_the_server_silently_ignores() -> None:
+def test_the_server_ignores_some_frames_silently() -> None:
     assert heard(UPDATE, FINISH)[-1] == Reaction()
     assert heard(UPDATE, BEGIN, BEGIN)[-1] == Reaction()
     assert heard(UPDATE, BEGIN, FINISH, FINISH)[-1] == Reaction()
@@ -473,7 +473,7 @@ def test_audio_may_come_before_the_session_is_set_up() -> None:
     ]
 
 
-def test_a_usage_that_is_not_known_is_counted_as_nothing() -> None:
+def test_an_unknown_usage_counts_as_0_tokens() -> None:
     (frame,) = VLLM.server(["m"]).final("a", Usage(), 0)
     assert parsed(frame) == Done("a", Tokens(0, 0, 0))
 
@@ -485,7 +485,7 @@ def read(*records: Record) -> Timeline:
     return dialects.read(VLLM, trace_of(records))
 
 
-def test_a_timeline_has_what_the_trace_says_of_the_session() -> None:
+def test_a_timeline_has_the_session_data_of_the_trace() -> None:
     held = trace_of(mixed(CREATED, CREATED.replace("sess-1", "sess-2")))
     timeline = dialects.read(VLLM, held)
     assert timeline == Timeline(
@@ -499,7 +499,7 @@ def test_a_timeline_has_what_the_trace_says_of_the_session() -> None:
     )
 
 
-def test_several_utterances_are_numbered_and_kept_apart() -> None:
+def test_each_utterance_has_its_own_number_audio_and_text() -> None:
     timeline = read(
         *mixed(CREATED, UPDATE, BEGIN, APPEND, delta("a"), APPEND, FINISH),
         *mixed(delta(""), delta(" b"), done("a b"), APPEND, BEGIN, APPEND, FINISH),
@@ -513,7 +513,7 @@ def test_several_utterances_are_numbered_and_kept_apart() -> None:
     assert len(timeline.events) == len(first.events) + len(second.events)
 
 
-def test_an_utterance_may_be_asked_for_before_the_last_one_is_told() -> None:
+def test_an_utterance_may_begin_before_the_final_of_the_last_one() -> None:
     """The frames of the two sides then belong to different utterances."""
     timeline = read(
         *mixed(BEGIN, APPEND, FINISH, BEGIN, APPEND, delta("a"), done("a")),
@@ -527,7 +527,7 @@ def test_an_empty_delta_is_no_text() -> None:
     assert read(*mixed(BEGIN, delta(""), delta(""))).events == ()
 
 
-def test_a_partial_goes_on_where_the_last_one_ended() -> None:
+def test_a_partial_continues_the_last_one() -> None:
     timeline = read(*mixed(BEGIN, delta("añ"), delta("🎤"), delta("!")))
     assert timeline.events == (
         Partial(0, 3 * MS, 0, "añ"),
@@ -536,7 +536,7 @@ def test_a_partial_goes_on_where_the_last_one_ended() -> None:
     )
 
 
-def test_a_final_without_usage_says_nothing_of_tokens() -> None:
+def test_a_final_without_usage_has_no_token_counts() -> None:
     timeline = read(*mixed('{"type":"transcription.done","text":"a"}'))
     assert timeline.events == (Final(0, 2 * MS, "a", None),)
 
@@ -558,7 +558,7 @@ def test_a_commit_with_nothing_begun_ends_no_utterance() -> None:
         ((BEGIN, FINISH, BEGIN), 0),
     ],
 )
-def test_a_refusal_carries_the_item_that_was_open(
+def test_a_refusal_has_the_number_of_the_open_utterance(
     before: tuple[str, ...], item: int | None
 ) -> None:
     timeline = read(*mixed(*before, error("processing_error", "why")))
@@ -600,12 +600,12 @@ def test_the_times_of_our_own_frames_are_kept() -> None:
     )
 
 
-def test_a_frame_that_was_received_is_due_where_it_arrived() -> None:
+def test_a_received_frame_is_due_when_it_arrived() -> None:
     assert read(Record(CLIENT, 7, APPEND)).events == (Heard(0, 2, 7, 7, 7, 4),)
 
 
 @given(st.integers(0, 2_000))
-def test_audio_is_counted_from_the_frame_where_it_has_no_span(samples: int) -> None:
+def test_audio_without_a_span_is_counted_from_its_frame(samples: int) -> None:
     frame = CALLER.append(bytes(2 * samples)).decode()
     assert read(Record(CLIENT, 0, frame)).heard[0].samples == samples
 
@@ -1415,7 +1415,7 @@ PROVOKED: Mapping[str, Proof] = {
 }
 
 
-def test_no_requirement_is_left_without_its_proofs() -> None:
+def test_each_requirement_has_its_proofs() -> None:
     ids = [requirement.id for requirement in REQUIREMENTS]
     assert len(set(ids)) == len(ids)
     assert set(PASSIVE) == {each.id for each in BROKEN}
@@ -1425,7 +1425,7 @@ def test_no_requirement_is_left_without_its_proofs() -> None:
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda each: each.id)
-def test_a_requirement_says_whence_it_comes(requirement: Requirement) -> None:
+def test_a_requirement_states_its_source(requirement: Requirement) -> None:
     assert requirement.clause
     assert requirement.title
     assert (requirement.binds is CLIENT) == requirement.id.startswith("client-")
@@ -1433,12 +1433,12 @@ def test_a_requirement_says_whence_it_comes(requirement: Requirement) -> None:
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda each: each.id)
-def test_undecided_where_nothing_was_held(requirement: Requirement) -> None:
+def test_undecided_without_a_session(requirement: Requirement) -> None:
     assert isinstance(requirement.check(Evidence(())), Undecided)
 
 
 @pytest.mark.parametrize("name", PASSIVE)
-def test_satisfied_by_a_sound_session(name: str) -> None:
+def test_satisfied_by_a_correct_session(name: str) -> None:
     assert judged(name, PASSIVE[name][0]) == Satisfied()
 
 
@@ -1452,13 +1452,13 @@ def test_violated_by_a_broken_session(case: Broken) -> None:
 
 
 @pytest.mark.parametrize("name", PASSIVE)
-def test_undecided_by_a_session_that_tells_nothing(name: str) -> None:
+def test_undecided_by_a_session_without_evidence(name: str) -> None:
     _, held, reason = PASSIVE[name]
     assert judged(name, held) == Undecided(reason)
 
 
 @pytest.mark.parametrize("name", PROVOKED)
-def test_satisfied_by_sound_evidence(name: str) -> None:
+def test_satisfied_by_correct_evidence(name: str) -> None:
     assert BY_ID[name].check(PROVOKED[name].sound) == Satisfied()
 
 
@@ -1473,7 +1473,7 @@ def test_violated_by_broken_evidence(name: str) -> None:
         assert all(index < len(records) for index in outcome.records)
 
 
-def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
+def test_one_final_is_undecided_if_no_audio_was_completed() -> None:
     assert judged("one-final", hold(UPDATE, FINISH)) == Undecided(
         "no utterance was completed by a final commit"
     )
@@ -1486,13 +1486,13 @@ def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     )
 
 
-def test_an_update_is_unacknowledged_only_where_it_was_accepted() -> None:
+def test_an_update_is_unacknowledged_only_if_it_was_accepted() -> None:
     held = Evidence((spoke("update-again", None),))
     outcome = BY_ID["update-is-silent"].check(held)
     assert outcome == Undecided("no session got a final")
 
 
-def test_an_event_by_a_name_of_its_own_is_an_extension() -> None:
+def test_an_event_of_an_unknown_type_is_an_extension() -> None:
     held = at_deadline(CREATED, '{"type":"rate_limits.updated"}')
     assert judged("known-events", held) == Satisfied()
 
@@ -1515,7 +1515,7 @@ def test_a_violation_names_all_records() -> None:
 
 
 @pytest.mark.parametrize("misuse", VLLM.misuses, ids=lambda each: each.name)
-def test_each_misuse_of_the_suite_breaks_no_rule_of_a_sound_server(
+def test_each_misuse_of_the_suite_leaves_a_correct_server_without_violation(
     misuse: Misuse,
 ) -> None:
     held = misused(misuse.name)
@@ -1548,7 +1548,7 @@ def test_an_error_may_end_an_utterance_and_need_not(when: str, code: str) -> Non
 # The golden traces: a later reader must judge them as today
 
 
-def test_the_golden_trace_of_a_sound_session() -> None:
+def test_the_golden_trace_of_a_correct_session() -> None:
     held = read_trace(GOLDEN / "vllm-sound.jsonl")
     timeline = dialects.read(VLLM, held)
     assert timeline.session == "sess-golden"

@@ -44,7 +44,7 @@ def test_turns_are_found_where_they_are(size: int) -> None:
     ]
 
 
-def test_positions_are_counted_on() -> None:
+def test_positions_continue_from_the_start_of_the_session() -> None:
     ((start, end, _),) = turns([loud(0.1) + quiet(0.5)], detector(begin=24_000))
     assert (start, end) == (1000, 1600)
 
@@ -56,7 +56,7 @@ def test_the_cut_into_chunks_changes_nothing(places: list[int]) -> None:
     assert turns(chunks, detector()) == turns([SOUND], detector())
 
 
-def test_what_is_spoken_is_handed_on_but_for_the_last_frame() -> None:
+def test_speech_is_passed_on_except_its_incomplete_last_frame() -> None:
     it = detector()
     said = it.detect(loud(0.1)[:-2]).pcm
     assert said == loud(0.09)

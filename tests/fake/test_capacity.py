@@ -139,7 +139,7 @@ def test_a_server_without_a_capacity_has_no_limit() -> None:
 
 @dataclass(frozen=True)
 class Heard:
-    """What became of one utterance, ``took`` s after the clients ended all audio."""
+    """The result of one utterance, ``took`` s after the clients ended all audio."""
 
     text: str | None
     partials: list[str]
@@ -147,7 +147,7 @@ class Heard:
 
 
 async def crowd(number: int, **given: Any) -> list[Heard]:
-    """Return what became of utterances that were open at the same time.
+    """Return the results of utterances that were open at the same time.
 
     They begin in their order, and end together once all of their audio was sent.
     """
@@ -175,7 +175,7 @@ async def begun(it: letters.Place, number: int) -> None:
 
 
 @pytest.mark.parametrize("mode", CapacityMode)
-def test_within_its_capacity_a_server_is_sound(mode: CapacityMode) -> None:
+def test_within_its_capacity_a_server_is_correct(mode: CapacityMode) -> None:
     delays = {"word_delay": 0.01, "final_delay": 0.05}
     plain = asyncio.run(crowd(2, **delays))
     limited = asyncio.run(crowd(2, capacity=Capacity(2, mode), **delays))
@@ -296,7 +296,7 @@ def test_partials_add_up_whatever_the_number_of_words() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_server_is_sound_again_after_an_overload(mode: CapacityMode) -> None:
+def test_a_server_is_correct_again_after_an_overload(mode: CapacityMode) -> None:
     async def run() -> tuple[str | None, int]:
         async with place(capacity=Capacity(1, mode)) as it:
             number = 1 if mode is CapacityMode.REFUSE else 3

@@ -31,7 +31,7 @@ def real(monkeypatch: pytest.MonkeyPatch) -> Real:
 
 
 async def rung(clock: Clock, *dues: int) -> list[int]:
-    """Return the dues, counted from now, in the order in which their timers ring."""
+    """Return the due times, counted from now, in the order in which timers ring."""
     order: list[int] = []
     every = asyncio.Event()
 
@@ -48,7 +48,7 @@ async def rung(clock: Clock, *dues: int) -> list[int]:
     return order
 
 
-def test_the_rate_of_a_clock(real: Real) -> None:
+def test_a_new_rate_changes_the_speed_of_a_clock(real: Real) -> None:
     async def run() -> None:
         clock = Clock()
         begun = clock.now()

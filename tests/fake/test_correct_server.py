@@ -27,7 +27,7 @@ def test_an_utterance_has_a_session_of_its_own() -> None:
     assert json.loads(replies[0])["item_id"] != json.loads(again[0])["item_id"]
 
 
-def test_what_a_frame_does() -> None:
+def test_a_clear_drops_and_a_commit_finishes_an_utterance() -> None:
     correct = CorrectServer(OPENAI, ["m"])
     assert correct.in_utterance(CLEAR).drop
     assert correct.finishes(COMMIT)

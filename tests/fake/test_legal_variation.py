@@ -120,7 +120,7 @@ def talks() -> list[Talk]:
     return talks
 
 
-def test_runs_repeat() -> None:
+def test_equal_seeds_give_equal_runs() -> None:
     def run(seed: int) -> list[list[Frame]]:
         state = ServerState(VLLM, ["m"])
         return [Talk(state, seed).run() for _ in range(5)]
@@ -153,7 +153,7 @@ def test_partials_add_up_and_cut_no_character(text: str) -> None:
     assert len(shapes) > (10 if text else 1)
 
 
-def test_where_text_may_be_cut() -> None:
+def test_text_is_cut_only_between_characters() -> None:
     def parts(text: str) -> list[str]:
         places = _places(text)
         return [text[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]
@@ -292,7 +292,7 @@ def test_delays_are_bounded() -> None:
         ("late-delta", lambda deltas, done: deltas[-1] == " again"),
     ],
 )
-def test_faults_show_through(fault: str, wrong: Any) -> None:
+def test_faults_are_visible_in_varied_sessions(fault: str, wrong: Any) -> None:
     state = ServerState(VLLM, ["m"])
     for _ in range(20):
         talk = Talk(state, 2, fault)
@@ -363,7 +363,7 @@ def test_each_item_has_its_text_and_one_end(of_items: list[Items]) -> None:
         assert len(set(ids)) == len(ids)
 
 
-def test_items_differ_where_they_may(of_items: list[Items]) -> None:
+def test_items_differ_in_order_events_and_ids(of_items: list[Items]) -> None:
     orders, added, counts, prefixes, early = set(), set(), set(), set(), set()
     for it in of_items:
         commits = [frame["item_id"] for frame in it.all(".committed")]
@@ -413,7 +413,7 @@ def test_all_events_of_items_are_in_the_protocol(of_items: list[Items]) -> None:
                 assert not frame["type"].startswith((*RESERVED, "rate_limits."))
 
 
-def test_over_the_wire() -> None:
+def test_sessions_over_the_wire_are_correct() -> None:
     """No text comes before its audio, and the words are those of the clip."""
     loop = Loop()
     texts = []

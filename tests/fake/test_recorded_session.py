@@ -133,7 +133,7 @@ def test_shortened_frame_is_refused() -> None:
         recorded_session(replace(TRACE, records=(*TRACE.records, long)), VLLM)
 
 
-def test_secret_that_was_removed_does_not_hinder() -> None:
+def test_a_trace_with_a_removed_secret_can_be_replayed() -> None:
     secret = '{"type":"session.created","id":"a-secret-key-7","created":1}'
     rows = (Record(Sender.SERVER, 7 * MS, secret), *TRACE.records[1:])
     written = replace(

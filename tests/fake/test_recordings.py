@@ -104,7 +104,7 @@ def test_several_dialects(tmp_path: Path) -> None:
     assert len(load(found, VLLM).sessions) == 1
 
 
-def test_other_dialect(tmp_path: Path) -> None:
+def test_recordings_without_the_dialect_are_refused(tmp_path: Path) -> None:
     found = find(write(tmp_path, RIGHT))
     with pytest.raises(RecordingsError, match="no trace is of the dialect openai"):
         load(found, dialects.load("openai"))
@@ -125,7 +125,9 @@ def test_only_refused_connections(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("day", "number"), [(1, None), (30, None), (31, None), (32, "2 of 2")]
 )
-def test_age(tmp_path: Path, day: int, number: str | None) -> None:
+def test_recordings_over_the_age_limit_are_reported(
+    tmp_path: Path, day: int, number: str | None
+) -> None:
     found = find(write(tmp_path, RIGHT, LEFT))  # both of 2026-11-01, after midnight
     now = datetime(2026, 11, 1, tzinfo=UTC).replace(day=1)
     then = now.fromtimestamp(now.timestamp() + (day - 1) * 86400, UTC)

@@ -106,7 +106,7 @@ def test_recording_is_chosen_by_the_audio() -> None:
     assert [content for _, content in found][1:] == [delta("left"), done("left")]
 
 
-def test_id_of_the_session_stays_the_one_that_was_announced() -> None:
+def test_the_announced_session_id_is_kept_in_later_answers() -> None:
     named = Sent('{"type":"error","error":"sess-2 is slow"}', 30, ms=600)
     two = recorded(LEFT, [*answers("left"), named], number=2)
     found = say(Replay(recordings(ONE, two)), LEFT.audio.resample(RATE))

@@ -161,7 +161,7 @@ def test_fault(loop: Loop, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_deaf(loop: Loop) -> None:
+def test_a_deaf_server_stops_reading_audio(loop: Loop) -> None:
     with faking("deaf") as (url, fake):
         held = plan(url, pace=0.0, limits=BRIEF)
         take = loop.run(run_utterance(Live(loop, held), CLIP))
@@ -186,7 +186,7 @@ def test_a_correct_server_violates_nothing(loop: Loop) -> None:
     assert (theirs.end.how, theirs.end.code) == (Ending.CLOSED_BY_PEER, 1000)
 
 
-def test_faults_add_up(loop: Loop) -> None:
+def test_faults_can_be_combined(loop: Loop) -> None:
     with faking("nameless", "bad-usage") as (url, _):
         live = two(loop, url)
     assert violations(live.trace) == {"first-event", "usage-adds-up"}
@@ -365,7 +365,9 @@ def test_unknown_and_malformed_are_the_clients_fault(loop: Loop) -> None:
     assert found == {"client-known-events", "client-well-formed"}
 
 
-def test_the_own_client_violates_nothing(loop: Loop, fake: FakeServer) -> None:
+def test_the_client_of_this_package_violates_nothing(
+    loop: Loop, fake: FakeServer
+) -> None:
     take = loop.run(run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP))
     assert not take.lost
     assert fake.violations() == ()
@@ -423,7 +425,7 @@ def test_recogniser_that_fails(loop: Loop, capfd: pytest.CaptureFixture[str]) ->
     assert "ArithmeticError: the recogniser has a bug" in capfd.readouterr().err
 
 
-def test_frames_before_a_close_frame_are_heard() -> None:
+def test_frames_before_a_close_frame_are_read() -> None:
     """There are more than the library reads ahead; the server answers 44 of them."""
     append = b'{"type":"input_audio_buffer.append","audio":"AAAAAAAA"}'
 
@@ -471,7 +473,7 @@ def test_client_that_vanishes(loop: Loop) -> None:
     assert second.end.how is Ending.CLOSED_BY_PEER
 
 
-def test_refuses_by_code(loop: Loop) -> None:
+def test_each_refusal_has_its_code(loop: Loop) -> None:
     with faking() as (url, _):
         live = Live(loop, plan(url))
         loop.run(live.open())
@@ -564,7 +566,7 @@ def test_command_with_tls_and_key(
         (["--tls-key", "no-such.key"], "--tls-cert"),
     ],
 )
-def test_command_that_cannot_be(
+def test_invalid_argument_of_the_command_is_refused(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     extra = [] if "--corpus" in arguments else list(ENGLISH)
@@ -593,7 +595,7 @@ def test_command_that_cannot_be(
         (["--capacity", "1", "--capacity-mode", "stop"], "invalid choice: 'stop'"),
     ],
 )
-def test_option_that_cannot_be(
+def test_invalid_option_of_the_command_is_refused(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -71,7 +71,7 @@ def test_a_partial_has_all_words_so_far(dialect: Dialect, times: WordTimes) -> N
     assert dialect.finals == [(THE, CAT, SAT)]
 
 
-def test_utterances_are_kept_apart(dialect: Dialect, times: WordTimes) -> None:
+def test_words_of_utterances_do_not_mix(dialect: Dialect, times: WordTimes) -> None:
     times.add(THE, 0)
     times.add(CAT, 1)
     times.partial("cat", 1)
@@ -133,7 +133,7 @@ def test_an_invented_word_lies_between_its_neighbours(
     assert dialect.finals == [(so, THE, big, CAT)]
 
 
-def test_everything_else_is_passed_on(times: WordTimes) -> None:
+def test_all_other_calls_are_passed_on(times: WordTimes) -> None:
     assert times.rate == 16_000
     assert list(times.open("s", 0)) == ["s"]
     assert times.hear("go") == Reaction(begin=True, replies=("go",))

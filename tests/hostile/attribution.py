@@ -22,7 +22,7 @@ from tests.support.servers import closed
 
 
 def dead_baseline(limit: str) -> str:
-    """What is said of a baseline whose sessions were all closed at once."""
+    """Return the message on a baseline whose sessions were all closed at once."""
     now = [jsonl.row("test_it", it) for it in many(8, final(1030))]
     gone = [jsonl.row("test_it", replace(it, lost=Loss.CLOSED)) for it in many(8)]
     found = compare("http://base:1", gone, now, parse_margins(limit))
@@ -30,7 +30,7 @@ def dead_baseline(limit: str) -> str:
 
 
 def dead_in_the_crowd() -> str:
-    """What parity says of a server that dies once the clips were spoken alone."""
+    """Return the message of parity if the server dies after the solo transcripts."""
     gone = LostSession(
         "refused", "ws://127.0.0.1:1/: cannot connect: Connection refused"
     )
@@ -39,13 +39,13 @@ def dead_in_the_crowd() -> str:
 
 
 def bounded(text: str) -> str:
-    """The text, which must fit on a screen."""
+    """Return the text, which must fit on a screen."""
     assert len(text) < 3000, len(text)
     return text
 
 
 def long_id() -> str:
-    """How a session is called whose id is very long."""
+    """Return the name of a session whose id is very long."""
     it = many(1)[0]
     timeline = replace(it.timeline, session="sess-" + "7" * 900_000 + "-end")
     recording = replace(it.recording, timeline=timeline)
@@ -53,7 +53,7 @@ def long_id() -> str:
 
 
 def redirected_to_nobody() -> str:
-    """What is said where ``/health`` redirects to a closed port."""
+    """Return the message if ``/health`` redirects to a closed port."""
     with closed() as port:
         to = f"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:{port}/up?k=1\r\n\r\n"
         return health(lambda request: [to.encode()])

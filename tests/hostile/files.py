@@ -85,7 +85,7 @@ def listening(folder: Path) -> None:
 
 
 def unreadable(folder: Path) -> str:
-    """Return what is said of a folder in it that this user may not read."""
+    """Return the message on a subfolder that this user may not read."""
     pair("a")(folder)
     (folder / "b").mkdir()
     inner = os.scandir

@@ -14,7 +14,7 @@ _HUGE = "9" * 400
 
 
 def told(name: str, frame: str, folder: Path) -> str:
-    """Return what is said of a frame of a server of this dialect."""
+    """Return the message on this frame of a server of this dialect."""
     found = dialects.load(name).parse(Record(Sender.SERVER, 0, frame))
     assert isinstance(found, Flawed), found
     return found.reason

@@ -56,7 +56,7 @@ def drip(start: bytes, then: bytes = b"a") -> Iterator[bytes]:
 
 
 def pour(start: bytes, part: bytes = LONG) -> Iterator[bytes]:
-    """Send the start, and then as much as is taken."""
+    """Send the start, and then as much as the client reads."""
     return chain([start], repeat(part, 10**6))
 
 
@@ -134,32 +134,32 @@ def access(url: str, proxy: str | None = None) -> Access:
 
 
 def health(answer: Answer, *, limit: float = AMPLE) -> str:
-    """Return what is said where the server answers ``/health`` so."""
+    """Return the message if the server answers ``/health`` with these parts."""
     with serving(answer, limit=limit) as url:
         return message(Unreachable, lambda: probe.health(access(url)))
 
 
 def model(answer: Answer, *, limit: float = AMPLE) -> str:
-    """Return what is said where the server answers ``/v1/models`` so."""
+    """Return the message if the server answers ``/v1/models`` with these parts."""
     with serving(answer, limit=limit) as url:
         return message(Unreachable, lambda: probe.models(access(url)))
 
 
 def version(answer: Answer) -> str:
-    """Return the version of a server that answers ``/version`` so."""
+    """Return the version of a server that answers ``/version`` with these parts."""
     with serving(answer) as url:
         return f"version {probe.version(access(url))!r}"
 
 
 def secure(answer: Answer) -> str:
-    """Return what is said where the server is asked over TLS."""
+    """Return the message if the request to the server uses TLS."""
     with serving(answer, limit=BRIEF) as url:
         where = access(url.replace("http", "https"))
         return message(Unreachable, lambda: probe.health(where))
 
 
 def proxied(answer: Answer, url: str) -> str:
-    """Return what is said where this is the proxy on the way to the URL."""
+    """Return the message if the request to the URL goes through this proxy."""
     with serving(answer, limit=BRIEF) as proxy:
         return message(Unreachable, lambda: probe.health(access(url, proxy)))
 
@@ -182,7 +182,7 @@ def redirect(body: Callable[[bytes], Iterator[bytes]]) -> Answer:
 
 
 def session(answer: Answer, *, ready: float = AMPLE) -> str:
-    """Return what is said of a session that this server does not make ready."""
+    """Return the message on a session that this server does not make ready."""
     loop = Loop()
     limits = Limits(connect=AMPLE, ready=ready)
     try:
@@ -207,7 +207,7 @@ def fragment(size: int, *, first: bool = False, last: bool = False) -> bytes:
 
 
 def warm_up(answer: Answer, clip: Utterance) -> str:
-    """Return what is noted of a warm-up by one session with this clip."""
+    """Return the note on a warm-up by one session with this clip."""
     given = {"warmup": "1", "timeout": f"{BRIEF:g}s", "pace": "0", "model": "m"}
     read = settings(lambda option: given.get(option.name), lambda _: None, {})
     run = Run(read.run, lambda: Corpus("own", (clip,)), shared=None)
@@ -225,19 +225,19 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
 
 
 def greeting(answer: Answer) -> str:
-    """Return what is said where the dialect is to be found by a first frame."""
+    """Return the message if the dialect must be detected by the first frame."""
     with serving(answer) as url:
         ask = partial(asyncio.run, probe.greeting(access(url)))
         return message(Unreachable, ask)
 
 
 def parsed(text: str) -> str:
-    """Return what is said of a target that cannot be."""
+    """Return the message on an invalid target."""
     return message(target.TargetError, lambda: target.parse(text, path="/v1/realtime"))
 
 
 def unknown_host(folder: Path) -> str:
-    """Return what is said of a host that does not resolve."""
+    """Return the message on a host that does not resolve."""
     failure = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     with patch.object(socket, "getaddrinfo", side_effect=failure):
         where = access("http://no-such-host.invalid:8000")
@@ -245,7 +245,7 @@ def unknown_host(folder: Path) -> str:
 
 
 def resolver_that_hangs(folder: Path) -> str:
-    """Return what is said where the resolution of the host name does not end."""
+    """Return the message if the resolution of the host name does not end."""
     over = threading.Event()
     with (
         patch.object(probe, "ANSWER", BRIEF),
@@ -258,7 +258,7 @@ def resolver_that_hangs(folder: Path) -> str:
 
 
 def no_descriptors(folder: Path) -> str:
-    """Return what is said where this process may open no more files."""
+    """Return the message if this process may open no more files."""
     loop = Loop()
     try:
         with serving(frames()) as url:
@@ -273,14 +273,14 @@ def no_descriptors(folder: Path) -> str:
 
 
 def tls_failure(name: str) -> Callable[[Path], str]:
-    """Say why a TLS handshake failed for this reason of OpenSSL."""
+    """Return the message on a TLS handshake that OpenSSL fails for this reason."""
     error = ssl.SSLError(1, f"[SSL: {name}] failed (_ssl.c:1006)")
     error.reason = name
     return lambda folder: unreachable(error)
 
 
 def expired(folder: Path) -> str:
-    """Say why a certificate does not verify that has expired."""
+    """Return the message on a certificate that has expired."""
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
     error.verify_code, error.verify_message = 10, "certificate has expired"
     return untrusted(error)

@@ -86,7 +86,7 @@ def fifo(folder: Path) -> Path:
 
 
 def locked(folder: Path) -> str:
-    """Return what is said of a client's certificate whose key has a password."""
+    """Return the message on a client certificate whose key has a password."""
     issued = trustme.CA().issue_cert("host")
     key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
     written = key.private_bytes(

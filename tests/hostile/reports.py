@@ -91,7 +91,7 @@ def held(folder: Path) -> str:
 
 
 def killed(folder: Path) -> str:
-    """A run was killed while it held the report; the next one begins it anew."""
+    """A run was killed while it wrote the report; the next run begins a new one."""
     path = folder / "out.jsonl"
     path.write_bytes(EARLIER)
     code = (
@@ -122,7 +122,7 @@ class Raising(Transcription):
 
 @cache
 def taken(kind: type[Transcription] = Transcription) -> Transcription:
-    """An utterance that was spoken to a sound server."""
+    """An utterance that was sent to a correct server."""
     found = records.read(TRACES / "vllm-sound.jsonl")
     dialect = dialects.load("vllm")
     clip = corpus.load("bundled:english")["turn-right"]
@@ -130,7 +130,7 @@ def taken(kind: type[Transcription] = Transcription) -> Transcription:
 
 
 def run() -> tuple[Run, list[str]]:
-    """A run without pytest, and what it has to say at its end."""
+    """A run without pytest, and the list of its notes at the end."""
     given = {"dialect": "vllm"}
     made = settings(lambda option: given.get(option.name), lambda option: None, {})
     found = Run(made.run, lambda: Corpus("warm", ()), shared=None)
@@ -140,7 +140,7 @@ def run() -> tuple[Run, list[str]]:
 
 
 def written(*files: Callable[[str, Transcription], None], times: int = 1) -> str:
-    """Return what is said of utterances that ended, and went to these reports."""
+    """Return the message after utterances were written to these reports."""
     found, told = run()
     seen: list[str] = []
     found.sinks = [*files, lambda test, take: seen.append(take.text)]
@@ -247,7 +247,7 @@ def unjudged(folder: Path) -> str:
 
 
 def compared(*lines: bytes) -> Callable[[Path], str]:
-    """An earlier report, two of whose lines are sound, with these between them."""
+    """An earlier report with two valid lines, and these lines between them."""
 
     def ask(folder: Path) -> str:
         path, told = folder / "out.jsonl", list[str]()
@@ -274,7 +274,7 @@ def circular(folder: Path) -> str:
 
 
 def unmakeable(folder: Path) -> str:
-    """Nothing but trying tells that the superuser makes no folder there."""
+    """A folder that cannot be made, even by the superuser; only trying shows it."""
     path = folder / "deep" / "out.jsonl"
     forbidden = PermissionError(errno.EPERM, os.strerror(errno.EPERM))
     with mock.patch.object(Path, "mkdir", side_effect=forbidden):
@@ -282,7 +282,7 @@ def unmakeable(folder: Path) -> str:
 
 
 def unkept(folder: Path) -> str:
-    """The traces that the suite asks for cannot be kept."""
+    """The traces that the suite requests cannot be written."""
     (folder / "cache").touch()
     found, told = run()
     judging = Judging(
@@ -311,7 +311,7 @@ def whole(folder: Path) -> str:
 
 
 def terminated(number: signal.Signals) -> Callable[[Path], str]:
-    """The run is told to end while it measures; what stood before is put back."""
+    """A signal ends the run while it measures; the earlier report is restored."""
 
     def ask(folder: Path) -> str:
         before = signal.signal(number, signal.SIG_DFL)

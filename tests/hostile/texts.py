@@ -52,7 +52,7 @@ def grown(*added: str, kept: int | None = None) -> str:
 
 
 def reported(*frames: str) -> str:
-    """Return how long the line of the JSON Lines report is, of a session like this."""
+    """Return the length of the report line of a session with these frames."""
     trace = trace_of(mixed(*frames))
     session = dialects.part(VLLM, trace)
     take = Transcription(CLIP, session.recording, VLLM, VLLM.requirements)
@@ -60,7 +60,7 @@ def reported(*frames: str) -> str:
 
 
 def violated(text: str) -> str:
-    """Return the message of a rule that such a text breaks."""
+    """Return the message of a requirement that this text violates."""
     silent = Utterance("silence", "", silence(1.0))
     session = part("silence", created(), delta(text), done(text), spoken={0: silent})
     outcome = wordless("silence")(Evidence((session,)))

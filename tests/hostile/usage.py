@@ -22,7 +22,7 @@ def misused(**given: object) -> Callable[[Path], str]:
 
 
 def child(script: str, *words: str) -> Callable[[Path], str]:
-    """Start a script in place of the fake, which never says a URL."""
+    """Start a script in place of the fake server; it never prints a URL."""
 
     def ask(folder: Path) -> str:
         path = folder / "python"

@@ -77,7 +77,7 @@ def endpoint(at: int) -> Endpoint:
 
 
 def take(*events: Event, clip: Utterance = CLIP, number: int = 0) -> Transcription:
-    """The utterance of a session in which the server did this, at these times."""
+    """The utterance of a session with these events of the server."""
 
     def at(event: Event) -> int:
         return event.due if isinstance(event, Heard | Commit) else event.at
@@ -98,13 +98,13 @@ def many(count: int, *events: Event) -> list[Transcription]:
 def judged(
     takes: Sequence[Transcription], budget: Budget, order: RandomOrder | None = None
 ) -> Results:
-    """The report of a test with this budget, without rules."""
+    """The report of a test with this budget, without requirements."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=(budget,), rules=None)
     return judge_test("test_it", takes, terms, pools={budget: takes}, order=order)
 
 
 def verdict(metric: str, *takes: Transcription, **limits: str) -> str:
-    """The line of a budget on this metric, of at most 10 s where no limit is given."""
+    """The line of a budget on this metric, of at most 10 s if no limit is given."""
     budget = latency_budget(metric, **(limits or {"max": "10s"}))  # type: ignore[arg-type]
     (line,) = messages.lines(judged(takes, budget))
     return line
@@ -172,7 +172,7 @@ def outcome(
     *parts: Part,
     answers: Iterable[Answer] = (),
 ) -> str:
-    """Why a requirement is undecided."""
+    """The reason why a requirement is undecided."""
     requirement = next(each for each in VLLM.requirements if each.id == id)
     found = requirement.check(Evidence(parts, tuple(answers)))
     return found.reason if isinstance(found, Undecided) else repr(found)

@@ -1,6 +1,7 @@
-"""openai-python, a client that nobody here wrote, hears the right text from the fake.
+"""openai-python, an independent client, gets the right text from the fake server.
 
-What it is sent is held against its own types, and what it sends against our rules.
+What it receives is checked against its own types, what it sends against the
+requirements of the dialect.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def server() -> Iterator[FakeServer]:
 
 
 class Heard:
-    """The events of a session, each one held against the client's type for it."""
+    """The events of a session, each one validated against the client's type."""
 
     def __init__(self, live: AsyncRealtimeConnection) -> None:
         self.events: list[Any] = []
@@ -101,7 +102,7 @@ async def append(live: Any, pcm: bytes) -> None:
 
 
 def broken(server: FakeServer) -> set[str]:
-    """The requirements that the client of the latest session broke."""
+    """The requirements that the client of the latest session violated."""
     trace = server.traces()[-1]
     dialect = dialects.load(trace.dialect)
     found = observe(dialect.requirements, dialects.part(dialect, trace))
@@ -192,7 +193,7 @@ async def test_an_error_names_the_event_and_the_session_goes_on(
         ({"type": "input_audio_buffer.append"}, "client-well-formed"),
     ],
 )
-async def test_what_a_client_does_wrong_is_found(
+async def test_a_violation_by_the_client_is_found(
     server: FakeServer, event: Any, rule: str
 ) -> None:
     async with session(server, None) as (live, heard):

@@ -1,4 +1,4 @@
-"""Noise, babble and dither have the level that was asked for."""
+"""Noise, babble and dither have the requested level."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measured(found: Utterance) -> float:
     clip=st.sampled_from(ENGLISH.utterances),
 )
 @steady
-def test_the_noise_has_its_ratio_to_the_speech(
+def test_the_noise_has_the_requested_snr(
     snr: float, seed: int, clip: Utterance
 ) -> None:
     assert measured(noise(f"{snr}dB", seed=seed)(clip)) == pytest.approx(snr, abs=0.1)
@@ -53,7 +53,7 @@ def test_the_noise_has_its_ratio_to_the_speech(
 
 @pytest.mark.parametrize("snr", [-5, 0, 10, 30])
 @pytest.mark.parametrize("talkers", [1, 6])
-def test_so_has_the_babble(snr: int, talkers: int) -> None:
+def test_the_babble_has_the_requested_snr(snr: int, talkers: int) -> None:
     found = ENGLISH.sample(3, seed=1).map(babble(ENGLISH, f"{snr}dB", talkers=talkers))
     for each in found:
         assert measured(each) == pytest.approx(snr, abs=0.1)

@@ -32,11 +32,11 @@ ENGLISH = load("bundled:english")
         ("reverberation:0.3s", ["reverberation/1:300ms:seed=1"]),
     ],
 )
-def test_a_chain(text: str, names: list[str]) -> None:
+def test_a_text_is_parsed_as_a_chain(text: str, names: list[str]) -> None:
     assert [str(step(ENGLISH)) for step in chain.parse(text)] == names
 
 
-def test_a_chain_is_what_the_functions_give() -> None:
+def test_a_chain_gives_the_same_as_the_functions() -> None:
     two = ENGLISH.sample(2, seed=1)
     made = two.map(telephone()).map(packet_loss("5%", seed=2)).map(noise("10dB"))
     parts = ["telephone,packet-loss:5%:seed=2", "noise:10dB"]
@@ -66,7 +66,7 @@ def test_the_voices_of_babble_are_the_corpus_before_the_chain() -> None:
         ("noise:1dB:seed=1.0", "^noise: seed: '1.0' cannot be used"),
     ],
 )
-def test_what_is_no_chain_is_refused(text: str, said: str) -> None:
+def test_text_that_is_not_a_chain_is_refused(text: str, said: str) -> None:
     with pytest.raises(PerturbationError, match=said):
         chain.parse(text)
 

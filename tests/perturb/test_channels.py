@@ -1,4 +1,4 @@
-"""Level, clipping, line and room do what their parameter says, measured back."""
+"""Level, clipping, line and room: the measured effect is that of the parameter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every perturbation: names, seeds, times, full scale."""
+"""Properties of every perturbation: names, seeds, times, full scale."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_perturbation_is_tried() -> None:
 
 
 @pytest.mark.parametrize("text", EVERY)
-def test_what_is_said_stays(text: str) -> None:
+def test_a_perturbation_keeps_text_language_and_speaker(text: str) -> None:
     found = perturbed(text)
     for name in ("text", "language", "speaker", "synthetic"):
         assert getattr(found, name) == getattr(CLIP, name)
@@ -67,7 +67,7 @@ def test_what_is_said_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", EVERY)
-def test_it_is_named_wherever_the_utterance_is_named(text: str) -> None:
+def test_the_id_of_an_utterance_contains_its_perturbation(text: str) -> None:
     found = perturbed(text)
     name = text.partition(":")[0]
     assert found.perturbation.startswith(f"{name}/1")
@@ -75,7 +75,7 @@ def test_it_is_named_wherever_the_utterance_is_named(text: str) -> None:
     assert (found.clip, found.original) == ("go-forward", CLIP)
 
 
-def test_the_name_holds_all_parameters() -> None:
+def test_the_name_contains_all_parameters() -> None:
     names = {
         str(each)
         for each in (
@@ -150,7 +150,7 @@ def test_less_noise_is_the_same_noise() -> None:
     assert np.abs(loud / 10 - quiet).max() <= 0.6  # rounded to steps of PCM16
 
 
-def test_the_speech_is_where_it_was_even_if_noise_hides_it() -> None:
+def test_the_located_speech_stays_even_if_noise_hides_it() -> None:
     timeless = replace(CLIP, words=())
     hidden = perturbed("noise:-10dB", timeless)
     where = (timeless.speech_start, timeless.speech_end)
@@ -163,7 +163,7 @@ def test_the_speech_is_where_it_was_even_if_noise_hides_it() -> None:
 
 @given(snr=st.integers(-40, 0), seed=st.integers(0, 2**32 - 1))
 @steady
-def test_what_exceeds_full_scale_is_attenuated_and_says_so(snr: int, seed: int) -> None:
+def test_audio_over_full_scale_is_attenuated_with_a_note(snr: int, seed: int) -> None:
     found = noise(f"{snr}dB", seed=seed)(CLIP)
     peak = np.abs(found.audio.array.astype(int)).max()
     if "attenuated" in found.perturbation:

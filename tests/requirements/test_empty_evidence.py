@@ -259,9 +259,7 @@ def satisfied(name: str, kind: Kind) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("of", KINDS)
-def test_nothing_is_satisfied_that_could_not_have_been_broken(
-    name: str, of: str
-) -> None:
+def test_no_requirement_is_satisfied_without_evidence(name: str, of: str) -> None:
     assert satisfied(name, KINDS[of]) <= KINDS[of].earned
 
 
@@ -281,7 +279,7 @@ def test_each_exception_is_one(of: str, earned: set[str]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_text_shows_nothing_of_texts(name: str) -> None:
+def test_empty_texts_satisfy_no_requirement_on_texts(name: str) -> None:
     found = satisfied(name, WORDLESS)
     assert not found & TEXTUAL
     assert "first-utterance" in found  # its final came

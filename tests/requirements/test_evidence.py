@@ -23,7 +23,7 @@ def test_the_sessions_of_some_roles_are_found_in_their_order() -> None:
     assert evidence.role("d") == ()
 
 
-def test_a_session_is_told_from_one_that_is_just_the_same() -> None:
+def test_equal_sessions_have_different_indexes() -> None:
     parts = tuple(spoke("a", "text") for _ in range(3))
     assert parts[0] == parts[2]
     evidence = Evidence(parts)
@@ -48,5 +48,5 @@ def test_a_part_knows_the_final_text_of_each_item() -> None:
     assert found.trace is found.recording.trace
 
 
-def test_nothing_need_be_spoken_in_a_session() -> None:
+def test_a_session_without_speech_has_no_utterances() -> None:
     assert part("a").spoken == {}

@@ -136,7 +136,7 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_list_that_is_wrong_is_refused(
+def test_an_invalid_list_is_refused(
     tmp_path: Path, text: str | bytes, message: str
 ) -> None:
     file = written(tmp_path, text)
@@ -144,7 +144,7 @@ def test_a_list_that_is_wrong_is_refused(
         read(file)
 
 
-def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.toml: .*no such file"):
         read(tmp_path / "none.toml")
 
@@ -163,25 +163,25 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ("<0.34", "nightly", True),
     ],
 )
-def test_an_entry_holds_for_its_versions(
+def test_an_entry_applies_to_its_versions(
     versions: str | None, version: str, holds: bool
 ) -> None:
     assert replace(ENTRY, versions=versions).applies_to(version, "any") is holds
 
 
-def test_an_entry_holds_for_its_model() -> None:
+def test_an_entry_applies_to_its_model() -> None:
     assert replace(ENTRY, model="voxtral").applies_to("0.33", "voxtral")
     assert not replace(ENTRY, model="voxtral").applies_to("0.33", "whisper")
     assert ENTRY.applies_to("0.33", "whisper")
 
 
-def test_an_entry_says_why_and_until_when() -> None:
+def test_an_entry_states_its_reason_and_date() -> None:
     assert str(ENTRY) == (
         "the session ends without a word (https://example.org/1, until 2027-01-31)"
     )
 
 
-def test_an_entry_whose_time_is_over_is_refused() -> None:
+def test_an_expired_entry_is_refused() -> None:
     check([replace(ENTRY, until=TODAY)], {ENTRY.id}, TODAY)
     with pytest.raises(
         ValueError,
@@ -191,7 +191,7 @@ def test_an_entry_whose_time_is_over_is_refused() -> None:
         check([replace(ENTRY, until=date(2026, 11, 23))], {ENTRY.id}, TODAY)
 
 
-def test_an_entry_that_no_requirement_has_is_refused() -> None:
+def test_an_entry_for_an_unknown_requirement_is_refused() -> None:
     check([], set(), TODAY)
     with pytest.raises(
         ValueError,
@@ -201,7 +201,7 @@ def test_an_entry_that_no_requirement_has_is_refused() -> None:
         check([ENTRY], {"one-final"}, TODAY)
 
 
-def test_what_ends_soon_is_announced() -> None:
+def test_an_entry_that_expires_soon_is_announced() -> None:
     days = (
         date(2026, 11, 23),
         TODAY,
@@ -226,7 +226,7 @@ def requirement(id: str) -> Requirement:
     return Requirement(id, "it answers", Level.MUST, "a clause", judge)
 
 
-def test_what_is_listed_for_this_server_blames_nobody() -> None:
+def test_a_known_failure_is_reported_at_the_level_info() -> None:
     listed, flaky, other, free = map(requirement, ("a", "b", "c", "d"))
     entries = [
         replace(ENTRY, id="a"),

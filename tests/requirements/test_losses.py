@@ -88,7 +88,9 @@ EMPTY = Utterance("no audio", "", replace(FIRST.audio, pcm=b""))
         ),
     ],
 )
-def test_what_counts_as_lost(session: Part, lost: int, total: int) -> None:
+def test_each_ending_counts_as_lost_or_not(
+    session: Part, lost: int, total: int
+) -> None:
     found = by_role(Evidence((session,)))
     assert bool(found) is bool(total)
     for each in found.values():
@@ -96,13 +98,13 @@ def test_what_counts_as_lost(session: Part, lost: int, total: int) -> None:
         assert each.plain
 
 
-def test_a_frame_by_hand_and_a_harmful_scenario_make_a_role_not_plain() -> None:
+def test_a_hand_written_frame_or_a_harmful_scenario_makes_a_role_not_plain() -> None:
     misused = part("b", created(), Hand(UNKNOWN), *SPEAK, spoken={0: FIRST})
     found = by_role(Evidence((spoke("a", "x"), spoke("fresh", "x"), misused)))
     assert [role for role, each in found.items() if each.plain] == ["a"]
 
 
-def test_the_scenario_that_is_sent_faster_than_asked_is_not_plain() -> None:
+def test_a_scenario_sent_faster_than_the_pace_is_not_plain() -> None:
     assert many_clips.FAST in scenarios(dialects.load("vllm"))
     (found,) = by_role(Evidence((spoke(many_clips.FAST, "x"),))).values()
     assert not found.plain
@@ -274,7 +276,9 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
         ),
     ],
 )
-def test_no_loss(parts: tuple[Part, ...], kind: type[Outcome], what: str) -> None:
+def test_each_case_of_losses_has_its_outcome(
+    parts: tuple[Part, ...], kind: type[Outcome], what: str
+) -> None:
     outcome = checks.no_loss(Evidence(parts))
     assert isinstance(outcome, kind)
     if isinstance(outcome, Violated):

@@ -41,7 +41,7 @@ def freeze(folder: Path, name: str, **levels: str) -> None:
     (folder / f"{name}.json").write_text(json.dumps(row))
 
 
-def test_a_suite_is_its_file(folder: Path) -> None:
+def test_a_suite_is_loaded_from_its_file(folder: Path) -> None:
     freeze(folder, "vllm-2026.11", order="must", other="info")
     levels = {"order": Level.MUST, "other": Level.INFO}
     assert load("vllm-2026.11") == PinnedSuite("vllm-2026.11", "vllm", levels)
@@ -55,7 +55,7 @@ def test_the_suites_are_named_from_the_oldest_on(folder: Path) -> None:
     assert names() == ("vllm-2026.11", "vllm-2027.02")
 
 
-def test_an_unknown_suite_is_refused_with_the_names_of_those_there_are(
+def test_an_unknown_suite_is_refused_with_the_known_ones(
     folder: Path,
 ) -> None:
     freeze(folder, "vllm-2026.11")
@@ -68,7 +68,7 @@ def test_an_unknown_suite_is_refused_with_the_names_of_those_there_are(
         )
 
 
-def test_a_suite_selects_what_is_in_it_at_the_level_that_it_had() -> None:
+def test_a_suite_selects_its_requirements_at_their_pinned_levels() -> None:
     suite = PinnedSuite("s", "vllm", {"old": Level.MUST, "gone": Level.MUST})
     old, new = requirement("old", scenarios=("a",)), requirement("new", passive=True)
     ours = requirement("ours", binds=Sender.CLIENT)
@@ -76,7 +76,7 @@ def test_a_suite_selects_what_is_in_it_at_the_level_that_it_had() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_nothing_of_a_released_suite_is_lost(name: str) -> None:
+def test_each_requirement_of_a_released_suite_still_exists(name: str) -> None:
     suite = load(name)
     dialect = dialects.load(suite.dialect)
     binding = [each for each in dialect.requirements if each.binds is Sender.SERVER]
@@ -85,5 +85,5 @@ def test_nothing_of_a_released_suite_is_lost(name: str) -> None:
     assert {each.id: each.level for each in found} == suite.levels
 
 
-def test_there_is_a_suite() -> None:
+def test_at_least_one_suite_is_released() -> None:
     assert names()

@@ -121,7 +121,7 @@ ENDS = (Ending.CLOSED_BY_US, Ending.DEADLINE, Ending.CLOSED_BY_PEER)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) -> None:
+def test_a_correct_server_never_fails_however_frames_cross(waits: bool) -> None:
     binding = [each for each in PASSIVE if each.binds is SERVER]
     satisfied: Counter[str] = Counter()
     for seed in range(1000):
@@ -152,7 +152,7 @@ def test_the_sessions_do_cross() -> None:
     assert crossed > 60
 
 
-def test_a_client_that_waits_is_never_blamed_by_the_server() -> None:
+def test_a_client_that_waits_has_no_violation() -> None:
     for seed in range(500):
         assert judged(hold(seed).server) == Satisfied(), seed
 
@@ -172,7 +172,7 @@ def test_a_server_that_refuses_the_model_breaks_nothing() -> None:
         ("created-twice", "session.created"),
     ],
 )
-def test_a_broken_server_is_caught_when_the_client_waits(fault: str, move: str) -> None:
+def test_a_broken_server_fails_if_the_client_waits(fault: str, move: str) -> None:
     for seed in range(200):
         trace = hold(seed, fault).client
         outcome = judged(trace)
@@ -181,7 +181,7 @@ def test_a_broken_server_is_caught_when_the_client_waits(fault: str, move: str) 
         assert {trace.records[index].sender for index in outcome.records} == {SERVER}
 
 
-def test_a_final_before_the_commit_is_caught() -> None:
+def test_a_final_before_the_commit_is_a_violation() -> None:
     judgeable = 0
     for seed in range(200):
         trace = hold(seed, hasty=True).client
@@ -194,13 +194,13 @@ def test_a_final_before_the_commit_is_caught() -> None:
     assert judgeable > 50
 
 
-def test_a_client_that_does_not_wait_is_caught_by_the_server() -> None:
+def test_a_client_that_does_not_wait_has_a_violation() -> None:
     frames = (CREATED, UPDATE, BEGIN, APPEND, FINISH, APPEND, DONE)
     outcome = judged(trace_of(spoken(*frames), vantage=Vantage.SERVER))
     assert outcome == Violated("input_audio_buffer.append came out of order", (5,))
 
 
-def test_a_client_may_not_have_heard_what_the_server_said() -> None:
+def test_a_frame_of_the_server_may_not_have_reached_the_client() -> None:
     frames = (CREATED, UPDATE, BEGIN, DELTA, ERROR, APPEND, FINISH, DONE, BEGIN)
     assert judged(trace_of(spoken(*frames), vantage=Vantage.SERVER)) == Satisfied()
 
@@ -223,7 +223,9 @@ def test_a_client_may_not_have_heard_what_the_server_said() -> None:
         ((CREATED, UPDATE, BEGIN, BEGIN, UPDATE, FINISH, UPDATE, DONE), ()),
     ],
 )
-def test_the_order_of_a_server(frames: tuple[str, ...], wrong: tuple[int, ...]) -> None:
+def test_frames_of_a_server_out_of_order_are_found(
+    frames: tuple[str, ...], wrong: tuple[int, ...]
+) -> None:
     outcome = judged(trace_of(spoken(*frames)))
     found = outcome.records if isinstance(outcome, Violated) else ()
     assert found == wrong
@@ -236,7 +238,7 @@ def test_a_move_that_no_table_knows_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("frames", [(), (UPDATE, BEGIN)])
-def test_of_a_server_that_said_nothing_no_order_is_known(
+def test_the_order_of_a_silent_server_is_undecided(
     frames: tuple[str, ...],
 ) -> None:
     assert judged(trace_of(spoken(*frames))) == Undecided(
@@ -244,7 +246,7 @@ def test_of_a_server_that_said_nothing_no_order_is_known(
     )
 
 
-def test_what_came_before_a_stray_frame_written_by_hand_is_judged() -> None:
+def test_frames_before_a_stray_hand_written_frame_are_judged() -> None:
     frames = (CREATED, UPDATE, BEGIN, FINISH, DONE, DONE, FINISH, DONE)
     outcome = judged(trace_of(spoken(*frames, raw=frozenset({6}))))
     assert outcome == Violated("transcription.done came out of order", (5,))
@@ -253,7 +255,7 @@ def test_what_came_before_a_stray_frame_written_by_hand_is_judged() -> None:
 STALE = (CREATED, UPDATE, FINISH, BEGIN, APPEND, DONE)
 
 
-def test_after_a_stray_frame_written_by_hand_the_order_is_undecided() -> None:
+def test_the_order_after_a_stray_hand_written_frame_is_undecided() -> None:
     outcome = judged(trace_of(spoken(*STALE, raw=frozenset({2}))))
     assert outcome == Undecided(
         "a frame written by hand broke the order, so later events prove nothing"
@@ -270,7 +272,7 @@ def test_a_frame_written_by_hand_that_keeps_the_order_excuses_nothing() -> None:
     assert outcome == Violated("transcription.done came out of order", (5,))
 
 
-def test_a_stray_frame_does_no_harm_where_the_server_keeps_the_order() -> None:
+def test_a_stray_frame_changes_nothing_if_the_server_keeps_the_order() -> None:
     frames = (CREATED, UNKNOWN, ERROR, UPDATE, BEGIN, FINISH, DELTA, DONE)
     assert judged(trace_of(spoken(*frames, raw=frozenset({1})))) == Satisfied()
 
@@ -330,7 +332,7 @@ def requirement(
         ("0.22", "0.33", "0.34", False),
     ],
 )
-def test_a_requirement_holds_from_a_version_to_before_another(
+def test_a_requirement_applies_from_a_version_up_to_another(
     since: str, until: str, version: str, bound: bool
 ) -> None:
     found = replace(requirement("one", Satisfied()), since=since, until=until)
@@ -366,7 +368,7 @@ BAD, GOOD, OPEN = Violated("bad", (3,)), Satisfied(), Undecided("cut")
         ([BAD], BAD),
     ],
 )
-def test_a_judge_of_one_session_is_put_to_each(
+def test_a_check_of_one_session_is_applied_to_each_session(
     outcomes: list[Outcome], found: Outcome
 ) -> None:
     given = iter(outcomes)
@@ -400,7 +402,7 @@ def test_observe_gives_the_violations_of_the_peer_in_order() -> None:
     assert str(found[1]) == "many [SHOULD]: bad (2 times)"
 
 
-def test_a_check_that_fails_takes_no_other_with_it() -> None:
+def test_a_check_that_raises_does_not_affect_other_checks() -> None:
     def judge(evidence: Evidence) -> Outcome:
         raise OverflowError("int too large")
 
@@ -425,7 +427,7 @@ def test_from_the_vantage_of_the_server_the_client_is_the_peer() -> None:
     assert observed(theirs, ours, trace=trace) == (found,)
 
 
-def test_all_requirements_hold_of_both_sides_in_a_whole_session() -> None:
+def test_both_sides_satisfy_all_requirements_in_a_whole_session() -> None:
     for seed in range(100):
         held = hold(seed)
         assert broken(held.client) == []

@@ -50,14 +50,14 @@ CLOSED_FIRST = "the client closed the session first"
 
 @dataclass(frozen=True)
 class Bad:
-    """A violation whose message begins so."""
+    """A violation whose message begins with this text."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Open:
-    """Undecided, for a reason that begins so."""
+    """Undecided, for a reason that begins with this text."""
 
     reason: str
 
@@ -98,7 +98,7 @@ def there(*parts: Part, gauges: Sequence[Gauges] = (HERE,)) -> Evidence:
 
 
 def mistaken(*frames: Frame, **changes: object) -> Part:
-    """A session with frames by hand, and an utterance that got its final."""
+    """A session with hand-written frames, and an utterance that got its final."""
     whole = (CREATED, UPDATE, *frames, *SPEAK, done("a"))
     return part("it", *whole, spoken={0: FIRST}, **changes)
 

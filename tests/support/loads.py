@@ -33,7 +33,7 @@ BRIEFLY = Limits(connect=2, ready=2, silence=2, beyond=3)
 
 
 def bit(id: str = "bit") -> Clip:
-    """A clip of 0.4 s, for what needs no text."""
+    """A clip of 0.4 s, for tests that need no text."""
     return Clip(Utterance(id, "and", SHORT), SHORT)
 
 
@@ -55,7 +55,7 @@ def shard(url: str, load: Load, *, clips: Iterable[Clip] = (), **changes: Any) -
 
 
 def sent(loop: Loop, of: Shard) -> list[Judged]:
-    """What a shard gives to its judge."""
+    """What a shard sends to its judge."""
     found: list[Judged] = []
 
     async def send(value: Judged) -> None:

@@ -79,7 +79,7 @@ class Talk:
         self.tell(self.server.open("sess-abcdefghijkl", CREATED_AT))
 
     def tell(self, frames: Iterable[str | bytes]) -> list[dict[str, Any]]:
-        """Events that the server says, each of which the dialect knows."""
+        """The events of these frames of the server; each must be in the dialect."""
         told = []
         for each in frames:
             message = self.dialect.parse(Record(SERVER, 0, *content(each)))
@@ -89,7 +89,7 @@ class Talk:
         return told
 
     def hear(self, *frames: str | bytes) -> tuple[list[dict[str, Any]], Reaction]:
-        """What it answers to all of these, and its reaction to the last."""
+        """The answers of the server to all frames, and its reaction to the last."""
         reaction = Reaction()
         told = []
         for each in frames:
@@ -98,7 +98,7 @@ class Talk:
         return told, replace(reaction, replies=())
 
     def kinds(self, *frames: str | bytes) -> list[str]:
-        """The types of what it answers."""
+        """The types of the server's answers."""
         return [event["type"] for event in self.hear(*frames)[0]]
 
 
@@ -127,7 +127,7 @@ SESSION = {"type": "transcription", "audio": {"input": {}}}
 
 @dataclass(frozen=True)
 class Said:
-    """Audio that we hand over: so many samples of an asset."""
+    """Audio that the client sends: the samples of an asset from `start` to `stop`."""
 
     start: int
     stop: int
@@ -141,7 +141,7 @@ CARRIER = append(b"")
 def lived(
     *rows: Row, name: str = "openai", vantage: Vantage = Vantage.CLIENT
 ) -> Timeline:
-    """What is read of these frames, one each millisecond from the first on."""
+    """The timeline of these frames, one each millisecond from the first on."""
     records = []
     for at, row in enumerate(rows, 1):
         if isinstance(row, Said):

@@ -1,7 +1,7 @@
-"""What is measured of a text that grows, in the simplest way: every text as a whole.
+"""Simple versions of the metrics of growing texts, to compare the package with them.
 
-Each function builds all texts of a session anew. That takes the square of their length,
-and leaves little room for a mistake, so that the package is compared with it.
+Each function builds the whole of every text of a session, in quadratic time. Such
+simple code leaves little room for mistakes.
 """
 
 from __future__ import annotations

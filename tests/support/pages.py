@@ -105,7 +105,7 @@ def chromium() -> Iterator[Any]:
 
 
 def complaints(tab: Any) -> list[tuple[str, list[str]]]:
-    """What axe-core finds serious or critical in a page: rules with some elements."""
+    """The serious and critical findings of axe-core in a page, with some elements."""
     package = pytest.importorskip("axe_playwright_python")
     tab.evaluate((Path(package.__file__).parent / "axe.min.js").read_text())
     found = tab.evaluate("async () => (await axe.run()).violations")

@@ -1,4 +1,4 @@
-"""Servers and sessions for the tests of all that has a socket."""
+"""Servers and sessions for tests that need a socket."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def plan(url: str, **changes: Any) -> Plan:
 
 
 def broken(trace: Trace) -> tuple[Violation, ...]:
-    """What the peer of whoever recorded a trace broke of the dialect's rules."""
+    """The violations of the dialect by the peer of the side that recorded a trace."""
     return observe(VLLM.requirements, dialects.part(VLLM, trace))
 
 
 def violations(takes: Iterable[Transcription]) -> list[Violation]:
-    """What the sessions of these transcriptions have violated."""
+    """The violations in the sessions of these transcriptions."""
     return [violation for take in takes for violation in take.violations]
 
 
 def took(loop: Loop, *faults: str) -> Transcription:
-    """What becomes of the clip with a server that has these faults."""
+    """The transcription of the clip by a server with these faults."""
     silence = 0.3 if "no-final" in faults else 5
     limits = Limits(connect=5, ready=5, silence=silence, beyond=10)
     with faking(*faults) as (url, _):
@@ -85,7 +85,7 @@ def took(loop: Loop, *faults: str) -> Transcription:
 
 
 async def quiet(connection: ServerConnection) -> None:
-    """Say nothing."""
+    """Send nothing."""
     await connection.wait_closed()
 
 
@@ -99,7 +99,7 @@ def plain(status: int, body: bytes = b"", **headers: str) -> Response:
 
 @contextmanager
 def closed() -> Iterator[int]:
-    """A port of the loopback address at which nobody listens."""
+    """A port of the loopback address on which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -193,7 +193,7 @@ def faking(
 
 @contextmanager
 def relay(url: str, delay: float) -> Iterator[str]:
-    """The way to a server with ``delay`` s more on it in each direction; its URL."""
+    """A relay to a server, with ``delay`` s more in each direction; yields its URL."""
     where = urlsplit(url)
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Sessions and evidence by hand, for the tests of all that judges them."""
+"""Sessions and evidence written by hand, for the tests of checks and judges."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def trace_of(records: Iterable[Record], **changes: Any) -> Trace:
 
 
 def hold(*frames: Frame, faults: Sequence[str] = (), **changes: Any) -> Trace:
-    """A session of a client that says these frames and waits after each of them.
+    """A session of a client that sends these frames and waits after each of them.
 
     The server has these faults, and hears "go forward" in each utterance.
     """
@@ -205,7 +205,7 @@ def paced(
     late: float = 0.0,
     lag: Lag | None = None,
 ) -> Part:
-    """A session whose audio lasts so long, and in which words come at these times.
+    """A session with audio of this length, whose words come at these times.
 
     The times are in seconds from the start of the utterance. The client sends all audio
     of the second half ``late`` s late. The final comes a second after the audio.
@@ -233,7 +233,7 @@ def paced(
 
 
 def misused(name: str, *faults: str) -> Part:
-    """A session with this misuse, as a server with these faults takes it."""
+    """A session with this misuse, on a server with these faults."""
     misuse = next(each for each in VLLM.misuses if each.name == name)
     by_hand = tuple(map(Hand, misuse.frames))
     frames: tuple[Frame, ...] = (*by_hand, UPDATE, *SPEAK)

@@ -148,7 +148,7 @@ def test_the_code_after_close_stream(ending: dict[str, Any], kind: type) -> None
     assert isinstance(session.closes_normally(recording(CLOSE, **ending)), kind)
 
 
-def test_no_metadata_before_the_end() -> None:
+def test_a_session_that_ends_without_metadata_is_a_violation() -> None:
     found = session.metadata_at_end(recording(CLOSE, **PEER, code=1000))
     assert isinstance(found, Violated)
     assert found.by_end
@@ -193,7 +193,7 @@ EXPLAINED = {**PEER, "code": 1011, "reason": "NET-0001: nothing came"}
         (session.options_refused("role", 4400), (SECOND,), Violated),
     ],
 )
-def test_checks_of_a_role(
+def test_each_check_of_a_role_has_its_outcome(
     check: Check, frames: tuple[str | bytes, ...], kind: type
 ) -> None:
     assert judged(check, *frames) is kind
@@ -226,6 +226,6 @@ def test_a_refused_session_does_not_hide_that_closes_are_explained() -> None:
     assert check(Evidence((refused, plain))) == Satisfied()
 
 
-def test_what_answers_a_keepalive() -> None:
+def test_an_error_after_a_keepalive_is_undecided() -> None:
     # Its frame counts as written by hand only in a trace of a scenario.
     assert judged(session.keepalive_unanswered("role"), ALIVE, ERROR) is Undecided

@@ -95,7 +95,7 @@ def of(text: str) -> Request:
         ("endpointing=true&language=de", Listening()),
     ],
 )
-def test_what_a_server_reads(text: str, found: Listening) -> None:
+def test_a_server_reads_the_options_of_the_query(text: str, found: Listening) -> None:
     assert asked(of(text), PLAIN) == found
 
 
@@ -125,7 +125,7 @@ def test_an_unknown_model_is_refused() -> None:
     assert DEEPGRAM.refusal(of("model=other"), ["fake"]) is not None
 
 
-def test_another_profile_refuses_in_the_session() -> None:
+def test_a_profile_may_refuse_options_inside_the_session() -> None:
     refusal = CLOSING.refusal(of("sample_rate=8000"), ["fake"])
     assert isinstance(refusal, Reaction)
     assert refusal.close == 4400
@@ -133,7 +133,7 @@ def test_another_profile_refuses_in_the_session() -> None:
     assert "8000 Hz is not supported" in str(error)
 
 
-def test_a_server_that_opens_such_a_session_takes_the_defaults() -> None:
+def test_a_server_that_accepts_invalid_options_uses_the_defaults() -> None:
     server = DEEPGRAM.server(["fake"], request=of("interim_results=maybe"))
     assert server.rate == DEEPGRAM.rate
     assert ONE_RATE.rates == (16_000,)

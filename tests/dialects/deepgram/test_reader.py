@@ -104,7 +104,7 @@ def test_close_stream_ends_an_utterance_with_metadata() -> None:
     ] == [0]
 
 
-def test_a_session_that_metadata_opens() -> None:
+def test_the_first_metadata_makes_a_session_ready() -> None:
     frames = (metadata(), SECOND, CLOSE, settled("one"), metadata(1.0))
     found = recording(*frames, dialect=CLOSING).timeline
     assert found.ready == MS

@@ -104,7 +104,7 @@ def test_long_text_is_settled_in_segments_that_follow_each_other() -> None:
     assert [each["start"] for each in listed] == [2.0, 2.5]
 
 
-def test_the_times_of_the_next_utterance_go_on() -> None:
+def test_the_times_of_the_next_utterance_continue() -> None:
     talk = Talk()
     talk.seconds(2)
     talk.hear(FINALIZE)
@@ -170,7 +170,7 @@ def test_a_text_of_unknown_times_has_words_inside_its_segment() -> None:
     assert {each["start"] for each in listed} == {0.0}
 
 
-def test_interim_results_come_only_if_asked() -> None:
+def test_interim_results_come_only_if_requested() -> None:
     talk = Talk(interim_results=False)
     talk.seconds(3)
     assert talk.partial("one") == []
@@ -234,7 +234,7 @@ def test_the_encoding_and_the_rate_are_those_of_the_query() -> None:
     assert talk.hear(b"\xff\x80").audio == g711.MU.decode(b"\xff\x80")
 
 
-def test_speech_and_its_end_are_reported_if_asked() -> None:
+def test_speech_and_its_end_are_reported_if_requested() -> None:
     talk = Talk(vad_events=True, utterance_end_ms=1000)
     talk.seconds(1)
     (started,) = talk.replies(SPEECH)

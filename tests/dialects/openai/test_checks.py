@@ -410,7 +410,9 @@ def test_a_session_without_text_hides_no_missing_logprobs(
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_a_session_that_ends_without_a_final_after_a_frame_by_hand(lost: bool) -> None:
+def test_a_session_that_ends_without_a_final_after_a_hand_written_frame(
+    lost: bool,
+) -> None:
     session = part(
         *(UPDATE, updated(), by_hand(CLEAR)),
         role="clear-nothing",
@@ -424,7 +426,7 @@ def test_a_session_that_ends_without_a_final_after_a_frame_by_hand(lost: bool) -
     assert outcome.by_loss is lost
 
 
-def test_what_a_profile_cannot_do_is_not_asked_of_it() -> None:
+def test_a_profile_has_no_requirement_on_what_it_does_not_support() -> None:
     def ids(name: str) -> set[str]:
         return {each.id for each in dialects.load(name).requirements}
 
@@ -453,7 +455,7 @@ def test_each_requirement_can_be_provoked(profile: str) -> None:
     assert set(known) == named
 
 
-def test_the_lists_are_made_once() -> None:
+def test_the_requirements_and_misuses_of_a_profile_are_cached() -> None:
     one, other = dialects.load("openai:sglang"), dialects.load("openai:sglang")
     assert one.requirements is other.requirements
     assert one.misuses is other.misuses
@@ -493,7 +495,7 @@ def two_set_ups(first: object, then: object, beside: object) -> Evidence:
     return Evidence((own, part(opened("b", beside), UPDATE, shown(1), role=BESIDE)))
 
 
-def test_set_ups_are_kept_apart() -> None:
+def test_set_ups_of_different_sessions_do_not_mix() -> None:
     alike, kept = session.opens_alike(TWO, BESIDE), session.keeps_the_rest(TWO)
     sound = two_set_ups("pcm", "pcm", "pcm")
     assert alike(sound) == kept(sound) == Satisfied()
@@ -510,7 +512,7 @@ def test_set_ups_are_kept_apart() -> None:
     assert isinstance(accepted(Evidence((refused,))), Undecided)
 
 
-def test_what_holds_for_all_is_taken_by_each() -> None:
+def test_each_dialect_has_the_requirements_of_all_dialects() -> None:
     every = {
         id: each
         for id, each in shared.SHARED.items()

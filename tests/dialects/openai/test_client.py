@@ -16,7 +16,7 @@ from tests.support.openai import BUFFER, VAD, pcm
 
 
 @given(st.binary())
-def test_append_is_what_a_json_encoder_would_give(data: bytes) -> None:
+def test_append_equals_the_output_of_a_json_encoder(data: bytes) -> None:
     event = {"type": f"{BUFFER}.append", "audio": base64.b64encode(data).decode()}
     said = OPENAI.caller("m", {}).append(data)
     assert said == json.dumps(event, separators=(",", ":")).encode()
@@ -46,7 +46,7 @@ def test_append_is_what_a_json_encoder_would_give(data: bytes) -> None:
         ("openai-beta:riva", {}, 16_000, 0.0, ["commit", "done"]),
     ],
 )
-def test_how_an_utterance_is_handed_over(
+def test_each_profile_sends_an_utterance_in_its_own_way(
     name: str,
     options: Mapping[str, object],
     rate: int,
@@ -67,7 +67,7 @@ def test_companded_audio_is_a_byte_for_each_sample() -> None:
     assert base64.b64decode(said["audio"]) == b"\xff\x80"
 
 
-def test_each_event_has_a_name_of_its_own_but_for_the_audio() -> None:
+def test_each_event_except_audio_has_an_id_of_its_own() -> None:
     caller = dialects.load("openai-beta:riva").caller("m", {})
     said = [*caller.configure(), *caller.finish(), *caller.finish()]
     names = [json.loads(each)["event_id"] for each in said]

@@ -312,7 +312,7 @@ def test_events_of_a_server(
         (SERVER, frame("transcription.delta", delta="a"), "transcription.delta"),
     ],
 )
-def test_what_the_protocol_does_not_know(
+def test_an_event_outside_the_protocol_is_unknown(
     sender: Sender, frame: str, kind: str | None
 ) -> None:
     assert SHAPES.read(frame, sender) == Unknown(kind)

@@ -47,7 +47,7 @@ def test_each_profile_is_a_dialect(name: str) -> None:
         ),
     ],
 )
-def test_how_a_profile_is_asked(
+def test_each_profile_has_its_query_and_its_headers(
     name: str, query: str, headers: Mapping[str, str]
 ) -> None:
     dialect = dialects.load(name)
@@ -55,7 +55,7 @@ def test_how_a_profile_is_asked(
     assert dialect.headers("k") == headers
 
 
-def test_capabilities_of_ones_own() -> None:
+def test_the_user_may_change_capabilities_of_a_profile() -> None:
     dialect = dialects.load("openai:sglang rates=16000,8000 vad=yes least=0.2")
     assert dialect.name == "openai:sglang rates=16000,8000 vad=yes least=0.2"
     assert dialect.rate == 16_000
@@ -70,7 +70,7 @@ def test_capabilities_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_what_a_profile_changes_is_read_back(name: str) -> None:
+def test_the_changes_of_a_profile_are_read_back(name: str) -> None:
     profile = PROFILES[name]
     base = PROFILES["beta" if profile.beta else "openai"]
     again = chosen(changes(profile).split(), base=base)
@@ -98,7 +98,7 @@ def test_what_a_profile_changes_is_read_back(name: str) -> None:
         ("least=much", "'least=much' is not valid; the default is least=0.1"),
     ],
 )
-def test_an_unknown_profile_is_refused_with_what_there_is(
+def test_an_unknown_profile_is_refused_with_the_known_ones(
     words: str, message: str
 ) -> None:
     with pytest.raises(LookupError, match=message):

@@ -198,7 +198,7 @@ def test_another_error_refuses_no_commit(refusal: str) -> None:
     assert timeline.events[-1] == final(0, 7, "go")
 
 
-def test_audio_that_was_too_little_is_of_the_next_commit() -> None:
+def test_audio_of_a_commit_refused_as_too_short_joins_the_next_commit() -> None:
     """The server keeps the audio of the refused commit, and the id of its item."""
     timeline = lived(
         HELLO,
@@ -246,7 +246,7 @@ def test_short_audio_may_be_refused_at_once() -> None:
     assert timeline.item(2).final == final(2, 13, "on")
 
 
-def test_a_name_may_be_taken_for_that_of_another_item() -> None:
+def test_an_unknown_id_may_first_be_attributed_to_an_earlier_item() -> None:
     """The reader corrects its assumption when the second item is committed."""
     timeline = lived(
         HELLO,
@@ -284,7 +284,7 @@ def test_an_item_may_have_another_id(piece: str) -> None:
     assert timeline.item(2).events == ()
 
 
-def test_another_name_may_be_taken_for_that_of_the_next_item() -> None:
+def test_an_unknown_id_may_first_be_attributed_to_the_next_item() -> None:
     """The reader corrects this when the item is completed without a commit."""
     timeline = lived(
         HELLO,
@@ -365,14 +365,14 @@ def test_audio_that_was_cleared_is_not_counted() -> None:
     )
 
 
-def test_what_was_committed_is_not_cleared() -> None:
+def test_committed_audio_is_not_cleared() -> None:
     timeline = lived(
         HELLO, PCM, COMMIT, CLEAR, committed("a"), CLEARED, completed("a", "go")
     )
     assert timeline.item(0).final == final(0, 7, "go")
 
 
-def test_audio_is_counted_from_the_frame_where_it_has_no_span() -> None:
+def test_audio_without_a_span_is_counted_from_its_frame() -> None:
     companded = update(format={"type": "audio/pcmu"}, turn_detection=None)
     for vantage, samples in ((Vantage.CLIENT, 5), (Vantage.SERVER, 15)):
         events = lived(HELLO, companded, append(bytes(5)), vantage=vantage).events
@@ -514,7 +514,7 @@ def test_turns_may_be_completed_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(("end", "least"), [(200, 12_000), (199, 60_000), (0, 60_000)])
-def test_a_final_comes_once_no_other_turn_can(end: int, least: int) -> None:
+def test_a_final_is_read_once_no_other_turn_can_follow(end: int, least: int) -> None:
     """Less silence is enough if the turn ends after all audio, which ends at 200 ms.
 
     The time of the final is that of its event, not the later time of this decision.
@@ -541,7 +541,7 @@ def test_a_final_comes_once_no_other_turn_can(end: int, least: int) -> None:
 
 
 @pytest.mark.parametrize(("end", "known"), [(900, True), (899, False)])
-def test_where_turns_end_is_counted_from_the_first_audio(end: int, known: bool) -> None:
+def test_ends_of_turns_are_counted_from_the_first_audio(end: int, known: bool) -> None:
     timeline = lived(
         HELLO,
         DETECT,
@@ -575,7 +575,7 @@ def test_a_turn_of_several_may_fail() -> None:
     assert timeline.final == final(0, 11, "on")
 
 
-def test_silence_has_no_events() -> None:
+def test_added_silence_causes_no_events() -> None:
     timeline = lived(
         HELLO, DETECT, PCM, tail(0, 12_000), tail(12_000, 60_000), PCM, started("a")
     )
@@ -684,7 +684,7 @@ def test_turns_are_detected_by_default() -> None:
         error("not_supported", None, param="session.audio.input.turn_detection"),
     ],
 )
-def test_a_set_up_that_is_refused_is_not_that_of_the_session(refusal: str) -> None:
+def test_a_refused_set_up_does_not_apply_to_the_session(refusal: str) -> None:
     timeline = lived(
         HELLO,
         MANUAL,
@@ -859,7 +859,7 @@ def test_the_text_of_an_utterance_is_that_of_its_turns_joined() -> None:
             assert text == utterance.text, seed
 
 
-def test_a_delta_costs_what_it_brings() -> None:
+def test_the_cost_of_a_delta_depends_on_its_own_length() -> None:
     """The number of characters written for 5,000 deltas is linear in the text."""
 
     class Counted(StringIO):

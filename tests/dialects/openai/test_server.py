@@ -121,7 +121,7 @@ def test_events_of_each_profile_for_an_utterance(name: str, kinds: str) -> None:
     assert found == kinds
 
 
-def test_an_update_changes_what_is_there_and_nothing_else() -> None:
+def test_an_update_changes_only_the_fields_that_it_contains() -> None:
     talk = Talk()
     (first,), _ = talk.hear(
         update(
@@ -145,7 +145,7 @@ def test_an_update_changes_what_is_there_and_nothing_else() -> None:
     assert third["session"]["audio"]["input"] == held
 
 
-def test_a_model_for_live_text_does_not_detect_turns() -> None:
+def test_a_live_transcription_model_does_not_detect_turns() -> None:
     talk = Talk(model="gpt-live-transcribe")
     live = {"model": "gpt-live-transcribe"}
     (asked,), _ = talk.hear(update(transcription=live, turn_detection="server_vad"))
@@ -157,7 +157,7 @@ def test_a_model_for_live_text_does_not_detect_turns() -> None:
     assert held["session"]["audio"]["input"]["turn_detection"] is None
 
 
-def test_noise_is_taken_away_by_a_strength() -> None:
+def test_noise_reduction_may_have_a_strength() -> None:
     (held,), _ = Talk().hear(update(noise_reduction={"strength": 0.5}))
     shown = held["session"]["audio"]["input"]["noise_reduction"]
     assert shown["strength"] == 0.5
@@ -342,7 +342,7 @@ def refused(*args: Any, **more: Any) -> Any:
         refused(DONE, "invalid_value", "type", before=(MANUAL, AUDIO)),
     ],
 )
-def test_what_a_server_refuses(case: Refused) -> None:
+def test_a_server_refuses_invalid_frames(case: Refused) -> None:
     talk = Talk(case.server)
     talk.hear(*case.before)
     said, reaction = talk.hear(case.frame)
@@ -396,7 +396,7 @@ def test_a_commit_empties_the_buffer() -> None:
     assert reaction.finish
 
 
-def test_sglang_takes_however_little() -> None:
+def test_sglang_accepts_a_commit_of_any_length() -> None:
     talk = Talk("openai:sglang")
     talk.hear(MANUAL, append(pcm(1)))
     assert talk.kinds(COMMIT)[0] == f"{BUFFER}.committed"
@@ -469,7 +469,7 @@ def test_text_may_come_before_the_commit_of_its_item() -> None:
     assert talk.tell(talk.server.partial("", 0)) == []
 
 
-def test_text_waits_for_the_commit_where_it_is_not_early() -> None:
+def test_text_waits_for_the_commit_if_the_profile_sends_none_before() -> None:
     talk = Talk("openai-beta:speaches")
     talk.hear(frame("session.update", session={"turn_detection": None}), AUDIO)
     assert talk.tell(talk.server.partial("go", 0)) == []
@@ -495,7 +495,7 @@ def test_logprobs_are_sent_if_they_are_included() -> None:
     assert "logprobs" not in delta
 
 
-def test_what_was_not_committed_is_forgotten() -> None:
+def test_a_clear_drops_the_audio_that_is_not_committed() -> None:
     talk = Talk()
     talk.hear(MANUAL)
     assert talk.hear(CLEAR)[1] == Reaction()

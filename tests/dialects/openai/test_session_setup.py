@@ -138,7 +138,7 @@ def test_both_shapes_are_read_as_they_were_written(
     ],
 )
 @pytest.mark.parametrize("name", ["openai", "openai-beta"])
-def test_options_that_cannot_be(
+def test_invalid_options_are_refused(
     name: str, options: Mapping[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -187,7 +187,7 @@ def test_an_invalid_field_changes_nothing(content: Mapping[str, object]) -> None
     assert before.changed(content) == before
 
 
-def test_what_is_not_named_stays() -> None:
+def test_fields_that_an_update_leaves_out_keep_their_values() -> None:
     before = Setup(ServerVad(), Format("audio/pcm", 16_000))
     assert before.changed({"audio": {"input": {"turn_detection": None}}}) == Setup(
         None, Format("audio/pcm", 16_000)

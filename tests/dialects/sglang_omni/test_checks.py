@@ -217,7 +217,7 @@ def test_the_text_of_a_script_without_spaces() -> None:
     assert checks.completed_joins(heard(*chinese, whole)) == Satisfied()
 
 
-def test_what_the_client_cut_short_is_undecided() -> None:
+def test_an_utterance_that_the_client_ends_early_is_undecided() -> None:
     assert isinstance(checks.updates_answered(heard(CREATED, UPDATE)), Undecided)
     late = heard(CREATED, UPDATE, end=Ending.DEADLINE)
     assert isinstance(checks.updates_answered(late), Violated)

@@ -26,7 +26,7 @@ def test_the_frames_of_a_session() -> None:
     ]
 
 
-def test_the_session_is_asked_for_in_the_query() -> None:
+def test_the_session_is_requested_in_the_query() -> None:
     assert OMNI.caller("any", {}).query == "intent=transcription"
     assert OMNI.headers("hush") == {"Authorization": "Bearer hush"}
     assert OMNI.headers("") == {}

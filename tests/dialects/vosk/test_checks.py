@@ -158,7 +158,9 @@ def test_words_match_text(last: Server, outcome: type[Outcome]) -> None:
         ('{"config":{"words":false}}', result("turn", TURN), BAD),
     ],
 )
-def test_words_when_asked(config: str, last: Server, outcome: type[Outcome]) -> None:
+def test_words_come_if_requested(
+    config: str, last: Server, outcome: type[Outcome]
+) -> None:
     assert judged(checks.words_when_asked, config, SECOND, EOF, last) is outcome
 
 

@@ -136,7 +136,7 @@ def test_an_encoded_result_is_read_again(text: str, words: list[Word]) -> None:
     assert json.loads(encode(Result(clean))) == {"text": clean}
 
 
-def test_only_servers_with_several_utterances_know_a_reset() -> None:
+def test_only_servers_with_several_utterances_support_a_reset() -> None:
     plain, several = table(several=False), table(several=True)
     assert not any("reset" in moves for moves in plain[Sender.CLIENT].values())
     assert "reset" in several[Sender.CLIENT]["hearing"]

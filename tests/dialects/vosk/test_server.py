@@ -133,7 +133,7 @@ def test_a_configuration_after_the_first_audio_is_ignored() -> None:
     assert talk.server.rate == 16_000
 
 
-def test_words_are_left_out_if_they_are_not_asked_for() -> None:
+def test_words_are_left_out_if_they_are_not_requested() -> None:
     talk = Talk(config='{"config":{"words":0}}')
     talk.hear(LOUD)
     talk.word("turn", 0.0)
@@ -162,7 +162,7 @@ def test_half_a_sample_is_dropped_and_answered() -> None:
     assert len(talk.said) == 2
 
 
-def test_a_server_without_configuration_knows_none() -> None:
+def test_a_server_without_configuration_refuses_one() -> None:
     server = dialects.load("vosk:vosk-cpp").server(["m"])
     assert server.rate == 8_000
     assert server.hear(CONFIG).close == 1007

@@ -42,7 +42,7 @@ def drained(*faults: str, final_delay: float = 0.1) -> Drained:
     return asyncio.run(run())
 
 
-def test_a_sound_server_sends_its_finals_first() -> None:
+def test_a_correct_server_sends_its_finals_first() -> None:
     found = drained()
     assert (found.text, found.code) == ("a b", 1001)
 
@@ -66,6 +66,6 @@ def test_the_server_restarts() -> None:
     assert (found.text, found.code) == ("a b", 1012)
 
 
-def test_faults_add_up() -> None:
+def test_faults_can_be_combined() -> None:
     found = drained("drain-1012", "drain-drops-finals", final_delay=LONG)
     assert (found.text, found.code) == (None, 1012)

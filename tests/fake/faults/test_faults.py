@@ -1,4 +1,4 @@
-"""The faults of the fake server: each does what it says, a correct server does not.
+"""The faults of the fake server: each is seen, and none on a correct server.
 
 Client and server run in one event loop.
 """
@@ -852,7 +852,7 @@ DEADLY: dict[str, Callable[[Place], Awaitable[None]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DEADLY)
-def test_deadly_fault(name: str) -> None:
+def test_a_deadly_fault_ends_the_server(name: str) -> None:
     assert dies(name, talk=DEADLY[name])
 
 

@@ -195,7 +195,7 @@ def test_only_texts_in_transcription_are_swapped() -> None:
     assert ends("mixes-items") == [("1", "two"), ("2", "one"), ("3", "three")]
 
 
-def test_each_of_these_is_a_fault() -> None:
+def test_each_check_belongs_to_a_declared_fault() -> None:
     assert set(CHECKS) <= set(FAULTS)
 
 

@@ -29,7 +29,7 @@ async def final_takes(it: Place, text: str = "a b") -> float:
 
 
 async def fastest(it: Place) -> float:
-    """Return the fastest of some finals, so that a busy machine is no lateness."""
+    """Return the fastest of some finals, so that a busy machine has no influence."""
     return min([await final_takes(it) for _ in range(3)])
 
 
@@ -79,7 +79,7 @@ def test_a_starved_session_is_late_on_the_wire(
     assert max(first, later) < LATE
 
 
-def test_a_sound_server_starves_no_session() -> None:
+def test_a_correct_server_starves_no_session() -> None:
     async def run() -> float:
         async with place() as it:
             for _ in range(7):

@@ -276,7 +276,7 @@ def test_a_dead_worker_is_an_error_of_its_utterance_alone() -> None:
     with_recogniser(test)
 
 
-def test_closing_the_recogniser_ends_what_is_heard() -> None:
+def test_closing_the_recogniser_ends_open_utterances() -> None:
     async def test(recogniser: PocketsphinxRecogniser) -> None:
         listener = await recogniser.listen()
         hearing = asyncio.create_task(heard(listener, pcm("prose-bridge")))

@@ -65,7 +65,7 @@ def test_the_scripted_recogniser_hears_the_same(
 
 
 @pytest.mark.slow
-def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
+def test_pocketsphinx_has_a_similar_wer_at_every_rate(tmp_path: Path) -> None:
     half = list(load("bundled:english"))[::2]
 
     async def rate_of(rate: int, channels: int) -> float:

@@ -143,7 +143,7 @@ def test_every_clip_gives_its_words(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", RATES)
-def test_every_clip_in_every_way(
+def test_every_clip_is_recognised_at_each_rate_gain_and_chunk(
     script: ScriptedRecogniser, english: Corpus, rate: int
 ) -> None:
     """Check each clip in every fourth way; the next clip starts at the next way."""
@@ -178,7 +178,9 @@ def test_the_cut_into_chunks_changes_nothing(
     assert [spoken(script, stream, chunk=n) for n in (7, 333, 4001)] == [whole] * 3
 
 
-def test_words_come_soon(script: ScriptedRecogniser, english: Corpus) -> None:
+def test_words_come_within_50_ms_of_their_end(
+    script: ScriptedRecogniser, english: Corpus
+) -> None:
     utterance = english["prose-doctor"]
     words = timed(script, samples(utterance.audio), chunk=320)
     late = [
@@ -211,7 +213,9 @@ def test_several_clips_in_one_utterance(
     )
 
 
-def test_sound_that_was_cut(script: ScriptedRecogniser, english: Corpus) -> None:
+def test_a_clip_that_was_cut_gives_the_words_left(
+    script: ScriptedRecogniser, english: Corpus
+) -> None:
     utterance = english["prose-bridge"]
     clip = samples(utterance.audio)
     words = utterance.text.split()
@@ -239,14 +243,16 @@ def test_a_word_that_was_mostly_heard_counts(
     assert text(script, little) == "one two three four"
 
 
-def test_known_after_unknown(script: ScriptedRecogniser, english: Corpus) -> None:
+def test_a_known_clip_after_unknown_sound_is_recognised(
+    script: ScriptedRecogniser, english: Corpus
+) -> None:
     clip = samples(english["go-forward"].audio)
     made_up, rest = text(script, noise(-30, 0.7), still(0.3), clip).split(" ", 1)
     assert made_up not in english["go-forward"].text
     assert rest == english["go-forward"].text
 
 
-def test_speech_that_it_does_not_know(english: Corpus) -> None:
+def test_unknown_speech_gives_a_made_up_word(english: Corpus) -> None:
     script = ScriptedRecogniser(u for u in english if not u.id.startswith("prose-d"))
     known = {word for utterance in english for word in utterance.text.split()}
     words = text(script, samples(english["prose-doctor"].audio)).split()

@@ -1,7 +1,7 @@
-"""What the drivers have in common; it needs nothing but the standard library.
+"""The common part of the drivers; it needs only the standard library.
 
 A driver runs in the environment of its client, speaks each clip to the server in real
-time with a pause behind it, waits for the text, and prints one line of JSON.
+time with a pause after it, waits for the text, and prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Task:
-    """What a driver is to do; ``mode`` is one of those that it knows."""
+    """The task of a driver; ``mode`` is one of the modes of this driver."""
 
     url: str
     mode: str
@@ -42,7 +42,7 @@ class Task:
 
 
 def task(models: Mapping[str, str]) -> Task:
-    """The task on the command line; ``models`` are those to ask for, by mode."""
+    """The task on the command line; ``models`` are the requested ones, by mode."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url", help="of the fake server")
     parser.add_argument("mode", choices=models)
@@ -56,7 +56,7 @@ def task(models: Mapping[str, str]) -> Task:
 async def pieces(
     clip: Clip, milliseconds: int, *, pause: bool = True
 ) -> AsyncIterator[bytes]:
-    """The clip and the pause behind it, each piece at its time."""
+    """The clip and the pause after it, each piece at its time."""
     size = clip.rate * milliseconds // 1000 * 2
     pcm = clip.pcm + bytes(2 * round(clip.rate * PAUSE) * pause)
     begin = time.monotonic()
@@ -67,7 +67,7 @@ async def pieces(
 
 
 def tell(package: str, texts: Sequence[str], **more: object) -> None:
-    """Print what came of it."""
+    """Print the result."""
     told = {"version": version(package), "texts": list(texts), **more}
     print(json.dumps(told), flush=True)
 

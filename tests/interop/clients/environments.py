@@ -64,7 +64,7 @@ def _decodes(client: str) -> bool:
 
 
 def wanted(client: str) -> str:
-    """The version that a client is to have."""
+    """The version that a client must have."""
     if client == NODE:
         package = json.loads((HERE / "package.json").read_text())
         return str(package["dependencies"]["openai"])

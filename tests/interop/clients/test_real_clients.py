@@ -1,7 +1,7 @@
-"""Real clients hear the right text from the fake server, and what it finds in them.
+"""Real clients get the right text from the fake server, which finds their violations.
 
-Each runs in an environment of its own. How it behaves on the wire stands in
-docs/interop.md, and these tests say when a line there is no longer so.
+Each client runs in its own environment. The page docs/interop.md describes its frames;
+these tests fail when a line of the page is no longer true.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ AUDIO = "audio"  # in binary frames
 
 @dataclass(frozen=True)
 class Came:
-    """What a client told, and what the fake saw of it: sessions and broken rules."""
+    """The output of a client, and its sessions and violations as the fake saw them."""
 
     told: Mapping[str, Any]
     sessions: tuple[Trace, ...]
@@ -99,7 +99,7 @@ def _file(path: Path, sound: Audio) -> str:
 
 
 def run(client: str, command: Sequence[object], **variables: str) -> str:
-    """What a client printed; it has to be there and to end well."""
+    """What a client printed; fails if the client is missing or fails."""
     if missing(client):
         pytest.fail(missing(client), pytrace=False)
     with subprocess.Popen(
@@ -126,7 +126,7 @@ def run(client: str, command: Sequence[object], **variables: str) -> str:
 
 
 def drive(server: FakeServer, client: str, mode: str, files: Sequence[str]) -> Came:
-    """Let the driver of a client speak these files."""
+    """Run the driver of a client with these files."""
     script = HERE / f"drive_{client}.py"
     printed = run(client, [program(client), script, server.url, mode, *files])
     return came(server, json.loads(printed.splitlines()[-1]))
@@ -138,7 +138,7 @@ def came(server: FakeServer, told: Mapping[str, Any]) -> Came:
 
 
 def outline(trace: Trace) -> str:
-    """What the client sent, in order; appends are taken together."""
+    """What the client sent, in order; appends in a row are one line."""
     dialect = dialects.load(trace.dialect)
     lines: list[str] = []
     audio: list[Record] = []
@@ -182,7 +182,7 @@ def _said(record: Record) -> str:
 
 
 def section(client: str) -> str:
-    """What the page says of a client."""
+    """The section of the page on a client."""
     (found,) = re.findall(rf"^## {client}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
     return str(found)
 
@@ -216,7 +216,7 @@ def test_livekit(server: FakeServer, clips: list[str], mode: str) -> None:
     agrees("livekit", found)
 
 
-def test_livekit_loses_what_has_no_pause_behind_it(
+def test_livekit_loses_speech_without_a_pause_after_it(
     server: FakeServer, tmp_path: Path
 ) -> None:
     clip = SPOKEN[0]
@@ -227,13 +227,13 @@ def test_livekit_loses_what_has_no_pause_behind_it(
     assert "input_audio_buffer.commit" not in outline(found.session)
 
 
-def test_pipecat_takes_each_error_for_the_end(server: FakeServer) -> None:
+def test_pipecat_reconnects_after_each_error(server: FakeServer) -> None:
     found = drive(server, "pipecat", "refused", [])
     assert len(found.sessions) == 3
     assert found.told["errors"][-1].endswith("3 times immediately after connecting")
 
 
-def test_livekit_takes_an_error_for_the_end(server: FakeServer) -> None:
+def test_livekit_ends_after_an_error(server: FakeServer) -> None:
     found = drive(server, "livekit", "refused", [])
     assert len(found.sessions) == 1
     (error,) = found.told["errors"]
@@ -308,7 +308,7 @@ def test_deepgram_reports_a_model_that_is_refused() -> None:
     assert found.sessions == ()
 
 
-def test_what_to_do_without_a_client(
+def test_a_missing_client_is_reported_with_the_command_to_install_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CLIENTS_FOLDER", str(tmp_path))
@@ -316,7 +316,7 @@ def test_what_to_do_without_a_client(
         run("pipecat", [sys.executable, "-c", ""])
 
 
-def test_what_to_do_without_ffmpeg(
+def test_missing_ffmpeg_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CLIENTS_FOLDER", str(tmp_path))

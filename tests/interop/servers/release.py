@@ -1,4 +1,4 @@
-"""A released server without its weight: a few modules, read straight from its wheels.
+"""A released server without its dependencies: a few modules from its wheels.
 
 What stands between the socket and the engine is the server's own (the modules named
 ``real``). Every other module of the packages named ``emptied`` is empty: it gives, for

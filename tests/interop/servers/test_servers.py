@@ -49,7 +49,7 @@ def test_plugin_hears_the_right_texts(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.interop
-def test_suite_finds_what_is_known(served: Served, tmp_path: Path) -> None:
+def test_suite_finds_the_known_violations(served: Served, tmp_path: Path) -> None:
     server, findings = served.server, known()
     rows = [
         row

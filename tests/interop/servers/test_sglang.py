@@ -18,7 +18,7 @@ import pytest
 from pytest_realtime_asr.corpus.joined import joined
 
 @pytest.mark.parametrize("second", ["turn-left", "open-door"])
-def test_both_sentences(realtime, corpus, second):
+def test_the_text_of_two_sentences_is_complete(realtime, corpus, second):
     both = joined([corpus["light-off"], corpus[second]], pause=0.0)
     text = realtime.transcribe(both).text
     print(f"text: {text}")

@@ -1,6 +1,6 @@
 """What released vLLMs answer on the wire where they are known to differ.
 
-The fake server and the requirements are held against these answers.
+The fake server and the requirements are compared with these answers.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def bare(served: Served) -> bool:
 
 @contextmanager
 def session(served: Served, **headers: str) -> Iterator[ClientConnection]:
-    """A session of which nothing but the greeting has been heard."""
+    """A session after its greeting."""
     url = served.url.replace("http", "ws", 1) + "/v1/realtime"
     with connect(url, proxy=None, close_timeout=1, additional_headers=headers) as live:
         assert hear(live)["type"] == "session.created"
@@ -84,7 +84,7 @@ def hear(live: ClientConnection) -> dict[str, Any]:
 
 
 def answer(live: ClientConnection, *events: dict[str, Any]) -> tuple[str, str] | None:
-    """Code and text of the first error that these events bring, if there is one."""
+    """Code and text of the first error among these events, if there is one."""
     say(live, *events, FENCE)
     event = hear(live)
     if event["code"] == "unknown_event":
@@ -146,7 +146,7 @@ def test_begin_before_the_update(served: Served) -> None:
         assert final(live) == CLIP.text
 
 
-def test_a_binary_frame_ends_the_session_without_a_word(served: Served) -> None:
+def test_a_binary_frame_ends_the_session_without_a_close_frame(served: Served) -> None:
     with session(served) as live:
         live.send(json.dumps(UPDATE).encode())
         with pytest.raises(ConnectionClosed) as closed:
@@ -165,7 +165,7 @@ def test_the_text_of_an_error(served: Served) -> None:
     assert (path in text) is bare(served)
 
 
-def test_the_first_release_breaks_what_came_later(
+def test_the_first_release_violates_requirements_of_later_ones(
     served: Served, tmp_path: Path
 ) -> None:
     if not old(served):

@@ -1,4 +1,4 @@
-"""What stands in for vLLM's engine and its model: one of our own recognisers.
+"""A stand-in for vLLM's engine and its model: one of our own recognisers.
 
 As Voxtral does, the model steps through the audio in frames of 80 ms, and the engine
 answers each with a token, most of which have no text. A frame whose samples are all -1
@@ -42,7 +42,7 @@ class RequestOutputKind(Enum):
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How the engine is asked to generate; the stub has no choice."""
+    """The options of a request to the engine; the stub ignores them."""
 
     max_tokens: int
 
@@ -69,7 +69,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Output:
-    """What the engine gives for one step."""
+    """The output of the engine for one step."""
 
     outputs: tuple[Completion]
     prompt_token_ids: tuple[int, ...] = PROMPT
@@ -96,7 +96,7 @@ class Model:
 
 
 class Engine:
-    """Hears each request with a listener of its own, and speaks the words it gives.
+    """Recognises each request with its own listener, and returns the words.
 
     It is also what vLLM's serving asks for the names of its models, and its renderer.
     """

@@ -53,7 +53,7 @@ def test_a_partial_may_end_a_change_of_direction_later() -> None:
 
 @example("session.update")  # also the type of an event
 @given(st.text())
-def test_the_checks_hold_for_any_text(text: str) -> None:
+def test_the_checks_handle_any_text(text: str) -> None:
     text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     evidence = seen(part("it", CREATED, UPDATE, *SPEAK, done(text)))
     clean = not text or not set(text) & (set(CONTROLS) - set(ALLOWED))

@@ -60,7 +60,7 @@ def test_unique_ids(names: tuple[str, ...], found: Found) -> None:
     check(checks.unique_ids("it", "other"), seen(*parts), found)
 
 
-def test_sessions_without_an_id_are_not_told_apart() -> None:
+def test_sessions_without_an_id_are_undecided() -> None:
     evidence = seen(*[part("it", UPDATE)] * 3, spoke("it", "a"))
     check(checks.unique_ids("it"), evidence, Open("fewer than two sessions have an id"))
 
@@ -209,7 +209,7 @@ def test_closed_with(evidence: Part, found: Found) -> None:
         (seen(), Open("no key was given")),
     ],
 )
-def test_turned_away(evidence: Evidence, found: Found) -> None:
+def test_a_refused_handshake_is_checked(evidence: Evidence, found: Found) -> None:
     rule = checks.handshake_refused("it", (401, 403), without="no key was given")
     check(rule, evidence, found)
 
@@ -226,7 +226,9 @@ def test_turned_away(evidence: Evidence, found: Found) -> None:
         (Evidence((), (Answer("other", 500, ""),)), Open("no plain HTTP request was")),
     ],
 )
-def test_answered_plainly(evidence: Evidence, found: Found) -> None:
+def test_a_refused_plain_http_request_is_checked(
+    evidence: Evidence, found: Found
+) -> None:
     check(checks.plain_http_refused("plain-http"), evidence, found)
 
 
@@ -253,7 +255,7 @@ def test_answered_plainly(evidence: Evidence, found: Found) -> None:
         ),
     ],
 )
-def test_turned_away_by_a_close_code(evidence: Evidence, found: Found) -> None:
+def test_a_refusal_by_a_close_code_is_checked(evidence: Evidence, found: Found) -> None:
     rule = checks.handshake_refused(
         "it", (401,), codes=(1008, 4401), without="no key was given"
     )
@@ -289,7 +291,9 @@ LEFT = [part("it", CREATED)] * 3
         ([], [2, 2], Open("no session was run")),
     ],
 )
-def test_freed(parts: list[Part], counts: list[float | None], found: Found) -> None:
+def test_freed_sessions_are_checked_by_the_gauge(
+    parts: list[Part], counts: list[float | None], found: Found
+) -> None:
     gauges = [Gauges("it", {} if n is None else {"open": n}) for n in counts]
     check(checks.freed("it", "open"), there(*parts, gauges=gauges), found)
 
@@ -353,5 +357,7 @@ LAST = spoke("last", "a")
         ),
     ],
 )
-def test_unbroken(part: Part, gauges: list[Gauges], found: Found) -> None:
+def test_a_restart_of_the_server_process_is_found(
+    part: Part, gauges: list[Gauges], found: Found
+) -> None:
     check(checks.same_process, there(part, gauges=gauges), found)

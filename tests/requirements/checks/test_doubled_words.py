@@ -73,7 +73,9 @@ def wrong(text: str) -> str:
         ),
     ],
 )
-def test_only_long_texts_are_blamed(changes: dict[str, Change], found: Found) -> None:
+def test_doubled_words_are_violations_only_in_long_texts(
+    changes: dict[str, Change], found: Found
+) -> None:
     check(no_doubled_words, Evidence(tuple(sessions(changes))), found)
 
 

@@ -148,7 +148,7 @@ def test_a_violation_shows_where_it_is() -> None:
     assert (outcome.records, outcome.part) == ((4,), 1)
 
 
-def test_all_of_several_have_to_hold() -> None:
+def test_all_of_several_checks_must_be_satisfied() -> None:
     good, bad = checks.finishes("a"), checks.finishes("b")
     evidence = seen(spoke("a", "text"), spoke("b", None))
     check(checks.both(good, good), evidence, GOOD)
@@ -234,7 +234,7 @@ def test_survives(evidence: Evidence, found: Found) -> None:
     check(checks.random_sessions_pass("it"), evidence, found)  # nothing was found in it
 
 
-def test_what_was_found_in_a_random_session_is_told() -> None:
+def test_a_finding_of_a_random_session_is_reported() -> None:
     finding = SessionFinding("it", "no final came", "a script")
     evidence = replace(there(FRESH, DONE_TO, DONE_TO), findings=(finding,))
     outcome = checks.random_sessions_pass("it")(evidence)

@@ -67,7 +67,9 @@ from tests.support.spellings import KEY, SPELLINGS
     ],
 )
 @pytest.mark.parametrize("kind", ["delta", "done", "pieces"])
-def test_what_is_in_no_text(text: str, character: bool, token: bool, kind: str) -> None:
+def test_broken_characters_and_control_tokens_are_found(
+    text: str, character: bool, token: bool, kind: str
+) -> None:
     frames = {
         "delta": (*SPEAK, delta(text)),
         "done": (*SPEAK, done(text)),
@@ -152,7 +154,7 @@ def test_no_secret_is_shown(evidence: Evidence | Part, found: Found) -> None:
     check(checks.no_secret, keyed(whole), found)
 
 
-def test_what_was_written_by_hand_does_not_come_back() -> None:
+def test_text_of_a_hand_written_frame_does_not_come_back() -> None:
     rule = checks.never_repeated("secret", "a path")
     check(rule, mistaken(Hand(UNKNOWN), error("x", "no")), GOOD)
     check(
@@ -229,7 +231,7 @@ def heard(name: str, *frames: str | bytes, key: str = KEY) -> Evidence:
 
 @pytest.mark.parametrize("name", dialects.installed())
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_key_is_seen_and_removed_in_each_spelling(name: str, spelling: str) -> None:
+def test_a_key_is_found_and_removed_in_each_spelling(name: str, spelling: str) -> None:
     spell = SPELLINGS[spelling]
     evidence = heard(name, said(spell(KEY)))
     check(
@@ -247,7 +249,7 @@ def test_a_key_is_seen_and_removed_in_each_spelling(name: str, spelling: str) ->
 
 @pytest.mark.parametrize("name", dialects.installed())
 @pytest.mark.parametrize("size", [3, 10, 25])
-def test_a_key_is_seen_over_several_deltas(name: str, size: int) -> None:
+def test_a_key_is_found_across_several_deltas(name: str, size: int) -> None:
     deltas = [
         json.dumps({"type": "transcription.delta", "delta": KEY[at : at + size]})
         for at in range(0, len(KEY), size)
@@ -262,7 +264,7 @@ def test_a_key_is_seen_over_several_deltas(name: str, size: int) -> None:
     check(checks.no_secret, heard(name, *deltas[:-1]), GOOD)
 
 
-def test_a_key_is_seen_in_binary_frames_and_in_what_is_too_long_to_keep() -> None:
+def test_a_key_is_found_in_binary_frames_and_in_shortened_frames() -> None:
     found = Bad("a frame of the server shows the client's key")
     check(checks.no_secret, heard("vllm", b"\0" + KEY.encode()), found)
     check(checks.no_secret, heard("vllm", "x" * LONGEST + KEY), found)

@@ -66,7 +66,7 @@ def run(cut: list[str], protected: list[str]) -> Evidence:
         (said(without_last, clips=2), Loss.SILENCE, GOOD),
     ],
 )
-def test_what_is_lost_is_named(cut: list[str], loss: Loss, found: Found) -> None:
+def test_the_lost_words_are_named(cut: list[str], loss: Loss, found: Found) -> None:
     check(loses_nothing(loss), run(cut, said(same)), found)
 
 

@@ -153,7 +153,7 @@ def test_an_error_that_names_another_event_is_no_answer(
     assert len(checks.answers_by_hand(it)) == count
 
 
-def test_where_no_code_is_asked_for_any_error_will_do() -> None:
+def test_any_error_is_accepted_if_no_code_is_required() -> None:
     evidence = mistaken(Hand(UNKNOWN), error(None))
     check(checks.refused("it", "it"), evidence, GOOD)
 
@@ -176,7 +176,7 @@ def test_where_no_code_is_asked_for_any_error_will_do() -> None:
         (spoke("other", "a"), Open("no session was run")),
     ],
 )
-def test_silent(evidence: Part, found: Found) -> None:
+def test_frames_that_get_no_answer_are_checked(evidence: Part, found: Found) -> None:
     check(checks.silent("it", "it"), evidence, found)
 
 
@@ -202,7 +202,9 @@ REFUSED = (Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH), error("x"))
         (unopened("it"), Open("no session could be opened")),
     ],
 )
-def test_unheard(evidence: Part, found: Found) -> None:
+def test_frames_that_start_no_utterance_are_checked(
+    evidence: Part, found: Found
+) -> None:
     check(checks.starts_nothing("it"), evidence, found)
 
 

@@ -59,7 +59,7 @@ def changed(clip: Utterance, words: int) -> str:
     return " ".join(["other"] * words + clip.text.split()[words:])
 
 
-def test_the_yardstick_is_the_text_in_the_middle_and_the_noise_is_measured() -> None:
+def test_the_solo_transcript_is_the_median_text_and_has_its_noise() -> None:
     texts = ("turn right and", "turn right and stop", "turn right and stop it")
     (found,) = solo_transcripts(seen(*alone(FIRST, *texts, None))).values()
     assert found.text == "turn right and stop"
@@ -67,7 +67,7 @@ def test_the_yardstick_is_the_text_in_the_middle_and_the_noise_is_measured() -> 
     assert (found.words, found.noise) == (4, 1)
 
 
-def test_the_noise_is_that_of_the_noisiest_clip_of_use() -> None:
+def test_the_noise_is_that_of_the_noisiest_usable_clip() -> None:
     noisy = alone(FIRST, FIRST.text, "turn left and stop")
     useless = alone(BOTH, "nothing of it", "nothing at all")
     found = solo_transcripts(seen(*noisy, *useless, *alone(SECOND, SECOND.text)))
@@ -85,13 +85,13 @@ def test_the_noise_is_that_of_the_noisiest_clip_of_use() -> None:
         ("", False),
     ],
 )
-def test_a_clip_that_is_not_recognised_is_of_no_use(text: str, useful: bool) -> None:
+def test_a_clip_that_is_not_recognised_is_not_used(text: str, useful: bool) -> None:
     assert checks.usable(LONG, text) is useful
     assert bool(solo_transcripts(seen(*alone(LONG, text)))) is useful
     assert not checks.usable(SILENCE, text)
 
 
-def test_a_clip_of_which_the_words_are_one_number_is_of_no_use() -> None:
+def test_a_clip_whose_words_are_one_number_is_not_used() -> None:
     digits = replace(FIRST, text="four two seven one")
     assert not checks.usable(digits, "4271")
     assert checks.usable(digits, digits.text)
@@ -107,7 +107,7 @@ def test_a_clip_of_which_the_words_are_one_number_is_of_no_use() -> None:
         ("yes please do", ["yes please do"] * 2 + ["do"], False),
     ],
 )
-def test_a_clip_that_is_shorter_than_what_is_tolerated_is_of_no_use(
+def test_a_clip_shorter_than_the_tolerance_is_not_used(
     text: str, repeats: list[str], useful: bool
 ) -> None:
     clip = Utterance("short", text, silence(1.0))
@@ -132,7 +132,7 @@ def test_a_clip_that_is_shorter_than_what_is_tolerated_is_of_no_use(
         (CHINESE, [CHINESE.text], "今天天气很好我们去学校散步", True),
     ],
 )
-def test_a_text_is_another_one_beyond_noise_and_tolerance(
+def test_a_text_differs_only_beyond_noise_and_tolerance(
     clip: Utterance, repeats: list[str], text: str, another: bool
 ) -> None:
     found = solo_transcripts(seen(*alone(clip, *repeats)))[clip.id]
@@ -209,7 +209,7 @@ def test_no_text_is_judged_without_a_solo_transcript(rule: Check) -> None:
 
 
 @pytest.mark.parametrize("rule", [checks.kept_apart("it"), checks.has_both_clips("it")])
-def test_two_clips_are_needed_to_tell_them_apart(rule: Check) -> None:
+def test_one_clip_is_too_few_to_compare_clips(rule: Check) -> None:
     check(rule, seen(*ONE_CLIP, spoke("it", FIRST.text)), NO_USE)
 
 
@@ -236,12 +236,12 @@ LEAK = (
         ("turn the front door and stop", True),
     ],
 )
-def test_an_utterance_has_nothing_of_another(text: str, leaks: bool) -> None:
+def test_an_utterance_has_no_words_of_another(text: str, leaks: bool) -> None:
     evidence = seen(*ALONE, spoke("it", FIRST.text, text))
     check(checks.kept_apart("it"), evidence, Bad(LEAK.format(text)) if leaks else GOOD)
 
 
-def test_a_clip_may_have_what_it_has_alone_now_and_then() -> None:
+def test_a_text_that_a_clip_also_gets_alone_is_no_leak() -> None:
     noisy = alone(SECOND, SECOND.text, SECOND.text, "open the front door and stop")
     check(
         checks.kept_apart("it"),
@@ -252,7 +252,7 @@ def test_a_clip_may_have_what_it_has_alone_now_and_then() -> None:
     )
 
 
-def test_clips_that_are_too_much_alike_are_not_told_apart() -> None:
+def test_clips_that_are_too_similar_cannot_be_checked_for_leaks() -> None:
     alike = Utterance("alike", "turn left and stop", silence(1.0))
     check(
         checks.kept_apart("it"),
@@ -261,7 +261,7 @@ def test_clips_that_are_too_much_alike_are_not_told_apart() -> None:
     )
 
 
-def test_only_what_comes_later_is_kept_apart_where_the_first_may_hear_it() -> None:
+def test_only_later_utterances_are_judged_if_the_first_may_contain_both() -> None:
     rule = checks.kept_apart("it", later=True)
     clips = (FIRST, FIRST)
     check(
@@ -315,7 +315,7 @@ def test_only_what_comes_later_is_kept_apart_where_the_first_may_hear_it() -> No
         ),
     ],
 )
-def test_the_first_and_the_last_word_are_there(
+def test_the_first_and_the_last_word_are_present(
     texts: tuple[str, ...], first: Found, last: Found
 ) -> None:
     evidence = seen(*ALONE, spoke("it", *texts))
@@ -323,7 +323,7 @@ def test_the_first_and_the_last_word_are_there(
     check(checks.has_last_word("it"), evidence, last)
 
 
-def test_a_word_that_is_not_even_there_alone_is_not_missed() -> None:
+def test_a_word_missing_in_solo_transcripts_is_not_expected() -> None:
     noisy = alone(FIRST, FIRST.text, FIRST.text, "right and stop")
     evidence = seen(*noisy, *[spoke("it", "right and stop")] * 3)
     check(
@@ -334,7 +334,7 @@ def test_a_word_that_is_not_even_there_alone_is_not_missed() -> None:
     check(checks.has_last_word("it"), evidence, GOOD)
 
 
-def test_the_first_character_of_a_script_without_spaces_is_there() -> None:
+def test_the_first_character_of_a_script_without_spaces_is_checked() -> None:
     parts = [spoke("it", CHINESE.text[1:], clips=(CHINESE,))] * 2
     evidence = seen(*alone(CHINESE, CHINESE.text), *parts)
     check(
@@ -403,7 +403,9 @@ def test_two_clips_are_joined(text: str | None, found: Found) -> None:
         ((None,), Open("no final came")),
     ],
 )
-def test_wordless(texts: tuple[str | None, ...], found: Found) -> None:
+def test_text_without_speech_is_found(
+    texts: tuple[str | None, ...], found: Found
+) -> None:
     check(checks.wordless("it"), spoke("it", *texts, clips=(SILENCE, FIRST)), found)
     check(checks.wordless("it"), spoke("other", ""), Open("no session was run"))
 
@@ -455,7 +457,9 @@ LOUD = Utterance("loud", "好好好", silence(1.0), language="zh")
         (FIRST, "...", Open("no final with words came")),
     ],
 )
-def test_unrepeated(clip: Utterance, text: str | None, found: Found) -> None:
+def test_repeated_words_are_found(
+    clip: Utterance, text: str | None, found: Found
+) -> None:
     check(checks.no_repetition("it"), spoke("it", text, clips=(clip,)), found)
     check(checks.no_repetition("it"), spoke("other", ""), Open("no session was run"))
 
@@ -483,7 +487,7 @@ def mishear(clip: Utterance, changes: list[tuple[int, str]]) -> str:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.tuples(*[st.lists(misheard, min_size=1, max_size=3)] * 2), st.data())
-def test_who_says_what_he_says_alone_is_never_blamed(
+def test_a_server_with_texts_as_noisy_as_alone_never_fails(
     noise: tuple[list[list[tuple[int, str]]], ...], data: st.DataObject
 ) -> None:
     """A server passes however noisy it is, since its noise is measured."""
@@ -512,7 +516,7 @@ def test_who_says_what_he_says_alone_is_never_blamed(
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.lists(misheard, min_size=1, max_size=3))
-def test_who_takes_one_clip_for_another_is_always_blamed(
+def test_a_server_that_confuses_two_clips_always_fails(
     noise: list[list[tuple[int, str]]],
 ) -> None:
     first, second = TEN
@@ -523,7 +527,7 @@ def test_who_takes_one_clip_for_another_is_always_blamed(
         assert isinstance(rule(evidence), Violated)
 
 
-def test_what_came_too_late_is_not_judged() -> None:
+def test_a_text_that_came_too_late_is_not_judged() -> None:
     refused = (UPDATE, Hand(UNKNOWN), error("unknown_event"))
     late = spoke("late", FIRST.text, BOTH.text)
     early = spoke("late", FIRST.text, BOTH.text, before=refused)
@@ -540,7 +544,7 @@ def test_what_came_too_late_is_not_judged() -> None:
     assert isinstance(judge(Evidence(ALONE)), Undecided)
 
 
-def test_the_begin_of_what_is_long() -> None:
+def test_the_beginning_of_a_long_text_is_checked() -> None:
     judge = checks.keeps_start("35s")
 
     def of(text: str | None, *others: Part) -> Outcome:

@@ -64,7 +64,7 @@ from tests.support.sessions import (
         (spoke("other", "a"), Open("no session was run")),
     ],
 )
-def test_text_comes_meanwhile(evidence: Part, found: Found) -> None:
+def test_text_comes_during_the_audio(evidence: Part, found: Found) -> None:
     check(checks.text_during_audio("it"), evidence, found)
 
 
@@ -93,7 +93,7 @@ def test_text_comes_meanwhile(evidence: Part, found: Found) -> None:
         (spoke("other", "a"), Open("no session was run")),
     ],
 )
-def test_text_goes_on_coming(evidence: Part, found: Found) -> None:
+def test_a_stall_of_the_text_is_found(evidence: Part, found: Found) -> None:
     check(checks.no_stall("it", at_most=7.0), evidence, found)
 
 
@@ -188,7 +188,7 @@ BEHIND = (falling("10s", 0.1), falling("35s", 0.1))
         ),
     ],
 )
-def test_lag_that_grows_must_grow_alone_too(
+def test_lag_growth_is_a_violation_only_if_confirmed_alone(
     parts: tuple[Part, ...], found: Found
 ) -> None:
     shared = checks.keeps_up("10s", "35s", at_most=0.02)
@@ -217,7 +217,9 @@ def test_lag_that_grows_must_grow_alone_too(
         ),
     ],
 )
-def test_the_reason_says_what_came_alone(alone: tuple[Part, ...], reason: str) -> None:
+def test_the_reason_states_the_result_alone(
+    alone: tuple[Part, ...], reason: str
+) -> None:
     shared = checks.keeps_up("10s", "35s", at_most=0.02)
     outcome = checks.confirmed_alone(shared, "alone", at_most=0.02)(
         seen(*BEHIND, *alone)

@@ -96,7 +96,7 @@ def test_seconds_of_audio(rows: Sequence[Row], found: Found) -> None:
     check(MATCHES, counted(*rows), found)
 
 
-def test_audio_that_the_server_or_a_hand_has_divided_shows_nothing() -> None:
+def test_usage_of_detected_or_hand_written_audio_is_undecided() -> None:
     wrong = (1.674, 1674.0, "a")
     check(MATCHES, counted(wrong, detected=True), Open("no text came with a usage"))
     check(MATCHES, counted(wrong, by_hand=True), Open("no text came with a usage"))
