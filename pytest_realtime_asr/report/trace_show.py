@@ -133,12 +133,13 @@ def _utterance(
     line = f"utterance{several}: {name}, {found.seconds:.1f} s of audio"
     private = offline.is_private(recording.trace)
     if take is None:
-        yield f"{line}{_ended(found)}"
+        yield f"{line}{_ended(recording, item, found)}"
         if found.text and not private:
             yield f"text: {_short(found.text)!r}"
     else:
         aligned = take.align(None)
-        yield from wrapped(f"{line}{_ended(found)}, {summary(take, aligned)}", width)
+        ended = _ended(recording, item, found)
+        yield from wrapped(f"{line}{ended}, {summary(take, aligned)}", width)
         if aligned.pairs:
             yield from alignment.lines(aligned, width=width).splitlines()
         if found.spoken is None:
@@ -146,14 +147,19 @@ def _utterance(
     yield from strip.lines(found, width=width, texts=not private)
 
 
-def _ended(found: SessionChart) -> str:
-    """Return when the final came, as part of a line."""
-    final, commit = found.first(Mark.FINAL), found.first(Mark.COMMIT)
+def _ended(recording: Recording, item: int, found: SessionChart) -> str:
+    """Return when the final came, as part of a line.
+
+    The time after the commit is the metric ``final_from_commit``, which begins when the
+    commit was due. The frames of the trace show when the commit was sent.
+    """
+    final, commit = found.first(Mark.FINAL), recording.timeline.item(item).commit
     if final is None:
         return ", no final"
     if commit is None:
         return f", final {final.at / 1000:.3f} s after the start of the audio"
-    return f", final {final.at - commit.at:.0f} ms after the commit"
+    after = final.at - (commit.due - found.zero) / 1e6
+    return f", final {after:.0f} ms after the commit was due"
 
 
 def _short(text: str) -> str:
