@@ -44,6 +44,7 @@ from pytest_realtime_asr.run.ledger import LoadFinding
 from pytest_realtime_asr.run.results import (
     BrokenRule,
     Cause,
+    NotRecorded,
     Results,
     UnjudgedLoss,
     cause_verdict,
@@ -324,7 +325,10 @@ def _unjudged(cause: UnjudgedLoss) -> str:
 
 
 def _unmade(error: Exception, results: Results) -> str:
-    return f"no verdict could be made: {error_text(error, private=results.private)}"
+    why = error_text(error, private=results.private)
+    if isinstance(error, NotRecorded) and not results.private:
+        why = str(error)  # whole: its end says what to do
+    return f"no verdict could be made: {why}"
 
 
 def _joined(*texts: str | None) -> str:

@@ -30,7 +30,12 @@ from pytest_realtime_asr.report import parity as parities
 from pytest_realtime_asr.report import soak as soaks
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.ledger import LoadFinding
-from pytest_realtime_asr.run.results import BrokenRule, Results, UnjudgedLoss
+from pytest_realtime_asr.run.results import (
+    BrokenRule,
+    Results,
+    UnjudgedLoss,
+    cause_verdict,
+)
 from pytest_realtime_asr.run.results import broken_rules as broken
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.verdicts.budgets import Limit, Side, Stat
@@ -133,6 +138,7 @@ def rows(results: Results) -> list[VerdictRow]:
         VerdictRow(
             subject="error",
             metric="",
+            verdict=cause_verdict(error).value,
             reason=error_text(error, private=results.private),
             fails=True,
         )

@@ -285,6 +285,8 @@ def cause_verdict(cause: Cause) -> Verdict:
             return cause.verdict
         case Comparison() if cause.invalid:
             return Verdict.INVALID
+        case NotRecorded():  # no server is at fault
+            return Verdict.INVALID
         case _:
             return Verdict.FAIL
 

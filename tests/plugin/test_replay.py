@@ -133,11 +133,15 @@ def test_it(realtime, corpus):
     result = project.run(target=f"replay:{folder.name}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        "*no verdict could be made: * the replay could not serve 1 of 2 utterances "
-        "(turn-left): *"
+        [
+            "replayed: INVALID: no verdict could be made: the replay could not serve 1 "
+            "of 2 utterances (turn-left): *; record the sessions of this test with "
+            "--realtime-traces=DIR --realtime-trace-keep=all",
+            "test_it * INVALID replayed",
+        ]
     )
     result.stdout.no_fnmatch_line("*server, not client*")
-    result.stdout.no_fnmatch_line("*FAIL (*")
+    result.stdout.no_fnmatch_line("*FAIL *replayed*")
 
 
 def test_a_folder_that_is_missing_is_named_by_its_option(project: Project) -> None:
