@@ -87,7 +87,7 @@ class ItemJudge:
         After an interrupt by Ctrl-C or pytest.exit, nothing more is judged.
         """
         if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
-            kinds = ("jsonl", "csv")
+            kinds = ("jsonl", "csv", "html")
             files = (self._state.reports.get(kind, ()) for kind in kinds)
             self._judging.interrupt(file.name for each in files for file in each)
         elif _is_skip(error):

@@ -18,9 +18,11 @@ from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
+from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.number_format import several
 
 _INDENT = 4
+_FORMULA = ("=", "+", "-", "@")  # the first characters of a formula in a spreadsheet
 _TEXTS = ("reference", "text", "aligned_reference", "aligned_text", "aligned_errors")
 COLUMNS = (
     *("test", "utterance", "session", "lost", "language", "normalizer", "unit"),
@@ -132,8 +134,14 @@ def _scores(aligned: Alignment) -> Mapping[str, object]:
 
 def _csv(cells: Iterable[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerow(cells)
+    csv.writer(text).writerow(map(_cell, cells))
     return text.getvalue().encode(errors="replace")
+
+
+def _cell(text: str) -> str:
+    """Return a cell that neither a terminal nor a spreadsheet executes."""
+    text = printable(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 class Appender:

@@ -324,7 +324,7 @@ MARKERS = (
     marker(
         "budget-infinite",
         pytest.mark.budget("normalized_erasure", at_most=float("inf")),
-        "the limit inf of normalized_erasure",
+        "the limit at_most=inf of normalized_erasure",
     ),
     marker(
         "budget-of-400-digits",
