@@ -170,7 +170,7 @@ def message(found: Row) -> str:
     if entry.status is Status.MISSING:
         return first  # not the details: many requirements have the same cause
     lines = [first, f"  requirement: {entry.title}", f"  clause: {entry.clause}"]
-    lines += [f"  field: {each}" for each in entry.fields]
+    lines += [f"  documented field: {each}" for each in entry.fields]
     lines += [f"  page: {entry.page}"] if entry.page else []
     lines += [f"  expected: {entry.expected}"] if entry.expected else []
     lines += [f"  scenarios: {', '.join(entry.scenarios)}"]

@@ -13,12 +13,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import conformance, terminal
 from pytest_realtime_asr.report.messages import REPLAYED
 from pytest_realtime_asr.report.plain_page import markdown, markdown_table
 from pytest_realtime_asr.report.run_summary import Failure, RunSummary
 from pytest_realtime_asr.report.terminal import Row, share_text, time_text
-from pytest_realtime_asr.report.verdict_rows import SAMPLED, VerdictRow, measured
+from pytest_realtime_asr.report.verdict_rows import (
+    CHANGE,
+    SAMPLED,
+    VerdictRow,
+    measured,
+)
 from pytest_realtime_asr.run.identity import PACKAGE
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
@@ -132,7 +138,9 @@ def _verdicts(rows: Iterable[Row]) -> Iterator[str]:
 
 def _judged(row: VerdictRow, *, replayed: bool) -> list[str]:
     name = f"{row.metric} {row.statistic}".strip()
-    if row.subject not in SAMPLED:
+    if row.subject == CHANGE:
+        name = f"change of {row.metric}" if row.metric else CHANGE
+    elif row.subject not in SAMPLED:
         name = f"{row.subject}: {name}"
     if row.pooled:
         name += " (module)"
@@ -159,6 +167,9 @@ def _quantity(value: float | None, row: VerdictRow) -> str:
             return "-"
         case "ms":
             return f"{ms(value)} ms"
+        case "ratio" if row.subject == CHANGE:
+            timed = row.metric in CATALOGUE and CATALOGUE[row.metric].timed
+            return f"{100 * value:.1f}{'%' if timed else ' pp'}"
         case "ratio" if row.subject != "budget":
             return share(value)
         case "ratio" | "count" | "":

@@ -207,7 +207,7 @@ def rule(broken: BrokenRule) -> str:
     often = f", in {sessions} sessions" if sessions > 1 and not violation.flaws else ""
     parts = [f"rule {violation}{often}", violation.requirement.clause]
     if fields := protocol_links.fields(dialect, id):
-        parts.append(f"field: {', '.join(fields)}")
+        parts.append(f"documented field: {', '.join(fields)}")
     if page := protocol_links.page(dialect, id):
         parts.append(f"see {page}")
     return "; ".join(parts)
@@ -490,7 +490,9 @@ def _responsible(finding: Finding) -> str:
         )
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)
-        facts.append(f"send_blocked {blocked} ms: the server did not read the audio")
+        facts.append(
+            f"send_blocked {blocked} ms: audio waited until the connection took it"
+        )
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:
         who = "server or path"

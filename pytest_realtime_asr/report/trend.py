@@ -176,6 +176,8 @@ def shown(point: Point | None, unit: Unit) -> str:
     """Return a measured value with its interval; a dash if nothing was measured."""
     if point is None:
         return "-"
+    if math.isinf(point.low) and math.isinf(point.high):
+        return f"{number(point.value, unit)} (no interval)"
     low = "?" if math.isinf(point.low) else number(point.low, unit)
     high = "?" if math.isinf(point.high) else number(point.high, unit)
     return f"{number(point.value, unit)} ({low} to {high})"

@@ -56,6 +56,9 @@ GROWTH_UNITS = {
     Quantity.IDLE_MEMORY: "bytes",
 }
 
+CHANGE = "change"
+"""The subject of a change between two runs."""
+
 SAMPLED = ("budget", "error rate", "recall")
 """The subjects of verdicts that a sample proves or does not prove."""
 
@@ -381,7 +384,7 @@ def _comparison(found: Comparison) -> Iterator[VerdictRow]:
         yield _change(found, change)
     if found.refused:
         yield VerdictRow(
-            subject="change",
+            subject=CHANGE,
             metric="",
             verdict=Verdict.INVALID.value if found.failed else None,
             reason=" ".join(comparisons.failures(found)),
@@ -393,7 +396,7 @@ def _comparison(found: Comparison) -> Iterator[VerdictRow]:
 def _change(found: Comparison, change: Change) -> VerdictRow:
     timed = change.margin.scale is Scale.MS
     return VerdictRow(
-        subject="change",
+        subject=CHANGE,
         metric=change.name,
         statistic="change",
         unit="ms" if timed else "ratio",

@@ -264,7 +264,7 @@ def test_a_violated_must_fails_with_its_evidence(
             "no completed utterance",
             "  requirement: each utterance ends in exactly one final",
             "  clause: vLLM 0.33.0, *",
-            "  field: type of transcription.done: a string",
+            "  documented field: type of transcription.done: a string",
             "  page: docs/protocols/vllm.md#one-final",
             "  scenarios: utterances",
             "  trace: *.jsonl",

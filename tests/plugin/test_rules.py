@@ -23,7 +23,7 @@ def test_a_violated_requirement_fails_the_test(
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "rule deltas-add-up*, in 2 sessions; *; field: delta of "
+            "rule deltas-add-up*, in 2 sessions; *; documented field: delta of "
             "transcription.delta: a string, text of transcription.done: a string; see "
             "docs/protocols/vllm.md#deltas-add-up",
             "  trace: *000-turn-right.jsonl",

@@ -118,6 +118,7 @@ def test_utterances_that_are_not_counted_are_noted() -> None:
         (None, Unit.MS, "-"),
         (Point(254.4, 250, 260), Unit.MS, "254 ms (250 ms to 260 ms)"),
         (Point(254, 250, math.inf), Unit.MS, "254 ms (250 ms to ?)"),
+        (Point(254, -math.inf, math.inf), Unit.MS, "254 ms (no interval)"),
         (Point(math.inf, 9, math.inf), Unit.MS, "never (9 ms to ?)"),
         (Point(0.125, 0.1, 0.15), Unit.RATIO, "12.5 % (10.0 % to 15.0 %)"),
         (Point(40, 38, 44), Unit.COUNT, "40 (38 to 44)"),

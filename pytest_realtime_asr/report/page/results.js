@@ -130,7 +130,8 @@ function verdicts() {
   if (!rows.length && (report.suite || report.verdicts.length)) return null; // other sections have the results
   if (!rows.length) return section("Verdicts", make("p", {}, report.end ? "No test has judged anything." : "No test has judged anything yet."));
   rows.sort((a, b) => (ORDER[a.verdict] ?? 4) - (ORDER[b.verdict] ?? 4));
-  const cells = (each) => [verdictOf(each), `${each.subject}: ${each.metric} ${each.statistic}`,
+  const named = (each) => `${each.metric} ${each.statistic}`.trim();
+  const cells = (each) => [verdictOf(each), SAMPLED.includes(each.subject) ? named(each) : `${each.subject}: ${named(each)}`,
     each.value === null ? (each.lost || each.premature ? "never" : "–") : number(each.value, each.unit),
     each.limit === null ? "" : `${each.side} ${number(each.limit, each.unit)}`, interval(each),
     each.n || "", each.lost || "", each.subject === "capacity" ? "see Capacity" : folded(each.reason), each.test];
