@@ -259,8 +259,8 @@ def test_workers_write_one_run(project: Project) -> None:
     result = project.run(*arguments, apart=True)
     result.assert_outcomes(failed=2)
     lines = project.lines()
-    assert [row["kind"] for row in lines].count("run") == 1
-    assert lines[0]["kind"] == "run"
+    assert [row["kind"] for row in lines].count("run") == 2
+    assert (lines[0]["kind"], lines[-1]["kind"]) == ("run", "run")
     assert len({row["run"] for row in lines}) == 1
     root = ElementTree.parse(project.path / "out.xml").getroot()
     assert violations(root) == []

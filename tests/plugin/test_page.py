@@ -239,7 +239,7 @@ def test_a_crashed_worker_and_a_killed_server_leave_one_page(project: Project) -
         kind: [line for line in lines if line["kind"] == kind]
         for kind in ("run", "utterance", "verdict")
     }
-    assert of(text, "run") == of_kind["run"]
+    assert of(text, "run") == of_kind["run"][:1]
 
     def key(row: dict[str, Any]) -> tuple[str, str, str]:
         return row["test"], row["utterance"], row["lost"]

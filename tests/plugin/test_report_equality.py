@@ -275,7 +275,9 @@ def test_each_report_has_the_same_verdicts(made: Reports) -> None:
         (cells,) = [
             each for each in made.cells(name) if each[1] == f"{metric} {statistic}"
         ]
-        assert cells[-3:] == [str(line["n"]), str(line["lost"]), line["verdict"]]
+        proven = "proven" if line["proven"] else "not proven"
+        assert cells[-3:-1] == [str(line["n"]), str(line["lost"])]
+        assert cells[-1].replace("*", "") == f"{line['verdict']} ({proven})"
         shown = cells[2].split()[0]
         assert re.search(rf"{metric}\b.* = {re.escape(shown)}\b", made.terminal)
         assert float(shown) == pytest.approx(line["value"], abs=0.5, rel=0.01)
