@@ -26,7 +26,7 @@ class Discovery(msgspec.Struct, frozen=True):
     """The result of a detection: the name of a dialect, or why none was found.
 
     ``reason`` says how the dialect was recognised. ``lost`` says why no dialect was
-    found. Each of the three texts is empty if it does not apply.
+    found. A text that does not apply is empty.
     """
 
     dialect: str = ""
@@ -39,7 +39,7 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
 
     ``access`` returns the request of a dialect. A request that several dialects share
     is returned once. A dialect whose servers send no first event cannot be recognised,
-    so it has no request.
+    so its request is left out.
     """
     found: dict[object, Access] = {}
     silent = greetings.silent()
@@ -56,11 +56,11 @@ async def find(
 ) -> Discovery:
     """Detect the dialect by opening a session with each request in turn.
 
-    The search ends at the first session whose first event belongs to one dialect only;
-    this is usually the first session. If the server opens a session and sends nothing,
-    the URL of that session is not tried again. ``redactor`` removes secrets from the
-    result. ``wait`` is the time in seconds within which a server must start and send
-    its first event.
+    The search ends when the first event of a server belongs to exactly one dialect. One
+    session is usually enough. If the server opens a session and sends nothing, the URL
+    of that session is not tried again. ``redactor`` removes secrets from the result.
+    ``wait`` is the time in seconds within which a server must start and send its first
+    event.
     """
     silent: set[str] = set()
     refusals: list[Unreachable] = []
@@ -102,10 +102,10 @@ async def find(
 
 
 def _refused(refusals: Iterable[Unreachable], *, has_key: bool) -> Iterator[str]:
-    """Yield why no session could be opened; ``has_key`` says that a key was sent.
+    """Yield why no session could be opened; ``has_key`` says whether a key was sent.
 
-    For an unknown path, a server answers HTTP 404, or often HTTP 403. Such a refusal is
-    left out if another refusal says more about the server.
+    A server refuses an unknown path with HTTP 404, or often with HTTP 403. Such a
+    refusal is left out if another refusal says more about the server.
     """
     for statuses in ((HTTPStatus.NOT_FOUND,), (HTTPStatus.FORBIDDEN,)):
         others = [each for each in refusals if each.status not in statuses]
@@ -158,7 +158,9 @@ def _unknown(record: Record, names: tuple[str, ...], redactor: Redactor) -> str:
         return f"{first}, which several dialects share ({', '.join(names)})"
     first += "; no installed dialect begins with this event"
     if kind := greetings.unsupported(record):
-        first += f"; {kind} sends such an event, but no installed dialect supports it"
+        first += (
+            f"; {kind} sends such an event, but no installed dialect supports {kind}"
+        )
     if near := greetings.nearest(record):
         first += f"; {likeness(near)}"
     return first

@@ -1,4 +1,4 @@
-"""A command that prints the API key, run again when the server refuses the key."""
+"""A command that prints the API key, and runs again if the server refuses the key."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class KeyCommand:
 
     ``words`` are the command and its arguments; no shell is involved. ``learned`` is
     called with each key, so that the caller knows the secret. Nothing that the command
-    prints is shown. After a failure, the same error is raised until the command may run
-    again, which is `PAUSE` s after its last run.
+    prints is shown. After a failure, the same error is raised until `PAUSE` s have
+    passed since the last run. Then the command may run again.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class KeyCommand:
     def key(self) -> str:
         """The current key; the first access runs the command. Raises `InputError`.
 
-        Once there is a key, no access waits, not even while the command runs again.
+        Once there is a key, an access returns at once, even while the command runs
+        again.
         """
         if not self._key:
             with self._running:
@@ -103,8 +104,8 @@ class KeyCommand:
         printed = done.stdout.strip()
         if not printed or not all(0x20 < byte < 0x7F for byte in printed):
             raise InputError(
-                f"{where} must print the key and nothing else: one word of printable "
-                "ASCII characters"
+                f"{where} must print the key and nothing else; the key is one word of "
+                "printable ASCII characters"
             )
         return printed.decode()
 

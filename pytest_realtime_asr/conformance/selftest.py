@@ -57,7 +57,8 @@ class Score:
 
     The keys of each mapping are the ids of requirements. ``proofs`` name the faults
     with which a fake server must violate a requirement. ``correct`` has the results on
-    the fake server without faults, ``faulty`` the results on servers with these faults.
+    the fake server without faults, and ``faulty`` has the results on the fake servers
+    with these faults.
     """
 
     dialect: str

@@ -29,7 +29,7 @@ _WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
 
 
 def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
-    """Return the corpus that the entries ``found`` describe.
+    """Return the corpus that is described by the entries in ``found``.
 
     The headers of all audio files are checked. The first ``seconds`` seconds of audio
     are decoded too, so that most unusable audio is reported before the first session.
@@ -67,7 +67,7 @@ def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
 
 
 def join(corpora: Iterable[Corpus]) -> Corpus:
-    """Join several corpora into one. Raises `CorpusError` if an id occurs in two."""
+    """Join several corpora into one. Raises `CorpusError` for an id in two corpora."""
     corpora = list(corpora)
     placed = [(corpus.name, each) for corpus in corpora for each in corpus]
     name = " + ".join(corpus.name for corpus in corpora)
@@ -89,7 +89,7 @@ def _refusal(name: str, problems: list[str]) -> CorpusError:
 
 
 def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
-    """Yield a sentence for each utterance whose id an earlier utterance has."""
+    """Yield a sentence for each utterance that has the id of an earlier utterance."""
     places: dict[str, str] = {}
     for place, utterance in placed:
         if utterance.id in places:
@@ -123,7 +123,7 @@ def _examine(
 
 
 def _passed_over(passed: list[PassedOver]) -> Iterator[str]:
-    """Yield a sentence for each reason, with the files not used for this reason."""
+    """Yield a sentence for each reason why files are not used; it names these files."""
     for why in dict.fromkeys(each.why for each in passed):
         names = [each.path.name for each in passed if each.why == why]
         more = len(names) - _SHOWN
@@ -169,10 +169,11 @@ def _source(description: Description) -> Path | FileSpan:
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words, each with its end inside the audio of ``seconds`` seconds.
+    """Return the words; no returned word ends after the audio.
 
-    The end of a word may be after the end of the audio because of rounding; it then
-    becomes the end of the audio. Raises `CorpusError` for a word outside the audio.
+    ``seconds`` is the length of the audio. Because of rounding, a word may end shortly
+    after the audio; its end is then moved to the end of the audio. Raises `CorpusError`
+    for a word outside the audio.
     """
     for word in words:
         if word.start >= seconds or word.end > seconds + _WORD_SLACK:

@@ -61,8 +61,8 @@ class Utterance:
     ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
     reference transcript. ``words``, which may be empty, are in the order in which they
     are spoken. ``language`` is a tag such as ``en`` or an English name such as
-    ``German``, kept as a canonical tag; empty if not stated. ``synthetic`` marks
-    synthesised speech, such as the speech of the bundled corpora.
+    ``German``. It is kept as a canonical tag, and is empty if it is not stated.
+    ``synthetic`` marks synthesised speech, such as the speech of the bundled corpora.
 
     `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
     the change of the audio, and ``original`` is the utterance before this change.
@@ -109,7 +109,10 @@ class Utterance:
             before = word
 
     def in_language(self, tag: str) -> Utterance:
-        """Return the utterance with the language ``tag`` if it states no language."""
+        """Return the utterance with a language.
+
+        If the utterance states no language, its language is ``tag``.
+        """
         return self if self.language or not tag else replace(self, language=tag)
 
     @property
@@ -136,7 +139,7 @@ class Utterance:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What may be wrong with the audio of a file, such as clipping, as lines."""
+        """Lines that say what may be wrong with a file's audio, such as clipping."""
         if self.original is not None:
             return self.original.doubts
         if isinstance(self.source, Audio):
@@ -170,7 +173,10 @@ class Utterance:
 
     @property
     def speech_by(self) -> str:
-        """How speech was located: ``words`` or ``energy``; "" if there is no speech."""
+        """The way in which speech was located: ``words`` or ``energy``.
+
+        It is an empty string if there is no speech.
+        """
         if self.words:
             return "words"
         return "energy" if self._speech[0] is not None else ""
@@ -224,7 +230,7 @@ class Corpus:
     def __getitem__(self, id: str) -> Utterance:
         """Return the utterance with this id.
 
-        ``id`` may also be the id of a clip of which there is only one perturbed
+        ``id`` may also be the id of a clip of which the corpus has only one perturbed
         utterance. Raises KeyError, whose message names similar ids.
         """
         try:
@@ -241,7 +247,8 @@ class Corpus:
     def anonymous(self) -> Corpus:
         """Return the same utterances with numbered ids, such as ``clip-07``.
 
-        The notes name files, so one note with the number of notes replaces them.
+        The notes name files, so they are replaced by one note, which states their
+        number.
         """
         width = len(str(len(self)))
         hidden = f"number of hidden notes on the files of the corpus: {len(self.notes)}"

@@ -1,4 +1,4 @@
-"""The behaviour of a correct server of a dialect, for faults that compare with it."""
+"""The behaviour of a correct server of a dialect, which some faults need to know."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CorrectServer:
 
     @property
     def rate(self) -> int:
-        """The sample rate of a session that is set up without options, in Hz."""
+        """The sample rate, in Hz, of a session that is set up without options."""
         return self._set_up().rate
 
     def begins(self, frame: Frame) -> bool:
@@ -57,7 +57,7 @@ class CorrectServer:
         return self._hearing().hear(frame)
 
     def audio(self, frame: Frame) -> bytes:
-        """Return the PCM in a frame, empty for a frame without audio."""
+        """Return the PCM in a frame; it is empty for a frame without audio."""
         return self._set_up().hear(frame).audio
 
     def partial(self, text: str) -> Sequence[Frame]:

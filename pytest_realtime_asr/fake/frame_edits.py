@@ -34,7 +34,7 @@ def event(frame: Frame) -> Event:
 
 
 def encoded(content: Event, *, like: Frame = "") -> Frame:
-    """Return an object as a text or binary frame, the same kind as ``like``."""
+    """Return an object as a text frame or a binary frame, whichever ``like`` is."""
     if isinstance(like, bytes):
         return msgspec.msgpack.encode(content)
     return msgspec.json.encode(content).decode()

@@ -113,8 +113,8 @@ def _timed(
 ) -> Sequence[WordTime]:
     """Return the texts with their times.
 
-    ``places`` has, for each text, the index of the word in ``words`` with which it is
-    aligned. ``end`` is the end of the word before the first text, in seconds.
+    For each text, ``places`` has the index in ``words`` of the word with which the text
+    is aligned. ``end`` is the end of the word before the first text, in seconds.
     """
     timed = []
     for text, place in zip(texts, places, strict=True):

@@ -38,8 +38,8 @@ class Evidence:
     def add(self, row: Row, dumps: Dumps, *, drawn: bool) -> Row:
         """Return the row of a session, with its trace if the trace must be kept.
 
-        ``dumps`` returns the trace. ``drawn`` says that the session was drawn at
-        random, so that its trace is kept. If the session is one of the slowest so far,
+        ``dumps`` returns the trace. If ``drawn`` is true, the session was drawn at
+        random, and its trace must be kept. If the session is one of the slowest so far,
         `worst` can return it with its trace.
         """
         self._seen += 1
@@ -62,7 +62,7 @@ class Evidence:
 
     @property
     def worst(self) -> tuple[Row, ...]:
-        """The sessions of the steady part with the latest finals, the latest first."""
+        """The sessions of the steady part with the slowest finals, slowest first."""
         latest = sorted(self._slowest, reverse=True)
         return tuple(
             replace(row, trace=row.trace or dumps()) for _, _, row, dumps in latest

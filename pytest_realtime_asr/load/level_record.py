@@ -16,11 +16,11 @@ from pytest_realtime_asr.load.trials import Step
 class LevelRecord:
     """A level of a test.
 
-    ``decision`` is the decision on the limits of the test; ``None`` if the test has no
-    limit that a level can decide. ``outcomes`` counts the sessions of the steady part
-    by their outcome. ``cross_talk`` are the sessions that contain the words of another
-    session. ``step`` is the step of the search for the capacity; ``None`` for a level
-    that the test itself asked for.
+    ``decision`` is the decision on the limits of the test; it is ``None`` if the test
+    has no limit that a level can decide. ``outcomes`` counts the sessions of the steady
+    part by their outcome. ``cross_talk`` are the sessions that contain the words of
+    another session. ``step`` is the step of the search for the capacity; it is ``None``
+    for a level that the test itself asked for.
     """
 
     level: Level

@@ -66,7 +66,7 @@ def characters(
     normalizer: Normalizer | None = None,
     language: str = "",
 ) -> Alignment:
-    """Align two texts by characters, ignoring blanks; the error rate is the CER.
+    """Align two texts by characters without blanks; the error rate is the CER.
 
     Formula: (substitutions + deletions + insertions) / characters of the reference
     Unit: ratio
@@ -85,7 +85,7 @@ def pooled(errors: Iterable[Errors]) -> Errors:
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """How the languages of several references were determined.
+    """A summary of how the languages of several references were determined.
 
     The language of a reference chooses its normaliser. ``of`` is the number of
     references. ``unknown`` is the number of references of unknown language, and
@@ -153,7 +153,7 @@ def unspoken_rate(takes: Iterable[tuple[Alignment, float]]) -> float | None:
     Formula: words recognised / minutes of audio, over utterances with an empty
         reference
     Unit: words per minute
-    Needs: utterances with an empty reference: silence, noise, music
+    Needs: utterances with an empty reference, such as silence, noise or music
     Better: lower; 0 for silence
     Source: the hallucination rate on clips without speech, as in audiobench
     """

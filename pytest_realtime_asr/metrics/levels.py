@@ -45,7 +45,7 @@ _MINUTE = 60.0  # s
 
 @level_metric(
     unit=Unit.RATIO,
-    needs="a clip with a final after the commit, both alone and in the steady part",
+    needs="a clip that got a final after its commit both alone and in the steady part",
 )
 def load_inflation(values: LevelValues) -> Estimate | None:
     """Measure the factor by which the load increases the latency of the finals.
@@ -82,11 +82,11 @@ def load_inflation(values: LevelValues) -> Estimate | None:
 def keepup_ratio(values: LevelValues) -> Estimate | None:
     """Measure how many seconds of audio got a final per second of the streams' time.
 
-    Audio that is sent in real time takes its own length, so the value is at most 1. It
-    is near 1 if the finals come soon after the audio, 0.5 if a stream waits for its
-    final as long as it has spoken, and lower if sessions are lost, since their audio
-    never gets a final. The interval is a bootstrap that resamples streams, or sessions
-    if there are fewer than 10 streams.
+    Sending audio in real time takes as long as the audio lasts, so the value is at most
+    1. It is near 1 if the finals come soon after the audio, 0.5 if a stream waits for
+    its final as long as it has spoken, and lower if sessions are lost, since their
+    audio never gets a final. The interval is a bootstrap that resamples streams, or
+    sessions if there are fewer than 10 streams.
 
     Formula: over the sessions of the steady part, sum of the seconds of audio that got
         a final / sum of the times from the start of the audio to the final, or to the
@@ -125,10 +125,10 @@ def latency_drift(values: LevelValues) -> Estimate | None:
     sessions. A window covers all streams and is at least as long as the longest clip.
 
     Formula: median of the slopes (final(j) - final(i)) / (time(j) - time(i)) over all
-        pairs of sessions; time(i) is when the commit of session i was planned. If there
-        are more than 1000 sessions, 1000 evenly spaced sessions are used. The interval
-        is Sen's interval of a slope, computed from the median latencies of at least 5
-        windows
+        pairs of sessions; time(i) is the time at which the commit of session i was
+        planned. If there are more than 1000 sessions, 1000 evenly spaced sessions are
+        used. The interval is Sen's interval of a slope, computed from the median
+        latencies of at least 5 windows
     Unit: ms_per_minute
     Better: lower
     Source: the estimator of Theil (1950) and Sen (1968); a queue that grows, as in
@@ -156,12 +156,12 @@ def latency_drift(values: LevelValues) -> Estimate | None:
 def goodput(values: LevelValues) -> Estimate | None:
     """Measure the share of sessions that are within every latency budget of the test.
 
-    A lost session is within no budget. If a test has several limits of one latency, the
-    largest counts, since a limit of the median, for example, need not be kept by each
-    session. The interval is the exact interval of a share. Sessions of one stream may
-    be alike, so with 10 streams or more, the interval is computed for a smaller number
-    of sessions: the number of independent sessions that would give the same precision
-    (Korn and Graubard, 1998).
+    A lost session is within no budget. If a test has several limits of one latency,
+    only the largest is used, since a limit of the median, for example, need not be kept
+    by each session. The interval is the exact interval of a share. Sessions of one
+    stream may be alike, so with 10 streams or more, the interval is computed for a
+    smaller number of sessions: the number of independent sessions that would give the
+    same precision (Korn and Graubard, 1998).
 
     Formula: sessions of the steady part that have a final and are within the limits /
         all sessions of the steady part
@@ -183,12 +183,12 @@ def goodput(values: LevelValues) -> Estimate | None:
     needs="sessions of at least two streams in the steady part",
 )
 def fairness(values: LevelValues) -> Estimate | None:
-    """Measure by which factor the finals of the slowest stream are later than usual.
+    """Measure the ratio of the slowest stream's latency to the usual latency.
 
-    The usual latency is the median over all streams. A value near 1 says that all
-    streams are served alike. The value has no interval, since it is a maximum. With few
-    sessions for each stream, the slowest of many streams is slower than the others by
-    chance alone.
+    The latency of a stream is the median over its finals. The usual latency is the
+    median over all streams. A value near 1 says that all streams are served alike. The
+    value has no interval, since it is a maximum. With few sessions for each stream, the
+    slowest of many streams is slower than the others by chance alone.
 
     Formula: largest median final_from_commit of a stream / median over the streams of
         the median final_from_commit
@@ -217,10 +217,10 @@ def fairness(values: LevelValues) -> Estimate | None:
 def recovery(values: LevelValues) -> Estimate | None:
     """Measure for how long the finals stay late after the end of the load.
 
-    The finals of the witness stream are judged. A final has recovered if it is at most
-    10 %, or at most 10 ms, later than the latest final of the same clip before the
-    load. Nothing is known about the time between two finals, so the interval is as long
-    as a clip of the witness.
+    The finals of the witness stream are judged. A final has recovered if its latency
+    exceeds the largest latency of the same clip before the load by at most 10 % or 10
+    ms, whichever is more. Nothing is known about the time between two finals, so the
+    interval is as long as a clip of the witness.
 
     Formula: end - planned end of the last audio of the load. Let A and B be the first
         two successive sessions of the witness after the load that have both recovered;
@@ -259,7 +259,7 @@ def recovery(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.RATIO,
-    needs="a clip with a reference transcript, both alone and in the steady part",
+    needs="a clip with a reference transcript, sent both alone and in the steady part",
     paced=False,
 )
 def wer_under_load(values: LevelValues) -> Estimate | None:

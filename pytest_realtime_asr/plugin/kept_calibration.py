@@ -1,7 +1,7 @@
 """Reads the last calibration of this machine from pytest's cache.
 
-If the cache has a calibration, every pytest run imports this module, so it imports
-little.
+If the cache has a calibration, every pytest run imports this module, so the module
+itself imports little.
 """
 
 from __future__ import annotations

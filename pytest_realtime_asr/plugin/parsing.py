@@ -1,7 +1,7 @@
 """Parses the value of an option, or of an argument of a marker, into a typed value.
 
 Each function raises ValueError, whose message says what was expected. The caller adds
-the option or the marker that has the value.
+the name of the option or of the marker to this message.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ def other_target(text: str, first: str) -> str:
 
 
 def replay_timing(text: str) -> Timing:
-    """Parse whether a replay sends answers after their recorded delay or at once."""
+    """Parse the timing of a replay.
+
+    A replay sends each answer after its recorded delay, or sends it at once.
+    """
     try:
         return Timing(text.strip().lower())
     except ValueError:
@@ -151,8 +154,8 @@ def metrics_url(text: str) -> str:
 def metrics_name(text: str) -> tuple[Gauge, str]:
     """Parse ``NAME=METRIC``, as in ``waiting=my_queue_length``, and return both parts.
 
-    ``NAME`` is this package's name of a metric, and ``METRIC`` the server's name of the
-    same metric.
+    ``NAME`` is this package's name of a metric, and ``METRIC`` is the server's name of
+    the same metric.
     """
     _check_metrics_library()
     name, _, metric = (part.strip() for part in text.partition("="))
@@ -208,7 +211,7 @@ def warmup(text: str) -> int | None:
 
 
 def fuzz_seed(text: str) -> int | None:
-    """Parse the seed of the random sessions; ``None`` is a new seed in each run."""
+    """Parse the seed of the random sessions; ``None`` means a new seed in each run."""
     if text == "random":
         return None
     try:
@@ -371,8 +374,9 @@ def between(text: str) -> tuple[int, int]:
         return least, inputs.whole(high, least, MOST_STREAMS)
     except InputError:
         raise ValueError(
-            f"{text!r} is not the lowest and the highest number of streams, from 1 to "
-            f"{MOST_STREAMS}; write both with a comma, as in 1,500 for 1 to 500"
+            f"{text!r} is not a range within 1 to {MOST_STREAMS} streams; write the "
+            "lowest and the highest number with a comma between them, as in 1,500 for "
+            "1 to 500"
         ) from None
 
 
@@ -428,9 +432,9 @@ def capacity(texts: Iterable[str], origin: Path) -> RunLimits:
 def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file.Value]:
     """Return the limits in the file that ``text`` names.
 
-    The limits in the table ``profile`` replace the limits that the file gives for every
-    machine. Raises ValueError also if ``text`` is a list of limits instead of the name
-    of a file.
+    The limits in the table that ``profile`` names replace the limits that the file
+    gives for every machine. Raises ValueError also if ``text`` is a list of limits
+    instead of the name of a file.
     """
     if _SIGNS.intersection(text) and not _is_file(origin / text):
         raise ValueError(
@@ -459,8 +463,8 @@ def earlier_reports(text: str, origin: Path, own: Collection[Path]) -> list[Path
     files = [each for each in found if each.resolve() not in written]
     if not files:
         raise ValueError(
-            f"no file matches {text!r}; make the first report without this option, "
-            "by --realtime-report=FILE"
+            f"no file matches {text!r}; to make the first report, use "
+            "--realtime-report=FILE without this option"
         )
     for each in files:
         inputs.regular(each)
@@ -480,7 +484,7 @@ def _is_file(path: Path) -> bool:
 def level(value: object) -> Level | None:
     """Return the weakest level at which a violated requirement fails a test.
 
-    ``None`` stands for ``off``: no violated requirement fails a test.
+    Returns ``None`` for ``off``, with which no violated requirement fails a test.
     """
     if value == "off":
         return None
@@ -559,7 +563,7 @@ def perturbation(text: str) -> str:
 
 
 def junit(text: str) -> Detail:
-    """Parse how much a file of JUnit XML contains: lean, full or strict."""
+    """Parse the detail of a JUnit XML file: ``lean``, ``full`` or ``strict``."""
     try:
         return Detail(text)
     except ValueError:
@@ -570,7 +574,7 @@ def junit(text: str) -> Detail:
 
 
 def keep(text: str) -> Keep:
-    """Parse whose traces are kept: failed or all."""
+    """Parse the choice of tests whose traces are kept: ``failed`` or ``all``."""
     try:
         return Keep(text)
     except ValueError:
@@ -597,5 +601,5 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
         )
     if kind == "benchmark" and Path(path).suffix != ".json":
         # The values of which bigger ones are better are in a second file beside it.
-        raise ValueError(f"{text!r}: name a file that ends with .json")
+        raise ValueError(f"{text!r}: write the name of a file that ends with .json")
     return kind, origin / path

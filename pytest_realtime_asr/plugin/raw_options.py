@@ -35,10 +35,10 @@ class Given(NamedTuple):
 def first_given(
     option: Option, line: object, ini: object, environment: Mapping[str, str]
 ) -> Given:
-    """Return the value from the first place that sets an option, or its default.
+    """Return the value from the first place that sets the option, or the default.
 
-    ``line`` is the value on the command line and ``ini`` the value in the ini file;
-    each is ``None`` if the option is not set there. An environment variable that is
+    ``line`` is the value on the command line, and ``ini`` is the value in the ini file.
+    Each is ``None`` if the option is not set there. An environment variable that is
     empty counts as not set.
     """
     if line is not None:

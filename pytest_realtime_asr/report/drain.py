@@ -1,4 +1,4 @@
-"""The wording of the result of a drain: a shutdown of the server during sessions."""
+"""The wording of the result of a drain, which stops the server during sessions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def summary(drain: Drain) -> str:
 
 
 def details(drain: Drain) -> str:
-    """Return the summary, and below it some of the sessions with each fault."""
+    """Return the summary and, below it, some sessions for each fault."""
     return "\n".join([summary(drain), *_sessions(drain)])
 
 

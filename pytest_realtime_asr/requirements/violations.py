@@ -17,13 +17,14 @@ from pytest_realtime_asr.trace.recording import Flaw
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A requirement that a session violates: how often, and one example.
+    """A requirement that a session violates, with one example.
 
-    ``record`` is the index of the first record that violates the requirement; ``None``
-    if no record does. ``dialect`` is the name of the dialect of the session. ``ours``
-    says that the check itself failed, and not the server. ``records`` are the indices
-    of all records of the ``session`` that violate the requirement. If the violation
-    consists of flawed frames, ``flaws`` are their distinct flaws.
+    ``count`` says how often the session violates the requirement. ``record`` is the
+    index of the first record that does so; it is ``None`` if no record does.
+    ``dialect`` is the name of the dialect of the session. ``ours`` says whether the
+    check itself failed, instead of the server. ``records`` are the indices of all
+    records of the ``session`` that violate the requirement. If the violation consists
+    of flawed frames, ``flaws`` are their distinct flaws.
     """
 
     requirement: Requirement

@@ -12,7 +12,7 @@ from pytest_realtime_asr.trace.timeline import Final, Partial, Settled, Timeline
 class Retraction:
     """A change of settled text; ``at`` is the time in ns.
 
-    ``removed`` is the settled text that was removed, and ``added`` the text in its
+    ``removed`` is the settled text that was removed, and ``added`` is the text in its
     place. ``removed`` is empty if text was only added after the final.
     """
 

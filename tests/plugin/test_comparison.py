@@ -275,7 +275,7 @@ def test_target_and_baseline_server_get_each_utterance_in_turn(
         ),
         (
             ["--realtime-compare=nights/*.jsonl"],
-            "*no file matches 'nights/[*].jsonl'; make the first report without this *",
+            "*no file matches 'nights/[*].jsonl'; to make the first report, use *",
         ),
         (
             ["--realtime-compare", "a.jsonl", "a.jsonl"],

@@ -471,10 +471,10 @@ def test_a_search_for_the_capacity_has_its_own_options() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("capacity-between", "500", "write both with a comma, as in 1,500"),
-        ("capacity-between", "8,7", "write both with a comma, as in 1,500"),
-        ("capacity-between", "0,8", "write both with a comma, as in 1,500"),
-        ("capacity-between", "1,2,3", "write both with a comma, as in 1,500"),
+        ("capacity-between", "500", "with a comma between them, as in 1,500"),
+        ("capacity-between", "8,7", "with a comma between them, as in 1,500"),
+        ("capacity-between", "0,8", "with a comma between them, as in 1,500"),
+        ("capacity-between", "1,2,3", "with a comma between them, as in 1,500"),
         ("capacity-hold", "10ms", "10ms is not a time from 1s to a week"),
         (
             "capacity-max-time",
@@ -899,7 +899,7 @@ def test_a_benchmark_has_two_files() -> None:
         ("benchmark", Path("a/b.json")),
         ("benchmark-bigger", Path("a/b.bigger.json")),
     )
-    with pytest.raises(SettingError, match=r"name a file that ends with \.json"):
+    with pytest.raises(SettingError, match=r"the name of a file that ends with \.json"):
         made({"report": ["a/b.benchmark"]})
 
 

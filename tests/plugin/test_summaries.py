@@ -159,4 +159,4 @@ def test_a_test_that_passes_when_it_runs_again_is_no_failure(
 def test_a_benchmark_needs_the_name_of_a_json_file(project: Project, text: str) -> None:
     result = project.run(f"--realtime-report={text}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*name a file that ends with .json*"])
+    result.stderr.fnmatch_lines(["*write the name of a file that ends with .json*"])

@@ -208,7 +208,7 @@ SCENARIOS = (
     ),
     Scenario(
         "second-final",
-        "two final commits for one utterance, and a third after the final",
+        "two final commits for one utterance, and a third final commit after the final",
         _second_final,
         times=3,
     ),

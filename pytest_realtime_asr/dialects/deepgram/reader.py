@@ -118,7 +118,7 @@ class Reader:
         return self._segments.settle(text, at, words=words)
 
     def _final(self, at: int, *, offset: float = 0.0) -> Sequence[Event]:
-        """Return the final of the oldest utterance that has none, if there is one.
+        """Return the final of the oldest utterance without a final, if any.
 
         ``offset`` is the time at which the audio of the next utterance starts, in
         seconds from the start of the session's audio.

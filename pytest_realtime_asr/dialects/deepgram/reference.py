@@ -30,7 +30,7 @@ _ABOUT = (
     "A session in which the server gets neither audio nor `KeepAlive` for 10 seconds "
     "is closed with the code 1011 and a reason that starts with `NET-0001`. Audio that "
     "cannot be decoded is answered by the close code 1008 and `DATA-0000`. Invalid "
-    "options are refused with HTTP 400, a wrong key with HTTP 401.",
+    "options are refused with HTTP 400, and a wrong key is refused with HTTP 401.",
 )
 _RESULTS = (
     '{"type":"Results","channel_index":[0,1],"start":0.0,"duration":1.6,'

@@ -56,7 +56,7 @@ _ANY_PROFILE: tuple[Exercise, ...] = (
 _FINALIZING: tuple[Exercise, ...] = (
     Exercise(
         "close-stream",
-        "two utterances, of which CloseStream ends the second",
+        "two utterances; the second is ended by CloseStream",
         (
             _FIRST,
             Speak(Clip.SECOND, Until.AUDIO),

@@ -20,7 +20,7 @@ IDLE = 1.0  # s without a frame after which a session is idle
     "keeps 1 MiB of memory for each session, even when the session has ended",
 )
 class MemoryGrows(Hooks):
-    """Adds ``LEAK`` bytes to the shown memory for each session so far."""
+    """Adds ``LEAK`` bytes to the shown memory for each session that was opened."""
 
     def resident_memory(self, size: int) -> int:
         return size + LEAK * self._state.sessions

@@ -2,10 +2,10 @@
 
 A listener takes a window of the stream (a *look*) every 20 ms from the start of the
 stream. So the recognised words do not depend on the length of the chunks. The search of
-`fingerprint` proposes *alignments*: a known clip and its position in the stream. The
-listener compares all proposed alignments with every further look. An alignment is
-dropped if its clip is unlike the stream for 100 ms, or if it fits the stream clearly
-less than the best alignment does.
+`fingerprint` proposes *alignments*; each is a known clip and its position in the
+stream. The listener compares all proposed alignments with every further look. An
+alignment is dropped if its clip is unlike the stream for 100 ms, or if it fits the
+stream clearly less than the best alignment does.
 
 A word is returned when the audio has passed the end of the word and all remaining
 alignments agree on the word. So if several sentences begin with the same words, these
@@ -217,7 +217,7 @@ class _Alignment:
             self._at += 1
 
     def passed(self) -> None:
-        """Go on to the next word after the present `word` was output."""
+        """Go on to the next word after the present `word` was emitted."""
         self._at += 1
 
     @property
@@ -372,7 +372,7 @@ class Hearing:
         return found
 
     def _follow(self) -> None:
-        """Compare the alignments with the next look, and output certain words."""
+        """Compare the alignments with the next look. Emit words that are certain."""
         rows = np.array([[one.row(self._at)] for one in self._alive])
         inside = _inside([one.clip for one in self._alive], rows)
         rows[~inside] = 0  # any row; its likeness is set to NaN below
@@ -396,7 +396,7 @@ class Hearing:
             self._settle(self._now())
 
     def _release(self) -> None:
-        """Output the words on which all alignments agree and whose end has passed."""
+        """Emit the words that have ended and on which all alignments agree."""
         while self._alive:
             over = [one for one in self._alive if self._over(one)]
             if over:
@@ -424,7 +424,7 @@ class Hearing:
         return one.word is None and one.row(self._at) > one.clip.rows.last + _TAIL
 
     def _settle(self, now: int) -> None:
-        """Output the heard words of the likeliest clip and drop all alignments."""
+        """Emit the heard words of the likeliest clip, and drop all alignments."""
         one = max(self._alive, key=lambda one: one.mean)
         unlike = 0
         for like in reversed(one.likes):
@@ -447,7 +447,7 @@ class Hearing:
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Add the look to the present burst, unless its sound is from a known clip."""
+        """Add the look to the present burst, unless the look is from a known clip."""
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -510,14 +510,17 @@ def _agree(one: TimedWord, other: TimedWord | None) -> bool:
 
 
 def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return which of ``rows`` (clips x looks) lie within the sound of their clip."""
+    """Return which of ``rows`` lie within the sound of their clip.
+
+    The first axis of ``rows`` is the clip, and the second is the look.
+    """
     first = np.array([[clip.rows.first] for clip in clips])
     stop = np.array([[clip.rows.stop] for clip in clips])
     return (rows >= first) & (rows < stop)
 
 
 def _spans(likes: Floats) -> Floats:
-    """Return, for each look, the mean likeness of the last ``_SPAN`` looks up to it.
+    """Return, for each look, the mean likeness of the ``_SPAN`` looks that end with it.
 
     The mean is NaN if too few of these looks have a likeness.
     """
@@ -534,9 +537,10 @@ def _spans(likes: Floats) -> Floats:
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
     """Return the index of the look at which clip and stream begin to be alike.
 
-    ``unlike`` says at which looks a span ends whose mean likeness is too low. The look
-    is the first after the start of the last such span that is like its row. If there is
-    none, the index is the number of looks.
+    ``unlike`` says, for each look, whether the mean likeness of the span that ends with
+    this look is too low. Only the looks after the start of the last span with a low
+    mean are searched. The first of them that is like its row is returned, or the number
+    of looks if there is none.
     """
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
