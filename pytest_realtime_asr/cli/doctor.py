@@ -41,6 +41,6 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _plugin_option(word: str) -> str:
-    """Return ``word``; the short form ``--dialect`` becomes the full option."""
+    """Return ``word`` with the short option ``--dialect`` replaced by its full name."""
     name, equals, value = word.partition("=")
     return f"--realtime-dialect{equals}{value}" if name == "--dialect" else word

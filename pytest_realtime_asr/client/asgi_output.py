@@ -28,7 +28,7 @@ client_port: ContextVar[int | None] = ContextVar("client_port", default=None)
 class TaggingStreams:
     """The standard output and the standard error of the child, with tags.
 
-    The texts of both streams are written at once, in the order of the calls.
+    The texts of both streams are written immediately, in the order of the calls.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,10 @@ class TaggedOutput:
         return self._sessions.get(str(port), "")
 
     def close(self) -> None:
-        """Read the output not yet read, and delete the file; may be called twice."""
+        """Read the remaining output and delete the file.
+
+        A second call does nothing.
+        """
         self.update()
         self._output.close()
 
@@ -119,7 +122,7 @@ class TaggedOutput:
 
 
 def _end(text: str) -> str:
-    """Return the last part of a text; a note says if the beginning was left out."""
+    """Return the last part of a text, after a note if the beginning was left out."""
     if len(text) <= SHOWN:
         return text
     _, _, lines = text[-SHOWN:].partition("\n")

@@ -14,10 +14,10 @@ class UtteranceAudio:
     """The chunks, the timing and the loudness of the audio of one utterance.
 
     Times are in seconds. ``chunks`` are the lengths of the chunks. ``pause`` is the
-    longest time without audio since the start. ``speed`` is the pace of the audio,
-    without its first chunk. ``lead`` is the length of the silence before
-    the first sound. ``zeros`` is the length of the longest run of samples that are 0.
-    ``peak`` is the largest absolute sample (of 32768).
+    longest time without audio since the start. ``speed`` is the pace of the audio after
+    the first chunk. ``lead`` is the length of the silence before the first sound.
+    ``zeros`` is the length of the longest run of samples that are 0. ``peak`` is the
+    largest absolute value of a sample; it is at most 32768.
     """
 
     def __init__(self, rate: int) -> None:

@@ -1,4 +1,4 @@
-"""The verdict about sessions under load that contain the words of other sessions."""
+"""The verdict on cross-talk under load."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Judging takes milliseconds for each session. It runs in its own process, since a judging
 thread in the process that sends the audio would delay the frames. If the operating
-system suspended this thread while it holds the lock of the interpreter, the sending
-thread would have to wait.
+system suspended the judging thread while that thread held the lock of the interpreter,
+the sending thread would have to wait.
 
 ``python -m pytest_realtime_asr.load.judge`` reads pickled values on standard input: a
 `Shard`, then a `Sent` for each of its sessions, and a `ShardEnd` or a `ShardLost`. It

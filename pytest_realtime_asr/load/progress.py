@@ -15,15 +15,15 @@ _TAIL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a level is.
+    """The progress of a level.
 
     ``number`` is the number of the level in its test, from 1. ``begun`` is the number
     of streams that have begun. ``done`` is the number of sessions that have ended;
     ``failed`` of them have no final. ``p95`` is the p95 in ms of `LATENCY` over the
-    sessions of the steady part so far, and ``witness`` the p95 over the sessions of the
-    witnesses; each is ``None`` if no such session has ended. ``late`` is the largest
-    delay in ms that the client itself has added so far. ``left`` is the time in s until
-    the end of the steady part.
+    sessions of the steady part so far. ``witness`` is the same p95 over the sessions of
+    the witnesses. Each of the two is ``None`` if no such session has ended. ``late`` is
+    the largest delay in ms that the client itself has added so far. ``left`` is the
+    time in s until the end of the steady part.
     """
 
     number: int

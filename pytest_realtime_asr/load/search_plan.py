@@ -19,13 +19,14 @@ class SearchPlan:
     """The bounds of a search; all times are in seconds.
 
     The capacity is sought from ``low`` to ``high`` streams, in at most ``max_time``.
-    ``hold`` is the length of the steady part of a level, and ``confirm`` the length of
-    the steady part of a confirmation. A level also takes ``ramp`` and ``drain``, and a
-    pause of ``pause`` follows it. ``clip`` is the mean length of the clips, and
-    ``longest`` the length of the longest clip. ``talk`` is the share of the time in
-    which a stream speaks. ``q`` is the largest quantile that a budget limits; ``None``
-    if no budget limits a quantile. ``beyond`` says whether a level beyond the capacity
-    may be run. After such a level, the server may need the time ``recovery``.
+    ``hold`` is the length of the steady part of a level, and ``confirm`` is the length
+    of the steady part of a confirmation. A level also takes the times ``ramp`` and
+    ``drain``, and is followed by a pause of the length ``pause``. ``clip`` is the mean
+    length of the clips, and ``longest`` is the length of the longest clip. ``talk`` is
+    the share of the time in which a stream speaks. ``q`` is the largest quantile that a
+    budget limits; ``None`` if no budget limits a quantile. ``beyond`` says whether a
+    level beyond the capacity may be run. After such a level, the server may need the
+    time ``recovery`` to recover.
     """
 
     low: int
@@ -87,7 +88,7 @@ class SearchPlan:
 
     @property
     def last(self) -> float:
-        """The time that the level beyond the capacity takes; 0 if it may not be run."""
+        """The time that a level beyond the capacity takes; 0 if none may be run."""
         return self.seconds(self.hold) + self.recovery if self.beyond else 0.0
 
     def seconds(self, hold: float) -> float:
@@ -102,7 +103,7 @@ class SearchPlan:
         return streams * max(0.0, hold - self.clip) * self.talk / self.clip
 
     def needed(self, streams: int, confidence: float) -> float:
-        """Return the shortest steady part, in s, that can prove that a level holds.
+        """Return the shortest steady part, in s, that can prove that the budgets hold.
 
         This time is enough only if the sessions are independent and none is over the
         limit.

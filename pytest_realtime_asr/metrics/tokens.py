@@ -1,7 +1,8 @@
 """Tokens of a growing text, updated from one edit to the next.
 
-Only the tokens from the edited position on are read again. So the cost of an edit is
-proportional to the length of the new part of the text, not of the whole text.
+After an edit, only the tokens at and after the edited position are read again. So the
+cost of an edit is proportional to the length of the new part of the text, not to the
+length of the whole text.
 """
 
 from __future__ import annotations

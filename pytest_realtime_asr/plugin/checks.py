@@ -1,4 +1,4 @@
-"""Refuses, before any test runs, settings that cannot work."""
+"""Refuses unusable settings before the first test runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check(state: State) -> None:
 def _refuse_expanded_pattern(state: State) -> None:
     """Raise UsageError if the shell has expanded a pattern of earlier reports.
 
-    Pytest would take the reports that the pattern matches as paths of tests.
+    Pytest would take the paths of the reports for paths of tests.
     """
     stray = [word for word in state.config.args if word.endswith(".jsonl")]
     if stray and state.settings.comparison.reports:

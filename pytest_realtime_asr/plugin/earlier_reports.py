@@ -37,10 +37,7 @@ class EarlierRuns:
 
     @property
     def name(self) -> str:
-        """The name of the only report, or a text for several reports.
-
-        An example of the text is "the median of 3 earlier runs".
-        """
+        """The name of the report, or words such as "the median of 3 earlier runs"."""
         if len(self._runs) == 1:
             return next(iter(self._runs))
         return f"the median of {several(len(self._runs), 'earlier run')}"

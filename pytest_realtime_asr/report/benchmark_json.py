@@ -34,7 +34,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One value of a run in the form of github-action-benchmark.
 
     ``range`` is the confidence interval. ``extra`` has one line each for the limit, the
-    verdict, the samples and the server. The action only shows these two fields.
+    verdict, the samples and the server. The action shows these two fields, and does
+    nothing else with them.
     """
 
     name: str
@@ -45,10 +46,11 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def entries(found: RunSummary, better: Better) -> list[Entry]:
-    """Return the values of a run that are better if they are lower (or higher).
+    """Return the entries of one of the two lists, in a fixed order.
 
-    ``better`` chooses between lower and higher. The values are all judged values, the
-    p50 and p95 of the `UNJUDGED` metrics, and the word error rate, in a fixed order.
+    ``better`` chooses the list: the values that are better if they are lower, or those
+    that are better if they are higher. Together, the lists have all judged values, the
+    p50 and p95 of the `UNJUDGED` metrics, and the word error rate.
     """
     made: dict[str, Entry] = {}
     for row in found.rows:

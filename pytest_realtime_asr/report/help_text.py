@@ -17,7 +17,7 @@ def sentence(text: str) -> str:
 
 
 def marked(text: str) -> str:
-    """Return a help text in Markdown, in which all that a user types is set as code."""
+    """Return a help text in Markdown, with all that a user types shown as code."""
     parts, end = [], 0
     for quoted in _QUOTED.finditer(text):
         parts.append(_WORD.sub(_word, text[end : quoted.start()]))

@@ -1,9 +1,9 @@
 """Traces in Chrome's trace event format, for ui.perfetto.dev or chrome://tracing.
 
-Each session is a process, with a thread for each kind of event and two counters. The
-document is a JSON object (Google, "Trace Event Format", JSON Object Format): ``X`` is
-an event with a duration, ``i`` an instant, ``C`` a counter and ``M`` the name of a
-process or a thread. Times are in us.
+Each session is shown as a process that has two counters and a thread for each kind of
+event. The document is a JSON object (Google, "Trace Event Format", JSON Object Format).
+In it, ``X`` is an event with a duration, ``i`` is an instant, ``C`` is a counter, and
+``M`` is the name of a process or a thread. Times are in us.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _NAMES = {
     Track.PINGS: "pings",
 }
 LEVEL, LATENESS = "audio level", "client lateness"
-"""The names of the counters: in dB of full scale, and in ms."""
+"""The names of the counters; the first is in dB of full scale, the second is in ms."""
 
 
 class TraceEvent(msgspec.Struct, omit_defaults=True):
@@ -152,7 +152,7 @@ class _Session:
         yield self._instant(Track.CONNECTION, end.how.value, end.at, **args)
 
     def _spoken(self) -> Iterator[TraceEvent]:
-        """Yield an event for each word of the reference whose audio was sent."""
+        """Yield an event for each reference word whose audio was sent."""
         words: list[tuple[int, int, str]] = []
         for found in self._charts:
             spoken = () if found.spoken is None else found.spoken.words
@@ -196,7 +196,7 @@ class _Session:
             yield self._span(Track.TEXT, name, start, stop, **args)
 
     def _frames(self) -> Iterator[TraceEvent]:
-        """Yield the events of the frames, and how late each client frame was sent.
+        """Yield an event for each frame, and the lateness of each client frame.
 
         The event of a client frame ends when the socket has taken the frame. It never
         begins before the previous one ends, since events of a thread must not overlap.

@@ -25,7 +25,10 @@ FAST = 8.0  # the pace of all other proofs
 
 
 class Level(enum.Enum):
-    """How binding a requirement is; a violation at level INFO never fails a test."""
+    """The level of a requirement, which says how binding it is.
+
+    A violation at level INFO never fails a test.
+    """
 
     MUST = "must"
     SHOULD = "should"
@@ -33,7 +36,7 @@ class Level(enum.Enum):
 
 
 class Harm(enum.Enum):
-    """What a scenario may do to a server and to its other users.
+    """The harm that a scenario may do to a server and to its other users.
 
     HEAVY scenarios flood the server or open four sessions or more. DISRUPTIVE scenarios
     do what has crashed servers before.
@@ -51,10 +54,11 @@ class Satisfied:
 
 @dataclass(frozen=True, slots=True)
 class Violated:
-    """The outcome if the records with these indexes violate the requirement.
+    """The outcome if the sessions show that the requirement is violated.
 
-    The records belong to the session at index ``part`` of the evidence. The first
-    paragraph of ``message`` is shortened, since it may quote a long text of the server.
+    ``records`` are the indexes of the records that violate the requirement. These
+    records belong to the session at index ``part`` of the evidence. The first paragraph
+    of ``message`` is shortened, since it may quote a long text of the server.
     ``by_end`` is true if the way in which the session ended is the violation.
     ``by_loss`` is true if an utterance without a final is the violation. ``flaws`` are
     the distinct flaws of the frames, if the flaws are the violation.
@@ -108,8 +112,8 @@ class Proof:
     The fake server has all ``faults`` at the same time. ``pace`` is the pace of the
     audio. ``chunk`` is the length of a chunk in s. ``final`` is the delay in s after
     which the fake server sends a final. ``beside`` names scenarios that run in addition
-    to the scenarios of the requirement. ``own_process`` says that the fake server needs
-    its own process, since the fault may end the process.
+    to the scenarios of the requirement. ``own_process`` is true if the fake server
+    needs its own process, since a fault may end the process.
     """
 
     faults: tuple[str, ...]
@@ -127,10 +131,10 @@ class Requirement:
     ``clause`` names the document or the bug reports behind the requirement. ``binds``
     is the side that must meet the requirement. The requirement applies to the version
     ``since`` and later versions, but only before ``until``. ``scenarios`` provide the
-    evidence for the requirement. A ``passive`` requirement is also checked on every
-    session of every test. A requirement on the ``whole_run`` is checked on all sessions
-    of the suite. ``proof`` names faults of the fake server for which the check must
-    fail; the self-test covers only requirements with a proof.
+    evidence for the requirement. If ``passive`` is true, the requirement is also
+    checked on every session of every test. If ``whole_run`` is true, it is checked on
+    all sessions of the suite. ``proof`` names faults of the fake server for which the
+    check must fail; the self-test covers only requirements with a proof.
     """
 
     id: str
@@ -180,8 +184,8 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     has the flaws of all sessions. Otherwise the outcome is satisfied if any session
     satisfies ``check``, and undecided if no session does.
 
-    If ``of_fields`` is false, a session does not violate ``check`` if all its violating
-    frames have missing or wrong fields. The session is then undecided.
+    A session is undecided if all its violating frames have missing or wrong fields. If
+    ``of_fields`` is true, such a session violates ``check``.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -206,7 +210,7 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
 
 
 def _without_flaws(outcome: Outcome, recording: Recording) -> Outcome:
-    """Return ``outcome``, or undecided if all violating frames have wrong fields."""
+    """Return ``outcome``, or `Undecided` if all violating frames have wrong fields."""
     if not isinstance(outcome, Violated) or not outcome.records:
         return outcome
     if any(index not in recording.flaws for index in outcome.records):

@@ -27,7 +27,7 @@ _SECRET_NAME = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """How TLS connections are verified.
+    """The settings by which TLS connections are verified.
 
     ``server_name`` is the name that the server's certificate must contain. If it is
     ``None``, the certificate must contain the host name of the target. ``insecure``
@@ -72,22 +72,22 @@ def load_client_certificate(
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """How the servers of a run are reached, probed and warmed up.
+    """The settings by which the servers of a run are reached, probed and warmed up.
 
     ``wait`` is the time in seconds to wait for a server that is still loading, and
-    ``recover`` the time in seconds to wait for a server whose sessions failed.
-    ``max_message`` is in bytes. ``warmup`` is the number of warm-up sessions; ``None``
-    runs as many as the server needs. ``version`` replaces the version that the server
-    reports.
+    ``recover`` is the time in seconds to wait for a server whose sessions failed.
+    ``max_message`` is the largest size of a message in bytes. ``warmup`` is the number
+    of warm-up sessions; if it is ``None``, as many are run as the server needs.
+    ``version`` replaces the version that the server reports.
 
     ``key`` and the values of ``headers`` are secret, and the URL of a ``proxy`` may
     contain a password. ``key_command`` has the words of a command that prints the key;
     this key is used in place of ``key``. ``key_source`` is the name of the option or
     environment variable that has the key, "" if there is no key.
 
-    ``metrics_url`` is where the server shows its own metrics; if it is ``None``, they
-    are at ``/metrics``. ``metrics_names`` replace the names that the dialect states for
-    these metrics.
+    ``metrics_url`` is the URL of the server's own metrics; if it is ``None``, the
+    metrics are at ``/metrics``. ``metrics_names`` replace the names that the dialect
+    states for these metrics.
     """
 
     key: str = field(default="", repr=False)
@@ -142,7 +142,7 @@ def _parts(value: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """How sessions run if no marker sets other values.
+    """The settings of sessions, used if no marker sets other values.
 
     ``dialect`` is the name of a dialect with its profile, or `AUTO` to detect the
     dialect. ``chunk`` and the idle ``timeout`` are in seconds. ``pace`` is in seconds
@@ -176,13 +176,13 @@ def time_limits(timeout: float, *, most: float = math.inf, wait: float = 0.0) ->
 
 @dataclass(frozen=True, slots=True)
 class LoadConfig:
-    """How tests put a server under load.
+    """The settings of tests that put a server under load.
 
     ``allow`` has the values of ``--realtime-allow``: the kinds of harm that a load may
     do to a server on another machine. A level is aborted when the share of lost
     sessions is above ``most_errors``. ``place`` says where the streams run: in
-    processes of this machine or on a Dask cluster. ``every_trace`` says that the traces
-    of all sessions are kept.
+    processes of this machine or on a Dask cluster. ``every_trace`` is true if the
+    traces of all sessions are kept.
     """
 
     allow: frozenset[Harm] = frozenset()

@@ -100,8 +100,8 @@ def _met(
     """Return what a connection shows, and the type of its first event.
 
     If the server does not begin as the dialect prescribes, an error is returned in
-    place of what the connection shows. The type is "" if there is no first event or an
-    error.
+    place of what the connection shows. The type is "" after an error, or if there is no
+    first event.
     """
     run.progress("opening a connection")
     try:

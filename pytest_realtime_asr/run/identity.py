@@ -33,7 +33,7 @@ class Commit:
     """The commit of the tests.
 
     ``id`` is empty if the tests are in no git repository, or git is not installed.
-    ``dirty`` says that files that git tracks were changed since the commit.
+    ``dirty`` is true if files that git tracks were changed since the commit.
     """
 
     id: str = ""
@@ -46,8 +46,8 @@ class RunIdentity:
 
     ``folder`` is the folder of the tests. ``target`` and ``baseline`` are the servers
     as the user named them, without secrets, or empty. ``calibration`` is the client's
-    last calibration in one line, or empty. ``replayed`` says that the server under test
-    replays recorded sessions.
+    last calibration in one line, or empty. ``replayed`` is true if the server under
+    test replays recorded sessions.
     """
 
     id: str

@@ -79,7 +79,10 @@ class Redactor:
         return _without(text, self._found(text))
 
     def message(self, text: str) -> str:
-        """Return ``text``, which may quote a transcript; `PRIVATE` in a private run."""
+        """Return ``text``, or `PRIVATE` in a private run.
+
+        The text may quote a transcript, which a private run must not show.
+        """
         return PRIVATE if self.private else text
 
     def clean_bytes(self, data: bytes) -> bytes:
@@ -136,10 +139,10 @@ class Redactor:
         return cleaned
 
     def shown_by(self, frames: Sequence[str]) -> tuple[int, ...]:
-        """Return the indexes of those text frames of one sender that show a secret.
+        """Return the indexes of the text frames that show a secret.
 
-        A secret whose parts are in the same field of several frames, such as deltas, is
-        found too.
+        All ``frames`` are of one sender. A secret whose parts are in the same field of
+        several frames, such as deltas, is found too.
         """
         if not self:
             return ()

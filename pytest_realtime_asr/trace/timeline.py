@@ -28,8 +28,8 @@ class Heard:
 
     ``samples`` is the number of samples of the item up to the end of this frame.
     ``due`` is the time at which the audio clock says that the frame should leave.
-    ``woke`` is when the client started to send it, and ``sent`` is when the socket had
-    accepted it.
+    ``woke`` is the time at which the client started to send the frame, and ``sent`` is
+    the time at which the socket had accepted it.
     """
 
     item: int
@@ -52,9 +52,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A partial; its text is made from the text before it.
+    """A partial, given as a change of the text before it.
 
-    The text is the first ``kept`` characters of the text before it, followed by
+    The new text is the first ``kept`` characters of the text before it, followed by
     ``added``.
     """
 
@@ -192,7 +192,10 @@ class Texts(Sequence[str]):
         return f"<{len(self)} texts{last}>"
 
     def _text(self, place: int) -> str:
-        """Return the text after the edit at index ``place``, built from its end."""
+        """Return the text after the edit at index ``place``.
+
+        The text is built from its end to its start.
+        """
         near, known = self._near
         parts: list[str] = []
         kept = None  # characters that later edits keep; ``None``: all
@@ -216,10 +219,10 @@ class Timeline:
     """The events of a session, in order.
 
     ``rate`` is the sample rate in Hz. ``opened`` is the time at which the connection
-    opened, ``ready`` the time at which the server said that the session may start; each
-    is ``None`` if this never happened. In a protocol without a greeting, ``ready`` is
-    equal to ``opened``. ``session`` is the id that the server gave the session, "" if
-    it gave none.
+    opened, and ``ready`` is the time at which the server said that the session may
+    start; each is ``None`` if this never happened. In a protocol without a greeting,
+    ``ready`` is equal to ``opened``. ``session`` is the id that the server gave the
+    session, "" if it gave none.
     """
 
     rate: int
@@ -305,17 +308,17 @@ class Timeline:
         return Texts(self.edits)
 
     def hypotheses(self) -> Iterator[tuple[int, str]]:
-        """Yield the time and the full text of one item's partials and final.
+        """Yield the time and the full text of each partial and the final of one item.
 
-        The texts repeat each other, so the cost is quadratic in the length of the
-        session; code that must be linear uses `edits`.
+        Each text repeats the text before it, so the cost is quadratic in the length of
+        the session; code that must be linear uses `edits`.
         """
         times = (edit.at for edit in self.edits)
         return zip(times, self.texts, strict=True)
 
     @property
     def text(self) -> str:
-        """The text of the final of one item, or of the last partial without a final."""
+        """The text of the final of one item; if there is none, of the last partial."""
         return self.texts[-1] if self.edits else ""
 
     def due(self, seconds: float) -> int | None:

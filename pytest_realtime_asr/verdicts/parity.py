@@ -5,17 +5,17 @@ texts give the solo transcript of the clip
 (`pytest_realtime_asr.requirements.pseudo_reference`) and the own variation (``noise``):
 the number of words by which the server's own texts of a clip differ. A text under the
 condition is different if it differs from the solo transcript by more than the own
-variation plus 5 % of the words (one word at least). A single different text may be due
-to chance. So a clip differs only if at least two thirds of its texts are different, and
-the server differs only if at least two thirds of all texts are different; in both
-cases, at least two texts must be different. If a clip has fewer than three sessions
-under the condition, and one of its texts is different or missing, the verdict is
-INCONCLUSIVE.
+variation plus a margin, which is 5 % of the words, but at least one word. A single
+different text may be due to chance. So a clip differs only if at least two thirds of
+its texts are different, and the server differs only if at least two thirds of all texts
+are different; in both cases, at least two texts must be different. If a clip has fewer
+than three sessions under the condition, and one of its texts is different or missing,
+the verdict is INCONCLUSIVE.
 
 A lost session has no text, and so no difference. If at least two thirds of the sessions
-of a clip, or of all sessions, are lost, the test fails for this reason. If texts in
-place of the lost sessions could make a clip or the server differ, the verdict is
-INCONCLUSIVE.
+of a clip, or of all sessions, are lost, the test fails for this reason. The verdict is
+INCONCLUSIVE if a clip or the server would differ when each lost session counted as a
+different text.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Losses:
 
 
 class Cause(enum.Enum):
-    """Why a parity check is undecided, or fails without a different text."""
+    """The reason why a parity check is undecided, or fails without a different text."""
 
     LOST = enum.auto()  # sessions under the condition were lost
     NOISE = enum.auto()  # too few sessions, or clips that are long enough
@@ -110,8 +110,8 @@ class Cause(enum.Enum):
 class Parity:
     """The result of a parity check under one condition.
 
-    ``judged`` is the number of clips that were judged, ``texts`` the number of their
-    texts under the condition, and ``lost`` the number of their sessions without a text.
+    ``judged`` is the number of clips that were judged. ``texts`` is the number of their
+    texts under the condition. ``lost`` is the number of their sessions without a text.
     ``noise`` is the own variation in words; ``None`` if it is not known. ``unused`` are
     the ids of the clips that could not be judged. ``cause`` says why the verdict is
     ``INCONCLUSIVE``, or that it is ``FAIL`` because of lost sessions. ``losses``
@@ -152,11 +152,15 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
     Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
     if too many sessions are lost. A clip cannot be judged if it has fewer than
     `LEAST_ALONE` texts sent alone, or if it is so short that a text with none of its
-    words would not count as different. The verdict is ``INCONCLUSIVE`` in four cases:
-    more than half of the clips cannot be judged; the clips that can be judged have
-    fewer than `LEAST_SESSIONS` sessions together; a clip has a different or missing
-    text, but fewer than `REPEATS` sessions; or texts in place of the lost sessions
-    could change the verdict.
+    words would not count as different.
+
+    The verdict is ``INCONCLUSIVE`` in each of these cases:
+
+    - more than half of the clips cannot be judged,
+    - the clips that can be judged have fewer than `LEAST_SESSIONS` sessions together,
+    - a clip has a different or missing text, but fewer than `REPEATS` sessions,
+    - a clip or the server would differ when each lost session counted as a different
+      text.
     """
     every = list(clips)
     alone = _solo_transcripts(every)
@@ -219,8 +223,8 @@ def _verdict(
 ) -> tuple[Verdict, Cause | None]:
     """Return the verdict and its cause.
 
-    ``used`` of ``of`` clips could be judged. ``known`` says that the own variation is
-    known.
+    ``of`` is the number of clips, and ``used`` is the number of clips that could be
+    judged. ``known`` is true if the own variation is known.
     """
     sessions = counts.rows[-1][2]
     if any(not_random(others, of) for others, _, of in counts.rows):

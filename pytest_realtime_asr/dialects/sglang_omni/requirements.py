@@ -2,9 +2,9 @@
 
 The protocol has no document, so the clauses name the modules of release 0.1.9. The
 level is MUST if a violation makes the texts useless to a client, or if it harms every
-client. Such harm is that the process ends, accepted input gets no answer, a session
-gets the text of another session, or text is lost. The level is SHOULD for all other
-behaviour that clients rely on.
+client. Every client is harmed if the process ends, if accepted input gets no answer, if
+a session gets the text of another session, or if text is lost. The level is SHOULD for
+all other behaviour that clients rely on.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _of_frames(
     """Return a requirement on the frames of every session.
 
     In the self-test, the fake server has all ``faults``, so that it violates the
-    requirement. It delays each final by ``final`` seconds.
+    requirement. This server delays each final by ``final`` seconds.
     """
     return Requirement(
         id,
@@ -87,8 +87,8 @@ def _played(
     """Return a requirement on the sessions of a scenario.
 
     ``beside`` are further scenarios that the check needs. In the self-test, the fake
-    server has all ``faults``, so that it violates the requirement. It delays each final
-    by ``final`` seconds.
+    server has all ``faults``, so that it violates the requirement. This server delays
+    each final by ``final`` seconds.
     """
     return Requirement(
         id,
@@ -256,14 +256,14 @@ _SEGMENTS: tuple[Requirement, ...] = (
     ),
     _of_frames(
         "segment-times-inside-audio",
-        "no segment ends after the audio that was sent",
+        "no segment ends later than the audio that was sent",
         _session("audio_end_ms is the end of the audio that was decoded"),
         own.inside_the_audio,
         "runs-ahead",
     ),
     _played(
         "in-flight-finish",
-        "utterances that are committed before the first final each get a final",
+        "each utterance that is committed before the first final gets a final",
         HARM + "; " + bug("sgl-project/sglang-omni#385", read=_READ),
         checks.finishes("in-flight"),
         "in-flight",
@@ -271,7 +271,7 @@ _SEGMENTS: tuple[Requirement, ...] = (
     ),
     _played(
         "in-flight-kept-apart",
-        "utterances that are committed before the first final each get their own text",
+        "each utterance that is committed before the first final gets its own text",
         _session("committed segments are decoded one after the other"),
         checks.both(checks.finishes("in-flight"), checks.kept_apart("in-flight")),
         "in-flight",
@@ -339,7 +339,7 @@ _END: tuple[Requirement, ...] = (
     ),
     _played(
         "clear-keeps-committed",
-        "a clear does not discard an utterance that is committed",
+        "a clear does not discard a committed utterance",
         HARM + ": the text of a committed utterance never comes",
         checks.finishes("clear-after-commit"),
         "clear-after-commit",

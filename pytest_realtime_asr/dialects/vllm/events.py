@@ -17,7 +17,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):
-    """Client: use this model.
+    """Client: a request to use this model.
 
     Newer servers also accept the fields ``language``, ``prompt`` and ``include``.
     """
@@ -54,7 +54,7 @@ class SessionUpdated(Typed, frozen=True, tag="session.updated"):
 
 
 class Delta(Typed, frozen=True, tag="transcription.delta"):
-    """Server: text to append to the text before it; may be empty."""
+    """Server: a text to append to the text before it; the new text may be empty."""
 
     delta: str
 

@@ -91,8 +91,8 @@ def beside_plain(
 ) -> Check:
     """Return a check of the sessions of a role.
 
-    ``check`` gets one of these sessions, and all sessions that have the role `FIRST`
-    (they are plain). ``fold`` combines the outcomes of ``check``.
+    ``check`` is called for each of these sessions. It gets the session, and all
+    sessions of the role `FIRST`, which are plain. ``fold`` combines the outcomes.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -103,17 +103,16 @@ def beside_plain(
 
 
 def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
-    """Return the errors that answer the frames written by hand, in their order.
+    """Return the errors that answer the frames written by hand, as they came.
 
     These errors do not count as answers:
 
     - an error that came before the first frame written by hand was sent,
     - an error that names another frame of the client as its cause,
-    - the first *n* errors with a code, if a ``plain`` session got *n* errors with this
-      code: they answer the set-up or no frame at all, since a plain session has no
-      frame written by hand,
-    - if an utterance of the session got no final: an error that came when the client
-      had already sent other frames after the last frame written by hand.
+    - the first *n* errors with a code, where *n* is the largest number of errors with
+      this code in a ``plain`` session, which has no frame written by hand,
+    - an error that came when the client had already sent other frames after the last
+      frame written by hand, if an utterance of the session got no final.
     """
     ours = [r for r in part.trace.records if r.sender is Sender.CLIENT]
     raw = [number for number, record in enumerate(ours) if record.raw]

@@ -1,8 +1,8 @@
 """Requirements on every server of realtime transcription, whatever its protocol.
 
-A dialect adds these groups to its own requirements. If a requirement depends on the
-protocol, the dialect gives the clause of the requirement. If needed, it also gives a
-check of its own events.
+The requirements are in groups, which a dialect adds to its own requirements. If a
+requirement depends on the protocol, the dialect gives the clause of the requirement. If
+needed, the dialect also gives a check of its own events.
 """
 
 from pytest_realtime_asr.requirements.shared.clauses import HARM, READ, bug

@@ -18,7 +18,7 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
 def protocol_check(evidence: Evidence) -> Outcome:
-    """Raise an error, since each dialect must give its own check instead of this."""
+    """Raise an error, since each dialect must replace this check by its own."""
     raise NotImplementedError("the dialect must give its own check of this requirement")
 
 
@@ -103,7 +103,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-counts",
-        "the usage counts the tokens of the text and of the audio",
+        "the usage figures count the tokens of the text and of the audio",
         SHOULD,
         "",
         protocol_check,
@@ -122,7 +122,7 @@ EVENTS: tuple[Requirement, ...] = (
         proof=Proof(("codeless",)),
     ),
 )
-"""Requirements for which each dialect gives the clause, and for some also the check."""
+"""Requirements that each dialect completes with a clause and, if needed, a check."""
 
 DISCLOSURE: tuple[Requirement, ...] = (
     Requirement(
@@ -177,7 +177,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-vocabulary-tokens",
-        "no text has raw tokens of the model's vocabulary or labels of sounds",
+        "no text has labels of sounds or raw tokens of the model's vocabulary",
         SHOULD,
         bug(
             "NVIDIA-NeMo/Speech#2753",

@@ -40,7 +40,7 @@ def _closed(recording: Recording) -> int | None:
 
 
 def close_settles(recording: Recording) -> Outcome:
-    """Check that `CloseStream` settles all text before it is answered by `Metadata`."""
+    """Check that all text is settled before `Metadata` answers `CloseStream`."""
     closed = _closed(recording)
     if closed is None:
         return _NOT_CLOSED
@@ -166,16 +166,17 @@ def keepalive_unanswered(role: str) -> Check:
                 return Satisfied()  # it answers a later frame
             if sender is Sender.SERVER and not isinstance(message, Metadata):
                 return Violated("KeepAlive was answered by an event", (index,))
-        return Undecided("the server answered no frame that came after KeepAlive")
+        return Undecided("the server answered no frame that was sent after KeepAlive")
 
     return per_session(check, role)
 
 
 def only_if_asked(role: str, *kinds: type, interims: bool = False) -> Check:
-    """Return a check that the server sends no events for which the client did not ask.
+    """Return a check that the server sends only events for which the client asked.
 
     In the sessions that have the role ``role``, the client does not ask for events of
-    the types ``kinds``. With ``interims``, it does not ask for interim results either.
+    the types ``kinds``. If ``interims`` is true, the client does not ask for interim
+    results either.
     """
 
     def check(part: Part) -> Outcome | None:
@@ -251,7 +252,7 @@ def utterance_end(role: str) -> Check:
 
 
 def empty_frame_explained(role: str) -> Check:
-    """Return a check that an empty frame does not end a session without a reason."""
+    """Return a check that a server gives a reason if an empty frame ends a session."""
 
     def check(part: Part) -> Outcome:
         if not any(record.raw for record in part.trace.records):
@@ -318,13 +319,16 @@ def _explained_end(part: Part) -> Outcome | None:
 
 
 explained_close = any_session(_explained_end, nothing="no session was opened")
-"""A check that the server gives a reason before or when it ends a session."""
+"""A check that the server gives a reason for each session that it ends.
+
+The reason may be an error before the end, or be part of the close.
+"""
 
 
 def options_refused(role: str, code: int) -> Check:
     """Return a check that invalid options are refused.
 
-    ``code`` is the HTTP status of the handshake. If ``code`` is 1000 or more, it is the
+    A ``code`` below 1000 is the HTTP status of the handshake. Any other ``code`` is the
     close code of the session.
     """
     status = code < 1000

@@ -120,7 +120,9 @@ def turns_match_audio(recording: Recording) -> Outcome:
         if place == len(turns) or turns[place][0] + _LEAST >= last:
             found = ", ".join(f"{start:g} to {end:g}" for start, end in turns)
             clip = f"{first:.0f} to {last:.0f} ms"
-            return Violated(f"the clip from {clip} has no turn; turns: {found} ms", ())
+            return Violated(
+                f"the clip from {clip} has no turn; the turns are from {found} ms", ()
+            )
     return Satisfied()
 
 
@@ -153,7 +155,7 @@ def _misplaced(
     for at, index in zip(turn, records, strict=True):
         if at > sent.until[index] + _ROUNDING:
             return Violated(
-                f"the turn {name!r} has the position {at} ms when only "
+                f"the turn {name!r} has the position {at} ms, but until then only "
                 f"{sent.until[index]:.0f} ms of audio had been sent",
                 (index,),
             )
