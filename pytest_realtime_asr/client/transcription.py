@@ -44,16 +44,18 @@ _LONGEST_LABEL = 120  # characters of a session id
 
 
 class Purpose(enum.StrEnum):
-    """Why an utterance was sent; budgets count only `TEST`.
+    """Why an utterance was sent; budgets count only `TEST` utterances.
 
-    `BASELINE`: sent to another server, with which the target is compared. `PARITY`:
-    sent for a parity check; its latencies are not judged. `DISTURBED`: sent in a
-    session that the client disturbed; the session was run again, and the first run is
-    kept as evidence only. `INTERRUPTED`: ended by an interrupt of the run. `ALONE`:
-    sent without load, to be compared with the same clip under load. `RAMP`: sent before
-    the steady part of a load. `DRAIN`: sent after the steady part of a load. `SEARCH`:
-    sent under a load that only steers the search for the capacity.
-    `WITNESS`: sent by a witness, a separate stream beside the load.
+    A `BASELINE` utterance is sent to another server, with which the target is compared.
+    A `PARITY` utterance is sent for a parity check, and its latencies are not judged. A
+    `DISTURBED` utterance was sent in a session that the client disturbed; the session
+    was run again, and its first run is kept only as evidence. An `INTERRUPTED`
+    utterance was ended by an interrupt of the run. An `ALONE` utterance is sent without
+    load, to be compared with the same clip under load. A `RAMP` utterance is sent
+    before the steady part of a load, and a `DRAIN` utterance is sent after it. A
+    `SEARCH` utterance is sent under a load that only steers the search for the
+    capacity. A `WITNESS` utterance is sent by a witness, a separate stream beside the
+    load.
     """
 
     TEST = "test"
@@ -70,10 +72,10 @@ class Purpose(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured of one utterance, without its recording.
+    """The measurements of one utterance, without its recording.
 
-    Each field has the same meaning as the property of `Transcription` that has the same
-    name. ``audio`` is the digest of the samples that were sent.
+    Each field means the same as the property of `Transcription` with this name.
+    ``audio`` is the digest of the samples that were sent.
     """
 
     session: str
@@ -99,10 +101,10 @@ class Transcription:
     ``again`` says that the session is the retry of a session that the client disturbed.
     ``found`` says how the dialect was detected, and is empty if the user named the
     dialect. ``kept`` and ``written`` are ``None`` if the recording is complete. If the
-    frames of the recording were dropped, ``kept`` is what was measured before, and
-    ``written`` is the trace as JSON Lines, without secrets. If the trace was not kept
-    in this form either, ``written`` is ``None``. ``level`` is the number of the level
-    of load in which the utterance was sent; it is ``None`` without a load.
+    frames of the recording were dropped, ``kept`` has what was measured before that,
+    and ``written`` is the trace as JSON Lines, without secrets. ``written`` is ``None``
+    if the trace was dropped too. If the utterance was sent under load, ``level`` is the
+    number of the level; otherwise it is ``None``.
     """
 
     utterance: Utterance
@@ -128,7 +130,7 @@ class Transcription:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The timeline of the session with only the events of this utterance."""
+        """The session's timeline, reduced to the events of this utterance."""
         return self.recording.timeline.item(self.item)
 
     @cached_property
@@ -202,8 +204,9 @@ class Transcription:
         """The text that is compared with the reference, without secrets.
 
         All error counts are of this text, so that they agree with the texts that
-        reports and traces contain. A normaliser could also change the spelling of a
-        secret, so that the secret would no longer be recognised.
+        reports and traces contain. Secrets are removed before the text is normalised,
+        because a normaliser could change the spelling of a secret, which would then not
+        be recognised.
         """
         text = self.hypothesis
         return None if text is None else self.trace.redactor.clean(text)
@@ -214,7 +217,7 @@ class Transcription:
 
         Secrets are removed from the text first. The alignment is by words; in a writing
         system without spaces between words, it is by characters. The normaliser is the
-        default of the reference's language.
+        default for the language of the reference.
         """
         return self._aligned(None)
 
@@ -328,7 +331,7 @@ class Transcription:
 
     @property
     def label(self) -> str:
-        """The name of the utterance in reports: the id of its session.
+        """The name of the utterance in reports, which is the id of its session.
 
         For the second and each later utterance of a session, the number of the
         utterance is added. If the session has no id, the name consists of the id of the
@@ -353,7 +356,7 @@ class Begun:
     again: bool = False
 
     def ended(self, lost: Lost | None = None) -> Transcription:
-        """Return the transcription, from what the session has recorded so far."""
+        """Return the transcription, made from what the session has recorded so far."""
         plan = self.live.plan
         return Transcription(
             utterance=self.utterance,
@@ -386,8 +389,8 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
 async def run_decoded(live: Live, audio: Audio, asset: str) -> Lost | None:
     """Open a session, send audio and close the session.
 
-    ``audio`` has the rate of the session. ``asset`` is the name of the audio in the
-    trace. Return the loss, or ``None`` if there is a final.
+    ``audio`` has the sample rate of the session. ``asset`` is the name of the audio in
+    the trace. Return the loss, or ``None`` if there is a final.
     """
     try:
         await live.open()
@@ -401,6 +404,6 @@ async def run_decoded(live: Live, audio: Audio, asset: str) -> Lost | None:
 
 
 async def run_utterance(live: Live, utterance: Utterance) -> Transcription:
-    """Run a session with one utterance; return the transcription, also after a loss."""
+    """Run a session with one utterance; return the transcription, even after a loss."""
     lost = await run_session(live, utterance)
     return Begun(live, utterance).ended(lost)

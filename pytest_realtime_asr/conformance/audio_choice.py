@@ -22,9 +22,10 @@ def affordable(
     """Return the names of the scenarios that fit into ``audio`` seconds of audio.
 
     GATE and FIRST scenarios are chosen before all others, since their evidence is used
-    to judge the other scenarios. The other scenarios are sorted by their audio divided
-    by the number of requirements that need them, the smallest value first. In this way,
-    as many requirements as possible are judged.
+    to judge the other scenarios. For each of the other scenarios, the length of its
+    audio is divided by the number of requirements that need it. The scenarios with the
+    smallest values are chosen first. In this way, as many requirements as possible are
+    judged.
     """
     needs = Counter(name for each in requirements for name in each.scenarios)
 
@@ -44,7 +45,7 @@ def beyond(limit: float, enough: float) -> str:
     """Return the reason why a scenario does not fit into the audio limit of a run.
 
     The reason is the same for each scenario. ``limit`` is the limit in s. ``enough`` is
-    the length in s of the audio of a run with all scenarios.
+    the limit in s with which all scenarios would run.
     """
     return (
         f"the scenario does not fit in --realtime-max-audio={limit:g}s; "

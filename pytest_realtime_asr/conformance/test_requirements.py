@@ -1,4 +1,4 @@
-"""Judges whether a server follows its protocol: one test for each requirement."""
+"""Judges whether a server follows its protocol, with one test for each requirement."""
 
 from __future__ import annotations
 
@@ -67,7 +67,11 @@ def _start(
     scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
-    """Start the scenarios of all tests, or of this test only if workers take turns."""
+    """Start the scenarios that the run needs.
+
+    If workers share the run, only the scenarios of ``requirement`` are started.
+    Otherwise the scenarios of all tests are started.
+    """
     run = realtime.run
     names = set(requirement.scenarios)
     if run.shared:

@@ -29,7 +29,7 @@ class Server(Protocol):
     """Runs levels of load on the server of a test."""
 
     def run(self, load: Load, *, number: int) -> Level:
-        """Run a level and return it. Its sessions count for no limit of the test."""
+        """Run a level and return it; no limit of the test counts its sessions."""
 
     def count(self, level: Level) -> None:
         """Count the sessions of the steady part of a level as sessions of the test."""
@@ -81,13 +81,14 @@ def plan_of(
 class CapacityRun:
     """One search for the capacity of a server.
 
-    The levels are like ``load``, except for their streams, hold and seed. ``told`` is
-    called with each level when it has ended. The number of streams of a level includes
-    its witnesses, since the server has to serve them too: a level of 12 streams has 11
-    streams of load and one witness. The levels of the steps that double or bisect the
-    number of streams have no witnesses, since a witness before and after each level
-    would take longer than the level. ``chunk`` is the length of an audio frame in s.
-    ``sleep`` and ``clock`` can be replaced in a simulation.
+    The levels are like ``load``, except for the number of streams, the length of the
+    steady part and the seed. ``told`` is called with each level when it has ended. The
+    number of streams of a level includes its witnesses, since the server has to serve
+    them too: a level of 12 streams has 11 streams of load and one witness. While the
+    search doubles or bisects the number of streams, its levels have no witnesses, since
+    a witness before and after each level would take longer than the level. ``chunk`` is
+    the length of an audio frame in s. ``sleep`` and ``clock`` can be replaced in a
+    simulation.
     """
 
     server: Server
@@ -101,7 +102,7 @@ class CapacityRun:
     levels: list[Tried] = field(default_factory=list)
 
     def run(self) -> Capacity:
-        """Run the search; blocks until it is over.
+        """Run the search and block until it is over.
 
         If the caller is interrupted, `result` returns what was found so far.
         """
@@ -124,7 +125,7 @@ class CapacityRun:
         return found
 
     def result(self, *, seconds: float = 0.0, ended: str = "") -> Capacity:
-        """Return the capacity that the levels run so far show."""
+        """Return the capacity according to the levels that were run so far."""
         plan, load = self.plan, self.load
         return capacity(
             self.levels,
@@ -181,7 +182,8 @@ class CapacityRun:
     def _beyond(self) -> Beyond | None:
         """Return what the server does beyond its capacity; ``None`` if unknown.
 
-        If no level beyond the capacity was run, the smallest level over a limit counts.
+        The level of the step `BEYOND` is used. Without this step, the smallest level
+        that exceeded a limit is used.
         """
         known = [each for each in self.levels if each.level is not None]
         held = [each for each in known if each.decision.within]

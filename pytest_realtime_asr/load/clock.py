@@ -1,4 +1,4 @@
-"""The clock of a level: seconds since its start, on the monotonic clock."""
+"""The clock of a level, which counts the seconds since the start of the level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time since the level started at ``start``, in s on the monotonic clock."""
+    """The clock of a level that started at ``start`` s on the monotonic clock."""
 
     start: float
 
@@ -19,7 +19,8 @@ class Clock:
         """Return the clock of a level that starts at ``started`` seconds on the system
         clock.
 
-        The system clock is read only once, so a later change of it has no effect.
+        The system clock is read only once, so a later change of the system clock has no
+        effect.
         """
         return cls(time.monotonic() + (started - time.time()))
 
@@ -29,6 +30,6 @@ class Clock:
         return time.monotonic() - self.start
 
     async def until(self, at: float) -> None:
-        """Wait until ``at`` seconds after the start; return at once if this is past."""
+        """Wait until ``at`` seconds after the start; return at once if it is later."""
         while (left := at - self.now) > 0:  # a timer may fire early
             await asyncio.sleep(left)

@@ -55,7 +55,7 @@ def connection(
 
 
 def plan(connection: Connection) -> Plan:
-    """Return the plan of the sessions that use a connection; they send in real time.
+    """Return the plan of sessions that use a connection and send audio in real time.
 
     Raises LookupError if the dialect is not installed in this process.
     """

@@ -1,4 +1,4 @@
-"""Schedules: when each session of a level is due, and which clip it sends.
+"""A schedule says when each session of a level is due and which clip it sends.
 
 Nothing here reads a clock or opens a session. All times are in seconds since the start
 of the level. The same load has the same schedule on every machine, however many workers
@@ -22,7 +22,7 @@ _DRAWN = 0.01  # the share of sessions whose trace is kept in any case
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A session that a stream is to begin.
+    """A session that a stream will begin.
 
     ``number`` is the number of the session in its stream, from 0. The session is due at
     ``due``. It sends the clip with the index ``clip``, with ``seconds`` seconds of
@@ -44,7 +44,7 @@ class Turn:
 
     @property
     def planned(self) -> float:
-        """When the audio is planned to end."""
+        """The planned end of the audio."""
         return self.due + self.seconds
 
     def phase(self, load: Load) -> Phase:
@@ -74,7 +74,7 @@ class Stream:
 
     @property
     def start(self) -> float:
-        """When the first session of the stream is due."""
+        """The time at which the first session of the stream is due."""
         load = self.load
         phase = _source(load, self.number, "phase").uniform(0, self.chunk)
         return load.ramp * self.number / load.streams + phase
@@ -121,7 +121,7 @@ def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def most_audio(load: Load, lengths: Sequence[float]) -> float:
-    """Return the length in s of the audio of a level whose server has no delay."""
+    """Return how many seconds of audio a level sends if its server has no delay."""
     if load.arrivals is not None:
         return sum(turn.seconds for turn in arrivals(load, lengths))
     return sum(
@@ -176,5 +176,5 @@ def _turns(load: Load, stream: int, lengths: Sequence[float]) -> Iterator[Turn]:
 
 
 def _source(load: Load, stream: int, what: str) -> random.Random:
-    """Return a random generator for one use of one stream; ``what`` names the use."""
+    """Return a random generator for the purpose ``what`` in one stream."""
     return random.Random(f"{load.seed} {stream} {what}")

@@ -1,9 +1,9 @@
-"""A soak: a long load of a few streams, judged by what grows with time.
+"""A soak is a long load of a few streams that is judged by what grows with time.
 
 The load is a closed load. Other sessions run beside it: one long session, sessions that
 open and close without audio, and one idle session that stays open. Before and after the
-load, the server has nothing to do. The idle session is open for a part of this time, so
-that the memory that it holds can be measured separately.
+load, no session sends audio. The idle session is open for only a part of this time, so
+that the server's memory can be measured with and without it.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class LongSession:
     """The long session of a soak.
 
     ``seconds`` is the length in s of the audio that was sent. ``lost`` says how the
-    session was lost, and ``reason`` why. ``drift`` is the growth of the lag per second
-    of audio (the metric ``lag_drift``); ``None`` if it could not be measured.
+    session was lost, and ``reason`` says why. ``drift`` is the growth of the lag per
+    second of audio, which is the metric ``lag_drift``; it is ``None`` if it could not
+    be measured.
     """
 
     label: str
@@ -54,9 +55,10 @@ class LongSession:
     def verdict(self) -> Verdict:
         """The verdict of the session.
 
-        ``FAIL`` if the session was lost, or if its lag grew by more than 1 s and by
-        more than `MOST_DRIFT` s per second of audio. If the server refused the session,
-        or the client cut it off, nothing is judged, and the verdict is ``PASS``.
+        The verdict is ``FAIL`` if the session was lost, or if its lag grew by more than
+        1 s and by more than `MOST_DRIFT` s per second of audio. If the server refused
+        the session, or the client cut it off, nothing is judged, and the verdict is
+        ``PASS``.
         """
         if self.lost in (Loss.REFUSED, Loss.CANCELLED):
             return Verdict.PASS
@@ -68,9 +70,10 @@ class LongSession:
 
 @dataclass(frozen=True, slots=True)
 class SilentSession:
-    """A session without audio: when it was opened and closed, and why it was lost.
+    """A session without audio, with the times at which it was opened and closed.
 
-    The times are in s since the start of the level; ``lost`` is "" if it was not lost.
+    The times are in s since the start of the level. ``lost`` says why the session was
+    lost; it is "" if the session was not lost.
     """
 
     opened: float
@@ -80,7 +83,7 @@ class SilentSession:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What ran beside the load of a soak.
+    """The sessions that ran beside the load of a soak.
 
     ``idle`` are the sessions that were kept open without audio, one at a time: if the
     server closed one, another was opened. ``short`` are the sessions that were opened
@@ -211,7 +214,7 @@ def unknown_sessions(
 
 
 def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
-    """Return a point for each session: the planned end of its audio, and its value.
+    """Return a point with the planned end of the audio and the value of each session.
 
     Each value is shifted by the difference between the median of all values and the
     median of its clip, so that differences between clips have no influence.

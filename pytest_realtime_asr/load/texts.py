@@ -1,4 +1,4 @@
-"""Texts under load: lost words, and the words of another session.
+"""Finds texts under load that lost words or have the words of another session.
 
 Each text is compared with the texts of the same clip without load. A server may lose
 words even without load. So lost words are reported only if there are too many of them
@@ -15,13 +15,13 @@ not foreign either. Cross-talk needs enough foreign words:
   its own clip, if the words in common with the other clip are at least half of the text
   and half of that clip.
 
-The probability that a wrong word is by chance a particular word of another clip is a
+A wrong word is rarely a particular word of another clip by chance: the probability is a
 few percent at most. So four such words in a row, or a text with three words more in
 common with another clip than with its own, practically never occur by chance. In a
 simulation over the bundled corpus with word error rates of 5, 10 and 20 %, every wrong
 word was taken from another clip. Even so, none of 10,000 sessions was reported. Where
-words are not separated by spaces, characters are compared, and twice as many are
-needed. Sessions that send the same clip cannot be told apart.
+words are not separated by spaces, characters are compared, and `RUN` and `BETTER` are
+doubled. Sessions that send the same clip cannot be told apart.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class CrossTalk:
     """A session whose text contains words of a clip that another session sent.
 
     ``row`` is the session with the text, and ``other`` the session that sent the clip.
-    ``words`` is the number of these words; in a writing system without spaces between
-    words, it is the number of characters.
+    ``words`` says how many words of the clip the text contains; in a writing system
+    without spaces between words, it counts characters.
     """
 
     row: Row
@@ -84,7 +84,7 @@ class Solo:
 
 
 def name(row: Row) -> str:
-    """Return the id of a session; its clip and start time if the server gave no id."""
+    """Return the id of a session, or its clip and start time if it has no id."""
     known = shortened(printable(row.measured.session), _LONGEST_NAME)
     return known or f"{row.clip}@{row.opened.started:%H:%M:%S.%f}"
 
@@ -146,7 +146,7 @@ def cross_talk(rows: Sequence[Row], alone: Solo, clips: Clips) -> tuple[CrossTal
     """Return the sessions that contain the words of another session's clip.
 
     The other session was open at the same time. If the words can come from several
-    other sessions, the result names a session whose clip has most of these words.
+    other sessions, the result names a session whose clip has the most of these words.
     """
     by_clip: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -178,7 +178,7 @@ class _Split:
 
     @property
     def scale(self) -> int:
-        """How many elements of ``words`` count as one word."""
+        """The number of elements of ``words`` that count as one word."""
         return 1 if self.unit is TextUnit.WORD else 2
 
     @property
@@ -227,9 +227,9 @@ def _foreign(text: str, own: tuple[str, ...], clip: Utterance) -> int:
 
 @lru_cache(maxsize=1024)
 def _belonging(text: str, own: tuple[str, ...], language: str) -> frozenset[int]:
-    """Return the positions of the words of a text that belong to the session's clip.
+    """Return the positions in a text of the words that belong to the session's clip.
 
-    ``own`` are the reference and the texts without load of this clip.
+    ``own`` are the reference transcript of this clip and its texts without load.
     """
     heard = _split(text, language).words
     found: set[int] = set()
@@ -260,7 +260,7 @@ def _common(said: Sequence[str], heard: Sequence[str]) -> dict[int, int]:
 
 
 def _longest_run(places: Mapping[int, int]) -> int:
-    """Return the length of the longest run of words that is the same in two texts.
+    """Return how many words in a row two texts have in common at most.
 
     ``places`` maps the position of each equal word in one text to its position in the
     other text.

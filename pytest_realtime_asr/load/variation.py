@@ -1,9 +1,9 @@
-"""Variation: makes repeated clips differ, so that no server answers from a cache.
+"""Makes repeated clips differ, so that no server can answer from a cache.
 
-A clip gets digital silence before it and inaudible noise of at most one step of PCM16.
-The variation is a perturbation; the trace contains its name. The variation computes
-with integers and takes its noise from a hash function. So the same seed gives the same
-bytes on every machine and with every version of the libraries.
+Digital silence is put before a clip, and inaudible noise of at most one step of PCM16
+is added to it. The variation is a perturbation; the trace contains its name. The
+variation computes with integers and takes its noise from a hash function. So the same
+seed gives the same bytes on every machine and with every version of the libraries.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Variation:
         return f"varied/1:lead={self.lead}ms:seed={self.seed}"
 
     def __call__(self, clip: Clip) -> Clip:
-        """Return the varied clip, with the word times shifted by the silence."""
+        """Return the varied clip; the word times are later by the added silence."""
         audio = clip.audio
         silence = self.lead * audio.rate // 1000
         noise = _triangular(self.seed, silence + audio.samples)

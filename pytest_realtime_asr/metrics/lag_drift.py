@@ -1,4 +1,4 @@
-"""How fast a text falls behind the speech: the growth of its lag over an utterance."""
+"""The metric `lag_drift`, which measures how fast a text falls behind the speech."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NS_PER_S = 1_000_000_000
     group=Group.WORDS,
     unit=Unit.RATIO,
     needs="at least 8 s of audio, word times, and at least five matched words that "
-    "were shown before the end of the audio, the first and the last at least 2 s apart",
+    "were shown before the end of the audio and extend over at least 2 s of it",
     beside="word_coverage",
 )
 def lag_drift(item: Emissions) -> float | None:
     """Measure how much the lag of the words grows per second of audio.
 
-    A server that keeps up has a drift near 0, whatever its lag. A server that needs
-    1.2 s for each second of audio has a drift of 0.2. Words that were first shown after
-    the last audio frame are left out, since a server may send the rest of the text at
-    once after the commit. The drift measures the server only if the audio was sent in
-    real time.
+    A server that keeps up has a drift near 0, whatever its lag. A server that needs 1.2
+    s for each second of audio has a drift of 0.2. Words that were first shown after the
+    last audio frame are left out, since a server may send all remaining words at once
+    after the commit. The drift measures the server only if the audio was sent in real
+    time.
 
     Formula: the lag of a word is (time when it was first shown) - due(end of word). The
         drift is the median of the slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all

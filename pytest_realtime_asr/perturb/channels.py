@@ -1,4 +1,4 @@
-"""Perturbations on the path from the mouth to the server: level, line and room."""
+"""Perturbations that imitate a wrong level, a telephone line, packet loss or a room."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DECAY = 60  # dB by which a room's response has decayed after RT60
 
 
 def gain(level: str) -> Perturbation:
-    """Change the level by ``level``, such as ``"-20dB"``.
+    """Change the level of the utterance by ``level``, such as ``"-20dB"``.
 
     Raises `PerturbationError` for an utterance that would exceed full scale.
     """
@@ -68,10 +68,10 @@ def clipping(share: str) -> Perturbation:
 
 
 def telephone() -> Perturbation:
-    """Send the utterance over a telephone line: 300 to 3400 Hz, mu-law, 8 kHz.
+    """Send the utterance over a telephone line with 300 to 3400 Hz, mu-law and 8 kHz.
 
-    The filter has linear phase, so that the speech does not move. At 300 and 3400 Hz,
-    the filter attenuates by 6 dB. The result has a rate of 8 kHz.
+    The filter has linear phase, so that it does not shift the speech in time. At 300
+    and 3400 Hz, the filter attenuates by 6 dB. The result has a rate of 8 kHz.
     """
 
     def narrowed(sound: Sound, _: np.random.Generator) -> Sound:

@@ -30,16 +30,16 @@ EXAMPLES = {
     "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
 }
 _CONFIDENCE = (
-    "the confidence, such as 0.95, with which the sample must prove the limit "
-    "(default: the option `--realtime-confidence`)"
+    "the confidence, such as 0.95, with which the sample must prove the limit; "
+    "the default is the value of `--realtime-confidence`"
 )
 _NORMALIZER = (
-    "the name of the normalizer that makes the texts comparable, such as `basic` "
-    "(default: the normalizer for the language of the utterance)"
+    "the name of the normalizer that makes the texts comparable, such as `basic`; "
+    "the default is the normalizer for the language of the utterance"
 )
 _OVER = (
-    '`"module"`, to judge the sessions of all tests of the module together (default: '
-    "the sessions of the test)"
+    '`"module"`, to judge the sessions of all tests of the module together; by '
+    "default, the sessions of each test are judged separately"
 )
 _METRIC = "the name of the metric"
 _STATISTICS = (
@@ -60,7 +60,8 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
         "metric; at least one is needed",
         "stat": "the statistic to which the limits apply: `mean`, `max` or a quantile "
         "such as `p95`",
-        "confidence": f"{_CONFIDENCE}; only a quantile can have one",
+        "confidence": f"{_CONFIDENCE}; only a limit on a quantile can have a "
+        "confidence",
         "over": _OVER,
     },
     "wer_threshold": {
@@ -75,7 +76,9 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
         "normalizer": _NORMALIZER,
         "confidence": f"{_CONFIDENCE}; no sample proves a share of 1",
     },
-    "capacity": {"at_least": "the number of streams to prove, a whole number from 1"},
+    "capacity": {
+        "at_least": "the number of streams that must be proven, a whole number from 1"
+    },
     "realtime_requirement": {
         "id": "the id of the requirement",
         "level": "the level of the requirement: `must`, `should` or `info`",

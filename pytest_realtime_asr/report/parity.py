@@ -20,8 +20,8 @@ def summary(parity: Parity) -> str:
     noise = "not known" if parity.noise is None else f"{parity.noise} words"
     lost = f", {parity.lost} lost" if parity.lost else ""
     parts = [
-        f"the server's own variation: {noise}; tolerated: this variation and "
-        f"{MARGIN:.0%} of the words",
+        f"the server's own variation is {noise}; this variation plus "
+        f"{MARGIN:.0%} of the words is tolerated",
         f"{parity.texts} texts{lost}",
     ]
     if parity.unused:
@@ -65,7 +65,7 @@ def cause(parity: Parity) -> str | None:
 
 
 def _difference(difference: Difference, width: int) -> str:
-    """Return the text of a clip that differs most, aligned with its solo transcript."""
+    """Return the most different text of a clip, aligned with the solo transcript."""
     solo = difference.solo
     worst = max(difference.texts, key=solo.distance)
     off = f"{solo.distance(worst)} of {solo.words} words differ"

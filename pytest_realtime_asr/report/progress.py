@@ -1,4 +1,4 @@
-"""Shows the progress of a run: after the cursor of a terminal, or as lines of a log.
+"""Shows the progress of a run after the cursor of a terminal or as lines of a log.
 
 pytest captures the output of a test by file descriptor. If the descriptor is duplicated
 before the capture begins, the duplicate still leads to the terminal. So any thread can
@@ -18,7 +18,7 @@ _LEAST = 16  # columns; if fewer are left, nothing is shown
 
 
 class Progress:
-    """A progress text on the terminal; each new text replaces the one before.
+    """A progress text on the terminal; each new text replaces the previous text.
 
     ``fd`` is a file descriptor of the terminal; it is duplicated. ``room`` returns the
     number of columns that are left on the line of the cursor. ``width`` returns the

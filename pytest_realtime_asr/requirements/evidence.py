@@ -1,4 +1,4 @@
-"""Evidence: the recorded sessions on which requirements are checked, and their roles.
+"""The recorded sessions on which requirements are checked, and their roles.
 
 A passive requirement is checked on each session. Every other requirement is checked on
 the evidence of its scenarios: several sessions (each has a role), answers to plain HTTP
@@ -57,7 +57,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """The server's own metrics at one time: their values by name.
+    """The values of the server's own metrics at one time, by name.
 
     ``after`` is the scenario that ran last before this time. ``values`` is empty for a
     server without ``/metrics``. ``lost`` is the reason why the server did not answer,
@@ -74,10 +74,10 @@ class SessionFinding:
     """The failure of a random session of this ``role``, described by ``what``.
 
     ``script`` is a test that repeats the session. ``flaky`` says that this test does
-    not always fail. ``moves`` has the moves of the script that the order of the dialect
-    does not allow, each as a pair: the state before the move, and the move. An
-    ``excused`` failure already violates another requirement, so it is not a violation
-    by itself.
+    not always fail. ``moves`` are those moves of the script that the order of the
+    dialect does not allow. Each is a pair of the state before the move and the move
+    itself. An ``excused`` failure already violates another requirement, so it is not
+    reported as a violation of its own.
     """
 
     role: str
@@ -118,5 +118,5 @@ class Evidence:
 
 
 def observed_side(trace: Trace) -> Sender:
-    """Return the side that is checked: the side that did not record the session."""
+    """Return the side that is checked, which is the one that did not record."""
     return Sender.SERVER if trace.vantage is Vantage.CLIENT else Sender.CLIENT

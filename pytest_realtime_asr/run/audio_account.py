@@ -42,7 +42,7 @@ class _Entry(msgspec.Struct):
 
 @dataclass(eq=False)
 class Reservation:
-    """A reservation of ``seconds`` s of audio; ``meter`` counts the audio sent."""
+    """A reservation of ``seconds`` s of audio; ``meter`` counts how much was sent."""
 
     seconds: float
     meter: Meter = field(repr=False)
@@ -101,7 +101,7 @@ class AudioAccount:
 
     @contextmanager
     def reserved(self, seconds: float, what: str) -> Iterator[Meter]:
-        """Reserve audio for a block; return the meter that counts what the block sends.
+        """Reserve audio for a ``with`` block; return the meter of the sent audio.
 
         Raises `AudioLimit`.
         """
@@ -148,7 +148,7 @@ class AudioAccount:
 
 
 def total(shared: Path) -> float:
-    """Return the audio in s sent by all processes that share the folder ``shared``."""
+    """Return how many seconds of audio the processes that share a folder have sent."""
     return sum(each.sent for _, each in _entries(shared))
 
 

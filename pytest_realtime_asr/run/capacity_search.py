@@ -1,4 +1,4 @@
-"""The capacity searches that a test runs: their arguments and their sessions."""
+"""The capacity searches that a test runs, with their arguments and their sessions."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class CapacitySearch:
         )
 
     def search(self) -> Capacity:
-        """Run the search; blocks.
+        """Run the search and block until it is over.
 
         If a level would exceed ``--realtime-max-audio``, the search ends. Raises
         `LoadRefused` if the options of the run do not allow the load.
@@ -156,7 +156,7 @@ class CapacitySearch:
 
 
 def _range(between: object) -> tuple[int, int]:
-    """Return the two numbers in ``between``. Raises ValueError if they are no range."""
+    """Return the two numbers in ``between``. Raises ValueError if it is not a range."""
     match between:
         case (int() as low, int() as high) if 1 <= low <= high <= MOST_STREAMS:
             return low, high

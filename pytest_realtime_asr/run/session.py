@@ -118,7 +118,10 @@ class Session(_View):
         return final(block(self._session.run, self._session.transcribe(utterance)))
 
     def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary."""
+        """Send a frame unchanged.
+
+        A mapping is sent as JSON, a string as it is, and bytes as a binary frame.
+        """
         __tracebackhide__ = True
         block(self._session.run, self._session.live.send_raw(message))
 
@@ -159,7 +162,10 @@ class AsyncSession(_View):
         )
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary."""
+        """Send a frame unchanged.
+
+        A mapping is sent as JSON, a string as it is, and bytes as a binary frame.
+        """
         __tracebackhide__ = True
         await awaited(self._session.run, self._session.live.send_raw(message))
 
@@ -183,7 +189,7 @@ class AsyncSession(_View):
 class Connect:
     """A context manager that opens a session and closes it.
 
-    ``with`` returns a `Session`, ``async with`` an `AsyncSession`.
+    ``with`` returns a `Session`, and ``async with`` returns an `AsyncSession`.
     """
 
     def __init__(

@@ -49,10 +49,10 @@ def shortened(text: str, most: int = 600) -> str:
 
 
 def error_text(error: Exception, *, private: bool = False) -> str:
-    """Return an exception as one short line: type, message, file and line number.
+    """Return one short line with an exception's type, message, file and line number.
 
-    For an OSError, only the message is returned, since a user understands this message
-    by itself. If ``private`` is true, only the type is returned, since the message may
+    For an OSError, only the message is returned, since it is clear without the type and
+    the file. If ``private`` is true, only the type is returned, since the message may
     quote a transcript.
     """
     if private:

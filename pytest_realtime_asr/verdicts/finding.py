@@ -1,4 +1,4 @@
-"""Findings: the results of judging the limits of a budget, in numbers."""
+"""The results of judging the limits of a budget, in numbers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ WORST = 3  # number of worst sessions that a finding names
 
 @dataclass(frozen=True, slots=True)
 class OfLevel:
-    """The level of load of a finding, and the ``units`` that `Finding.n` counts.
+    """The level of load that a finding judges.
 
-    ``number`` is the number of the level in its test, counted from 1.
+    ``number`` is the number of the level in its test, counted from 1. ``units`` is the
+    name of what `Finding.n` counts.
     """
 
     streams: int
@@ -46,26 +47,26 @@ class OfLevel:
 class Finding:
     """The result of judging one limit, from ``n`` sessions.
 
-    ``observed`` is the statistic; ``None`` if nothing could be judged. ``reason`` says
-    why nothing could be judged, or why the verdict is ``INVALID`` or ``INCONCLUSIVE``.
-    ``interval`` (with confidence ``level``) exists for a quantile, and for a mean if no
-    session was lost. A sequential test has no interval, since early stopping would bias
-    it. ``over`` is the number of samples beyond the limit, including the lost and the
-    premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is the
-    least sample size that proves that the limit is met if ``over`` samples are beyond
-    the limit.
+    ``observed`` is the statistic; it is ``None`` if nothing could be judged. ``reason``
+    says why nothing could be judged, or why the verdict is ``INVALID`` or
+    ``INCONCLUSIVE``. ``interval`` is the confidence interval with confidence ``level``.
+    It exists for a quantile, and for a mean if no session was lost. A sequential test
+    has no interval, since early stopping would bias it. ``over`` is the number of
+    samples beyond the limit. It includes lost and premature samples, which ``lost`` and
+    ``premature`` count by reason. ``needed`` is the smallest sample size that proves
+    the limit if ``over`` samples are beyond it.
 
-    Three values describe only the samples that are over the limit because of the
-    server, or all samples if the server put none over the limit: ``late_ms`` is the
-    largest client delay, ``blocked_ms`` the longest time for which the socket did not
-    accept a frame, and ``path_ms`` the median ping round trip. ``excused`` is the
-    number of samples that may be over the limit only because of the client's delay.
-    ``again`` is the number of retries of disturbed sessions. ``clips`` is the number of
-    distinct clips if a clip was sent more than once, and otherwise 0. ``decided`` is
-    the number of sessions after which a sequential test was decided; 0 if it was
-    ``INVALID`` before the first session, and ``None`` if there is no decision or no
-    sequential test. ``beside`` is the mean of another metric that must be read together
-    with this one. ``pooled`` says that sessions of several tests were judged together.
+    ``late_ms`` is the largest client delay. ``blocked_ms`` is the longest time for
+    which the socket did not accept a frame. ``path_ms`` is the median ping round trip.
+    These three values describe only the samples that the server put over the limit; if
+    there are none, they describe all samples. ``excused`` is the number of samples that
+    may be over the limit only because of the client's delay. ``again`` is the number of
+    retries of disturbed sessions. ``clips`` is the number of distinct clips if a clip
+    was sent more than once, and otherwise 0. ``decided`` is the number of sessions
+    after which a sequential test was decided. It is 0 if the test was ``INVALID``
+    before the first session, and ``None`` if there is no decision or no sequential
+    test. ``beside`` is the mean of another metric that must be read together with this
+    one. ``pooled`` says that sessions of several tests were judged together.
     ``unserved`` is the number of lost sessions that found no server.
 
     For a metric of a level of load, ``of_level`` says which level; it is ``None`` for
@@ -115,8 +116,8 @@ class Judgement:
     def decided(self) -> int | None:
         """The number of sessions after which the budget was decided.
 
-        ``None`` if the sequential test is undecided. One missed limit decides that the
-        budget fails; the budget passes only when every limit is decided.
+        It is ``None`` if the sequential test is undecided. The budget fails as soon as
+        one limit is missed. It passes only when every limit is decided.
         """
         found = [(each.verdict, each.decided) for each in self.findings]
         missed = [
@@ -129,7 +130,7 @@ class Judgement:
 
 
 def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
-    """Return a failing finding, because no session ran or a session has no value."""
+    """Return a finding that fails because no session ran or a session has no value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
     reason: Reason = Simple.NOTHING_JUDGED

@@ -13,8 +13,8 @@ from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 class Capacity:
     """The number of streams that a search found, with its confidence interval.
 
-    ``streams`` and ``interval`` are ``None`` if the search found no number. A bound is
-    infinite if the search did not reach it.
+    ``streams`` and ``interval`` are ``None`` if the search found no number. A bound of
+    the interval is infinite if the search did not reach it.
     """
 
     streams: float | None

@@ -13,13 +13,13 @@ The search for change points uses one number of each run:
   not depend on how much the clips differ from each other, and scatters less than a
   median;
 - for a p95, its logarithm;
-- for a metric that is not a duration, or has values of zero or less, the values
-  themselves in place of their logarithms;
+- for a metric that is not a duration, or has values of zero or less, no logarithms are
+  used. For its p50, differences from the medians take the place of the ratios;
 - for the error rate, the share of lost sessions and the capacity, the value itself.
 
-All series share the false positive rate (Bonferroni). A number that is infinite because
-too many sessions were lost is left out of the search; the share of lost sessions has a
-series of its own.
+The false positive rate is divided among all series (Bonferroni). A number that is
+infinite because too many sessions were lost is left out of the search; the share of
+lost sessions has a series of its own.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ _WIDTH = 2 * 1.96  # standard deviations in an interval of 95 %
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The number of one run with its confidence interval; a bound may be infinite."""
+    """The value of a series in one run, with the bounds of its confidence interval.
+
+    A bound may be infinite.
+    """
 
     value: float
     low: float
@@ -67,11 +70,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A change beyond the noise between runs, from the run at ``index`` on.
+    """A change that begins at the run at ``index`` and exceeds the noise between runs.
 
-    ``before`` is the median of the shown numbers from the previous shift to this one,
-    and ``after`` the median from this shift to the next. ``worse`` says whether the
-    server got worse.
+    ``before`` is the median of the values from the previous shift to this shift, and
+    ``after`` is the median of the values from this shift to the next shift. ``worse``
+    says whether the server got worse.
     """
 
     index: int
@@ -83,7 +86,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A statistic of all runs; ``points`` has ``None`` for a run without a value."""
+    """The values of a statistic; ``points`` has ``None`` for a run without a value."""
 
     metric: str
     statistic: str
@@ -96,7 +99,7 @@ class Series:
 class LeftOut:
     """A run that is not compared, with the conditions that differ from the newest run.
 
-    ``conditions`` is empty if the run has other utterances under the same conditions.
+    ``conditions`` is empty if only the utterances differ.
     """
 
     run: str
@@ -105,7 +108,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ContextChange:
-    """What changed between the run at ``index`` and the run before it."""
+    """A value of the context that changed in the run at ``index``."""
 
     index: int
     values: Values
@@ -113,10 +116,10 @@ class ContextChange:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The series of several runs, in the order of their start.
+    """The series of several runs; the runs are sorted by their start.
 
     ``utterances`` is the number of utterances that are counted in each run.
-    ``uncounted`` is the number of other utterances of the newest run.
+    ``uncounted`` is the number of utterances of the newest run that are not counted.
     """
 
     runs: tuple[RecordedRun, ...]
@@ -131,8 +134,8 @@ def trend(runs: Iterable[RecordedRun], *, metrics: Sequence[str] = ()) -> Trend:
     """Return the trend of at least one run.
 
     ``metrics`` are the metrics to follow; if it is empty, `METRICS` and the metrics
-    with a limit are followed. Runs of replayed sessions are left out, unless all runs
-    are such runs. Raises BudgetError for an unknown metric.
+    with a limit are followed. Runs of replayed sessions are left out, unless there are
+    no other runs. Raises BudgetError for an unknown metric.
     """
     for name in metrics:
         if name not in CATALOGUE:
@@ -198,8 +201,8 @@ def _context(runs: Sequence[RecordedRun]) -> Iterable[ContextChange]:
 class _Numbers:
     """A series before the search for change points.
 
-    ``searched`` has the number of each run that the search uses. ``variance`` is the
-    mean sampling variance of these numbers, if it is known.
+    ``searched`` has, for each run, the number that the search uses. ``variance`` is the
+    mean sampling variance of these numbers; it is 0 if it is not known.
     """
 
     series: Series
@@ -236,7 +239,7 @@ def _varying(
 def _shifts(
     each: _Numbers, places: Sequence[int], values: Sequence[float], level: float
 ) -> Iterable[Shift]:
-    """Yield the change points of a series as shifts of its shown numbers."""
+    """Yield a shift of the values of a series for each of its change points."""
     points = change_points(values, level=level, variance=each.variance)
     if not points:
         return

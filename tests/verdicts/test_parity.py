@@ -52,8 +52,8 @@ def test_the_same_texts_pass() -> None:
     assert details(found) == summary(found)
     assert summary(found) == (
         "parity over chunk: 0 of 2 utterances differ "
-        "(the server's own variation: 0 words; tolerated: this variation and 5% of "
-        "the words; 4 texts); "
+        "(the server's own variation is 0 words; this variation plus 5% of "
+        "the words is tolerated; 4 texts); "
         "PASS"
     )
 
@@ -70,8 +70,8 @@ def test_another_text_fails_and_is_shown_word_by_word() -> None:
     assert found.verdict is Verdict.FAIL
     assert details(found).splitlines() == [
         "parity over crowd: 1 of 2 utterances differ "
-        "(the server's own variation: 0 words; tolerated: this variation and 5% of "
-        "the words; 6 texts); "
+        "(the server's own variation is 0 words; this variation plus 5% of "
+        "the words is tolerated; 6 texts); "
         "FAIL",
         "two: 4 of 11 words differ; in 2 of 3 sessions",
         "ref: the road to the mountains is closed because of the snow",
@@ -186,8 +186,9 @@ def test_a_lost_session_does_not_count_as_another_text() -> None:
     assert (found.texts, found.lost, found.differences) == (4, 2, ())
     assert details(found) == (
         "parity over chunk: 0 of 2 utterances differ (the server's own "
-        "variation: 0 words; tolerated: this variation and 5% of the words; 4 texts, 2 "
-        "lost); FAIL: 2 of 6 sessions were lost; one refused: ws://h/: cannot connect"
+        "variation is 0 words; this variation plus 5% of the words is tolerated; 4 "
+        "texts, 2 lost); FAIL: 2 of 6 sessions were lost; one refused: ws://h/: cannot "
+        "connect"
     )
 
 
@@ -197,7 +198,7 @@ def test_a_difference_is_counted_among_all_sessions() -> None:
     assert [each.texts for each in found.differences] == [(CUT, CUT)]
     assert details(found).splitlines()[:2] == [
         "parity over chunk: 1 of 2 utterances differ (the server's own "
-        "variation: 0 words; tolerated: this variation and 5% of the words; 5 "
+        "variation is 0 words; this variation plus 5% of the words is tolerated; 5 "
         "texts, 1 lost); FAIL",
         "one: 4 of 11 words differ; in 2 of 3 sessions",
     ]

@@ -1,4 +1,4 @@
-"""Random sessions: legal, just-illegal and malformed frames."""
+"""The scenario of random sessions with legal, just-illegal and malformed frames."""
 
 from __future__ import annotations
 

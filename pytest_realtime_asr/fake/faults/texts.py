@@ -1,4 +1,4 @@
-"""Faults of partials and finals: what the text is, and when the server sends it."""
+"""Faults in the text of partials and finals, or in the time at which they are sent."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ class LosesLaterHeads(LosesHead):
 
 @fault("loses-tail", "loses the last word of each utterance")
 class LosesTail(WordChanger):
-    """Sends each word only when the next is recognised, so never the last word."""
+    """Sends each word when the next word is recognised; never sends the last word."""
 
     _waiting: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""A real recogniser for the fake server: pocketsphinx, in separate processes.
+"""Runs pocketsphinx in separate processes, as a real recogniser for the fake server.
 
 pocketsphinx holds the interpreter lock while it decodes, which would stop the server's
 event loop. Therefore each utterance has a worker: a process that runs this module. The
@@ -7,10 +7,11 @@ A message starts with the length of its body in four bytes; the body is MessageP
 worker ends when its stdin closes, so it always ends with the server.
 
 A protocol that sends words as they are recognised cannot withdraw a word. Therefore a
-word is returned only when it has *settled*: ``SETTLED`` successive hypotheses have it
-at the same time, and it ends at least ``DISTANCE`` seconds before the end of the audio
-so far. When the audio ends, pocketsphinx finds the best path through all its
-hypotheses. Then the words of this path that were not returned yet are returned.
+word is returned only when it has *settled*: ``SETTLED`` successive hypotheses place it
+at the same time in the audio, and it ends at least ``DISTANCE`` seconds before the end
+of the audio so far. When the audio ends, pocketsphinx finds the best path through all
+its hypotheses. Then those words of this path are returned that were not returned
+before.
 
 pocketsphinx subtracts cepstral means from the audio, so that voices of different
 loudness and timbre give similar features. By default it keeps the means from one
@@ -77,7 +78,7 @@ _SUMMED = 500  # frames: the weight of the set means within pocketsphinx
 
 
 class WorkerLost(RuntimeError):
-    """Raised if a worker ends in the middle of an utterance; the utterance is lost."""
+    """Raised if a worker ends in the middle of an utterance, which is then lost."""
 
 
 class _Begin(msgspec.Struct, frozen=True, tag="begin"):
@@ -154,8 +155,8 @@ class _Decoding:
     def _wait(self, block: bytes) -> list[RecognisedWord]:
         """Keep a block until the means of the speech are known.
 
-        If this block makes the means known, return the settled words of all waiting
-        blocks, otherwise no words.
+        Return no words while the means are unknown. If they become known with this
+        block, return the settled words of all waiting blocks.
         """
         if self._onset is None:
             if _rms(block) > LOUD:
@@ -185,7 +186,7 @@ class _Decoding:
         return words
 
     def _means(self) -> list[float]:
-        """Return the average of ``MEANS`` and the means of the waiting speech."""
+        """Return a weighted average of ``MEANS`` and the waiting speech's means."""
         speech = bytes(self._waiting[self._onset :])
         self._decoder.activate_search("means")
         self._decoder.set_cmn(_written(MEANS))
@@ -223,7 +224,7 @@ class _Decoding:
         return settled
 
     def _open(self) -> tuple[TimedWord, ...]:
-        """Return the words of the present hypothesis that were not returned yet."""
+        """Return the words of the current hypothesis that were not returned yet."""
         words = (
             TimedWord(_VARIANT.sub("", s.word), s.start_frame, s.end_frame + 1)
             for s in self._decoder.seg() or ()
@@ -270,7 +271,10 @@ def _send(stream: BinaryIO | asyncio.StreamWriter, message: object) -> None:
 
 
 def _work(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until stdin closes; a first, empty answer says "ready"."""
+    """Answer requests until stdin closes.
+
+    Before the first request, an empty answer is sent to say that the worker is ready.
+    """
     decoding = _Decoding()
     read = msgspec.msgpack.Decoder(_Request).decode
     ready: list[RecognisedWord] = []
@@ -324,11 +328,11 @@ class _Worker:
         return not self._lost and self._process.returncode is None
 
     def begin(self) -> None:
-        """Request the start of a new utterance, after all earlier requests."""
+        """Tell the worker to start a new utterance after all earlier requests."""
         _send(self._requests, _Begin())
 
     async def ask(self, request: _Hear | _Finish) -> list[RecognisedWord]:
-        """Return the answer to a request.
+        """Send a request and return its answer.
 
         The worker stays usable if the caller cancels the wait for the answer.
         """
@@ -365,7 +369,7 @@ class _Worker:
 
 
 def _mark_retrieved(task: asyncio.Task[list[RecognisedWord]]) -> None:
-    """Read the error of a task, so that asyncio does not report it as never read."""
+    """Read the error of a task, so that asyncio does not log it as an unread error."""
     if not task.cancelled():
         task.exception()
 
@@ -411,8 +415,8 @@ class PocketsphinxRecogniser:
     `start` starts the first worker; further workers start when utterances overlap. A
     worker takes up to a second to start and uses about 130 MB. At most ``limit``
     utterances are recognised at a time; further utterances wait until an earlier one
-    ends. At most ``warm`` idle workers are kept (default: one per processor, at least
-    two). Audio that is never louder than -50 dBFS has no words.
+    ends. At most ``warm`` idle workers are kept; by default, this is one worker per
+    processor, but at least two. Audio that is never louder than -50 dBFS has no words.
     """
 
     rate = RATE
@@ -478,7 +482,10 @@ class PocketsphinxRecogniser:
 
 
 def main() -> None:
-    """Run as a worker; answers go to stdout, printed messages to stderr."""
+    """Run this process as a worker.
+
+    The answers go to stdout. Everything that is printed goes to stderr.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the server ends a worker
     with os.fdopen(os.dup(1), "wb") as answers, contextlib.suppress(BrokenPipeError):
         os.dup2(2, 1)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class RecognisedWord:
-    """A recognised word, with its ``start`` and (exclusive) ``end`` in samples."""
+    """A recognised word, with its ``start`` and its exclusive ``end`` in samples."""
 
     text: str
     start: int
@@ -18,7 +18,7 @@ class RecognisedWord:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word with its ``start`` and (exclusive) ``end``, in samples or in frames."""
+    """A word with its ``start`` and its exclusive ``end``, in samples or in frames."""
 
     text: str
     start: int

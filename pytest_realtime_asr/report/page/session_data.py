@@ -1,4 +1,4 @@
-"""The data of one session of the page: a row of the table, and the row's details.
+"""The data that the page shows of one session in a row of the table and below it.
 
 All values come from the line of the JSON Lines report, from the session's chart and
 from the alignment of its text; nothing is measured here.
@@ -154,9 +154,9 @@ def _ms(value: float | None) -> float | None:
 def ranks(rows: Sequence[tuple[Mapping[str, Any], bool]]) -> list[int]:
     """Return the indexes of the rows, the worst session first.
 
-    Each row has a line of the JSON Lines report, and whether its session failed. Lost
-    sessions come first, then failed ones; sessions that are otherwise equal are sorted
-    by error rate, the highest first.
+    Each row is a line of the JSON Lines report, with a flag that says whether the
+    session failed. Lost sessions come first, then failed ones; sessions that are
+    otherwise equal are sorted by error rate, the highest first.
     """
 
     def badness(index: int) -> tuple[bool, bool, float]:

@@ -1,4 +1,4 @@
-"""Checks of results: their segments, words and confidences."""
+"""The checks of the segments, words and confidences of results."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _lengths(recording: Recording) -> list[float]:
 
 
 def words_in_segment(recording: Recording) -> Outcome:
-    """Check that the words of a result are in order, and inside its segment."""
+    """Check that the words of a result are in order and inside the result's segment."""
     found = False
     for index, each in results(recording):
         words = each.best.words
