@@ -21,8 +21,8 @@ from pytest_realtime_asr.report.new_project import (
 )
 
 HELP = (
-    "write a conftest.py, the lines of an ini file and a test into a folder; existing "
-    "files are not changed"
+    "write a conftest.py, a pytest.ini and a test into a folder; existing files are "
+    "not changed"
 )
 
 _DEFAULT = "fake"
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dialect",
         metavar="NAME",
-        help="the protocol of the server, for the ini file (default: "
-        f"{DEFAULT_DIALECT} for an ASGI application; for another server, the tests "
-        "detect the protocol)",
+        help="the protocol of the server, which is written into the ini file (default: "
+        f"{DEFAULT_DIALECT} for an ASGI application; none for another server, whose "
+        "protocol the tests detect)",
     )
     parser.set_defaults(run=_run)
 

@@ -112,8 +112,8 @@ class Inbox:
     def refusal(self) -> Refusal | None:
         """The first refusal that was neither expected nor reported, or ``None``.
 
-        The refusal may answer the configuration of the session. Once a test has written
-        a frame by hand, this is ``None``, since a refusal may answer that frame.
+        A refusal of the session's configuration counts too. Once a test has written a
+        frame by hand, this is ``None``, since a refusal may answer that frame.
         """
         if self.by_hand:
             return None
@@ -148,7 +148,7 @@ class Inbox:
         return greetings.greeted(record)
 
     def flood(self, frame: str | bytes, seconds: float, *, most: int) -> str | None:
-        """Count the size of a frame; return why the session is flooded, or ``None``.
+        """Count a frame and its size; return why the session is flooded, or ``None``.
 
         ``seconds`` is the length of the audio sent so far. ``most`` is the limit for
         the length of one event.
@@ -183,9 +183,9 @@ def flooded(
 ) -> str | None:
     """Return why a session is flooded; ``None`` if the server keeps within the limits.
 
-    ``events`` is the number of the server's events, and ``size`` their total length: in
-    characters for text, in bytes for binary frames. ``seconds`` is the length of the
-    audio sent. ``most`` is the limit for the length of one event. A server may send
+    ``events`` is the number of the server's events, and ``size`` is their total length,
+    in characters for text and in bytes for binary frames. ``seconds`` is the length of
+    the audio sent. ``most`` is the limit for the length of one event. A server may send
     `MAX_EVENTS` events, plus `EVENTS_A_SECOND` for each second of audio. Their total
     length may be ``most``, plus `TEXT_A_SECOND` for each second of audio.
     """
@@ -205,8 +205,8 @@ def flooded(
 def summary(messages: Sequence[Message]) -> str:
     """Return a text that says how many messages of each type have arrived.
 
-    If frames are not events of the protocol, the text describes the first frame of each
-    kind.
+    The text also says what is wrong with the first malformed frame, and with the first
+    frame of an unknown type.
     """
     counts = Counter(message.move for message in messages)
     if not counts:

@@ -15,18 +15,18 @@ from pytest_realtime_asr.text.redaction import Redactor
 
 
 class OptionsError(ValueError):
-    """Session options that the dialect cannot send to a server."""
+    """Raised for session options that the dialect cannot send to a server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Time limits of a session in seconds.
 
-    ``connect`` limits the connection attempt, ``ready`` the wait until the server is
-    ready. ``silence`` is the idle timeout: the longest time without any event once all
-    audio was sent; it also limits the sending of one frame without audio. ``beyond`` is
-    the time that an utterance may take in addition to the length of its audio; it also
-    limits the sending of one frame of audio.
+    ``connect`` limits the connection attempt. ``ready`` limits the wait until the
+    server is ready. ``silence`` is the idle timeout, which applies once all audio was
+    sent. ``silence`` also limits the sending of one frame without audio. ``beyond`` is
+    the time that an utterance may take in addition to the length of its audio.
+    ``beyond`` also limits the sending of one frame of audio.
     """
 
     connect: float = 10.0
@@ -49,8 +49,8 @@ class Plan:
     ``seed`` determines the delays. ``meter`` counts the audio that is sent. With
     ``keepalive``, a session sends the keepalive frames of the dialect while it is idle.
     ``replayed`` says that the server replays recorded sessions. ``announced`` is the
-    digest of the first audio, which such a server gets in a header when the session
-    opens; it is empty if the audio is not known before.
+    digest of the first audio. A server that replays gets it in a header when the
+    session opens. ``announced`` is empty if the audio is not known at that time.
     """
 
     dialect: Dialect
@@ -79,7 +79,7 @@ class Plan:
 
 
 def asking(plan: Plan, caller: Caller) -> Access:
-    """Return the access of a plan, completed by the query and headers of a session."""
+    """Return the access of a plan, with the query and the headers of a new session."""
     access = plan.access
     target = replace(access.target, query=caller.query)
     headers = {ANNOUNCED: plan.announced} if plan.announced else {}

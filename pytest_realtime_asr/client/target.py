@@ -22,14 +22,14 @@ class TargetError(InputError):
 def replayed(text: str) -> str | None:
     """Return the folder that a target such as ``replay:traces`` replays, or ``None``.
 
-    Raises `TargetError` if the folder is missing.
+    Raises `TargetError` if ``text`` names no folder.
     """
     if not text.startswith(REPLAY):
         return None
     if not (folder := text.removeprefix(REPLAY)):
         raise TargetError(
-            f"{text!r} names no folder; write {REPLAY}DIR, where DIR is the folder of "
-            "traces that --realtime-traces=DIR --realtime-trace-keep=all has written"
+            f"{text!r} names no folder; write {REPLAY}DIR with a folder of traces; "
+            "record traces with --realtime-traces=DIR --realtime-trace-keep=all"
         )
     return folder
 
@@ -39,8 +39,9 @@ class Target:
     """The address of a server.
 
     ``websocket`` is the URL at which sessions open. ``http`` is the base URL of the
-    HTTP routes. ``path`` is the usual WebSocket path of the dialect, "" if it is not
-    known. ``query`` is what the dialect adds to the query of ``websocket``.
+    HTTP routes. ``path`` is the usual WebSocket path of the dialect; it is "" if the
+    path is not known. ``query`` has the parameters that the dialect adds to the query
+    of ``websocket``.
     """
 
     websocket: str = field(repr=False)
@@ -52,7 +53,7 @@ class Target:
     def url(self) -> str:
         """The URL of a session: ``websocket`` with the parameters of ``query``.
 
-        A parameter that ``websocket`` has already is not added.
+        A parameter is not added if ``websocket`` already has it.
         """
         where, _, given = self.websocket.partition("?")
         named = {name for name, _ in parse_qsl(given, keep_blank_values=True)}
@@ -128,9 +129,9 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
 
     ``text`` is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
     ``host:port``. ``path`` is the WebSocket path of the dialect, such as
-    ``/v1/realtime``. This path is used if ``text`` has no path. It is also appended to
-    the path of an HTTP URL, in place of a final ``/v1``. ``query`` becomes the
-    ``query`` of the target. Raises `TargetError`.
+    ``/v1/realtime``. It is used if ``text`` has no path. If ``text`` is an HTTP URL
+    with a path, ``path`` is appended to the path of the URL and replaces a ``/v1`` at
+    its end. ``query`` becomes the ``query`` of the target. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:

@@ -37,10 +37,10 @@ class ExampleSession:
     """A session, and what the server understood of its frames.
 
     ``recording`` is the session as the client saw it. ``sent`` is the number of samples
-    of the utterances, and ``heard`` the number of samples that the server took from the
-    frames. Both leave out the silence that ends an utterance. ``begun`` is the number
-    of frames that the server understood as the start of an utterance, and ``finished``
-    the number of frames that it understood as the end of an utterance.
+    of the utterances, and ``heard`` is the number of samples that the server took from
+    the frames. The silence that ends an utterance is not counted. ``begun`` is the
+    number of frames that the server understood as the start of an utterance, and
+    ``finished`` is the number of frames that it understood as the end of an utterance.
     """
 
     recording: Recording
@@ -51,7 +51,7 @@ class ExampleSession:
 
 
 def play(dialect: Dialect, audio: Audio, *, utterances: int = 1) -> ExampleSession:
-    """Return a session in which the client sends ``audio`` as each utterance.
+    """Play and return a session; the client sends ``audio`` for each utterance.
 
     ``utterances`` is the number of utterances; the session has fewer if the server
     closes it earlier. Raises LookupError if the server refuses to open the session, and

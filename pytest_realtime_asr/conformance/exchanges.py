@@ -69,7 +69,7 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """The right and the wrong exchange of a requirement."""
+    """An exchange that meets a requirement, and an exchange that violates it."""
 
     right: Exchange
     wrong: Exchange
@@ -116,8 +116,9 @@ def pairs(bench: Bench, ids: Iterable[str]) -> Mapping[str, Pair]:
 def pair(dialect: Dialect, id: str, correct: Seen, faulty: Seen) -> Pair:
     """Return the right and the wrong exchange of the requirement with this id.
 
-    ``correct`` has the result with the correct fake server, ``faulty`` the result with
-    a faulty one. Raises LookupError if no session violates the requirement.
+    ``correct`` has the result with the correct fake server, and ``faulty`` has the
+    result with a faulty fake server. Raises LookupError if no session violates the
+    requirement.
     """
     ours, theirs = correct.evidence, faulty.evidence
     broken = faulty.result.session
@@ -145,9 +146,9 @@ def unseen(
 
     A frame is shown if any session in the same role has it. A client's frame is also
     shown if a session with the correct fake server has it, since a faulty fake server
-    may close its session before the client has sent this frame. What differs from run
-    to run is not compared: deltas, the times of turns, the numbers of items, and
-    exchanges of a session that other sessions disturb.
+    may close its session before the client has sent this frame. Deltas, the times of
+    turns and the numbers of items are not compared, since they differ from run to run.
+    Exchanges of a session that other sessions disturb are not compared either.
     """
     again = pair(dialect, id, correct, faulty)
     subjects = _subjects(dialect, id)
@@ -177,7 +178,7 @@ def unseen(
 def _shown(
     part: Part, subjects: frozenset[str], senders: Collection[Sender] = tuple(Sender)
 ) -> Iterator[str]:
-    """Yield all texts by which an exchange may show the frames of these senders."""
+    """Yield all texts that may stand for the frames of these senders in an exchange."""
     names = FrameTexts(part, subjects)
     for record in part.trace.records:
         if record.sender not in senders:
@@ -187,7 +188,7 @@ def _shown(
 
 
 def _timeless(text: str) -> str:
-    """Return the text of a frame with 0 for the times of turns and the item numbers.
+    """Return the text of a frame; item numbers and the times of turns become 0.
 
     An item gets its number with its first text. In some runs, the client clears its
     audio shortly before this text, in other runs shortly after it. The number therefore
@@ -347,12 +348,12 @@ def _window(rows: Sequence[_Row], *, by_end: bool) -> slice:
 def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> slice:
     """Return the slice of ``others`` that corresponds to the ``window`` of ``rows``.
 
-    ``rows`` are the rows of a violating session, ``others`` the rows of a correct
-    session. Two rows correspond if the client has sent the same number of frames
-    without audio before each of them. The slice includes all answers to the last frame
-    without audio that the client sent before the first wrong row. The slice also
-    includes the next final if a wrong row is a final, or if ``rows`` has fewer finals
-    than ``others``.
+    ``rows`` are the rows of a violating session, and ``others`` are the rows of a
+    correct session. Two rows correspond if the client has sent the same number of
+    frames without audio before each of them. The slice includes all answers to one
+    frame of the client: the last frame without audio before the first wrong row. The
+    slice also includes the next final if a wrong row is a final, or if ``rows`` has
+    fewer finals than ``others``.
     """
     marks = [i for i in range(window.start, window.stop) if rows[i].wrong]
     anchor = marks[0] if marks else window.stop - 1
@@ -415,7 +416,7 @@ def _with_handshake(exchange: Exchange, part: Part) -> Exchange:
 
 
 def _with_close(exchange: Exchange, part: Part) -> Exchange:
-    """Return the exchange with an end that says if the close frame was answered."""
+    """Return the exchange; its end says whether the close frame was answered."""
     end = "the client closes the connection; its close frame is "
     end += "never answered" if part.trace.end.reason else "answered by a close frame"
     return msgspec.structs.replace(exchange, end=end)
@@ -477,9 +478,9 @@ def _openings(
 ) -> tuple[Exchange, Exchange] | None:
     """Return exchanges with the first frames of two sessions.
 
-    The reason quotes the ids of the two violating sessions. The other exchange has two
-    sessions of the correct fake server with the same roles. Return ``None`` if the
-    reason does not quote the ids of two sessions.
+    One exchange has the two violating sessions, whose ids the reason quotes. The other
+    exchange has two sessions with the correct fake server, in the same roles. Return
+    ``None`` if the reason does not quote the ids of two sessions.
     """
     ids = re.findall(r"'([^']+)'", reason)
     wrong = [part for part in theirs.parts if part.timeline.session in ids][:2]

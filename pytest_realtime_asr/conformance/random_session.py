@@ -164,7 +164,8 @@ class _Execution:
         """Wait until no utterance is pending, or until the time limit is over.
 
         Return the executed step. Its ``move`` is the event that completed the
-        utterances or that is missing, or ``None`` if no utterance was pending.
+        utterances. If an utterance is still pending, ``move`` is the missing event. If
+        none was pending before, ``move`` is ``None``.
         """
         foreign = sum(step.foreign for step in frames(self.taken))
         await live.answered(foreign, timeout=REFUSED)
@@ -228,8 +229,8 @@ def judge(
 def _ends_too_early(grammar: Grammar, part: Part, taken: Script) -> bool:
     """Return whether the server closed as if it had completed the utterance.
 
-    This is possible only in a protocol with one utterance in each session, since a
-    normal close says there that the utterance is complete.
+    This is possible only in a protocol with one utterance in each session. In such a
+    protocol, a normal close says that the utterance is complete.
     """
     end = part.trace.end
     several = can(grammar.dialect, Capability.SEVERAL_UTTERANCES)

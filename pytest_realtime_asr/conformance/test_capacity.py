@@ -33,7 +33,7 @@ def test_capacity(
 
 
 def _of_option(message: str) -> str:
-    """Return a message about an argument as a message about the matching option."""
+    """Return a message that names the option in place of its argument."""
     name, _, rest = message.partition("=")
     if name in _ARGUMENTS:
         return f"--realtime-capacity-{name.replace('_', '-')}={rest}"

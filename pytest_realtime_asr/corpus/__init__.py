@@ -4,10 +4,10 @@ A corpus comes from a manifest, a table or a folder in one of the `formats`, or 
 package itself (``bundled:...``). Each format has a module that turns files into
 descriptions of utterances; `collection` turns the descriptions into a corpus.
 
-When a corpus is loaded, the headers of all audio files and the first 10 minutes of
-audio are checked; the rest of the audio is decoded when it is used. Every problem
-raises a `CorpusError` that says where the problem is. Hidden files are ignored; other
-unused files are counted in the notes of the corpus.
+A corpus is checked when it is loaded: the headers of all audio files are read, and the
+first 10 minutes of its audio are decoded. The other audio is decoded when it is used.
+Every problem raises a `CorpusError` that says where the problem is. Hidden files are
+ignored; other unused files are counted in the notes of the corpus.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def load(spec: str | Path) -> Corpus:
     """Return the corpus that ``spec`` names; ``spec`` becomes the corpus's name.
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
-    of a file or a folder in one of the `formats`. A ``corpus.toml`` in the folder of
-    the corpus or of the audio states the language for utterances without a stated
-    language. Raises `CorpusError` if the corpus cannot be used.
+    of a file or a folder in one of the `formats`. If an utterance states no language,
+    its language comes from a ``corpus.toml`` in the folder of the corpus or of the
+    audio. Raises `CorpusError` if the corpus cannot be used.
     """
     name = str(spec)
     check(name)
@@ -72,7 +72,7 @@ def load(spec: str | Path) -> Corpus:
 def check(spec: str) -> None:
     """Check that a spec names a corpus, without reading the corpus.
 
-    Raises `CorpusError` if it does not.
+    Raises `CorpusError` if the spec names no corpus.
     """
     if spec.startswith(PREFIX):
         if spec.removeprefix(PREFIX) not in BUNDLED:
@@ -93,7 +93,7 @@ def check(spec: str) -> None:
 def load_all(specs: Iterable[str | Path], *, language: str = "") -> Corpus:
     """Join the corpora that ``specs`` name into one corpus, in this order.
 
-    ``language`` is the tag of the language of utterances without a stated language.
+    ``language`` is the language tag for utterances that state no language.
     Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
     empty.
     """

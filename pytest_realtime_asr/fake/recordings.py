@@ -28,7 +28,7 @@ class RecordingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The traces of a folder or of a file, by the path of their file."""
+    """The traces in a folder or in a file, each with the path of its file."""
 
     place: Path
     traces: tuple[tuple[Path, Trace], ...]
@@ -48,7 +48,7 @@ class Found:
 def find(place: Path) -> Found:
     """Return the traces in a file, or in a folder and its subfolders.
 
-    Files of other content that end in ``.jsonl``, such as a report, are left out.
+    A ``.jsonl`` file that is a report, not a trace, is left out.
     Raises `RecordingsError`.
     """
     if not place.exists():
@@ -78,9 +78,9 @@ def load(found: Found, dialect: dialects.Dialect) -> Recordings:
     own = [each for each in found.traces if each[1].dialect == dialect.name]
     if not own:
         raise RecordingsError(
-            f"{found.place}: no trace is of the dialect {dialect.name}, but all are of "
-            f"{', '.join(sorted({each.dialect for _, each in found.traces}))}; name "
-            "this dialect"
+            f"{found.place}: no trace is of the dialect {dialect.name}; name a dialect "
+            "that has traces here: "
+            f"{', '.join(sorted({each.dialect for _, each in found.traces}))}"
         )
     sessions: list[RecordedSession] = []
     for path, trace in _merged(own):
@@ -109,9 +109,9 @@ def age(found: Found, now: datetime, *, most: float) -> str:
         return ""
     limit = several(round(most / 86400), "day") if most >= 86400 else length(most)
     return (
-        f"{found.place}: recordings older than {limit}: {len(old)} of {len(started)} "
-        f"(the oldest is of {min(old):%Y-%m-%d}); the server may have changed since, "
-        "so record the sessions again"
+        f"{found.place}: {len(old)} of {len(started)} recordings are older than "
+        f"{limit} (the oldest is of {min(old):%Y-%m-%d}); the server may have changed "
+        "since then, so record the sessions again"
     )
 
 

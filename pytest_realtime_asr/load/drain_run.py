@@ -1,4 +1,4 @@
-"""Runs a drain: opens sessions, stops the server, and waits until all have ended."""
+"""Runs a drain: opens sessions, stops the server, and waits until they end."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _LATE = 5.0  # s after the planned time at which the shutdown begins anyway
 Sessions = Callable[[Utterance], AbstractAsyncContextManager[Live]]
 """Returns a context manager for the session of an utterance.
 
-The session is not open when the context begins. At its end, the context manager closes
-and records the session. If the session is lost, the context manager catches `Lost`.
+The session is not open when the context begins. When the context ends, the session is
+closed and recorded. If the session is lost, the context manager catches `Lost`.
 """
 
 
@@ -69,8 +69,9 @@ async def run(
     """Tell a server to stop while ``streams`` sessions are open; return what happened.
 
     At the stop, the audio of half of the sessions has been complete for at most `LEAD`
-    s. The others are still speaking, each at a different position in its clip. Each
-    session goes on until the server closes it, for at most ``grace`` seconds. ``stop``
+    s. The other sessions are still speaking, each at a different position in its clip.
+    Each session goes on until the server closes it, for at most ``grace`` seconds after
+    the stop. ``stop``
     is called in a thread of its own; an exception that it raises is raised here after
     the sessions have ended. ``rate`` is the sample rate of the sessions in Hz.
     """
@@ -204,8 +205,8 @@ def _in_thread(call: Callable[[], object]) -> Future[float]:
     """Call a function in a daemon thread, and return a future.
 
     The result of the future is the monotonic time in ns at which the function returned.
-    If the function never returned, a thread that is not a daemon would keep the process
-    alive.
+    The thread is a daemon, so that a function that never returns does not keep the
+    process alive.
     """
     found: Future[float] = Future()
     found.set_running_or_notify_cancel()  # a wait that times out must not cancel it

@@ -2,7 +2,7 @@
 
 The interval of a capacity has two bounds, and each bound is proven by a level. With a
 probability of at least 95 %, all these proofs must be right. So the levels share an
-error probability of 5 %: each proof gets a part, and is tested at this part. The
+error probability of 5 %: each proof gets a part as its own error probability. The
 results of earlier levels decide which level is run next, but each level has new
 sessions. So the error probability of a proof does not depend on the earlier results.
 The 5 % are divided in two:
@@ -14,9 +14,9 @@ The 5 % are divided in two:
   level does not hold. Each of these levels may spend a part of the probability that is
   left (`next_error`). If the proof succeeds, the level gives its part back.
 
-A part may be given back, because the probability of an error stays below the 4 %. Let E
-be the probability that is left before a level, and a the part of this level. There are
-two cases:
+A part may be given back, because the probability of an error stays at most 4 %. Let E
+be the probability that is left before a level, and let a be the part of this level.
+There are two cases:
 
 - The proof would be wrong. It succeeds with a probability of at most a, and then the
   interval is wrong. If it fails, E - a is left for the later levels. So the probability
@@ -27,7 +27,8 @@ So the probability of an error is at most E at each level, by induction from the
 level to the first.
 
 Source: the graphical tests of Bretz, Maurer, Brannath and Posch, A graphical approach
-to sequentially rejective multiple test procedures (2009), on which this is modelled
+to sequentially rejective multiple test procedures (2009); this module is modelled on
+these tests
 """
 
 from __future__ import annotations

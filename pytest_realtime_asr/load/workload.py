@@ -37,7 +37,7 @@ class Phase(enum.StrEnum):
 class Load:
     """A level of load; all times are in seconds.
 
-    ``ramp`` is the length of the ramp, and ``hold`` the length of the steady part.
+    ``ramp`` is the length of the ramp. ``hold`` is the length of the steady part.
     ``streams`` is the number of streams. For an open load, it is the largest number of
     open sessions; while so many are open, a session that is due is left out. ``talk``
     is the share of the time in which a stream of a closed load speaks; between two
@@ -71,8 +71,8 @@ class Load:
     def phase(self, start: float, stop: float) -> Phase:
         """Return the part of the level to which a session belongs.
 
-        Its audio is planned from ``start`` to ``stop``, in s since the start of the
-        level.
+        The audio of the session is planned from ``start`` to ``stop``, in s since the
+        start of the level.
         """
         if start < self.ramp:
             return Phase.RAMP

@@ -1,4 +1,4 @@
-"""Metrics of words: when each spoken word was shown and settled, counted from its end.
+"""Metrics of words: how long after its end each spoken word was shown and settled.
 
 Only words that match the reference are counted, since a wrong word has no known time in
 the audio. A server that recognises the difficult words wrongly may therefore look fast,
@@ -85,7 +85,7 @@ def early_text(item: Emissions) -> float | None:
 @metric(
     group=Group.WORDS,
     unit=Unit.PER_MINUTE,
-    needs="an utterance with an empty reference (silence, noise, music) and audio",
+    needs="audio with an empty reference, such as silence, noise or music",
 )
 def unspoken_rate(item: Emissions) -> float | None:
     """Measure how many words per minute were recognised in audio without words.
@@ -140,8 +140,8 @@ def word_settled(item: Emissions) -> float | None:
         words
     Unit: ms
     Start: the instant at which the audio at the end of the word was due
-    End: the arrival of the hypothesis after which neither the word nor a word before it
-        changed
+    End: the arrival of the hypothesis after which the word and all words before it
+        stayed the same
     Better: lower
     Source: the "final decision" of Baumann et al. (NAACL-HLT 2009); their "first
         occurrence" is word_first_emission
@@ -175,11 +175,11 @@ def lag_laal(item: Emissions) -> float | None:
     This metric needs no word times: the words of the reference are spread evenly over
     the speech, or over the audio if the position of the speech is not known.
 
-    Formula: X is the length of the speech. Y is the number of words of the reference, H
-        the number of words of the last hypothesis. d(i) is the time from the start of
-        the speech until the i-th word was first shown. T is the first i with d(i) >= X,
-        or H if there is none. LAAL is (1 / T) * sum of (d(i) - (i - 1) * X / max(Y, H))
-        for i from 1 to T
+    Formula: X is the length of the speech. Y is the number of words of the reference. H
+        is the number of words of the last hypothesis. d(i) is the time from the start
+        of the speech until the i-th word was first shown. T is the first i with
+        d(i) >= X, or H if there is none. LAAL is (1 / T) * sum of
+        (d(i) - (i - 1) * X / max(Y, H)) for i from 1 to T
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
     End: for each word, the arrival of the first hypothesis that has the word
@@ -210,9 +210,9 @@ def lag_yaal(item: Emissions) -> float | None:
     Words that are first shown after the end of the speech are not counted, since a
     server may send all of them at once after the commit.
 
-    Formula: X is the length of the speech. Y is the number of words of the reference, H
-        the number of words of the last hypothesis. d(i) is the time from the start of
-        the speech until the i-th word was first shown. YAAL is the mean of
+    Formula: X is the length of the speech. Y is the number of words of the reference. H
+        is the number of words of the last hypothesis. d(i) is the time from the start
+        of the speech until the i-th word was first shown. YAAL is the mean of
         d(i) - (i - 1) * X / max(Y, H) over the words with d(i) < X
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
@@ -239,10 +239,11 @@ def partial_wer(item: Emissions) -> float | None:
     """Measure the word error rate of the partials against the words said so far.
 
     A word counts as said as soon as the audio at its end was due. So a word that the
-    server shows late counts as a deletion, and a word shown early as an insertion.
+    server shows late counts as a deletion. A word that it shows early counts as an
+    insertion.
 
-    Formula: (sum over the partials of the edits) / (sum over the partials of the words
-        that had been said)
+    Formula: (edits in all partials) / (words that had been said at each partial, summed
+        over all partials)
     Unit: ratio
     Better: lower
     Source: partial word error rate (Bruguier et al. 2023): the quality of partials can

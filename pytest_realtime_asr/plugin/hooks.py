@@ -77,9 +77,9 @@ class RealtimePlugin:
     def asks_target(self) -> bool:
         """Return whether this run probes its target before the tests are collected.
 
-        A run probes its target if the command line names a target or limits, or if
-        packaged tests run. A target that only the ini file or the environment sets does
-        not count, since it is set for every run, even for a run without realtime tests.
+        A run probes its target if an option on the command line sets the target or a
+        limit, or if packaged tests run. A target from the ini file or the environment
+        does not count, since it is set for all runs, even those without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
@@ -210,7 +210,7 @@ class RealtimePlugin:
         return [*found, *self._end_of_run.unwritten(folder, found)]
 
     def _sent_audio(self) -> str:
-        """Return a line about the audio that the run has sent, "" if it sent none."""
+        """Return a line about the audio that the run has sent; "" if it sent none."""
         folder = None if self._controller is None else self._controller.used_folder
         # The settings are not read for a run that does not use the plugin: they may
         # be wrong, and reading them is expensive.
@@ -511,7 +511,7 @@ class RealtimePlugin:
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
     ) -> Generator[None, None, None]:
-        """Colour the strips of failed tests while pytest prints the failures.
+        """Colour the strips, which draw sessions, while pytest prints the failures.
 
         The text of a failure has no colour codes, since other reports contain this text
         too.

@@ -15,7 +15,7 @@ def summary(found: CrossTalkFinding) -> str:
 
 
 def details(found: CrossTalkFinding) -> str:
-    """Return the summary, and below it the other sessions."""
+    """Return the summary, and below it other sessions with cross-talk."""
     more = [f"  {each}" for each in found.sessions[1:_SHOWN]]
     if (left := len(found.sessions) - _SHOWN) > 0:
         more.append(f"  and {left} more")

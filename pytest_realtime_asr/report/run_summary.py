@@ -22,7 +22,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     ``test`` is the id of the test. ``path`` is the file of the test, relative to
     pytest's rootdir. ``line`` is the first line of the test, counted from 1; ``None``
     if it is not known, for example because a worker of xdist crashed. ``headline`` is
-    the first line of the failure, and ``text`` the whole failure with its evidence.
+    the first line of the failure. ``text`` is the whole failure with its evidence.
     ``requirement`` says that the test judges a requirement of the packaged suite.
     """
 
@@ -40,7 +40,7 @@ class RunSummary:
 
     ``rows`` has a row for each test that measured something. ``conformance`` is the
     result of the packaged suite, or ``None`` if the suite judged nothing.
-    ``interrupted`` says that the run did not end by itself, so that tests are missing.
+    ``interrupted`` says that the run was stopped early, so that tests are missing.
     """
 
     run: RunIdentity

@@ -42,7 +42,7 @@ _TOO_FAST = "60s-fast"
 class Losses:
     """The utterances of the sessions of one role, and how many of them were lost.
 
-    ``sessions`` is the number of sessions with an utterance, and ``losing`` the number
+    ``sessions`` is the number of sessions with an utterance. ``losing`` is the number
     of sessions that lost an utterance. ``plain`` is true under three conditions: no
     session has a frame written by hand, no session runs beside or after a scenario that
     may harm the server, and no audio is sent faster than the user asked.

@@ -57,7 +57,7 @@ class FakeServers:
 
         The first call for a kind and a dialect starts the server; later calls return
         the URL of the same server. The fake server knows the clips of the bundled
-        corpora and of ``corpus``. The client must send ``key`` if it is not empty.
+        corpora and of ``corpus``. If ``key`` is not empty, the client must send it.
         Raises `FakeError` if the server cannot be started.
         """
         if (kind, dialect) not in self._targets:

@@ -103,7 +103,7 @@ def _value(
 
 
 def _spelled(value: object) -> str:
-    """Return a value as JSON, in which NaN and infinite numbers have their names."""
+    """Return a value as JSON; NaN and infinite numbers are written by name."""
     return json.dumps(value, ensure_ascii=False, default=repr)
 
 

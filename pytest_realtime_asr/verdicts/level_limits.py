@@ -33,7 +33,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class JudgedLevel:
-    """One level of load, with what the limits of a test need to judge it.
+    """A level of load, with the values that are compared with the limits of a test.
 
     ``number`` is the number of the level in its test, counted from 1. ``client`` is the
     client's own delay; ``None`` if the client delayed no session. ``lost`` counts the
@@ -56,7 +56,7 @@ def judge_levels(
 ) -> Judgement:
     """Judge each limit of a budget at each level: one finding for each limit and level.
 
-    ``pace`` and ``parallel`` have the meaning that they have in `fixed_sample.judge`.
+    ``pace`` and ``parallel`` mean the same as in `fixed_sample.judge`.
     If ``levels`` is empty, nothing was judged, and each limit fails.
     """
     invalid = not_real_time(budget, pace, parallel)
@@ -109,7 +109,7 @@ def _judge(
 def _unjudged(
     budget: Budget, limit: Limit, reason: Reason, level: JudgedLevel | None = None
 ) -> Finding:
-    """Return the failing finding of a level without a value.
+    """Return a failing finding for a level whose metric has no value.
 
     If ``level`` is ``None``, the test has run no level.
     """

@@ -2,8 +2,8 @@
 
 A lost session (refused, hung, broken, no final) is over every limit: it counts as
 ``+inf`` and is never left out. A session with a premature value is also over every
-limit, since this value is not a measurement. A missing value never counts as zero or as
-within the limit.
+limit, since this value is not a measurement. A missing value counts neither as zero nor
+as within the limit.
 
 For a lower limit (`Side.AT_LEAST`), the signs of the values and of the limit are
 reversed, so that a larger value is always worse (`Oriented`).
@@ -29,11 +29,11 @@ PUNCTUAL = ClientState()
 class Sample:
     """One session under a budget.
 
-    ``label`` is the id of the session, and ``clip`` the id of its utterance if known.
+    ``label`` is the id of the session. ``clip`` is the id of its utterance, if known.
     ``value`` is in the unit of the metric; ``None`` if it was not measured. ``lost``
     says in a word why the session gave no final. ``premature`` says why the value is
     premature. A session with ``lost`` or ``premature`` is over every limit. ``late_ms``
-    is the client's scheduling delay in the session, and ``own`` the client's state.
+    is the client's scheduling delay in the session. ``own`` is the client's state.
     ``blocked_ms`` is the time for which the socket did not accept a frame. ``path_ms``
     is the round trip of a ping; ``None`` if no ping was answered. ``again`` is true for
     the retry of a disturbed session. ``beside`` is the value of another metric that
@@ -74,8 +74,8 @@ class Oriented:
     """Samples and their limit, with signs such that larger values are worse.
 
     ``values`` are infinite for lost and premature samples. ``prompt`` are the values
-    without the client's delay: the delay is subtracted if it is over ``bound`` ms, and
-    a latency is 0 if the client was overloaded.
+    without the client's delay, which is subtracted if it is over ``bound`` ms. If the
+    client was overloaded, a positive value becomes 0.
     """
 
     samples: Sequence[Sample]
@@ -91,7 +91,7 @@ class Oriented:
 
     @property
     def attributed(self) -> list[bool]:
-        """Return, for each sample, whether the server put it over the limit."""
+        """Return, for each sample, whether it stays over without the client's delay."""
         return [value > self.limit for value in self.prompt]
 
     @property

@@ -135,7 +135,10 @@ def test_recordings_over_the_age_limit_are_reported(
     if number is None:
         assert text == ""
     else:
-        assert f"older than 30 days: {number} (the oldest is of 2026-11-01)" in text
+        assert (
+            f"{number} recordings are older than 30 days (the oldest is of 2026-11-01)"
+            in text
+        )
 
 
 def test_name_of_the_model() -> None:

@@ -54,7 +54,7 @@ def test_every_report_says_replayed(project: Project, folder: Path) -> None:
     result.stdout.fnmatch_lines(
         [
             "*model replayed, replay:traces replayed, corpus *",
-            "*traces: recordings older than 1 day: 1 of 1 (the oldest *",
+            "*traces: 1 of 1 recordings are older than 1 day (the oldest *",
             "test_it * PASS replayed",
             "*replayed: PASS (not proven: n=1*): final_from_commit p95 = *",
         ]

@@ -99,7 +99,7 @@ def _lone_surrogates(profile: Profile) -> Misuse:
     surrogate = f'{{"type":"{profile.update}","session":{{"x":"\\udfff"}}}}'
     return Misuse(
         "lone-surrogates",
-        "an event whose type has an unpaired surrogate, and an update that has one",
+        "an event type with an unpaired surrogate, and an update with such a surrogate",
         ('{"type":"no.\\ud800.event"}', surrogate),
     )
 

@@ -49,7 +49,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "created-now",
         "session.created states when the session was created",
         SHOULD,
-        _clause(SHAPES, "the field created is a Unix time in seconds"),
+        _clause(SHAPES, "the field `created` is a Unix time in seconds"),
         each(own.created_now),
         scenarios=("utterances",),
         passive=True,
@@ -130,7 +130,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "usage-counts",
         _clause(
             CODES,
-            "the field usage counts all tokens of the prompt and of the text",
+            "the field `usage` counts all tokens of the prompt and of the text",
         ),
         each(own.tokens_for_text),
     ),
@@ -427,7 +427,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "late-audio-spoils-nothing",
-        "no later text has words of audio sent between the final commit and the final",
+        "no later text has words from audio that was sent between the final commit and "
+        "the final",
         MUST,
         HARM + "; " + bug("FunASR#630"),
         checks.both(
@@ -450,7 +451,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "second-begin-spoils-nothing",
-        "a second starting commit in mid-utterance loses no part of the utterance",
+        "after a second starting commit in mid-utterance, no part of the utterance is "
+        "lost",
         SHOULD,
         _clause(CODES, "a starting commit is ignored while an utterance is open"),
         checks.both(
@@ -490,7 +492,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "abandoned-requests-freed",
         "the engine stops computing for abandoned sessions",
         SHOULD,
-        _clause(CODES, "the request of a client that has left is aborted"),
+        _clause(CODES, "the request of a disconnected client is aborted"),
         checks.freed("abandoned", "vllm:num_requests_running"),
         scenarios=("abandoned",),
         proof=Proof(("leaks-requests",)),

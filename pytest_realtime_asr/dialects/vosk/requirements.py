@@ -2,7 +2,7 @@
 
 vosk-server does not document its protocol. The sources are its servers in Python and
 C++, and the clients in the same repository. A requirement has the level MUST if both
-servers behave in this way and every client relies on it, or if a violation harms every
+servers satisfy it and every client relies on it, or if a violation harms every
 client. The level is SHOULD if some of the clients rely on the behaviour, and INFO if
 clients can do without it.
 """
@@ -130,7 +130,7 @@ _ANSWERS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-messages",
-        "each message of the server has the field partial, text or alternatives",
+        "each message of the server has a field `partial`, `text` or `alternatives`",
         SHOULD,
         _clause(SERVER, "the server sends what the recogniser returns"),
         each(checks.known_events(Sender.SERVER, ())),
@@ -213,7 +213,7 @@ def _texts(profile: Profile) -> tuple[Requirement, ...]:
 _UNKNOWN = {
     UNKNOWN_TEXT: "a text that is not JSON",
     "unknown-message": "a JSON object that is not a message",
-    "eof-without-space": "the end of the audio, written without spaces,",
+    "eof-without-space": "an eof message without spaces",
     "bad-config": "a configuration that is not JSON",
 }
 
@@ -232,7 +232,7 @@ _WORDS: tuple[Requirement, ...] = (
         "words-inside-audio",
         "the words of a result are in order, and lie in the audio that was sent",
         SHOULD,
-        _clause(ENGINE, "start and end are seconds from the start of the stream"),
+        _clause(ENGINE, "`start` and `end` are seconds from the start of the stream"),
         each(own.words_inside_audio),
         scenarios=("utterances",),
         passive=True,
@@ -242,7 +242,7 @@ _WORDS: tuple[Requirement, ...] = (
         "confidences-in-range",
         "the confidence of a word is from 0 to 1",
         SHOULD,
-        _clause(ENGINE, "conf is the posterior probability of the word"),
+        _clause(ENGINE, "`conf` is the posterior probability of the word"),
         each(own.confidences),
         scenarios=("utterances",),
         passive=True,
@@ -255,7 +255,7 @@ _CONFIGURED: tuple[Requirement, ...] = (
         "sample-rate-obeyed",
         "the audio is read at the sample rate of the configuration",
         MUST,
-        _clause(SERVER, "the recogniser is created with the configured sample_rate"),
+        _clause(SERVER, "the recogniser is created with the configured `sample_rate`"),
         checks.both(checks.finishes(OTHER_RATE), checks.has_clip(OTHER_RATE)),
         scenarios=("alone", OTHER_RATE),
         proof=Proof(("one-rate",)),
@@ -264,7 +264,7 @@ _CONFIGURED: tuple[Requirement, ...] = (
         "words-when-asked",
         "results have words if, and only if, the configuration asks for them",
         SHOULD,
-        _clause(SERVER, "the recogniser is created with the configured value of words"),
+        _clause(SERVER, "the recogniser is created with the configured `words`"),
         each(own.words_when_asked),
         scenarios=("utterances", NO_WORDS),
         passive=True,

@@ -35,7 +35,7 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
         ),
         Misuse(
             "eof-without-space",
-            "the end of the audio, written without spaces",
+            "an eof message without spaces",
             ('{"eof":1}',),
             speaking=True,
         ),

@@ -1,8 +1,8 @@
 """Selects the shared requirements and invalid frames that fit a protocol.
 
-The capabilities of the protocol decide which fit. A dialect takes all requirements that
-fit with one call, and gives its own clause, check, level or proof for requirements that
-depend on its protocol::
+The capabilities of the protocol decide which fit. With one call, a dialect gets all
+requirements that fit. In this call, it gives its own clause, check, level or proof for
+requirements that depend on its protocol::
 
     REQUIREMENTS = shared.requirements(
         CAPABILITIES,
@@ -64,9 +64,9 @@ NEEDS: Mapping[str, frozenset[Capability]] = {
     "same-text-again": frozenset({Capability.SEVERAL_UTTERANCES}),
     "no-leftover-punctuation": frozenset({Capability.SEVERAL_UTTERANCES}),
 }
-"""Maps the id of a shared requirement to the capabilities that its protocol needs.
+"""Maps the id of a shared requirement to the capabilities that a protocol must have.
 
-A requirement that is not listed fits every protocol.
+A requirement whose id is not a key fits every protocol.
 """
 
 

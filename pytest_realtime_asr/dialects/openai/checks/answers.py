@@ -62,11 +62,11 @@ def _answered(
 
 
 def _surely_received(recording: Recording) -> int:
-    """Return the index of the record of the last commit that was surely received.
+    """Return the record index of the last commit that the server surely received.
 
-    The index is 0 if there is no such commit. A client's commit was surely received if
-    the server has committed or ended its item. Items that the server created after a
-    detected turn, or at the end of the audio, are not counted.
+    The index is 0 if there is no such commit. The server surely received a commit if it
+    has committed or ended the item of this commit. Items that the server created after
+    a detected turn, or at the end of the audio, are not counted.
     """
     commits = from_client(recording, Commit)
     committed = [item for item in items(recording).values() if not item.stopped]
