@@ -1,4 +1,4 @@
-"""The count of the audio that sessions send."""
+"""A meter for the length of the audio that sessions send."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Meter:
         return self._seconds
 
     def add(self, seconds: float) -> None:
-        """Count ``seconds`` seconds of audio that were sent."""
+        """Add the length of audio that was sent."""
         with self._adding:
             self._seconds += seconds
         if self._parent is not None:

@@ -27,13 +27,13 @@ class OfflineError(ValueError):
 
 
 def is_private(trace: Trace) -> bool:
-    """Return whether the trace is of a private run, so that it has no texts."""
+    """Return whether the trace is of a private run; such a trace has no texts."""
     texts = (record.text for record in trace.records)
     return any(is_withheld(text) for text in texts if text is not None)
 
 
 def rules(dialect: Dialect, trace: Trace) -> tuple[Requirement, ...]:
-    """Return the requirements that apply to the version of the server."""
+    """Return the requirements that apply to the server version in the trace."""
     every = dialect.requirements
     return tuple(each for each in every if each.applies_to(trace.version))
 
@@ -79,10 +79,10 @@ def utterances(
 ) -> Mapping[int, Utterance]:
     """Return the utterances of a session that are known, by item number.
 
-    The description in the trace comes first, then the ``corpus``. The audio of an
-    utterance of the trace is silence of the same length. A trace that was written for
-    one of several utterances describes only this one. Raises `OfflineError` if an
-    utterance is not known, unless the trace describes another.
+    If the trace describes an utterance, the description is used, with silence of the
+    same length as the audio. Other utterances come from the ``corpus``. A trace that
+    was written for one of several utterances describes only this one. Raises
+    `OfflineError` if an utterance is not known and the trace describes none.
     """
     described = {each.asset: each for each in recording.trace.spoken}
     known = {} if corpus is None else {each.id: each for each in corpus}

@@ -121,7 +121,10 @@ def _aligned(utterance: Utterance, text: str) -> Alignment:
 
 
 def _script(texts: Iterable[str]) -> str | None:
-    """Return the writing system of most letters (LATIN); ``None`` without letters."""
+    """Return the writing system of most letters, such as ``LATIN``.
+
+    Returns ``None`` if the texts have no letters.
+    """
     found = Counter(
         unicodedata.name(letter, "unknown").partition(" ")[0]
         for text in texts

@@ -75,7 +75,7 @@ class Workload:
     - ``slow``: M open utterances share a capacity of N < M. The audio of each of them
       is recognised at N/M of the speed of real time, so that it never catches up.
     - ``die``: the process must end (`is_deadly`).
-    - ``text``: every third word of such utterances is lost (`keeps_word`).
+    - ``text``: every third word of the utterance is lost (`keeps_word`).
     - ``less``: the utterance gets a partial only after every third word, and its delays
       are half as long.
     """
@@ -123,7 +123,10 @@ class Workload:
         return time.monotonic() - self._overload_ended
 
     def refuses(self, sessions: int) -> bool:
-        """Return whether to refuse a handshake while ``sessions`` sessions are open."""
+        """Return whether to refuse a handshake.
+
+        ``sessions`` is the number of open sessions.
+        """
         if self.capacity is None or self._mode is not CapacityMode.REFUSE:
             return False
         if sessions < self.capacity.number:

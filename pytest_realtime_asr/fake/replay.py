@@ -3,9 +3,9 @@
 The client does not say which recording it wants. At first, every recording is a
 candidate. Each frame of the client excludes the candidates in which the client did
 something else at this point; audio is compared by its level (see `envelope`), every
-50 ms. An answer is sent when the client has done what had caused the answer, after the
-recorded delay. While candidates with different audio remain, answers to audio are held
-back, for at most `PATIENCE` seconds.
+50 ms. Once the client has done what caused an answer in the recording, the answer is
+sent after the recorded delay. While candidates with different audio remain, answers to
+audio are held back, for at most `PATIENCE` seconds.
 
 The code uses no clock and no socket; all times are in nanoseconds of one clock.
 """
@@ -56,7 +56,8 @@ class Due:
 class Recordings:
     """The recorded sessions of one dialect, which all sessions of a server share.
 
-    Recordings that fit equally are used in turn, in the order in which they were made.
+    Recordings that fit equally well are used in turn, in the order in which they were
+    made.
     """
 
     def __init__(self, dialect: Dialect, sessions: Sequence[RecordedSession]) -> None:
@@ -75,7 +76,7 @@ class Replay:
     """The server's side of one session.
 
     ``audio`` is the digest of the audio that the client announces, "" if it announces
-    none. Without ``timed``, no answer is delayed. `due` has the answers to send, in
+    none. If ``timed`` is false, no answer is delayed. `due` has the answers to send, in
     their order; the caller removes those that it has sent.
     """
 
@@ -101,7 +102,7 @@ class Replay:
 
     @property
     def samples(self) -> int:
-        """The samples of the last frame that was heard."""
+        """The number of audio samples in the last frame of the client."""
         return self._samples
 
     def open(self, at: int) -> None:
@@ -111,7 +112,10 @@ class Replay:
         self._answer(at)
 
     def hear(self, frame: Frame, at: int) -> None:
-        """Take a frame of the client, which arrived at ``at``. Raises `NotRecorded`."""
+        """Take a frame that arrived from the client at the time ``at``.
+
+        Raises `NotRecorded` if no recording fits what the client did.
+        """
         self._samples = 0
         if frame == self._ignored:
             return
@@ -148,20 +152,20 @@ class Replay:
         self._answer(at)
 
     def patience(self) -> int | None:
-        """Return the time in ns until which an answer is held back, or ``None``.
+        """Return the time in ns until which an answer is held back.
 
-        At this time, call `lose_patience`.
+        At this time, call `lose_patience`. Returns ``None`` if no answer is held back.
         """
         return None if self._held is None else self._held + round(PATIENCE * 1e9)
 
     def lose_patience(self, at: int) -> None:
-        """Send the answers that are held back, although the choice is not certain."""
+        """Send the answers that are held back, although several recordings may fit."""
         if self._held is not None:
             self._impatient = True
             self._answer(at)
 
     def _answer(self, at: int) -> None:
-        """Choose a recording, and add its answers to what the client did to `due`."""
+        """Choose a recording, and add its answers to the list `due`."""
         current = self._choose()
         certain = len({each.heard for each in self._candidates}) == 1
         certain = certain or self._impatient
@@ -177,7 +181,7 @@ class Replay:
             self._held = at
 
     def _choose(self) -> _Candidate:
-        """Return the candidate that fits best, and that was used least."""
+        """Return the candidate that fits best; if several do, the least used one."""
         used = self._recordings.used
         if self._current is not None:
             used[self._current.index] -= 1
@@ -192,7 +196,8 @@ class Replay:
     def _named(self, given: Frame | Close) -> Frame | Close:
         """Return an answer with the session id that the client knows already.
 
-        The id differs only if the first answers come from another recording.
+        The recording of the answer has another id if the first answers came from
+        another recording.
         """
         assert self._current is not None
         own = self._current.recorded.session
@@ -206,9 +211,9 @@ class Replay:
 class _Candidate:
     """A recording that fits what the client has done so far.
 
-    ``differences`` counts the frames without audio that differ from those recorded,
-    and the dB by which the levels of the audio differ. ``reached`` has each position
-    with the time in ns at which the client reached it.
+    ``differences`` is a sum: the number of frames without audio that differ from the
+    recorded ones, plus the dB by which the levels of the audio differ. ``reached`` has
+    each position with the time in ns at which the client reached it.
     """
 
     def __init__(self, index: int, recorded: RecordedSession) -> None:
@@ -231,7 +236,7 @@ class _Candidate:
 
     @property
     def waits(self) -> bool:
-        """Whether an answer to what the client has done was not given yet."""
+        """Whether the client has caused an answer that was not given yet."""
         answers = self.recorded.answers
         return self._given < len(answers) and (
             answers[self._given].cause <= self.position
@@ -308,7 +313,7 @@ class _Candidate:
 
     @property
     def _more(self) -> str:
-        """Why audio after the end of the recorded audio does not fit."""
+        """The message for audio that goes on after the end of the recorded audio."""
         return "the client sent more audio than the recorded client"
 
     def _compare(self, speech: Speech, pcm: bytes) -> str:

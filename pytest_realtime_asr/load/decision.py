@@ -148,7 +148,7 @@ class Held:
 
     @property
     def strictest(self) -> float | None:
-        """The largest quantile that a budget limits; ``None`` if there is none."""
+        """The largest quantile that has a limit; ``None`` if no quantile has one."""
         found = [limit.stat.provable for each in self.budgets for limit in each.limits]
         return max((q for q in found if q is not None), default=None)
 
@@ -158,8 +158,9 @@ class LimitDecision:
     """The decision on one limit at one level.
 
     ``name`` is the name of the metric and of its statistic. ``limit`` is the limit and
-    ``observed`` the statistic, both in the unit of the metric. Of ``n`` sessions,
-    ``over`` are over the limit; ``lost`` of these have no final.
+    ``observed`` is the statistic, both in the unit of the metric. ``n`` is the number
+    of sessions, ``over`` is the number of sessions over the limit, and ``lost`` is the
+    number of lost sessions.
 
     ``excess`` says how much of the limit is used; it is above 1 if the limit is not
     met. For a quantile, ``allowed`` is the share of sessions that may be over the
@@ -168,7 +169,7 @@ class LimitDecision:
 
     ``effective`` is the number of independent sessions that would prove as much as the
     ``n`` sessions. ``unit`` says what the test counts as independent: sessions or
-    windows of time. ``inflation`` is the design effect; 1 if the sessions are not
+    windows of time. ``inflation`` is the design effect; it is 1 if the sessions are not
     correlated. ``excused`` says that the limit is not met, but would be met without the
     client's own delay. ``proof`` is what the level proves about this limit.
     """
@@ -206,9 +207,9 @@ class Decision:
     """The decision on a level.
 
     ``verdict`` is the verdict at a confidence of 95 %. ``proof`` is what the level
-    proves at the `Risk` that `decide` gets. ``reason`` is a cause that makes the
-    level useless as a proof, such as a lost worker; "" if there is none. ``aborted``
-    says that the level was ended early.
+    proves at the `Risk` that was given to `decide`. ``reason`` is a cause that makes
+    the level useless as a proof, such as a lost worker; "" if there is none.
+    ``aborted`` says that the level was ended early.
     """
 
     streams: int
@@ -386,9 +387,9 @@ def decide_share(
 
 
 def share_proof(over: int, found: Correlation, q: float, risk: Risk) -> Proof:
-    """Return what ``over`` sessions over a limit prove about the q-quantile.
+    """Return what the number of sessions over a limit proves about the q-quantile.
 
-    ``found`` is the correlation of all sessions.
+    ``over`` is this number. ``found`` is the correlation of all sessions.
     """
     share = over / found.n
     n = found.effective(1 - risk.holds)
@@ -412,10 +413,10 @@ def _verdict(
 ) -> tuple[Verdict, Proof]:
     """Return the verdict at a confidence of 95 %, and the proof at ``risk``.
 
-    ``over`` sessions are over the limit; ``attributed`` sessions would be over it even
-    without the client's own delay. ``proven`` returns what a number of sessions over
-    the limit proves. If ``over`` and ``attributed`` give different verdicts, the
-    verdict is INVALID. If they give different proofs, nothing is proven.
+    ``over`` is the number of sessions over the limit. ``attributed`` is the number of
+    sessions that would be over it even without the client's own delay. ``proven``
+    returns what such a number proves. If ``over`` and ``attributed`` give different
+    verdicts, the verdict is INVALID. If they give different proofs, nothing is proven.
     """
     verdict, proof = _VERDICTS[proven(over, USUAL)], proven(over, risk)
     if attributed == over:
@@ -648,7 +649,7 @@ def _overloaded(cpu: float) -> bool:
 
 
 def _excess(observed: float, limit: Limit) -> float:
-    """Return how much of a limit is used; above 1 if the statistic does not meet it."""
+    """Return how much of a limit is used; above 1 if the limit is not met."""
     if limit.side is Side.AT_LEAST:
         above, below = limit.value, observed
     else:

@@ -27,7 +27,7 @@ class Connection:
     """How the sessions of a shard reach the server; it can be pickled.
 
     ``dialect`` is the name of the dialect. ``target`` is the WebSocket URL of a
-    session, and ``http`` the URL of the HTTP routes. ``target`` and ``headers`` may
+    session, and ``http`` is the URL of the HTTP routes. ``target`` and ``headers`` may
     contain secrets. ``ca``, ``certificate`` and ``key`` are the contents of files in
     PEM. ``insecure`` turns off the check of the server's certificate. The other fields
     have the meaning that they have in `Access` and `Plan`.
@@ -89,10 +89,10 @@ class ShardEnd:
 
     ``late`` is the p99 in ms of the delay that the client itself added to the audio
     frames. ``lag`` is the p99 in ms of the delay of the clock ticks of the event loop,
-    and ``cpu`` the share of a core that this loop used. ``not_begun`` counts, by
-    reason, the sessions that were due and could not begin. ``worst`` are the rows of
-    the sessions with the latest finals, with their traces. ``seconds`` is the length in
-    s of the audio that was sent.
+    and ``cpu`` is the share of a core that this loop used. ``not_begun`` counts, by
+    reason, the sessions that were due and could not begin. ``worst`` has the rows and
+    the traces of the sessions whose finals had the largest latency. ``seconds`` is the
+    length in s of the audio that was sent.
     """
 
     worker: int

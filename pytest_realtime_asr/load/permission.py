@@ -1,4 +1,4 @@
-"""What a user must allow before a load test of a server on another machine."""
+"""The permission that a load test of a server on another machine needs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def overload_refusal(*, here: bool, allowed: Collection[Harm]) -> str | None:
     if here or Harm.DISRUPTIVE in allowed:
         return None
     return (
-        "what the server does beyond its capacity is not tested, since the server is "
-        f"not on this machine; add {_ALLOW}=heavy,disruptive to test it"
+        "the behaviour of the server beyond its capacity is not tested, since the "
+        f"server is not on this machine; add {_ALLOW}=heavy,disruptive to test it"
     )

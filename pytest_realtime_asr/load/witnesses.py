@@ -85,7 +85,7 @@ class Witnesses:
     async def before(self) -> tuple[Row, ...]:
         """Let each witness send its clips once, before the level starts.
 
-        The times of the rows are negative.
+        The times of the rows are negative, since the level starts at 0.
         """
         clock = Clock(time.monotonic())
         enough = len(self.clips)

@@ -1,4 +1,4 @@
-"""The work of a server at a level: whether two levels can be compared.
+"""Decides whether a server did equal work at two levels of load.
 
 A server that is blocked sends fewer partials, and a server that drops words has less to
 send. Both look faster than a server that does all of its work. So the latencies of two
@@ -10,8 +10,9 @@ at one of the levels, and if the difference is larger than its own scatter over 
 clips. The tolerance separates two kinds of differences:
 
 - Harmless differences. A server that sends a partial after each step of its model sends
-  about as many partials at any load. The silence before a varied clip is much shorter
-  than the clip, so it changes the number of partials by less than a tenth.
+  about as many partials at any load. A session may put a silence before its clip. The
+  silence is much shorter than the clip, so it changes the number of partials by less
+  than a tenth.
 - Differences that must be found. Servers that merge partials under load are reported to
   send less than half of them.
 """
@@ -117,7 +118,10 @@ def _finals(row: Row) -> float | None:
 
 
 def _words(row: Row) -> float | None:
-    """Return the number of words, or of characters if the text has no spaces."""
+    """Return the number of words in the text; ``None`` for a lost session.
+
+    If the text is written without spaces, its characters are counted.
+    """
     text = row.measured.text
     parts = "".join(text.split()) if unspaced(text) else text.split()
     return None if row.lost else float(len(parts))

@@ -32,7 +32,7 @@ def is_number(word: str) -> bool:
 
 
 def single(words: Sequence[str]) -> Units:
-    """Return the units of a text: its words, and the single digits of its numbers."""
+    """Return the units of a text: the digits of its numbers, and its other words."""
     units: list[str] = []
     places: list[int] = []
     for place, word in enumerate(words):
@@ -102,7 +102,7 @@ def _spelled(said: Sequence[str]) -> set[int]:
 def _split(
     places: Sequence[int], partners: Sequence[int | None], spelled: set[int]
 ) -> set[int]:
-    """Return the indices of the words of a hypothesis that match spelled digits only.
+    """Return the indices of those words of a hypothesis that match only spelled digits.
 
     For each unit of the hypothesis, ``places`` has the index of its word, and
     ``partners`` the index of the number in the reference that the unit matches.

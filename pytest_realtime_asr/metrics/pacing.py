@@ -50,9 +50,10 @@ class Counts:
 class ClientState:
     """The delays and the load of the client itself during one session.
 
-    ``send`` is the p99 delay of the audio frames, ``loop`` the p99 delay of the clock
-    ticks, and ``pause`` the longest pause of the garbage collector, all in ms. ``cpu``
-    is the share of a core that the event loop used. A value that is not known is 0.
+    ``send`` is the p99 delay of the audio frames, ``loop`` is the p99 delay of the
+    clock ticks, and ``pause`` is the longest pause of the garbage collector, all in ms.
+    ``cpu`` is the share of a core that the event loop used. A value that is not known
+    is 0.
     """
 
     send: float = 0.0
@@ -66,7 +67,7 @@ class ClientState:
         return self.cpu > _MAX_CPU
 
     def disturbed(self, bound: float) -> bool:
-        """Return whether the client was overloaded, or over ``bound`` ms late."""
+        """Return whether the client was overloaded, or more than ``bound`` ms late."""
         return self.overloaded or max(self.send, self.loop) > bound
 
 

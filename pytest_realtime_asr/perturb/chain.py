@@ -2,7 +2,7 @@
 
 A chain is a list of perturbations, separated by commas and applied from left to right.
 Each perturbation has the form ``NAME[:AMOUNT][:PARAMETER=VALUE]...``. ``babble`` takes
-its voices from the same corpus, before any perturbation of the chain.
+its voices from the same corpus, as it is before the chain is applied.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class NewProject:
         return _FIXTURE.format(**found.groupdict()) if found else ""
 
     def ini(self, *, besides: Container[str] = (), toml: bool = False) -> list[str]:
-        """Return the lines of the ini file, in the syntax of TOML if ``toml``.
+        """Return the lines of the ini file, in the syntax of TOML if ``toml`` is true.
 
         Options whose names are in ``besides`` are left out, since the file has them
         already.

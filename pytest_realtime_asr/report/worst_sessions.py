@@ -44,14 +44,14 @@ class _Excess:
 
 
 Shown = _Excess | BrokenRule
-"""What a strip marks in addition to the usual marks of its chart."""
+"""An excess or a violation that a strip marks beside the usual marks of its chart."""
 
 
 def of_causes(results: Results, *, width: int) -> list[Strips]:
-    """Return, for each failing cause of a test, the strips of its worst sessions.
+    """Return, for each cause of a test's failure, the strips of the worst sessions.
 
     If several causes name a session, its strip appears only at the first of them, and
-    shows the limits of all.
+    shows the limits of all these causes.
     """
     takes = {take.label: take for take in (*results.takes, *results.judged.values())}
     named = [_named(cause, takes) for cause in results.failing]
@@ -85,7 +85,7 @@ def of_losses(results: Results, *, width: int) -> Strips:
 def _named(
     cause: Cause, takes: Mapping[str, Transcription]
 ) -> Mapping[str, Sequence[Shown]]:
-    """Return the labels of a cause's sessions, each with what its strip marks."""
+    """Return the labels of a cause's sessions, each with the marks of its strip."""
     labels: Iterable[str] = ()
     match cause:
         case Finding(metric=metric) if metric not in LEVELS:

@@ -12,7 +12,7 @@ from pytest_realtime_asr.run.shared_answers import key
 
 
 class Reporters:
-    """The test that reports each cause.
+    """Stores, for each cause, the test that reports it.
 
     ``shared`` is a folder that all workers of the run can access, ``None`` for a single
     process. A cause is reported once in all workers.
@@ -42,5 +42,5 @@ class Reporters:
 
 
 def refer(reporter: str) -> str:
-    """Return the message of a test that was not tried, with the test that says why."""
+    """Return the message of a test that was not tried; ``reporter`` says why."""
     return f"not tried, since the server could not be tested (see {reporter})"

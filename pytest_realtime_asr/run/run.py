@@ -165,9 +165,9 @@ class Run:
 
     @contextmanager
     def _warning(self, sink: object, what: str) -> Iterator[None]:
-        """If a sink raises an error in the block, warn the user instead of raising it.
+        """Turn an error that a sink raises in the block into a warning to the user.
 
-        ``what`` names the data that is then missing from the sink.
+        ``what`` names the data that is missing from the sink after the error.
         """
         try:
             yield
@@ -176,7 +176,7 @@ class Run:
             self.warn(f"{sink}: {why}; {what} are missing from this report")
 
     def _warn_of_doubts(self, clip: Utterance) -> None:
-        """Warn of a clip whose audio may be distorted, at most `_DOUBTED` times."""
+        """Warn of a clip whose audio may be distorted, for at most `_DOUBTED` clips."""
         try:
             doubts = clip.doubts
         except AudioError:  # the test reports it

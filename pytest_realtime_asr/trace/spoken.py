@@ -1,4 +1,4 @@
-"""What was said in the audio of a session: reference text, word times, loudness.
+"""The speech in the audio of a session: reference text, word times, loudness.
 
 A trace stores audio as a span of a named asset. This description of the asset is stored
 with the trace, so that the session can be shown and judged without the corpus.
@@ -18,12 +18,12 @@ QUIETEST = -60  # dB of full scale; a level of 0 means this or less
 class Spoken:
     """The description of an asset; ``asset`` is the name that `Span` uses.
 
-    ``text`` is the reference transcript, ``language`` its language and ``words`` the
-    times of its words in s; each is empty if it is not known. ``seconds`` is the length
-    of the audio and ``digest`` the hash of its samples. ``envelope`` has a byte for
-    each `STEP` of the audio: the level in dB above `QUIETEST`. ``speech`` is the start
-    and the end of the speech in s, found from the energy of the audio; ``None`` if
-    ``words`` has times, or if it is not known.
+    ``text`` is the reference transcript, ``language`` is its language, and ``words``
+    has the times of its words in s; each is empty if it is not known. ``seconds`` is
+    the length of the audio, and ``digest`` is the hash of its samples. ``envelope`` has
+    a byte for each `STEP` of the audio: the level in dB above `QUIETEST`. ``speech`` is
+    the start and the end of the speech in s, found from the energy of the audio;
+    ``None`` if ``words`` has times, or if it is not known.
     """
 
     asset: str
@@ -37,5 +37,5 @@ class Spoken:
 
     @property
     def without_texts(self) -> Spoken:
-        """The same description without what was said: for private runs."""
+        """The same description without the words that were said, for private runs."""
         return Spoken(self.asset, self.seconds)

@@ -1,4 +1,4 @@
-"""The limits of a run: what ``--realtime-budget`` asks of every test.
+"""The limits of a run, which ``--realtime-budget`` sets for every test.
 
 A limit of the run judges a metric in each test whose own markers do not limit that
 metric.

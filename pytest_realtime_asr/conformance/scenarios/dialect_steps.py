@@ -132,7 +132,7 @@ def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:
 
 
 async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None:
-    """Wait until the server has sent ``count`` events of this type.
+    """Wait until the server has sent ``count`` events of the type ``move``.
 
     The wait also ends when the session ends, or after the longest time that a scenario
     waits for a refusal.
@@ -146,7 +146,7 @@ async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None
 
 
 def _count(live: Live, move: str) -> int:
-    """Return how many events of this type the server has sent."""
+    """Return how many events of the type ``move`` the server has sent."""
     return sum(
         record.sender is Sender.SERVER and live.plan.dialect.parse(record).move == move
         for record in live.trace.records

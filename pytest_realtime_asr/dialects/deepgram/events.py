@@ -139,7 +139,7 @@ class Metadata(Typed, frozen=True, tag="Metadata"):
 class Error(Typed, frozen=True, tag="Error"):
     """Server: a refusal or a failure; ``message`` may quote what the client sent.
 
-    ``variant`` is the kind of the error; ``code`` is an older name of this field.
+    ``variant`` is the kind of the error; ``code`` is the older name of ``variant``.
     """
 
     description: str

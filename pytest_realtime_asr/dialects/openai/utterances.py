@@ -14,7 +14,10 @@ _N = TypeVar("_N", int, float)
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """An item of the server; ``number`` is the number of its utterance."""
+    """An item of the server.
+
+    ``number`` is the number of the utterance to which the item belongs.
+    """
 
     number: int
     pieces: list[str] = field(default_factory=list)  # of the text of the turn

@@ -62,7 +62,7 @@ class Tolerant(ServerWrapper):
 
 @fault("accepts-any-model", "accepts the name of any model")
 class AcceptsAnyModel(ServerWrapper):
-    """Takes every model name for the name of the model that it serves."""
+    """Accepts every model name as the name of the model that it serves."""
 
     def hear(self, frame: Frame) -> Reaction:
         named = event(frame).get("model")
@@ -76,7 +76,7 @@ class AcceptsAnyModel(ServerWrapper):
 
 @fault("one-update", "closes at a second session update")
 class OneUpdate(ServerWrapper):
-    """Closes with 1008 when the client sets the session up a second time."""
+    """Closes with 1008 on a session update if an earlier update was accepted."""
 
     _done = False
 
@@ -105,7 +105,7 @@ class StrictFields(ServerWrapper):
 
 @fault("no-early-audio", "refuses audio before the session update")
 class NoEarlyAudio(ServerWrapper):
-    """Refuses audio until the client has set the session up."""
+    """Refuses audio until the client has sent a session update."""
 
     _done = False
 
@@ -149,7 +149,7 @@ class _Ignores(UtteranceTracker):
 
 @fault(
     "unbegun-ignored",
-    "ignores a final commit of audio without a starting commit",
+    "ignores the final commit of an utterance that has no starting commit",
     needs=Needs.STARTS,
 )
 class UnbegunIgnored(_Ignores):
@@ -330,9 +330,10 @@ class DeepDies(ServerWrapper):
 
 
 def _depth(text: str) -> int:
-    """Return how deep the brackets of JSON text are nested, without those in strings.
+    """Return how deep the brackets of JSON text are nested.
 
-    Return 0 if there are too few brackets to exceed the limit.
+    Brackets in strings are not counted. Return 0 if there are too few brackets to
+    exceed the limit.
     """
     if text.count("[") + text.count("{") <= _DEEP:
         return 0

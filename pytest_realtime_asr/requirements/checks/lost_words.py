@@ -5,7 +5,7 @@ silence around the words, a server could lose audio at the edges and still keep 
 word. The clips are sent alone and under other conditions. See
 `pytest_realtime_asr.requirements.text_losses` for the tests.
 
-Holm's correction is over all tests of `TESTS`. So the check of each requirement makes
+Holm's correction is over all tests of `TESTS`. So the check of each requirement runs
 all tests, and needs all scenarios of `SCENARIOS`. For a server without losses, the
 probability that a run finds at least one of these requirements violated is at most 5 %.
 The actual probability is about 1 %, since the tests are discrete.
