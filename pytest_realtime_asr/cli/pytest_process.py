@@ -10,8 +10,8 @@ from collections.abc import Iterable
 def run(words: Iterable[str]) -> int:
     """Run pytest with the plugin and these arguments; return its exit code.
 
-    pytest runs in a new process. In the process of the command, it would warn that the
-    plugin was imported before, and a project may treat warnings as errors.
+    pytest runs in a new process. If it ran in the same process as the command, it would
+    warn that the plugin is already imported. A project may treat warnings as errors.
     """
     command = [sys.executable, "-m", "pytest", "-p", "realtime_asr", *words]
     try:

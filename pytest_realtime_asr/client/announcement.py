@@ -1,6 +1,6 @@
-"""The header in which a client tells a server that replays sessions what it will say.
+"""The header in which a client announces the audio that it will send, as a digest.
 
-A live server does not get this header.
+A server that replays sessions gets this header; a live server does not get it.
 """
 
 ANNOUNCED = "realtime-audio"  # in lower case, as a `Request` has it

@@ -1,4 +1,4 @@
-"""Words for the user about why no connection could be opened, and what to do."""
+"""The messages that say why no connection could be opened, and what to do."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def unreachable(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return (
             f"{NO_SERVER}: cannot resolve the host name: {error.strerror}; "
-            "check its spelling"
+            "check the spelling of the host name"
         )
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error)
@@ -108,8 +108,8 @@ def unreachable(error: OSError) -> str:
         reason = os.strerror(error.errno)  # asyncio says "Connect call failed"
     if error.errno in LOCAL_ERRORS:
         return (
-            f"cannot connect: {reason}: this is a limit of this machine, not of the "
-            "server; run fewer sessions at a time, or raise the limit (ulimit -n)"
+            f"cannot connect: {reason}; this is a limit of this machine, not of the "
+            "server: run fewer sessions at a time, or raise the limit (ulimit -n)"
         )
     return f"cannot connect: {reason}; is the server running there?"
 

@@ -42,6 +42,6 @@ def mutations(frame: Frame) -> tuple[Group, ...]:
 
 
 def _with_field(frame: str, name: str, value: object) -> str:
-    """Return a JSON object with one more field, even if it has this field already."""
+    """Return a JSON object with a field added, even if it already has this field."""
     head = frame.rstrip().removesuffix("}")
     return f"{head},{json.dumps(name)}:{json.dumps(value)}}}"

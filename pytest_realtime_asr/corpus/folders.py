@@ -1,4 +1,4 @@
-"""The files of a folder, for the formats that search folders for audio."""
+"""Lists files of a folder, for the corpus formats that search folders for audio."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def is_audio(path: Path) -> bool:
 
 
 def unused(files: Iterable[Path]) -> Iterator[Entry]:
-    """Yield an entry for each of ``files``, the files that a format does not use.
+    """Yield an entry for each of ``files``, which are not used by a corpus format.
 
-    The entry of audio that cannot be decoded is an error. A ``corpus.toml`` gets no
-    entry.
+    The entry for an audio file that cannot be decoded is a `CorpusError`. A file
+    ``corpus.toml`` gets no entry.
     """
     for path in files:
         if path.name == corpus_file.NAME:

@@ -26,7 +26,7 @@ class IncompleteLevel:
 
     @property
     def verdict(self) -> Verdict:
-        """``INVALID`` if the client is the cause, otherwise ``INCONCLUSIVE``."""
+        """Return ``INVALID`` if the client is the cause, otherwise ``INCONCLUSIVE``."""
         return Verdict.INVALID if self.by_client else Verdict.INCONCLUSIVE
 
 

@@ -42,8 +42,9 @@ def keywords(
 
     An entity is a name, a number or a term of one or several words. An entity that was
     said twice is listed twice, and must be found twice. The text and the entities are
-    normalised by the same normaliser. ``hypothesis`` is ``None`` for a session without
-    a final. Raises ValueError if the normaliser removes all of an entity.
+    normalised by the same normaliser. ``hypothesis`` is the text, or ``None`` for a
+    session without a final. Raises ValueError if the normaliser removes all of an
+    entity.
     """
     spoken = " ".join(entities)
     chosen = normalizer or normalizer_for(spoken, language)
@@ -70,10 +71,10 @@ def recognised(
 ) -> Keywords:
     """Return which entities of a reference occur word for word in a text.
 
-    Each entity counts as often as the reference contains it. Of entities that the
-    normaliser makes equal, only the first counts. ``hypothesis`` is ``None`` for a
-    session without a final. Raises ValueError if the normaliser removes all of an
-    entity.
+    Each entity counts as often as the reference contains it. If the normaliser makes
+    entities equal, only the first of them counts. ``hypothesis`` is the text, or
+    ``None`` for a session without a final. Raises ValueError if the normaliser removes
+    all of an entity.
     """
     wanted = list(entities)
     chosen = normalizer or normalizer_for(reference, language)

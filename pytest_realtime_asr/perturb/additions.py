@@ -29,9 +29,9 @@ def noise(snr: str, *, seed: int = 1) -> Perturbation:
     """Add white Gaussian noise; ``snr`` is the ratio of speech power to noise power.
 
     Both powers are measured from the start to the end of the speech. Pauses between
-    words count; silence before and after the speech does not. At sample rates over 16
-    kHz, the noise is limited to 8 kHz, so that a server at 16 kHz receives the same
-    ratio.
+    words count; silence before and after the speech does not count. At sample rates
+    over 16 kHz, the noise is limited to 8 kHz, so that a server at 16 kHz receives the
+    same ratio.
     """
     ratio = _ratio("noise", snr)
 

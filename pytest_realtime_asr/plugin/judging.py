@@ -98,18 +98,20 @@ class Case:
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` makes the folder for traces, or returns ``None`` if none are kept. The
-    paths of traces are shown relative to ``origin``. ``traces`` writes the traces of
-    all sessions; without it, only the traces of tests that fail are written. ``given``
-    returns the value that the command line gives to an option. ``comparison`` has the
-    options of the comparison with earlier reports or with a baseline server;
-    ``earlier`` has the contents of the earlier reports. ``command`` has the first words
-    of the command that runs a test again; ``located`` returns the id of a test in the
-    form that this command needs. With ``utterances``, the table at the end of the run
-    lists the utterances that have word errors; the table is ``width`` characters wide.
-    When a test is judged, each of the ``sinks`` is called with its results. When traces
-    are kept, each of the ``trace_sinks`` is called with the results and the paths of
-    these traces.
+    ``folder`` makes the folder for traces, or returns ``None`` if no traces are kept.
+    Paths of traces are shown relative to ``origin``. ``traces`` writes the traces of
+    all sessions. Without ``traces``, only the traces of tests that fail are written.
+
+    ``given`` returns the value that the command line gives to an option. ``command``
+    has the first words of the command that runs a test again. ``located`` returns the
+    id of a test in the form that this command needs. ``comparison`` has the options of
+    the comparison with earlier reports or with a baseline server. ``earlier`` has the
+    contents of the earlier reports.
+
+    The table at the end of the run is ``width`` characters wide. With ``utterances``,
+    it lists the utterances that have word errors. When a test is judged, each of the
+    ``sinks`` is called with its results. When traces are kept, each of the
+    ``trace_sinks`` is called with the results and the paths of these traces.
     """
 
     def __init__(
@@ -204,7 +206,7 @@ class Judging:
         if not ended:
             return
         what = " and ".join(ended)
-        found = f"interrupted: these results are of the {what} that had ended"
+        found = f"interrupted: these results cover only the {what} that had ended"
         if files := [os.path.relpath(each, self._origin) for each in reports]:
             found += f"; report: {', '.join(files)}"
         made = Results(test, takes, private=is_private(takes), levels=levels)
@@ -380,8 +382,8 @@ class Judging:
         """Return a line for each pool that was not judged when the run ended."""
         return [
             f"{budget.metric if budget else 'the comparison'} in {where} was not "
-            f"judged: the run ended when only {several(len(pool.takes), 'test')} that "
-            f"count for this {'budget' if budget else 'comparison'} had run"
+            f"judged: the run ended after only {several(len(pool.takes), 'test')} of "
+            f"this {'budget' if budget else 'comparison'}"
             for (where, budget), pool in self._pools.items()
             if pool.all and not pool.judged
         ]
@@ -477,11 +479,11 @@ class Judging:
         *,
         failed: bool,
     ) -> Results:
-        """Return the results with the paths of traces and the command to run again.
+        """Return results with the paths of traces, and with a command.
 
-        The paths are those of the traces of the transcriptions in ``evidence``. If the
-        traces of all sessions are kept, these traces are on the disk already. Otherwise
-        they are written now, but only if the test fails.
+        The command runs the test again. Each path is the file of the trace of one
+        transcription in ``evidence``. If the traces of all sessions are kept, these
+        files exist already. Otherwise they are written now, but only if the test fails.
         """
         paths: Mapping[str, str] = {}
         missing = None
@@ -536,7 +538,7 @@ class Judging:
 
 
 def _breaks(take: Transcription, broken: BrokenRule) -> bool:
-    """Return whether a session whose frames were dropped violated the requirement."""
+    """Return whether the requirement was violated in a session without kept frames."""
     id = broken.violation.requirement.id
     return take.kept is not None and any(
         each.requirement.id == id for each in take.violations
@@ -558,7 +560,7 @@ def _capacities(ledger: Ledger, terms: Terms) -> list[CapacityFinding]:
 
 
 def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
-    """Return the finding about cross-talk in a test; empty if there was none."""
+    """Return the finding about cross-talk in a test; empty without cross-talk."""
     found = tuple(each for record in ledger.records for each in record.cross_talk)
     count = sum(len(level.steady) for level in ledger.levels)
     return [CrossTalkFinding(found, count)] if found else []
@@ -622,7 +624,7 @@ def again(
 ) -> str:
     """Return the command that runs a test again, with the options of this run.
 
-    ``command`` has the first words of the result, and ``where`` the arguments that
+    ``command`` has the first words of the result. ``where`` has the arguments that
     select the test. The result shows no user, password, key or session option.
     """
     words = [shlex.quote(redactor.clean(word)) for word in command]

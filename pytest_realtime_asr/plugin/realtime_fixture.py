@@ -127,7 +127,7 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
 
 
 def _spoken_by_target(terms: Terms, state: State) -> str:
-    """Return the dialect of the target; a fake baseline server gets the same one."""
+    """Return the dialect of the target, which a fake baseline server speaks too."""
     found = terms.dialect if terms.dialect != AUTO else state.detect().dialect
     return DEFAULT_DIALECT if found == AUTO else found
 

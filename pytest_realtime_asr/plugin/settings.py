@@ -69,8 +69,8 @@ class SettingError(InputError):
 class LimitConfig:
     """The limits by which tests are judged unless a marker sets others.
 
-    A violated requirement fails a test if its level is ``rules`` or a stronger level;
-    if ``rules`` is ``None``, no violated requirement fails a test. ``named`` are the
+    A test fails if a requirement of the level ``rules`` or of a stronger level is
+    violated. If ``rules`` is ``None``, no violation fails a test. ``named`` are the
     limits that a marker can use by their names. ``run`` are the limits of the run, for
     metrics that no marker limits.
     """
@@ -97,7 +97,7 @@ class ComparisonConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReplayConfig:
-    """How recorded sessions are replayed.
+    """The settings of a target that replays recorded sessions.
 
     ``timing`` says when the answers are sent. Recordings that are older than
     ``max_age`` seconds cause a warning.
@@ -414,9 +414,10 @@ def _dialect(given: _Values, profile: str) -> str:
 
 
 def _recorded_dialect(target: str) -> str | None:
-    """Return the dialect that a target ``replay:DIR`` recorded; otherwise ``None``.
+    """Return the dialect of the recordings in ``DIR`` if a target is ``replay:DIR``.
 
-    Raises ValueError if the folder has no recordings.
+    Returns ``None`` for other targets. Raises ValueError if the folder has no
+    recordings.
     """
     folder = replayed(target)
     return None if folder is None else recordings.find(Path(folder)).dialect

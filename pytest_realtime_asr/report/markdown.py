@@ -1,9 +1,9 @@
 """The Markdown summary of a run, for a file and for the job page of a CI service.
 
-The order is the order of a reader's questions: did the run fail, which tests, by which
-numbers, what do the failures show, and is the server conformant. If the text would be
-larger than the service takes, the evidence of the last failures is left out first, and
-the text says so.
+The sections answer five questions of a reader, in this order: Did the run fail? Which
+tests failed? Which numbers show it? What is the evidence of the failures? Is the server
+conformant? If the text is larger than the service accepts, the evidence of the last
+failures is left out first, and the text says so.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _CHARACTERS = 16_000  # the most characters of one failure
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _HEAD = ["test", "verdict", "sent", "lost", "first p50", "final p50", "final p95"]
 _LEGEND = (
-    "first: `first_partial_from_speech`; final: `final_from_commit`; WER: pooled over "
-    "words (over characters if all utterances of the test are in writing systems "
-    "without spaces); never: the value is infinite, since too many sessions were lost "
-    "or premature."
+    "first is the metric `first_partial_from_speech`, and final is the metric "
+    "`final_from_commit`. WER is pooled over words, or over characters if all "
+    'utterances of the test are in writing systems without spaces. The value "never" '
+    "is infinite, since too many sessions were lost or premature."
 )
 
 
@@ -96,7 +96,7 @@ def _servers(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _tests(found: RunSummary) -> Iterator[str]:
-    """Yield the table of tests: those that measured, then other tests that failed."""
+    """Yield the table of tests: first those that measured, then others that failed."""
     failed = dict.fromkeys(each.test for each in found.failures if not each.requirement)
     rows = [
         [

@@ -73,7 +73,7 @@ def reason_text(reason: Reason | None) -> str:
 
 
 def client_state(state: ClientState) -> str:
-    """Return one line: how late and how busy the client was in a session."""
+    """Return one line that says how late and how busy the client was in a session."""
     return (
         f"send delay p99 {state.send:.1f} ms, loop lag p99 {state.loop:.1f} ms, "
         f"GC pause {state.pause:.1f} ms, CPU {state.cpu:.0%} of a core"

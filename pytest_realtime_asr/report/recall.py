@@ -19,7 +19,10 @@ _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 
 
 def headline(finding: RecallFinding, *, proof: bool = True) -> str:
-    """Return one line about a recall; ``proof`` adds whether the verdict is proven."""
+    """Return one line about a recall.
+
+    With ``proof``, the line says whether the verdict is proven.
+    """
     unspoken = ""
     if finding.unspoken:
         unspoken = f"in no reference: {', '.join(map(repr, finding.unspoken))}"
@@ -61,9 +64,10 @@ def details(
 ) -> str:
     """Return lines about each transcription that missed keywords.
 
-    They show the missed keywords, the text, the strip and the file of the trace. If
-    ``texts`` is false, the number of missed keywords replaces the keywords and the
-    text. The keys of ``paths`` are labels of transcriptions.
+    The lines show the missed keywords, the text, the file of the trace and the strip,
+    which draws the session over time. If ``texts`` is false, the number of missed
+    keywords replaces the keywords and the text. The keys of ``strips`` and ``paths``
+    are labels of transcriptions.
     """
     lines = []
     for miss in finding.misses[:_LISTED]:

@@ -1,4 +1,7 @@
-"""Shows one trace: what was said and recognised, the strip, frames and violations."""
+"""Shows one trace: what was said and recognised, its frames and its violations.
+
+A drawing of the session over time, the *strip*, is also shown.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,8 @@ def lines(
     ``item`` is the number of the utterance to show, from 0. ``None`` shows the
     utterances that the trace describes, or all if it describes none. With ``whole``,
     all frames are shown. ``corpus`` has the utterances that the trace does not
-    describe. Raises ValueError if there is no such utterance. Raises LookupError if the
-    dialect is not installed.
+    describe. Raises ValueError if there is no utterance ``item``. Raises LookupError if
+    the dialect is not installed.
     """
     dialect = dialects.load(trace.dialect)
     recording = dialects.recording(dialect, trace)
@@ -108,9 +111,10 @@ def violations(
 
 
 def _transcriptions(trace: Trace, corpus: Corpus | None) -> dict[int, Transcription]:
-    """Return the transcriptions by the number of their utterance in the session.
+    """Return a mapping from the number of each utterance to its transcription.
 
-    The result is empty if the utterances are not known.
+    Utterances are numbered in the session, from 0. The result is empty if they are not
+    known.
     """
     try:
         found = offline.transcriptions(trace, corpus=corpus)

@@ -88,7 +88,7 @@ class Shapes:
         }
 
     def parse(self, record: Record) -> Message:
-        """Return the event of a frame; for other frames `Unknown` or `Malformed`.
+        """Return the event of a frame; `Unknown` or `Malformed` if it has none.
 
         An event of the server with missing or wrong fields is `Flawed`; an event of the
         client with such fields is `Malformed`, since a server refuses it.

@@ -13,7 +13,7 @@ would seem worse. And only a real run has texts and lost sessions to show.
 
 With at least `LEAST_RUNS` runs, the range of the differences between the median run and
 the other earlier runs is computed. An effect within this range is usual from night to
-night, however small its p-value. If at least half of the sessions of a run have no
+night, even if its p-value is small. If at least half of the sessions of a run have no
 value of a metric, the run is left out for this metric.
 """
 
@@ -41,12 +41,12 @@ class EarlierRun:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a metric of this run is compared with.
+    """The median run, with which a metric of this run is compared.
 
-    ``pairs`` are the pairs of this run with the median run, ``name`` is the name of the
-    median run, and ``runs`` the number of earlier runs. ``spread`` is the range of the
-    differences of the other earlier runs from the median run, in the unit of the
-    margin; ``None`` if there are too few runs.
+    ``pairs`` are the pairs of this run with the median run. ``name`` is the name of the
+    median run, and ``runs`` is the number of earlier runs. ``spread`` is the range of
+    the differences between the median run and the other earlier runs, in the unit of
+    the margin. It is ``None`` if there are too few runs.
     """
 
     pairs: tuple[Pair, ...]
@@ -58,7 +58,7 @@ class Baseline:
 def baseline(
     margin: Margin, runs: Sequence[EarlierRun], now: Sequence[UtteranceRecord]
 ) -> Baseline:
-    """Return what a metric is compared with; no ``pairs`` if no run has a value."""
+    """Return the baseline of a metric; ``pairs`` is empty if no run has a value."""
     found = [
         (run, tuple(measured(pair(run.rows, now)[0], margin.metric))) for run in runs
     ]
@@ -77,7 +77,7 @@ def baseline(
 def _spread(
     margin: Margin, run: EarlierRun, others: Sequence[EarlierRun]
 ) -> tuple[float, float] | None:
-    """Return the range of the differences of the other runs from the median run."""
+    """Return the range of the differences between the median run and the others."""
     found = [measured(pair(run.rows, each.rows)[0], margin.metric) for each in others]
     values = [_effect(margin, pairs) for pairs in found if pairs]
     if len(values) + 1 < LEAST_RUNS:
@@ -86,7 +86,7 @@ def _spread(
 
 
 def _effect(margin: Margin, pairs: Sequence[Pair]) -> float:
-    """Return the effect; 0 if a value of zero or less allows no ratio."""
+    """Return the effect, or 0 if a value of zero or less makes a ratio impossible."""
     found = effect(margin, pairs)
     return 0.0 if math.isnan(found) else found
 

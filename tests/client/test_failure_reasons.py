@@ -43,8 +43,8 @@ def test_reason_of_an_error(error: OSError, said: str) -> None:
 def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
     said = unreachable(socket.gaierror(socket.EAI_NONAME, "Name not known"))
     assert said == (
-        "no server was there: cannot resolve the host name: Name not known; check its "
-        "spelling"
+        "no server was there: cannot resolve the host name: Name not known; check the "
+        "spelling of the host name"
     )
 
 

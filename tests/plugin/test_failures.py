@@ -254,7 +254,7 @@ def test_an_interrupt_shows_the_utterances_that_ended(
     ended = [each for each in project.rows() if each["lost"] == ""]
     assert int(row) == len(ended)
     told = " ".join(text.split())
-    assert f"interrupted: these results are of the {len(ended)} utterance" in told
+    assert f"interrupted: these results cover only the {len(ended)} utterance" in told
     assert "had ended; report: out.jsonl" in told
 
 

@@ -108,7 +108,7 @@ def test_an_interrupt_keeps_the_levels_that_ended(short: Project) -> None:
         process.wait()
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     told = " ".join(text.split())
-    assert "interrupted: these results are of the 1 level" in told
+    assert "interrupted: these results cover only the 1 level" in told
     assert "had ended; report: out.jsonl" in told
     assert "streams step    decision          over" in text
     assert "INTERNALERROR" not in text

@@ -271,8 +271,8 @@ def test_a_pool_that_an_interrupt_cut_off_is_named(project: Project, bits: str) 
     project.write(f"{code}\ndef test_end(): pytest.exit('enough')\n{more}")
     result = project.run(f"--realtime-corpus={bits}")
     said = (
-        "final_from_commit in test_it.py was not judged: the run ended when only 2 "
-        "tests that count for this budget had run"
+        "final_from_commit in test_it.py was not judged: the run ended after only "
+        "2 tests of this budget"
     )
     assert any(said in line for line in result.outlines), result.stdout.str()
 

@@ -44,8 +44,9 @@ _THRESHOLD, _PADDING, _SILENCE = 0.5, 0.0, 0.5  # of the detection of speech; s
 class _Utterance:
     """An utterance; its times are in seconds from the start of the session's audio.
 
-    The first ``settled`` words of ``text`` belong to settled segments; the open segment
-    begins at ``segment``. ``words`` has the words of ``text`` whose times are known.
+    ``settled`` is the number of words of ``text`` that belong to settled segments. The
+    open segment begins at the time ``segment``. ``words`` has the words of ``text``
+    whose times are known.
     ``end`` is ``None`` until the audio is complete, and ``recognised`` says whether
     ``text`` is complete.
     """
@@ -61,7 +62,7 @@ class _Utterance:
 
 
 class Server:
-    """The server's side of a session with the options in the query of the URL.
+    """The server's side of a session, whose options are in the query of the URL.
 
     A result does not name its utterance. So the results of an utterance are sent only
     after the final of the previous utterance.
@@ -220,11 +221,14 @@ class Server:
         return frames
 
     def _end(self, utterance: _Utterance) -> float:
-        """Return the end of the audio of an utterance so far, in seconds."""
+        """Return the time in seconds at which the audio of an utterance ends so far."""
         return self._now if utterance.end is None else utterance.end
 
     def _settle(self, utterance: _Utterance) -> Iterable[str]:
-        """Settle segments of `SEGMENT` words until at most `SEGMENT` words are open."""
+        """Settle segments until at most `SEGMENT` words are open; yield their results.
+
+        Each of these segments has `SEGMENT` words.
+        """
         while len(opened := self._words(utterance)) > SEGMENT:
             segment, following = opened[:SEGMENT], opened[SEGMENT]
             end = max(utterance.segment, segment[-1].end)

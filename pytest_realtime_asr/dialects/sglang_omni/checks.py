@@ -249,7 +249,7 @@ def _indexes(recording: Recording, sender: Sender, *kinds: type) -> list[int]:
 
 
 def each_segment(check: SessionCheck) -> SessionCheck:
-    """Return a check like ``check`` that is undecided if a session has no segment."""
+    """Return ``check`` with one change: a session without a segment is undecided."""
 
     def check_session(recording: Recording) -> Outcome:
         if not any(isinstance(message, Segment) for message in recording.messages):
@@ -322,7 +322,7 @@ def committed_once(recording: Recording) -> Outcome:
 
 
 def committed_end(recording: Recording) -> Outcome:
-    """Check that each committed segment is settled, or its transcription fails.
+    """Check that each committed segment is settled or is reported as failed.
 
     This also holds for a segment that was committed before a clear.
     """
@@ -529,7 +529,8 @@ def answered_by(role: str, kind: type, what: str, *, codes: Sequence[str]) -> Ch
         opened = next((i for i, m in enumerate(messages) if isinstance(m, kind)), None)
         if opened is None:
             return Undecided(
-                f"{what} was not sent, since the server's event before it did not come"
+                f"{what} was not sent, since the server did not send the event that "
+                "must come first"
             )
         later = [m.error.code for m in messages[opened:] if isinstance(m, Error)]
         if not later:

@@ -1,4 +1,4 @@
-"""Faults of HTTP: of the handshake, of plain requests and of the metrics page."""
+"""Faults of handshakes, of other HTTP requests and of the metrics page."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LeaksRequests(Hooks):
 
 @fault("restarts", "shows a new start time after a connection reset")
 class Restarts(Hooks):
-    """Sets the start time to now at a connection reset, as if the server restarted."""
+    """Shows the time of the last connection reset as the start time of the server."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         self._state.started = time.time()

@@ -18,9 +18,9 @@ _LINE = 20  # sessions, of which one is starved
 _LAST = 7  # its place among them, counted from 0
 
 
-@fault("starves-one", "sends the text of one in 20 open sessions 2 s late")
+@fault("starves-one", "sends the text late, by 2 s, in one of 20 open sessions")
 class StarvesOne(Hooks):
-    """Sends the words and finals of one open session in 20 ``STARVED`` seconds late.
+    """Sends words and finals late, by ``STARVED`` seconds, in one of 20 open sessions.
 
     A new session gets the lowest number, from 0, that no other open session has. The
     sessions with the numbers 7, 27, 47 and so on are late. So the successive sessions

@@ -36,7 +36,7 @@ class RetractsSettled(EventChanger):
 
 
 def _first_word(value: Any) -> str | None:
-    """Return the first word of the first text in an event, or ``None``."""
+    """Return the first word of the first text in an event; ``None`` if it has none."""
     if isinstance(value, dict):
         for name in _TEXTS:
             if isinstance(text := value.get(name), str):

@@ -69,7 +69,7 @@ class StubStream:
         return self._hear(self._resampler.feed(pcm[:whole]))
 
     def finish(self) -> str:
-        """End the audio; return the text that remains, as `feed` does.
+        """End the audio; return the remaining text in the same form as `feed`.
 
         Raises ValueError if the stream has ended before.
         """

@@ -1,6 +1,6 @@
 """Checks that usage figures fit the audio that was sent and the text that came.
 
-What is counted depends on the model, so only gross errors are violations. A count of
+Different models count different things, so only gross errors are violations. A count of
 seconds may be rounded, and may leave out silence. It may also include up to 30 s of
 padding, since Whisper reads windows of 30 s. A text has at least one token for every
 two words.

@@ -278,7 +278,8 @@ REFUSALS: tuple[Declared, ...] = (
     _short_commit,
     Requirement(
         "odd-audio-outlived",
-        "a sample split over two frames is joined or refused, and other audio is kept",
+        "a sample that is split over two frames is joined or refused, and other audio "
+        "is kept",
         MUST,
         HARM
         + "; "
