@@ -84,8 +84,8 @@ class SuiteRun:
     def loss_reporter(self, test: str) -> str:
         """Return the name of the only test that reports the loss of the server.
 
-        This test belongs to the first requirement whose result the loss affects and
-        that needs the scenario in which the server was lost. If there is no such
+        Among the requirements that need the scenario in which the server was lost, it
+        is the test of the first one whose result the loss affects. If there is no such
         requirement, or if this process does not run all tests, the method returns the
         ``test`` of its first call. The result of ``test`` must not be "satisfied".
         """

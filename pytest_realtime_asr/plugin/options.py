@@ -234,8 +234,8 @@ _SERVER = (
     Option(
         "replay-timing",
         "the delay of the answers of a target replay:DIR; with the value recorded, "
-        "each answer has the delay of its recording, and with none, it is sent at once "
-        "(default recorded)",
+        "each answer has the delay of its recording, and with the value none, it is "
+        "sent at once (default recorded)",
         "recorded",
         "recorded|none",
         guide="replay.md",

@@ -18,7 +18,7 @@ _NAME = "page-trend.jsonl"
 
 
 class PageTrend:
-    """The trend over the earlier reports that a run is compared with, and the run.
+    """The trend over a run and the earlier reports that it is compared with.
 
     The processes of the run write their results into a file in ``shared``, the folder
     that all of them can access. If there is only one process, ``shared`` is ``None``,

@@ -78,7 +78,7 @@ def lead(
 def only_sentence(
     raised: pytest.ExceptionInfo[BaseException] | None,
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return an exception; if it is `NotSent`, pytest will show no source lines for it.
+    """Return an exception, replaced by one without source lines if it is `NotSent`.
 
     A limit in the options of the run causes `NotSent`, so the source lines of the test
     would explain nothing.
@@ -217,7 +217,7 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
 
 
 def _is_public(raised: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Return whether the message quotes no transcript, since it is of this package."""
+    """Return whether an exception is of this package; it then quotes no transcript."""
     return isinstance(raised.value, Lost | OptionsError) or is_ours(raised)
 
 

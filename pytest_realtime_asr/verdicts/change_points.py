@@ -98,7 +98,7 @@ def _found(
 
 
 def _statistics(series: _Array, variance: float = 0.0) -> _Array:
-    """Return Student's statistic of each split (columns) of each series (rows)."""
+    """Return Student's statistics; a row is a series, and a column is a split of it."""
     size = series.shape[1]
     series = series - series.mean(axis=1, keepdims=True)
     first = np.arange(LEAST_PART, size - LEAST_PART + 1)
