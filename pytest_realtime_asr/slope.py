@@ -1,4 +1,4 @@
-"""Estimators of the slope of points; outliers change the result only a little."""
+"""Estimators of the slope of a line through points; outliers have little effect."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import numpy.typing as npt
 def theil_sen(xs: Sequence[float], ys: Sequence[float]) -> float | None:
     """Return the median slope over all pairs of points with different ``xs``.
 
-    ``None`` if there is no such pair. Outliers change the result only a little if they
-    are at most 29 % of the points. Raises ValueError for values that are not finite.
+    Returns ``None`` if there is no such pair. Outliers change the result only a little
+    if they are at most 29 % of the points. Raises ValueError for values that are not
+    finite.
     """
     slopes = _slopes(xs, ys)
     return float(np.median(slopes)) if len(slopes) else None
@@ -31,10 +32,9 @@ def theil_sen_interval(
     bounds are infinite if there are too few points. Raises ValueError for values that
     are not finite.
 
-    Formula: of N sorted slopes, the k-th from each end, with k = (N - C) / 2 rounded
-        down and C = z s; s = sqrt(n (n - 1) (2 n + 5) / 18) is the standard deviation
-        of Kendall's statistic of n points, and z the quantile of the normal
-        distribution
+    Formula: of N sorted slopes, the k-th from each end, with k = (N - z s) / 2 rounded
+        down; s = sqrt(n (n - 1) (2 n + 5) / 18) is the standard deviation of Kendall's
+        statistic of n points, and z is the quantile of the normal distribution
     Source: Sen, Estimates of the Regression Coefficient Based on Kendall's Tau (1968)
     """
     if not 0 < confidence < 1:

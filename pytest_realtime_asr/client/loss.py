@@ -10,7 +10,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 class Loss(enum.StrEnum):
-    """Why an utterance has no final; `NONE` (an empty string) if it has one."""
+    """The reason why an utterance has no final; `NONE` (an empty text) if it has."""
 
     NONE = ""
     REFUSED = "refused"
@@ -24,8 +24,8 @@ class Loss(enum.StrEnum):
 class Lost(Exception):
     """An awaited event does not arrive, or the session is not open.
 
-    ``how`` says why, as a member of `Loss`: refused, hung, flooded, closed, broke or
-    cancelled. After a refusal, the session may still be open.
+    ``how`` is the reason: the member of `Loss` for refused, hung, flooded, closed,
+    broke or cancelled. After a refusal, the session may still be open.
     """
 
     def __init__(self, how: str, message: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class Capacity:
-    """A semaphore whose permits are streams, that is, sessions at the same time.
+    """A semaphore with one permit for each session that may be open (a stream).
 
     A scenario reserves all its streams in one step.
     """

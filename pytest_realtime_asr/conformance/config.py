@@ -37,16 +37,17 @@ class SuiteConfig:
       sessions wait for events that do not arrive.
     - ``allow`` are the kinds of harm that the suite may do to a server on another
       machine.
-    - ``max_audio`` is the largest length in s of the audio of the suite. ``None`` means
-      10 minutes for a server on another machine, and no limit for a server on this
-      machine.
+    - ``max_audio`` is the largest length in s of all audio that the suite sends.
+      ``None`` means 10 minutes for a server on another machine, and no limit for a
+      server on this machine.
     - ``max_streams`` is the largest number of sessions at the same time. ``fuzz`` is
       the number of random sessions. For both, ``None`` chooses a default, which is
       larger for a server on this machine.
     - ``fuzz_seed`` is the seed of the random sessions. If it is ``None``, each run
       draws a new seed.
-    - ``limited`` are the metrics of the spoken corpus that the limits of the run judge.
-      If ``measured`` is true, the spoken corpus is sent even to the target ``fake``.
+    - ``limited`` are the metrics for which the limits of the run judge the spoken
+      corpus. If ``measured`` is true, the spoken corpus is sent even to the target
+      ``fake``.
     - ``capacity`` configures the search for the capacity; ``None`` if there is no
       search. ``soak`` is the duration in s of the soak; ``None`` if there is no soak.
     """

@@ -23,8 +23,9 @@ class Cost:
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
     - ``seconds`` is the estimated duration of the run in s. The estimate assumes that
-      the server is not slow, and that no CONFIRMATION scenario has to run.
-    - ``durations`` has the duration in s of each scenario that runs, by name.
+      the server is not slow, and that it shows no fault that a CONFIRMATION scenario
+      must confirm.
+    - ``durations`` maps the name of each scenario that runs to its duration in s.
     - ``connections`` is the number of connections in the whole run. ``streams`` is the
       largest number of connections at the same time.
     """
@@ -50,8 +51,9 @@ def cost(
     """Return the largest cost that a run of these scenarios can have.
 
     ``bounds`` limit which scenarios run. ``requirements`` are the requirements of the
-    dialect. They decide which scenarios run if the audio of the run is limited.
-    ``used`` is the length in s of the audio that the run has already sent.
+    dialect. If the audio of the run is limited, the scenarios to run are chosen by
+    these requirements. ``used`` is the length in s of the audio that the run has
+    already sent.
     """
     reasons = {each.name: bounds.why_not(each) for each in scenarios}
     not_run = {name: reason for name, reason in reasons.items() if reason}

@@ -40,10 +40,10 @@ _AFTER_FAILURE = 5.0  # s, the idle timeout of the gate if the warm-up has faile
 class SuiteRun:
     """The scenarios of a run, with the plan of their sessions and the findings so far.
 
-    ``realtime`` is the fixture of the first test; it names the server.
-    ``requirements`` are the requirements that the run judges. ``judges_losses`` says
-    that one of them judges how often the server loses utterances. A lost utterance then
-    violates no other requirement if this rate explains the loss.
+    ``realtime`` is the fixture of the first test; it names the server. ``requirements``
+    are the requirements that the run judges. ``judges_losses`` says whether one of
+    these requirements judges the rate at which the server loses utterances. If so, a
+    lost utterance that this rate explains violates no other requirement.
     """
 
     scheduler: Scheduler
@@ -84,10 +84,10 @@ class SuiteRun:
     def loss_reporter(self, test: str) -> str:
         """Return the name of the only test that reports the loss of the server.
 
-        This test belongs to the first requirement whose result the loss affects and
-        that needs the scenario in which the server was lost. If there is no such
-        requirement, or if this process does not run all tests, it is the ``test`` of
-        the first call of this method. The result of ``test`` must not be "satisfied".
+        Among the requirements that need the scenario in which the server was lost, it
+        is the test of the first one whose result the loss affects. If there is no such
+        requirement, or if this process does not run all tests, the method returns the
+        ``test`` of its first call. The result of ``test`` must not be "satisfied".
         """
         loss = self.scheduler.loss
         run = self.realtime.run
@@ -168,7 +168,7 @@ def asked_scenarios(items: Iterable[pytest.Item]) -> set[str]:
 def interrupted(
     config: pytest.Config, items: Iterable[pytest.Item]
 ) -> dict[str, ServerResult]:
-    """Return the results of tests that did not run because of an interrupt, by node id.
+    """Return, by node id, the results of tests that an interrupt prevented.
 
     A test has a result only if all its scenarios have run.
     """
@@ -312,6 +312,6 @@ def _with_advice(reason: str, realtime: Realtime, evidence: Evidence) -> str:
 
 
 def _is_cold(realtime: Realtime) -> bool:
-    """Return whether the server is cold: no session of the warm-up has got a final."""
+    """Return whether the server is cold: no warm-up session has received a final."""
     host = realtime.run.servers.last_host
     return realtime.run.config.server.warmup == 0 or (host is not None and host.failed)

@@ -1,9 +1,9 @@
 """Measures WER and latency of a server on the spoken corpus.
 
 WER and latency are reported for any target, and judged by the limits of the run. For
-the reference server, the test has limits of its own for the metrics that the run does
-not limit, since the recogniser and the clips are part of this package. Perturbed clips
-have no such limits. For any other target, the test fails if over half of the words are
+the reference server, the test also limits the metrics that the run does not limit,
+unless the clips are perturbed. It can do so because the recogniser and the clips are
+part of this package. For any other target, the test fails if over half of the words are
 wrong and the run does not limit the WER.
 """
 
@@ -100,7 +100,8 @@ def _judge_error_rate(realtime: Realtime, takes: Sequence[Transcription]) -> Non
 
     causes = wrong_texts.causes(texts, realtime.plan.caller.rate, send)
     tried = ", ".join(each.value for each in wrong_texts.Misreading)
-    causes = causes or [f"no cause was found; none of these fits: the server {tried}"]
+    none = f"no cause was found; none of these explains the errors: the server {tried}"
+    causes = causes or [none]
     pytest.fail("\n".join((message, *causes)), pytrace=False)
 
 

@@ -114,7 +114,7 @@ def _decode(row: str) -> _Line:
 
 
 def _language(line: _Line) -> str:
-    """Return the tag of the language of a line, "" if it states none.
+    """Return the language tag of a line; "" if the line states no language.
 
     Raises `CorpusError` for an unknown language, and if fields name two languages.
     """
@@ -149,7 +149,7 @@ def _channels(selector: int | list[int] | str | None) -> tuple[int, ...]:
 
 
 def _with_ids(entries: list[Entry], folder: Path) -> Iterator[Entry]:
-    """Yield the entries; a description without an id gets one."""
+    """Yield the entries; each `Description` without an id gets an id."""
     sharing: defaultdict[str, list[Description]] = defaultdict(list)
     for entry in entries:
         if isinstance(entry, Description) and not entry.id:
@@ -182,5 +182,5 @@ def _id(this: Description, sharing: list[Description], folder: Path) -> str:
 
 
 def _seconds(value: float) -> str:
-    """Return a time in seconds as a text: 1.25 for 1.2500, rounded to milliseconds."""
+    """Return a time in seconds as a text, such as 1.25, rounded to milliseconds."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

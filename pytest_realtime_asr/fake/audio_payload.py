@@ -1,8 +1,8 @@
 """Finds the audio in the frames of a client, in any dialect.
 
 The client's side of a dialect makes two frames with different audio. The audio is the
-part in which the two frames differ: a whole binary frame, or a field of a JSON frame
-that contains base64.
+part in which the two frames differ. It is a whole binary frame, or a field with base64
+in a JSON frame.
 """
 
 from __future__ import annotations

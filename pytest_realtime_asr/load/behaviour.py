@@ -4,8 +4,9 @@ A level beyond the capacity is compared with a level that held. The two levels h
 different mixes of clips, so each clip is compared with itself. The thresholds lie
 between two cases. Within the capacity, latencies change by up to a half from one level
 to the next, the numbers of partials and words change by less than a tenth, and only
-single sessions are lost. Beyond the capacity, more changes: with 1.5 times as many
-streams as the capacity, the server cannot serve a third of the streams.
+single sessions are lost. Beyond the capacity, the changes are larger. With 1.5 times as
+many streams as the capacity, for example, the server cannot serve a third of the
+streams.
 
 The final is late if sessions wait in a queue, and also if recognition is slow. The
 first text shows which of the two it is. A session that waits in a queue starts late, so
@@ -63,15 +64,15 @@ class Beyond:
     """What a server did at a level beyond its capacity.
 
     This level is compared with a level that held. ``streams`` is the number of streams
-    of this level, and ``held`` that number of the level that held; both include the
-    witnesses. ``behaviours`` are sorted: the behaviour that harms users most is the
-    first. ``refused`` is the share of the sessions that were refused, and ``broken``
-    the share that was lost for another reason.
+    of this level, and ``held`` is the number of streams of the level that held. Both
+    include the witnesses. The behaviour that harms users most is the first of
+    ``behaviours``. ``refused`` is the share of sessions that were refused, and
+    ``broken`` is the share of sessions that were lost for another reason.
 
     Four figures are ``None`` if no clip was measured at both levels:
 
-    - ``later``: how much later the finals came, the median in ms;
-    - ``first_later``: how much later the first texts came, the median in ms;
+    - ``later``: the median time in ms by which the finals came later;
+    - ``first_later``: the median time in ms by which the first texts came later;
     - ``partials``: the partials per second of audio, divided by those at ``held``;
     - ``words``: the words per final, divided by those at ``held``.
 
@@ -96,8 +97,8 @@ def compare(level: Level, held: Level) -> Beyond | None:
 
     ``held`` is a level that held. Latencies and texts of ``level`` come from all
     sessions after the ramp. This includes the sessions that ended in the drain, since
-    an overloaded server is slow to end sessions. ``None`` if no session ended at
-    ``level``.
+    an overloaded server is slow to end sessions. Returns ``None`` if no session ended
+    at ``level``.
     """
     rows = [row for row in level.rows if row.lost is not Loss.CANCELLED]
     if not rows:
@@ -194,7 +195,7 @@ def _pairs(
 def _difference(
     before: Sequence[Row], after: Sequence[Row], metric: str
 ) -> float | None:
-    """Return how much a metric grew from the level ``before`` to the level ``after``.
+    """Return the growth of a metric from the level ``before`` to the level ``after``.
 
     This is the median over the clips that were measured at both levels; ``None`` if
     there is no such clip.
@@ -204,10 +205,10 @@ def _difference(
 
 
 def _ratio(before: Sequence[Row], after: Sequence[Row], value: _Value) -> float | None:
-    """Return the sum of a value ``after``, divided by its sum ``before``.
+    """Return the sum of a value at level ``after``, divided by its sum at ``before``.
 
-    Only clips that were measured at both levels count. ``None`` if the sum ``before``
-    is 0.
+    Only clips that were measured at both levels count. Returns ``None`` if the sum at
+    ``before`` is 0.
     """
     pairs = _pairs(before, after, value)
     whole = sum(one for one, _ in pairs)

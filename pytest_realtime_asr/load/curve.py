@@ -1,4 +1,4 @@
-"""The curve of the share of sessions over a limit, against the number of streams.
+"""Curves of the share of sessions that are over a limit, by the number of streams.
 
 Two curves are fitted to the same points. The isotonic curve assumes only that more
 streams make no server faster; it is shown to the user. The logistic curve is smooth, so

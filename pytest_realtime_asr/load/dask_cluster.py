@@ -47,7 +47,7 @@ _PRECISE = 0.25  # s of the error of an offset at most
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """How far the system clock of a worker is ahead of the client's, in s.
+    """The time in s by which the system clock of a worker is ahead of the client's.
 
     The offset is right to within ``error`` seconds.
     """
@@ -170,14 +170,14 @@ class _Connected:
 
     @property
     def alive(self) -> bool:
-        """Whether the scheduler can be reached."""
+        """Return whether the scheduler can be reached."""
         return not self._lost and self._client.status == "running"
 
     def workers(self) -> list[str]:
         """Check the versions of the workers, and return the addresses of the workers.
 
-        Also reads their clocks if these were not read yet or too long ago.
-        Raises `InputError` if a worker cannot run a shard.
+        Also reads their clocks, unless they were read a short time ago. Raises
+        `InputError` if a worker cannot run a shard.
         """
         found = sorted(self._call(self._client.nthreads))
         if new := [each for each in found if each not in self._known]:
@@ -277,7 +277,7 @@ class _Connected:
             for worker, clock in clocks.items():
                 if isinstance(clock, Exception):
                     raise InputError(
-                        f"the Dask worker {worker} cannot run load "
+                        f"the Dask worker {worker} cannot run a load "
                         f"({error_text(clock)}); install the same packages as here"
                     )
                 found = offset(asked, clock, answered)
@@ -294,9 +294,9 @@ class _Connected:
         return best
 
     def _take_all(self) -> None:
-        """Pass on the messages of the shards; leave the cluster after `stop`.
+        """Pass on the messages of the shards until `stop`; then leave the cluster.
 
-        After `stop`, the last messages of the shards are passed on before.
+        Before the cluster is left, the last messages of the shards are passed on.
         """
         since = math.inf  # when the shards were stopped
         while since == math.inf or self._running:

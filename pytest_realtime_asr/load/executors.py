@@ -1,4 +1,4 @@
-"""Parses the user's choice of where load runs, and makes the executor for it."""
+"""Parses the user's choice of a place for the load, and makes its executor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where load runs: in processes of this machine, or on a Dask cluster.
+    """The place of the load: processes of this machine, or a Dask cluster.
 
     ``processes`` is the largest number of processes; ``None`` means one for each core.
     ``scheduler`` is the address of the scheduler of the Dask cluster; ``None`` means
@@ -34,7 +34,7 @@ class Place:
     scheduler: str | None = None
 
     def executor(self) -> Executor:
-        """Return an executor that runs load at this place."""
+        """Return an executor that runs a load at this place."""
         if self.scheduler is None:
             return Processes(self.processes or os.cpu_count() or 1)
         # Dask takes a second to import.
@@ -47,7 +47,10 @@ HERE = Place()
 
 
 def parse(text: str) -> Place:
-    """Parse ``processes``, ``processes:N`` or ``dask:ADDRESS``. Raises `InputError`."""
+    """Parse ``processes``, ``processes:N`` or ``dask:ADDRESS``.
+
+    Raises `InputError` for any other text.
+    """
     kind, colon, rest = text.strip().partition(":")
     if kind == PROCESSES:
         return Place(inputs.whole(rest, 1, _MOST)) if colon else HERE

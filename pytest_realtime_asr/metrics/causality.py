@@ -75,11 +75,11 @@ def text_of_first_word(item: Emissions, value: float) -> Premature | None:
 
 
 def whole_text(item: Emissions, value: float) -> Premature | None:
-    """Check that the complete text came after the start of speech; see also `final`.
+    """Check that the complete text came after the start of speech; also check `final`.
 
     ``value`` is counted from the end of speech. The text may be complete before the
     speech ends, since the last word may be recognised before its end. The text of a
-    premature final is not complete, so `final` is checked too.
+    premature final is not complete, so the check `final` must pass too.
     """
     early = None
     if item.speech_end is not None:

@@ -44,7 +44,7 @@ class Timed(Protocol):
 
 
 class Script(Protocol):
-    """The reference of an utterance, with the times of its words and speech if known.
+    """The reference of an utterance; it has the times of words and speech if known.
 
     Times are in seconds from the start of the audio. ``speech_by`` says how the speech
     was located: ``"words"`` means by word times, any other value by the energy of the
@@ -99,9 +99,10 @@ class Shown:
 class Emission:
     """A word of the last hypothesis, with the times (ns) when it appeared and settled.
 
-    ``first`` is when a hypothesis first had this word at this index. ``settled`` is
-    when the word, or a word before it, changed for the last time. ``said`` is the index
-    of the matching word of the reference; ``None`` if no word matches.
+    ``first`` is the time at which a hypothesis first had this word at this index.
+    ``settled`` is the time at which the word, or a word before it, changed for the last
+    time. ``said`` is the index of the matching word of the reference; ``None`` if no
+    word matches.
     """
 
     word: str
@@ -115,10 +116,10 @@ class Emissions:
     """The words of one item, as the server showed them and as they were spoken.
 
     ``timeline`` is the timeline of the item, and ``script`` its reference if known.
-    ``shown`` holds the change that each hypothesis made, and ``words`` the words of the
-    last hypothesis. ``reference`` holds the normalised words of the script, and
-    ``ends`` the end (s) of each of these words if known. ``pairs`` aligns the last
-    hypothesis with the reference.
+    ``shown`` holds the change that each hypothesis made, and ``words`` holds the words
+    of the last hypothesis. ``reference`` holds the normalised words of the script, and
+    ``ends`` holds the end (s) of each of these words if known. ``pairs`` aligns the
+    last hypothesis with the reference.
     """
 
     timeline: Timeline
@@ -131,13 +132,13 @@ class Emissions:
 
     @property
     def speech_start(self) -> int | None:
-        """When the audio at the start of speech was due (ns); ``None`` if not known."""
+        """The due time (ns) of the audio where speech starts; ``None`` if unknown."""
         start = None if self.script is None else self.script.speech_start
         return None if start is None else self.timeline.due(start)
 
     @property
     def speech_end(self) -> int | None:
-        """When the audio at the end of speech was due (ns); ``None`` if not known."""
+        """The due time (ns) of the audio where speech ends; ``None`` if unknown."""
         end = None if self.script is None else self.script.speech_end
         return None if end is None else self.timeline.due(end)
 
@@ -219,7 +220,7 @@ def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
 def _shown(
     timeline: Timeline, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[Shown], tuple[str, ...]]:
-    """Return the change by each hypothesis, and the words of the last hypothesis."""
+    """Return the change that each hypothesis made, and the words of the last one."""
     shown: list[Shown] = []
     words: list[str] = []
     ends = [0]  # the number of words after each token

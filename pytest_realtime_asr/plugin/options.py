@@ -42,9 +42,9 @@ MARKERS = {
         "together"
     ),
     "keyword_recall": (
-        "(keywords, *, at_least=, normalizer=None, confidence=None): the smallest "
-        "share of these names, numbers and terms that must be recognised in all "
-        "sessions of the test together, such as (['Anna', '41729'], at_least=0.95)"
+        "(keywords, *, at_least=, normalizer=None, confidence=None): the share of "
+        "these names, numbers and terms that the server must at least recognise, over "
+        "all sessions of the test together, such as (['Anna', '41729'], at_least=0.95)"
     ),
     "capacity": (
         "(*, at_least=): the number of streams that realtime.capacity must prove, such "
@@ -56,9 +56,10 @@ MARKERS = {
         "suite judges; the suite sets this marker itself, so that -m can select tests"
     ),
     "realtime": (
-        "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
-        "run; rules says which violated requirements fail the test: must (only MUST), "
-        "should (MUST and SHOULD) or off (none)"
+        "(*, dialect=, model=, pace=, chunk=, rules=): the settings of the sessions of "
+        "the test; with rules='must', a violated MUST requirement fails the test; with "
+        "'should', a violated SHOULD requirement fails it too; with 'off', neither "
+        "does"
     ),
 }
 
@@ -66,9 +67,10 @@ MARKERS = {
 class Option(NamedTuple):
     """An option of the plugin; ``default`` is written as a user writes a value.
 
-    ``many`` says that the option may be repeated, and ``flag`` that it has no value on
-    the command line. ``guide`` is the page of the guide that explains the option, such
-    as "noise.md", or a section of this page; it is empty if there is none.
+    ``many`` says whether the option may be repeated. ``flag`` says whether it is given
+    without a value on the command line. ``guide`` is the page of the guide that
+    explains the option, such as "noise.md", or a section of this page; it is empty if
+    there is none.
     """
 
     name: str
@@ -141,7 +143,7 @@ _SERVER = (
     ),
     Option(
         "model",
-        "the model to use (default: the first model in the answer to GET /v1/models "
+        "the model to use (default: of the models that GET /v1/models lists, the first "
         "with which a session can be set up)",
         "",
         "NAME",
@@ -175,9 +177,9 @@ _SERVER = (
     ),
     Option(
         "perturb",
-        "what is done to the utterances of the corpus before they are sent, such as "
-        "noise:10dB or telephone,packet-loss:5%:seed=2; also babble, clipping, dither, "
-        "gain, lead-silence, reverberation and speed (repeatable)",
+        "the changes of the corpus's utterances before they are sent, such as "
+        "noise:10dB or telephone,packet-loss:5%:seed=2; other changes are babble, "
+        "clipping, dither, gain, lead-silence, reverberation and speed (repeatable)",
         metavar="NAME[:AMOUNT][,...]",
         many=True,
         guide="noise.md#for-a-whole-run",
@@ -224,15 +226,16 @@ _SERVER = (
     Option(
         "max-message",
         "the largest size of an event, or of the body of an HTTP response, that the "
-        "client accepts; a larger one exceeds the client's limit, and is not a "
-        "violation by the server (default 1MiB)",
+        "client accepts; an event or body over this size exceeds the client's limit, "
+        "and is not a violation by the server (default 1MiB)",
         "1MiB",
         "SIZE",
     ),
     Option(
         "replay-timing",
-        "when a target replay:DIR sends an answer: after its recorded delay "
-        "(recorded), or at once (none) (default recorded)",
+        "the delay of the answers of a target replay:DIR; with the value recorded, "
+        "each answer has the delay of its recording, and with the value none, it is "
+        "sent at once (default recorded)",
         "recorded",
         "recorded|none",
         guide="replay.md",
@@ -288,16 +291,16 @@ _ACCESS = (
 _VERDICTS = (
     Option(
         "rules",
-        "which violated requirements fail a test: must (only MUST), should (MUST and "
-        "SHOULD) or off (none) (default must)",
+        "the requirements whose violation fails a test; the value must selects MUST "
+        "only, should selects MUST and SHOULD, and off selects none (default must)",
         "must",
         "LEVEL",
     ),
     Option(
         "confidence",
         "the confidence, such as 0.95, with which every quantile and word error rate "
-        "must be proven (default: no proof; the observed value is compared with the "
-        "limit)",
+        "must be proven (default: none, so the observed value itself is compared with "
+        "the limit)",
         metavar="SHARE",
         guide="budgets.md#proof",
     ),
@@ -327,8 +330,8 @@ _VERDICTS = (
     ),
     Option(
         "budget-profile",
-        "the name, such as l4, of the table of limits to use in the file of "
-        "--realtime-budgets",
+        "the name of a table, such as l4, in the file of --realtime-budgets; the "
+        "limits in this table are used",
         metavar="NAME",
         guide="budgets.md#limits-that-differ-by-machine",
     ),
@@ -343,9 +346,9 @@ _VERDICTS = (
     ),
     Option(
         "compare-fail",
-        "by how much a metric may get worse in a comparison before the test fails "
-        "(default final_from_commit:10%,wer:1pp); with the value none, the comparison "
-        "is shown but fails no test",
+        "the amount by which a metric may get worse in a comparison before the test "
+        "fails (default final_from_commit:10%,wer:1pp); with the value none, the "
+        "comparison is shown but fails no test",
         "final_from_commit:10%,wer:1pp",
         "METRIC:LIMIT[,...]|none",
         guide="comparison.md",
@@ -403,8 +406,9 @@ _LOAD = (
     ),
     Option(
         "soak",
-        "run the packaged soak test for this time, such as 1h: sessions come and go, "
-        "and the latency, losses, memory and open sessions of the server must not grow",
+        "run the packaged soak test for this time, such as 1h; during the test, "
+        "sessions come and go, and the latency, losses, memory and open sessions of "
+        "the server must not grow",
         metavar="TIME",
         guide="capacity.md#keep-it-up-for-an-hour-and-stop-it",
     ),
@@ -417,10 +421,11 @@ _LOAD = (
     ),
     Option(
         "load-executor",
-        "where load runs: processes (one for each core at most), processes:N (at most "
-        "N), or dask:ADDRESS (the scheduler of a Dask cluster, such as "
-        "dask:tcp://HOST:8786; needs the extra dask, and the same version of this "
-        "plugin on each worker) (default processes)",
+        "the place where a load runs; with the value processes, at most one process "
+        "for each core sends the load, and with processes:N, at most N processes; "
+        "dask:ADDRESS names the scheduler of a Dask cluster, such as "
+        "dask:tcp://HOST:8786, and needs the extra dask, and the same version of this "
+        "plugin on each worker (default processes)",
         "processes",
         "PLACE",
         guide="capacity.md#more-load-than-one-process-sends",
@@ -436,12 +441,12 @@ _LOAD = (
     ),
     Option(
         "metrics-name",
-        "NAME is a metric of a load test, and METRIC is the server's own name of it, "
-        "such as waiting=my_queue_length; NAME is running or waiting (numbers of "
-        "requests), kv_cache (the used share; the largest sample counts), sessions "
-        "(those that are open), all_sessions (those that were opened so far) or memory "
-        "(in bytes); samples that differ only in their labels are added up (default: "
-        "the names that the dialect states) (repeatable)",
+        "METRIC is the server's own name for the metric NAME of a load test, such as "
+        "waiting=my_queue_length; NAME is running or waiting (numbers of requests), "
+        "kv_cache (the used share), sessions (those that are open), all_sessions "
+        "(those that were opened so far) or memory (in bytes); samples that differ "
+        "only in their labels are added up, but for kv_cache the largest sample counts "
+        "(default: the names that the dialect states) (repeatable)",
         metavar="NAME=METRIC",
         many=True,
         guide="capacity.md#see-the-servers-own-figures",
@@ -462,20 +467,21 @@ _CONFORMANCE = (
     ),
     Option(
         "level",
-        "the requirements that the suite judges: must (only MUST), should (MUST and "
-        "SHOULD) or info (all) (default info)",
+        "the requirements that the suite judges; the value must selects MUST only, "
+        "should selects MUST and SHOULD, and info selects all (default info)",
         "info",
         "LEVEL",
     ),
     Option(
         "strict",
-        "in the suite, also fail the test of a SHOULD requirement that is violated",
+        "in the suite, let a violated SHOULD requirement fail its test, as a violated "
+        "MUST requirement does",
         flag=True,
     ),
     Option(
         "keep-going",
-        "do not stop the suite when the first utterance has failed, or when sessions "
-        "have waited for finals that never came",
+        "continue the suite even after the first utterance has failed, or after "
+        "sessions have waited in vain for finals",
         flag=True,
     ),
     Option(
@@ -499,19 +505,19 @@ _CONFORMANCE = (
     ),
     Option(
         "allow",
-        "what may be done to a server that is not on this machine: heavy (a load test, "
-        "and scenarios with four or more sessions or a flood), disruptive (load beyond "
-        "the capacity that was found, and scenarios that have crashed servers), or "
-        "both",
+        "the harm that may be done to a server that is not on this machine; heavy "
+        "allows a load test, a flood, and scenarios with four or more sessions; "
+        "disruptive allows load beyond the capacity that was found, and scenarios that "
+        "have crashed servers; both may be given",
         metavar="HARM[,HARM]",
         guide="suite.md#what-it-costs",
     ),
     Option(
         "max-audio",
-        "the most audio that the whole run may send: the suite, tests of your own, the "
-        "warm-up and the baseline server together (default: 10min for the scenarios of "
-        "the suite on a server that is not on this machine; a load test of such a "
-        "server has no default and needs this option)",
+        "the largest length of audio that the whole run may send; the suite, tests of "
+        "your own, the warm-up and the baseline server count together (default: 10min "
+        "for the scenarios of the suite on a server that is not on this machine; a "
+        "load test of such a server has no default and needs this option)",
         "",
         "TIME",
         guide="suite.md#what-it-costs",
@@ -552,10 +558,10 @@ _REPORTS = (
     ),
     Option(
         "junit",
-        "what --junitxml contains: full for all measurements; lean for what was "
-        "judged; strict for a file that is valid against the schema of xunit2, with "
-        "the properties of each test as JSON in system-out (default full; the "
-        "default of the next release is lean)",
+        "the content of the file of --junitxml; full has all measurements; lean has "
+        "what was judged; strict is valid against the schema of xunit2, and has the "
+        "properties of each test as JSON in system-out (default full; the default of "
+        "the next release is lean)",
         "full",
         "lean|full|strict",
         guide="reports.md#junit-xml",
@@ -569,17 +575,18 @@ _REPORTS = (
     ),
     Option(
         "trace-keep",
-        "the traces to keep: failed (of the sessions of tests that fail) or all (of "
-        "every session of every test) (default failed)",
+        "the sessions whose traces are kept; the value failed selects the sessions of "
+        "tests that fail, and the value all selects every session of every test "
+        "(default failed)",
         "failed",
         "failed|all",
         guide="reports.md#traces",
     ),
     Option(
         "utterances",
-        "at the end of the run, list those utterances of each test that have word "
-        "errors, with the errors and the aligned texts; the other utterances are only "
-        "counted",
+        "at the end of the run, list for each test the utterances that have word "
+        "errors, and show the errors and the aligned texts; the other utterances are "
+        "only counted",
         flag=True,
     ),
     Option(

@@ -18,12 +18,12 @@ _NAME = "page-trend.jsonl"
 
 
 class PageTrend:
-    """The trend over the earlier reports of a run and the run itself.
+    """The trend over a run and the earlier reports that it is compared with.
 
     The processes of the run write their results into a file in ``shared``, the folder
     that all of them can access. If there is only one process, ``shared`` is ``None``,
-    and this object makes the folder. The object is false if the run has no page or
-    names no earlier report.
+    and this object makes the folder. The object is false if the run writes no HTML
+    page, or is compared with no earlier report.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class PageTrend:
 
     @cached_property
     def lines(self) -> ReportFile:
-        """The file of the results of this run, in JSON Lines."""
+        """The file that holds the results of this run, in JSON Lines."""
         return ReportFile(self._folder / _NAME, shared=self._shared)
 
     @cached_property
@@ -51,9 +51,9 @@ class PageTrend:
     ) -> bytes | None:
         """Return the trend for the page; ``None`` if this run has no result.
 
-        ``shared`` is the folder of the workers, if there are any. ``tell`` is called
-        with a sentence about each report, or part of a report, that the trend leaves
-        out. Raises ValueError if no report can be used.
+        ``shared`` is the folder of the xdist workers; ``None`` without workers.
+        ``tell`` is called with a sentence about each report, or part of a report, that
+        the trend leaves out. Raises ValueError if no report can be used.
         """
         folder = shared or (self._folder if "lines" in self.__dict__ else None)
         if folder is None or not (own := folder / _NAME).is_file():

@@ -64,7 +64,7 @@ def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
 def lead(
     report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
 ) -> None:
-    """Shorten a failure by this package to one line in the summary of pytest.
+    """Shorten a failure to one line in pytest's summary, if this package caused it.
 
     The line is the first line of the message, without the name of the exception that
     pytest puts before it. Otherwise, pytest would print the whole message a second time
@@ -78,7 +78,7 @@ def lead(
 def only_sentence(
     raised: pytest.ExceptionInfo[BaseException] | None,
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return an exception; if it is `NotSent`, pytest will show no source lines for it.
+    """Return an exception, replaced by one without source lines if it is `NotSent`.
 
     A limit in the options of the run causes `NotSent`, so the source lines of the test
     would explain nothing.
@@ -94,11 +94,12 @@ def only_sentence(
 def shown_exception(
     raised: pytest.ExceptionInfo[BaseException] | None, redactor: Redactor
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return the exception of a test without secrets, since plugins may quote it.
+    """Remove the secrets from the exception of a test, and return the exception.
 
-    The message of the exception is changed in place, so that its type and its traceback
-    stay. If the message cannot be changed, another exception is returned instead. In a
-    private run, the message is removed unless this package wrote it.
+    Plugins may quote the exception. Its message is changed in place, so that the
+    exception keeps its type and its traceback. If the message cannot be changed,
+    another exception is returned instead. In a private run, the message is removed
+    unless this package wrote it.
     """
     if raised is None:
         return None
@@ -130,7 +131,7 @@ def shield(report: pytest.TestReport, redactor: Redactor) -> None:
 def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
     """Remove the secrets from the properties of the whole run in JUnit XML, in place.
 
-    In a private run, the values of the properties are removed as well.
+    In a private run, all values of the properties are removed.
     """
     if (properties := junit_properties(config)) is not None:
         properties[:] = [
@@ -216,7 +217,7 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
 
 
 def _is_public(raised: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Return whether this package wrote a message, so that it quotes no transcript."""
+    """Return whether an exception is of this package; it then quotes no transcript."""
     return isinstance(raised.value, Lost | OptionsError) or is_ours(raised)
 
 

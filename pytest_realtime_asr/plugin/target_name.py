@@ -1,7 +1,7 @@
 """The name of the target, as a run prints it before any request to the server.
 
-If a target is set in the environment, every pytest run imports this module, so it
-imports little.
+If a target is set in the environment, every pytest run imports this module. So this
+module imports little.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _PACKAGES = ("pytest-realtime-asr", "pytest", "pytest-asyncio", "websockets", "n
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """All that ``doctor`` looked at.
+    """Everything that the command ``doctor`` has examined.
 
     ``corpus`` is an error message if the corpus cannot be loaded. ``calibration`` is an
     error message if the calibration failed. ``variable`` is the name of the environment
@@ -46,7 +46,7 @@ class Examined:
 
     @property
     def testable(self) -> bool:
-        """Whether tests can run with this server and this corpus."""
+        """Return whether tests can run with this server and this corpus."""
         return self.server.testable and isinstance(self.corpus, Corpus)
 
 

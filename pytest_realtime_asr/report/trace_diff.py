@@ -1,4 +1,4 @@
-"""The text about where two recorded sessions begin to differ."""
+"""The text that says where two recorded sessions begin to differ."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The lines about two sessions; ``same`` if frames and texts do not differ."""
+    """The lines about two sessions; ``same`` says that frames and texts are equal."""
 
     lines: tuple[str, ...]
     same: bool
@@ -69,9 +69,9 @@ def compare(
 ) -> Comparison:
     """Compare the sessions in two files.
 
-    ``item`` is the number of the utterance in both sessions, from 0. ``None`` selects
-    the first utterance that each trace describes. With ``whole``, the times of all
-    words are shown. Raises ValueError if a file is no trace, if the sessions have
+    ``item`` is the number of the utterance in both sessions, counted from 0. ``None``
+    selects the first utterance that each trace describes. With ``whole``, the times of
+    all words are shown. Raises ValueError if a file is no trace, if the sessions have
     different dialects, or if there is no such utterance. Raises LookupError if a
     dialect is not installed.
     """
@@ -80,7 +80,7 @@ def compare(
     if len({name.partition(":")[0] for name in names}) > 1:
         raise ValueError(
             f"the sessions have different dialects ({', '.join(names)}), so their "
-            "frames cannot be compared; compare what trace judge shows of each session"
+            "frames cannot be compared; run `trace judge` on each session instead"
         )
     one = _side("A", first, traces[0], item)
     other = _side("B", second, traces[1], item)

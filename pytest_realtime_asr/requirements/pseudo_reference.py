@@ -28,7 +28,7 @@ MARGIN = 0.05  # share of the words that may differ beyond the own variation
 
 @dataclass(frozen=True, slots=True)
 class SoloTranscript:
-    """The server's own text of a clip sent alone, and how much its repeats differ.
+    """The server's own text of a clip sent alone, and how much this text varies.
 
     ``repeats`` are the texts of all sessions in which the clip was sent alone.
     ``noise`` is the own variation. Both ``noise`` and ``words`` are numbers of words,
@@ -99,8 +99,8 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
     """Return the usable solo transcripts, all with the same own variation.
 
-    It is the largest own variation of all transcripts. A solo transcript is not usable
-    if it is so short that a text with none of its words would not count as different.
+    The largest own variation in ``found`` is used for all. A solo transcript is usable
+    if it is so long that a text with none of its words counts as different.
     """
     most = max((each.noise for each in found.values()), default=0)
     noisy = {name: replace(each, noise=most) for name, each in found.items()}
@@ -110,9 +110,10 @@ def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscr
 
 
 def not_random(wrong: int, repeats: int) -> bool:
-    """Return whether ``wrong`` of ``repeats`` texts are too many to be due to chance.
+    """Return whether more texts are wrong than chance explains.
 
-    This is so if at least two thirds of the texts, and at least two texts, are wrong.
+    Of ``repeats`` texts, ``wrong`` are wrong. Chance does not explain this if at least
+    two thirds of the texts, and at least two texts, are wrong.
     """
     return wrong >= 2 and 3 * wrong >= 2 * repeats
 

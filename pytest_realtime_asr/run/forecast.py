@@ -55,12 +55,12 @@ def shortest(corpus: Iterable[Utterance]) -> float:
 
 
 class CallProgress:
-    """The progress of a method call or of tests that send utterances.
+    """The progress in sending the utterances of one method call, or of tests.
 
-    ``expected`` is the time in s that each utterance is expected to take, ``None`` if
-    it is not known; ``at_once`` utterances are sent at the same time. The time left is
-    estimated from the time that the utterances have taken so far. ``what`` is the noun
-    for an utterance in the progress line.
+    ``expected`` holds the time in s that each utterance is expected to take; ``None``
+    if these times are not known. ``at_once`` is the number of utterances that are sent
+    at the same time. The time left is estimated from the time that the utterances have
+    taken so far. ``what`` is the noun for an utterance in the progress line.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class CallProgress:
         self._took = 0.0  # s until the last utterance ended
 
     def end(self, index: int) -> None:
-        """Note that an utterance has ended."""
+        """Record that the utterance with this index has ended."""
         self._ended.add(index)
         self._took = self._clock() - self._began
 
@@ -105,7 +105,7 @@ class CallProgress:
 def expected(
     clips: Sequence[Utterance], *, pace: float, servers: int
 ) -> list[float] | None:
-    """Return for each clip the expected time in s to send it to all servers.
+    """Return the expected times in s; each is the time to send a clip to all servers.
 
     ``servers`` is the number of servers. Returns ``None`` if the audio of a clip cannot
     be read.

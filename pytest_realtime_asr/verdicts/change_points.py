@@ -1,12 +1,13 @@
-"""Finds change points in a series of runs: runs from which on the numbers differ.
+"""Finds change points in a series of runs; a change point starts a lasting change.
 
 Each run of a series gives one number, such as the logarithm of its p95. Equal servers
 give different numbers from night to night, and much of this noise is not visible within
 a single run. So the noise is estimated from the series itself. The series is split
 before each run, and the means of the two parts are compared by Student's statistic. The
-largest statistic of all splits is then compared with the largest statistic of many
-simulated series without a change. If it is larger than nearly all of these, the run
-after the split is a change point, and each part is searched in the same way.
+split with the largest statistic is the candidate. Many series without a change are
+simulated, and each has a largest statistic too. If the candidate's statistic is larger
+than nearly all of these, the run after its split is a change point, and each part is
+searched in the same way.
 
 A part has at least `LEAST_PART` runs, since a single slow night is no lasting change.
 
@@ -40,11 +41,11 @@ _Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """A run from which on the numbers differ.
+    """The first run after a lasting change of the numbers.
 
     ``index`` is the index of this run in the series. ``before`` is the mean of the part
-    of the series before this run, and ``after`` the mean of the part that starts with
-    this run. ``p`` is the p-value, not corrected for the number of series.
+    of the series before this run, and ``after`` is the mean of the part that starts
+    with this run. ``p`` is the p-value; it is not corrected for the number of series.
     """
 
     index: int
@@ -97,7 +98,7 @@ def _found(
 
 
 def _statistics(series: _Array, variance: float = 0.0) -> _Array:
-    """Return Student's statistic of each split (columns) of each series (rows)."""
+    """Return Student's statistics; a row is a series, and a column is a split of it."""
     size = series.shape[1]
     series = series - series.mean(axis=1, keepdims=True)
     first = np.arange(LEAST_PART, size - LEAST_PART + 1)
@@ -129,7 +130,7 @@ def _p_value(statistic: float, size: int, split: int) -> float:
 
 @cache
 def _largest(size: int) -> _Array:
-    """Return the largest statistic of each simulated normal series, sorted."""
+    """Return the sorted largest statistics, one for each simulated normal series."""
     rng = np.random.default_rng(_SEED)
     found = [
         _statistics(rng.standard_normal((len(rows), size))).max(axis=1)

@@ -1,16 +1,17 @@
 """Compares two releases of a server, and finds what became worse beyond noise.
 
 - Latency and error rate of each test: each complete run of the new release is compared
-  with all runs of the old release, as `compare_runs` does. For each metric, the run of
-  the new release with the median change counts; of an even number of runs, it is the
-  worse of the two in the middle. So a single slow or fast night does not decide, and
-  the number of runs does not influence the correction of the p-values. The margins are
-  those of `BESIDE`. A change counts only if it is larger than its margin. If there are
-  at least five old runs, it must also be larger than the range of the old runs.
-- Lost sessions: Fisher's exact test of all sessions of both releases.
-- Capacity of each test: the interval of the new release against the lowest and the
-  highest bound of the runs of the old release.
-- Requirements: those whose state differs. Known failures are not counted.
+  with all runs of the old release, as `compare_runs` does. For each metric, only the
+  run of the new release with the median change counts. If the number of runs is even,
+  this is the worse of the two runs in the middle. So a single slow or fast night does
+  not decide, and the number of runs does not influence the correction of the p-values.
+  The margins are those of `BESIDE`. A change counts only if it is larger than its
+  margin. If there are at least five old runs, it must also be larger than the range of
+  the old runs.
+- Lost sessions: Fisher's exact test compares all sessions of both releases.
+- Capacity of each test: for each release, an interval reaches from the lowest to the
+  highest bound of its runs. The two intervals are compared.
+- Requirements: their states are compared. Known failures are not counted.
 
 What cannot be decided makes the verdict INCONCLUSIVE; only a proven change for the
 worse makes it FAIL.
@@ -48,10 +49,10 @@ class State(enum.Enum):
 class Release:
     """The results of one release, from at least one report.
 
-    ``requirements`` are the states of the requirements of the levels MUST and SHOULD,
-    by the dialect and the id. ``replayed`` says whether the reports are of runs in
-    which recorded sessions were replayed: ``{False}``, ``{True}`` or, if the release
-    has both, ``{False, True}``.
+    ``requirements`` maps the dialect and the id of each MUST and SHOULD requirement to
+    its state. ``replayed`` says whether the reports are of runs in which recorded
+    sessions were replayed: ``{False}``, ``{True}`` or, if the release has both,
+    ``{False, True}``.
     """
 
     name: str
@@ -62,10 +63,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class TestChange:
-    """A test; its ``comparison`` is ``None`` if only one release has the test.
+    """The change of a test from the old to the new release.
 
-    ``runs`` names, for each change of the comparison, the run of the new release that
-    this change describes.
+    ``comparison`` is ``None`` if only one release has the test. ``runs`` names, for
+    each change of the comparison, the run of the new release that this change
+    describes.
     """
 
     __test__ = False  # pytest does not collect it
@@ -76,7 +78,7 @@ class TestChange:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """The outcome of each metric; undecided if nothing could be compared."""
+        """The outcome of each metric; one undecided outcome if nothing was compared."""
         if self.comparison is None or not self.comparison.pairs:
             return (Outcome.UNDECIDED,)
         return tuple(change.outcome for change in self.comparison.changes)
@@ -84,7 +86,11 @@ class TestChange:
 
 @dataclass(frozen=True, slots=True)
 class LostChange:
-    """The numbers of lost and of all sessions in both releases; ``p`` is one-sided."""
+    """The change of the share of lost sessions from the old to the new release.
+
+    ``before`` (old release) and ``now`` (new release) hold the number of lost sessions
+    and the number of all sessions. ``p`` is the one-sided p-value.
+    """
 
     before: tuple[int, int]
     now: tuple[int, int]
@@ -92,7 +98,10 @@ class LostChange:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome; undecided if more sessions were lost, perhaps by chance."""
+        """The outcome.
+
+        It is undecided if more sessions were lost but this may be chance.
+        """
         (lost, n), (more, m) = self.before, self.now
         if more * n <= lost * m:
             return Outcome.SAME
@@ -101,10 +110,11 @@ class LostChange:
 
 @dataclass(frozen=True, slots=True)
 class CapacityChange:
-    """The capacity of a test in both releases; ``None`` if the release states none.
+    """The capacity of a test in the old release (``before``) and in the new (``now``).
 
-    ``before`` and ``now`` have the capacity of the newest run of the release, and the
-    lowest and the highest bound of all runs of the release.
+    Each has the capacity of the newest run of its release, and the lowest and the
+    highest bound of all runs of its release. It is ``None`` if the release states no
+    capacity.
     """
 
     test: str
@@ -113,7 +123,7 @@ class CapacityChange:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome; a change is proven if the intervals have nothing in common."""
+        """The outcome; a change is proven if the two intervals do not overlap."""
         old, new = self.before, self.now
         if old is None or new is None:
             return Outcome.UNDECIDED
@@ -139,7 +149,7 @@ class RequirementChange:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome; undecided unless both releases judged the requirement."""
+        """The outcome; undecided if a release did not judge the requirement."""
         match self.before, self.now:
             case State.SATISFIED, State.VIOLATED:
                 return Outcome.WORSE
@@ -153,9 +163,7 @@ class Signoff:
     """The comparison of two releases.
 
     ``compared`` are the runs of the new release whose latency and error rate were
-    compared. ``lost`` is ``None`` if one release has no sessions. ``judged`` are the
-    numbers of requirements that are satisfied and violated in each release; ``None``
-    without a conformance report.
+    compared. ``lost`` is ``None`` if one release has no sessions.
     """
 
     old: Release
@@ -168,7 +176,7 @@ class Signoff:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """The outcome of everything that was compared."""
+        """The outcomes of all comparisons of the two releases."""
         one_sided = [
             Outcome.UNDECIDED
             for old, new in (
@@ -187,7 +195,11 @@ class Signoff:
 
     @property
     def verdict(self) -> Verdict:
-        """FAIL if anything became worse; otherwise PASS if everything was decided."""
+        """The verdict on the new release.
+
+        It is FAIL if anything became worse, else INCONCLUSIVE if anything is undecided
+        or nothing was compared, else PASS.
+        """
         found = self.outcomes
         if Outcome.WORSE in found:
             return Verdict.FAIL
@@ -281,7 +293,7 @@ def _median(test: str, found: Sequence[tuple[str, Comparison]]) -> TestChange:
 
 
 def _effect(change: Change) -> float:
-    """Return the effect; 0 if a value of zero or less allows no ratio."""
+    """Return the effect of a change; 0 if a value is not positive, so has no ratio."""
     return 0.0 if math.isnan(change.effect) else change.effect
 
 

@@ -31,8 +31,9 @@ class Listening:
     """The options of a session that change what crosses the wire.
 
     ``law`` is the G.711 law of the audio, ``None`` for linear PCM. ``endpointing`` is
-    the silence that ends speech, ``utterance_end`` the time without a word after which
-    `UtteranceEnd` is sent; both are in seconds, and ``None`` turns them off.
+    the length of the silence that ends speech. ``utterance_end`` is the time without a
+    word after which `UtteranceEnd` is sent. Both are in seconds, and ``None`` turns
+    them off.
     """
 
     model: str | None = None

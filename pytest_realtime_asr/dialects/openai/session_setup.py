@@ -242,16 +242,16 @@ def written(
 ) -> dict[str, Any]:
     """Return the session object of an update. Raises ValueError for invalid options.
 
-    The options of the audio, such as ``format``, ``language``, ``prompt``,
-    ``turn_detection`` (``None`` by default) or ``noise_reduction``, are put where
-    the shape of the profile expects them. All other options become fields of the
+    Each option of the audio, such as ``format``, ``language``, ``prompt``,
+    ``turn_detection`` (``None`` by default) or ``noise_reduction``, becomes the field
+    that the shape of the profile has for it. All other options become fields of the
     session object itself.
     """
     rest = dict(options)
     nested = sorted({"audio", "type", "input_audio_format"} & rest.keys())
     if nested:
         raise ValueError(
-            f"{', '.join(nested)}: cannot be an option; give the fields inside as "
+            f"{', '.join(nested)}: cannot be an option; give the single fields as "
             'options, such as {"turn_detection": "server_vad", "language": "en"}; the '
             "client puts them where the server expects them"
         )

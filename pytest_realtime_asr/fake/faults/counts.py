@@ -1,4 +1,4 @@
-"""Faults of the usage that a final states: the counts of tokens and of seconds."""
+"""Faults in the usage of a final, that is, in its counts of tokens and seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 @fault(
-    "usage-in-ms", "counts the milliseconds of its audio as seconds", needs=Needs.ITEMS
+    "usage-in-ms", "states the milliseconds of the audio as seconds", needs=Needs.ITEMS
 )
 class UsageInMilliseconds(ServerWrapper):
     """Reports 1000 times the seconds of audio; the counts of tokens are right."""
