@@ -1,7 +1,7 @@
-"""What a protocol's page shows in addition to the events, order and requirements.
+"""The reference of a dialect: examples, meanings of states and codes, and fields.
 
-A dialect may have a reference. It is data for the documentation and for the messages
-of failures; no server and no client needs it.
+A dialect may have a reference. The reference is data for the documentation and for the
+messages of failures; no server and no client needs it.
 """
 
 from __future__ import annotations
