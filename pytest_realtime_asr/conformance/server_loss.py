@@ -16,7 +16,7 @@ PAUSE = 0.5  # s between two health checks of a lost server
 
 @dataclass(frozen=True, slots=True)
 class ServerLoss:
-    """The loss of a server: when (in Unix seconds), in which scenario, and why."""
+    """The time (in Unix seconds), scenario and reason of the loss of a server."""
 
     at: float
     scenario: str

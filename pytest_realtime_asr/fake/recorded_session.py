@@ -100,7 +100,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server did ``delay`` nanoseconds after the client reached ``cause``."""
+    """A frame of the server, or the end of the connection by the server.
+
+    It came ``delay`` ns after the client reached ``cause``.
+    """
 
     cause: Position
     delay: int

@@ -37,8 +37,8 @@ class Reference:
     - ``about`` has paragraphs in Markdown about the connection and the audio.
     - ``outline`` is a typical session, as text.
     - ``kinds`` are the structs of the events.
-    - ``inside`` are structs for fields whose content the structs of the events do not
-      describe.
+    - ``inside`` are further structs. They describe the content of fields that the
+      structs of the events leave open.
     - ``examples`` has a JSON text for each type of event.
     - ``states`` says what each state of the order means.
     - ``codes`` says what each code of an error means.
