@@ -56,13 +56,14 @@ class Scenario:
 
     ``act`` plays the exchange, and ``about`` describes it in words. A scenario opens at
     most ``sessions`` connections; at most ``streams`` of them are open at the same
-    time. In a protocol with one utterance in each session, it opens further
-    connections, one after the other, for further utterances. A scenario sends a short
-    clip at most ``times`` times, ``seconds`` seconds of other audio, and
-    ``of_clips(clips)`` seconds of audio that depends on the clips. If the scenario may
-    need a retry, the numbers include this retry. A CONFIRMATION scenario runs only if
-    ``is_needed`` returns true for the evidence of the scenarios before it. The scenario
-    needs a protocol that has all capabilities in ``fits``.
+    time. If the protocol allows only one utterance in each session, ``sessions`` does
+    not count the connections that are opened, one after the other, for further
+    utterances. The scenario sends at most ``times`` short clips. It also sends at most
+    ``seconds`` s of other audio, and ``of_clips(clips)`` s of audio whose length
+    depends on the clips. If the scenario may need a retry, the numbers include this
+    retry. A CONFIRMATION scenario runs only if ``is_needed`` returns true for the
+    evidence of the scenarios before it. The scenario needs a protocol that has all
+    capabilities in ``fits``.
     """
 
     name: str

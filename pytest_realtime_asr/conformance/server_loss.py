@@ -16,7 +16,7 @@ PAUSE = 0.5  # s between two health checks of a lost server
 
 @dataclass(frozen=True, slots=True)
 class ServerLoss:
-    """The loss of a server: when (in Unix seconds), in which scenario, and why."""
+    """The time (in Unix seconds), scenario and reason of the loss of a server."""
 
     at: float
     scenario: str
@@ -48,7 +48,7 @@ class ServerWatch:
             return
 
     async def check(self, config: RunConfig, scenario: str) -> None:
-        """Wait until the server answers after a scenario that may have harmed it."""
+        """Wait until the server answers; ``scenario`` may have harmed it."""
         async with self._checking:
             if self.loss is None:
                 seen = await read_gauges(config, after=scenario)
@@ -90,7 +90,7 @@ class ServerWatch:
 
 
 def _ended(trace: Trace) -> float:
-    """Return when a session ended, in Unix seconds."""
+    """Return the time at which a session ended, in Unix seconds."""
     return trace.started.timestamp() + trace.end.at / 1e9
 
 

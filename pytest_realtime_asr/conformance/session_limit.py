@@ -1,4 +1,4 @@
-"""The limit of a server on the number of sessions at the same time.
+"""The largest number of sessions that a server keeps open at the same time.
 
 A server that has reached its limit refuses a further session in one of three ways: by
 the HTTP status 429 or 503, by an error event before the session is ready,
@@ -33,7 +33,7 @@ _LONGEST_RETRY = 30.0  # s, the longest wait for a Retry-After
 
 
 class RateLimited(Exception):
-    """Raised if a server's limit refused each attempt to open a session.
+    """Raised if a server at its limit refused each attempt to open a session.
 
     ``live`` is the session of the last attempt.
     """
@@ -102,8 +102,9 @@ def reason(live: Live) -> str:
 async def opened(new: Callable[[], Live]) -> Live:
     """Open a session, with further attempts if the server has reached its limit.
 
-    ``new`` returns a new session for each attempt. Raises `RateLimited` if the limit
-    refuses every attempt, and `Lost` if a session cannot be opened for another reason.
+    ``new`` returns a new session for each attempt. Raises `RateLimited` if a server at
+    its limit refuses every attempt, and `Lost` if a session cannot be opened for
+    another reason.
     """
     for left in reversed(range(TRIES)):
         live = new()

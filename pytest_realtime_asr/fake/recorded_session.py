@@ -46,9 +46,9 @@ class NotReplayable(ValueError):
 class Speech:
     """Audio that the client sent; ``samples`` is its length.
 
-    ``digest`` is the hash of the whole audio, "" if it is not known. ``levels`` has a
-    byte for each `STEP` of the audio, as `envelope` returns it; it is ``None`` if the
-    audio starts in the middle of its asset.
+    ``digest`` is the hash of the whole audio, or "" if the hash is not known.
+    ``levels`` has a byte for each `STEP` of the audio, as `envelope` returns it. It is
+    ``None`` if the audio starts in the middle of its asset.
     """
 
     samples: int
@@ -91,7 +91,7 @@ OPENED = Position(-1, 0)
 class Close:
     """The end of the connection by the server.
 
-    ``code`` is the code of its close frame; ``None`` ends the connection without one.
+    ``code`` is the code of the close frame, or ``None`` if there is no close frame.
     """
 
     code: int | None
@@ -100,7 +100,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server did ``delay`` nanoseconds after the client reached ``cause``."""
+    """A frame of the server, or the end of the connection by the server.
+
+    It came ``delay`` ns after the client reached ``cause``.
+    """
 
     cause: Position
     delay: int
@@ -111,7 +114,7 @@ class Answer:
 class RecordedSession:
     """One session to replay; ``rate`` is the sample rate of its audio in Hz.
 
-    ``session`` is the id that the server gave the session, "" if it gave none.
+    ``session`` is the id that the server gave the session, or "" if it gave no id.
     """
 
     started: datetime
@@ -123,7 +126,7 @@ class RecordedSession:
 
     @property
     def audio(self) -> str:
-        """The digest of the first audio, "" if it is not known or there is none."""
+        """The digest of the first audio, or "" if there is no audio or no digest."""
         found = (each.digest for each in self.actions if isinstance(each, Speech))
         return next(found, "")
 
@@ -131,7 +134,7 @@ class RecordedSession:
 def recorded_session(trace: Trace, dialect: Dialect) -> RecordedSession:
     """Return the session that a trace recorded.
 
-    Raises `NotReplayable`.
+    Raises `NotReplayable` if the session cannot be replayed.
     """
     if trace.vantage is not Vantage.CLIENT:
         raise NotReplayable(
@@ -224,7 +227,7 @@ class _Writer:
         self._next = span
 
     def _hear_by_hand(self, pcm: bytes) -> None:
-        """Add audio that a test sent itself, whose samples are in the trace."""
+        """Add audio of a frame written by hand; the trace has its samples."""
         samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
         levels = envelope(samples, self._trace.rate, step=STEP, quietest=QUIETEST)
         self.actions.append(Speech(0, "", levels))
@@ -233,13 +236,13 @@ class _Writer:
         self._next = Span("", 0, 0)
 
     def _speech(self, span: Span) -> Speech:
-        """Return the audio that begins with a span, so far without any samples."""
+        """Return a `Speech` of length 0, for the audio that begins with a span."""
         known = self._spoken.get(span.asset)
         if known is None or not known.digest:
             raise NotReplayable(
-                f"the audio {span.asset!r} is not described, as in the trace of "
-                "a private run, of an older version, or of a session that still runs; "
-                "record the session again, without --realtime-private"
+                f"the audio {span.asset!r} is not described in the trace, because the "
+                "run was private, an older version recorded it or the session still "
+                "runs; record the session again, without --realtime-private"
             )
         return Speech(0, known.digest, None if span.start else known.envelope)
 

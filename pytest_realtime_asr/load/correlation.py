@@ -24,7 +24,7 @@ Three choices make the test safer:
 
 So the result is never larger than the number of sessions. For independent sessions, the
 result is about 0.8 times their number. A correlation that lasts longer than a few
-windows is underestimated. Against this, use a longer ``hold``.
+windows is underestimated. A longer ``hold`` makes this error smaller.
 
 Source: Korn and Graubard, Confidence Intervals for Proportions With Small Expected
 Number of Positive Counts Estimated From Survey Data (1998)
@@ -60,11 +60,11 @@ class SampleUnit(enum.StrEnum):
 class Correlation:
     """The scatter of the sessions of a level over windows of time.
 
-    ``n`` is the number of sessions, and ``windows`` the number of windows with at least
-    one session. A design effect is the variance of the share of sessions over a limit,
-    divided by the variance that independent sessions would have. ``effects`` are the
-    design effects above 1. Each comes with the number of blocks of windows from which
-    it was computed.
+    ``n`` is the number of sessions, and ``windows`` is the number of windows with at
+    least one session. A design effect is the variance of the share of sessions over a
+    limit, divided by the variance that independent sessions would have. ``effects`` are
+    the design effects above 1. Each comes with the number of blocks of windows from
+    which it was computed.
     """
 
     n: int
@@ -82,7 +82,7 @@ class Correlation:
         return max((effect for effect, _ in self.effects), default=1.0)
 
     def effective(self, confidence: float) -> float:
-        """Return the number of independent sessions that would prove as much.
+        """Return how many independent sessions would prove as much as these sessions.
 
         The result is from 1 to ``n``. ``confidence`` is the confidence of the proof.
         """
@@ -94,7 +94,7 @@ class Correlation:
 
 
 def windows(times: npt.ArrayLike, length: float) -> _Array:
-    """Return, for each time, the number of its window, from 0.
+    """Return the number of the window of each time; the first window is number 0.
 
     The ``times`` and the ``length`` of a window are in s.
     """
@@ -139,8 +139,8 @@ def _effect(over: _Array, block: _Array) -> tuple[float, int] | None:
     """Return the design effect of the share over a limit, and the number of blocks.
 
     ``over`` has, for each session, 1 if it is over the limit and otherwise 0. ``block``
-    has, for each session, the number of its block. ``None`` if the share is 0 or 1, or
-    if there is only one block.
+    has, for each session, the number of its block. Return ``None`` if the share is 0 or
+    1, or if there is only one block.
     """
     n, share = len(over), float(over.mean())
     sizes = np.bincount(block)

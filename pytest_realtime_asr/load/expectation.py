@@ -1,6 +1,6 @@
-"""What a search can expect of a level that it has not run.
+"""Predicts the result of a level that a search has not run yet.
 
-From the expectation, the search chooses levels whose proof is likely to succeed. The
+From this expectation, the search chooses levels whose proof is likely to succeed. The
 expectation itself proves nothing.
 """
 
@@ -23,7 +23,7 @@ _RULE_OF_THREE = 3.0  # the upper bound of a share of which no hit was seen: 3 /
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What to expect of levels whose steady part lasts ``hold`` seconds.
+    """The expected result of levels whose steady part lasts ``hold`` seconds.
 
     ``curve`` is the expected share of sessions over the limit. ``inflation`` is the
     expected design effect: this number of sessions proves as much as one independent
@@ -92,7 +92,7 @@ class Expectation:
 
 
 def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expectation:
-    """Return what to expect of the next levels, from the levels that have ended.
+    """Compute the expectation for the next levels from the levels that have ended.
 
     ``hold`` is the length in s of the steady part of the next levels. Levels far above
     the capacity are not used. Even at such a level, some sessions may be within the

@@ -99,8 +99,8 @@ def transcription(sent: Sent, clip: Clip, plan: Plan) -> Transcription:
 def row(sent: Sent, take: Transcription, *, clip: str, worker: int = 0) -> Row:
     """Judge a session and return its row, without the trace.
 
-    ``take`` is the transcription of the session, and ``clip`` the id of its utterance
-    before the variation. This takes milliseconds of CPU time.
+    ``take`` is the transcription of the session, and ``clip`` is the id of its
+    utterance before the variation. Judging takes milliseconds of CPU time.
     """
     turn, utterance = sent.turn, take.utterance
     measured, trace = take.measured, take.trace

@@ -190,11 +190,11 @@ def longest_stall(item: Emissions) -> float | None:
     only up to the end of speech. New text is a hypothesis that is not blank and differs
     from the previous hypothesis.
 
-    Formula: longest time between two successive instants among start, stop and the
-        arrivals of new text between start and stop. start is due(start of speech), or
-        the due time of the first audio frame if the start of speech is not known. stop
-        is due(end of speech), or the due time of the last audio frame if the end of
-        speech is not known
+    Formula: longest time between two successive instants. The instants are start, stop
+        and each arrival of new text between these two. start is due(start of speech),
+        or the due time of the first audio frame if the start of speech is not known.
+        stop is due(end of speech), or the due time of the last audio frame if the end
+        of speech is not known
     Unit: ms
     Start: the arrival of the new text before the gap, or the start
     End: the arrival of the next new text, or the stop

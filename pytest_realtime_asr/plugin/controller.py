@@ -26,10 +26,10 @@ _GRACE = 1.0  # s; the time in which interrupted workers end by themselves
 
 
 class Controller:
-    """The hooks in xdist's controller; they tell the workers the URLs of its servers.
+    """The hooks in xdist's controller; they tell the workers the URLs of fake servers.
 
-    The servers are the fake servers that the controller has started. ``output``
-    contains the lines that applications of the workers printed outside of all tests.
+    The controller has started these servers. ``output`` contains the lines that
+    applications of the workers printed outside of all tests.
     """
 
     def __init__(self, plugin: RealtimePlugin) -> None:

@@ -29,9 +29,9 @@ def add(config: pytest.Config, options: RawOptions) -> None:
     """Add the packaged tests that the options ask for to the paths to collect.
 
     If the command line names no paths, only the packaged tests are collected. If it
-    names paths, the tests at these paths and the packaged tests are collected. The test
-    of the spoken corpus is then left out if only ``--realtime-budget`` asks for it,
-    since the limits judge the tests at these paths.
+    names paths, the tests at these paths and the packaged tests are collected. In the
+    second case, the test of the spoken corpus is left out if only
+    ``--realtime-budget`` asks for it, since the limits judge the tests at these paths.
     """
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     found: list[Path] = []

@@ -105,7 +105,7 @@ def dumps(found: RunSummary) -> bytes:
 
 
 def _marked(replayed: bool) -> dict[str, str]:
-    """Return the label of a sample from replayed sessions; otherwise no label."""
+    """Return the label ``replayed`` if ``replayed`` is true, and else no label."""
     return {REPLAYED: "yes"} if replayed else {}
 
 

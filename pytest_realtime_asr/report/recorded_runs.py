@@ -72,8 +72,8 @@ def read_all(
 ) -> list[RecordedRun]:
     """Return the runs that the reports describe, each with a different name.
 
-    Reports with the same file name in several folders are named by their paths. The
-    names of runs with replayed sessions say so. A report that cannot be used is left
+    Reports with the same file name in several folders are named by their paths. If a
+    run has replayed sessions, its name says this. A report that cannot be used is left
     out, and ``tell`` is called with the reason. Raises ValueError if no report can be
     used.
     """

@@ -98,7 +98,7 @@ class _Word:
     """A word that a strip shows at the instant ``at``, in ms.
 
     ``end`` is the index after its last character in the text. ``joined`` says that no
-    space is before it, and ``changed`` that a later text changed or removed it.
+    space is before it. ``changed`` says that a later text changed or removed it.
     """
 
     text: str
@@ -120,8 +120,8 @@ def lines(
     No line is wider than ``width``. ``points`` are shown beside the marks of the chart.
     A long session is shown in part: the time around the points, or the last `LONGEST`
     ms if there are no points. The last line says what is left out. If ``texts`` is
-    false, a star stands for each partial, and no word and no reason of the server is
-    shown. Raises ValueError if ``width`` is less than `LEAST`.
+    false, a star stands for each partial, and neither words nor the server's reasons
+    are shown. Raises ValueError if ``width`` is less than `LEAST`.
     """
     if width < LEAST:
         raise ValueError(
@@ -156,9 +156,10 @@ def lines(
 
 
 def coloured(texts: Iterable[str]) -> Iterator[list[tuple[str, Markup]]]:
-    """Yield the parts of each line with their markup; only strips have colours.
+    """Yield the parts of each line with their markup.
 
-    The limit, the end of a lost session, marks and changed words are coloured.
+    Only lines of a strip have colours. The limit, the end of a lost session, marks and
+    changed words are coloured.
     """
     inside = False
     for line in texts:
@@ -202,9 +203,10 @@ def _scale(
     shown: Sequence[Point],
     room: int,
 ) -> _Scale:
-    """Return what part of the time is shown.
+    """Return the part of the time that is shown.
 
-    The columns after the last mark, a twelfth of all, are free for words and labels.
+    The last twelfth of the columns comes after the last mark; it is free for words and
+    labels.
     """
     times = [point.at for point in shown]
     low, high = min([0.0, *times]), max([chart.seconds * chart.pace, *times, 1.0])
@@ -381,7 +383,7 @@ def _words(words: Sequence[_Word], scale: _Scale) -> list[list[str]]:
 
 
 def _labels(points: Sequence[Point], scale: _Scale) -> list[list[str]]:
-    """Return rows with a label for each point; its caret is in the point's column."""
+    """Return rows with a label for each point; a caret marks the point's column."""
     rows: list[list[str]] = []
     placed = [(scale.column(point.at), point) for point in points]
     for place, point in sorted(

@@ -1,7 +1,7 @@
-"""What a protocol's page shows in addition to the events, order and requirements.
+"""The reference of a dialect: examples, meanings of states and codes, and fields.
 
-A dialect may have a reference. It is data for the documentation and for the messages
-of failures; no server and no client needs it.
+A dialect may have a reference. The reference is data for the documentation and for the
+messages of failures; no server and no client needs it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Reference:
     - ``about`` has paragraphs in Markdown about the connection and the audio.
     - ``outline`` is a typical session, as text.
     - ``kinds`` are the structs of the events.
-    - ``inside`` are structs for fields whose content the structs of the events do not
-      describe.
+    - ``inside`` are further structs. They describe the content of fields that the
+      structs of the events leave open.
     - ``examples`` has a JSON text for each type of event.
     - ``states`` says what each state of the order means.
     - ``codes`` says what each code of an error means.

@@ -48,7 +48,7 @@ _OUTSIDE = (Purpose.ALONE, Purpose.WITNESS)  # sent by this process, not by a wo
 
 
 class _Relay(Meter):
-    """Counts the audio sent, both here and in the meter of the level that runs."""
+    """Counts the audio that is sent; the meter of the running level counts it too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,8 +100,8 @@ class LoadGenerator:
     def runner(self) -> Runner:
         """Return the runner of the levels; it records their sessions in the ledger.
 
-        All levels have the same runner. Therefore, the clips are sent without load only
-        once.
+        All levels have the same runner. Therefore, the clips are sent alone once, and
+        not again for each level.
         """
         self._relay.meter = self._meter
         if self._runner is not None:
@@ -129,9 +129,10 @@ class LoadGenerator:
 
     @contextmanager
     def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
-        """Reserve the audio that these levels can send at most, until the block ends.
+        """Reserve the largest length of audio that these levels can send.
 
-        Raises `AudioLimit`.
+        The reservation ends with the block. Raises `AudioLimit` if the run may not send
+        so much audio.
         """
         account = self._run.account
         if account.limit is None:
@@ -193,10 +194,10 @@ class LoadGenerator:
     ) -> None:
         """Record a level that has ended.
 
-        ``decision`` is the decision on the limits of the test, ``None`` if a level can
-        decide none of them. ``step`` is the step of the capacity search, ``None``
-        outside of a search. The user is warned if the server seems to limit the number
-        of sessions.
+        ``decision`` is the decision on the limits of the test, or ``None`` if a level
+        can decide none of these limits. ``step`` is the step of the capacity search, or
+        ``None`` outside of a search. The user is warned if the server seems to limit
+        the number of sessions.
         """
         budgets = () if self._terms is None else self._terms.budgets
         alone, limits = solo(level.alone, self._clips), limits_of(budgets)

@@ -269,11 +269,11 @@ class Realtime:
     ) -> Transcription | list[Transcription]:
         """Send one utterance or several, each in a session of its own.
 
-        For one utterance, return its transcription; raises `Lost` if there is no final.
-        For several, return the list of their transcriptions in the same order; the
-        transcription of a lost session has its field ``lost`` set. ``concurrency`` is
-        the number of sessions that run at a time. Their starts are spread evenly over
-        the length of a chunk.
+        For one utterance, return its transcription, or raise `Lost` if there is no
+        final. For several, return the list of their transcriptions in the same order.
+        The transcription of a lost session has its field ``lost`` set. ``concurrency``
+        is the number of sessions that run at a time. Their starts are spread evenly
+        over the length of a chunk.
 
         With ``until="decided"``, the utterances are sent repeatedly in random order.
         The call ends after ``max_sessions`` sessions, or earlier if a sequential test
@@ -452,15 +452,15 @@ class Realtime:
     ) -> Capacity:
         """Search for the largest number of streams for which the test's limits hold.
 
-        The limits are those of the markers `latency_budget`, `budget` and
-        `wer_threshold`. Each limit is proven with a confidence of 95 %, whatever the
-        markers say. The search begins with the first number of ``between`` and doubles
-        the streams until a limit is no longer met; then it bisects. Each of these
-        levels lasts ``hold``. The result is confirmed by levels that last at least
-        ``confirm``; the limits of the test judge the sessions of these levels. The
-        search takes at most ``max_time``. With ``beyond``, the last level has 1.5 times
-        as many streams as the capacity, and shows what the server does then. The other
-        arguments are those of `load`.
+        The markers `latency_budget`, `budget` and `wer_threshold` set the limits. Each
+        limit is proven with a confidence of 95 %, whatever the markers say. The search
+        begins with the first number of ``between`` and doubles the streams until a
+        limit is no longer met; then it bisects. Each of these levels lasts ``hold``.
+        Then further levels confirm the result. They last at least ``confirm``, and the
+        limits of the test judge only their sessions. The search takes at most
+        ``max_time``. With ``beyond``, the last level has 1.5 times as many streams as
+        the capacity, and shows what the server does then. The other arguments are those
+        of `load`.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """

@@ -35,9 +35,9 @@ def character_errors(takes: Iterable[Transcription]) -> Errors:
 def keyword_recall(
     takes: Iterable[Transcription], entities: Iterable[str]
 ) -> float | None:
-    """Return, for all sessions, which share of the spoken entities was recognised.
+    """Return the share of the spoken entities that were recognised, over all sessions.
 
-    Each entity counts as often as it occurs in a reference. In a lost session all
+    Each entity counts as often as it occurs in a reference. In a lost session, all
     entities count as missed. Return ``None`` if no reference contains an entity. See
     `pytest_realtime_asr.metrics.keywords`.
     """

@@ -45,7 +45,7 @@ def decoded(frame: str) -> Any:
 
 
 def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
-    """Yield each string in a value with its path, down to `_DEEPEST` levels."""
+    """Yield the strings in a value, each with its path, down to `_DEEPEST` levels."""
     waiting: list[tuple[Path, Any]] = [((), value)]
     while waiting:
         path, each = waiting.pop()

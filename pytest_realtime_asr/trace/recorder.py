@@ -40,7 +40,7 @@ class AudioFrames:
     """The fields that are the same in all frames of one piece of audio.
 
     ``asset`` is the name of the audio. ``content`` is the content of a frame,
-    without its audio. The other fields are those of `Record`.
+    without its audio. The other fields have the same meaning as in `Record`.
     """
 
     sender: Sender
@@ -131,9 +131,9 @@ class Recorder:
     def sent_audio(
         self, frames: AudioFrames, *, due: int, woke: int, start: int, stop: int
     ) -> int:
-        """Record a frame of audio that the socket has just accepted; return this time.
+        """Record a frame of audio that the socket has just accepted; return its time.
 
-        ``start`` and ``stop`` are the samples of the frame's `Span`. The frame is
+        ``start`` and ``stop`` are the same as in the `Span` of the frame. The frame is
         counted only after its integers are stored, since another thread may read the
         records.
         """
@@ -187,7 +187,7 @@ class Recorder:
     def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
         """Return the trace so far.
 
-        If no end is recorded, the trace ends now, closed by the recorder.
+        If no end is recorded, the trace says that this side closed the session now.
         """
         return Trace(
             vantage=self._vantage,

@@ -1,6 +1,6 @@
 """Finds where two recorded sessions differ: in frames, in texts and in times.
 
-What the client sent is compared first, since a server may answer another client in
+The frames of the client are compared first, since a server may answer another client in
 another way. Ids and the times that a server states are left out, since they differ in
 every session. The division of the audio into frames is left out, too.
 """
@@ -30,11 +30,11 @@ _DEEPEST = 32  # levels of nested JSON
 class Step:
     """A frame of a session, or consecutive frames of audio.
 
-    ``index`` is the index of the first of its ``frames`` in the trace, ``at`` the time
-    of this frame in ns, and ``move`` the name of its event. ``content`` is what the
-    step says, without ids and times. ``heard`` is the length in s of the audio that the
-    client had sent before this step. ``audio`` is the name of the audio, "" for another
-    frame.
+    ``index`` is the index in the trace of the first of its ``frames``. ``at`` is the
+    time of this frame in ns, and ``move`` is the name of its event. ``content`` is what
+    the step says, without ids and times. ``heard`` is the length in s of the audio that
+    the client had sent before this step. ``audio`` is the name of the audio, or "" for
+    a frame without audio.
     """
 
     index: int
@@ -51,7 +51,8 @@ class Parting:
     """The first step of one side that differs between two sessions.
 
     ``place`` is the index of the step among the steps of this side. ``one`` and
-    ``other`` are the step in each session; ``None`` if the session has fewer steps.
+    ``other`` are the steps in the two sessions. A step is ``None`` if its session has
+    fewer steps.
     """
 
     place: int
@@ -61,10 +62,10 @@ class Parting:
 
 @dataclass(frozen=True, slots=True)
 class WordTimes:
-    """A word; ``one`` and ``other`` are the times when each session first showed it.
+    """A word, and the times at which each of two sessions first showed it.
 
-    The times are in ns. A time is ``None`` if the text of the session does not have the
-    word at this position.
+    ``one`` and ``other`` are these times in ns. A time is ``None`` if the text of the
+    session does not have the word at this position.
     """
 
     word: str
@@ -103,7 +104,7 @@ def steps(recording: Recording, sender: Sender) -> list[Step]:
 
 
 def parting(one: Sequence[Step], other: Sequence[Step]) -> Parting | None:
-    """Return the first step in which two sequences differ; ``None`` if they do not."""
+    """Return the first step in which two sequences differ, or ``None`` if none does."""
     for place, (left, right) in enumerate(zip_longest(one, other)):
         same = left is not None and right is not None
         if not same or (left.move, left.content) != (right.move, right.content):
@@ -114,10 +115,11 @@ def parting(one: Sequence[Step], other: Sequence[Step]) -> Parting | None:
 def word_times(
     one: Recording, other: Recording, items: tuple[int, int], script: Script | None
 ) -> list[WordTimes]:
-    """Return when each word of two aligned texts was first shown in both sessions.
+    """Return the times at which each of two sessions first showed each word.
 
-    ``items`` are the item numbers of the utterance in both sessions. ``script`` is its
-    reference, whose language decides what a word is; ``None`` if it is not known.
+    The texts of the sessions are aligned. ``items`` are the numbers of the utterance's
+    item in each session. ``script`` is the reference of the utterance, or ``None`` if
+    it is not known. The language of ``script`` decides what a word is.
     """
     left = emissions(one.timeline.item(items[0]), script).words
     right = emissions(other.timeline.item(items[1]), script).words

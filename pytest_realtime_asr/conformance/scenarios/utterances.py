@@ -133,7 +133,8 @@ async def _again(run: ScenarioRun) -> None:
 
 ALONE_FIRST = Scenario(
     ALONE,
-    "clips one after the other, each in a session of its own; one of them five times",
+    "clips that are sent one after the other, each in a session of its own; one of "
+    "them is sent five times",
     _alone,
     concurrency=Concurrency.FIRST,
     sessions=clips.CANDIDATES + REPEATS - 1,

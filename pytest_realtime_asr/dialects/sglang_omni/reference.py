@@ -17,10 +17,10 @@ _ABOUT = (
     "base64. The sample rate cannot be changed.",
     "The server divides the audio into segments, numbered from 0. Each "
     "`transcription.segment` has the whole text of one segment, which replaces the "
-    "earlier text of this segment. `is_final` settles the text. "
+    "earlier text of this segment. If `is_final` is true, the text is settled. "
     "`input_audio_buffer.commit` ends the open segment. The server also ends "
     "segments by itself if its model limits their length (30 s for the models of "
-    "release 0.1.9), or if it detects speech. So an utterance may have several "
+    "release 0.1.9), or if turn detection is on. So an utterance may have several "
     "segments.",
     "`transcription.done` ends the audio of the session, not of one utterance. Its "
     "answer, `transcription.completed`, has the text of all segments.",
@@ -92,8 +92,8 @@ _CODES = {
     "invalid_audio": "The audio is not base64, or ends in half a sample.",
     "audio_buffer_overflow": "The buffer has no room for this audio. The server keeps "
     "the audio that came before.",
-    "session_active": "The language and the turn detection cannot change while audio "
-    "is not committed.",
+    "session_active": "The language and the turn detection can change only after "
+    "all audio that was sent is committed.",
     "unsupported_turn_detection": "The server does not support the turn detection that "
     "an update asks for.",
     "invalid_turn_detection": "The times in the settings of the turn detection "

@@ -25,7 +25,8 @@ from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Heard, Word
 class _Finish:
     """A message that completes the audio of an utterance.
 
-    ``number`` is how many messages the server has to answer up to and including this.
+    ``number`` counts the messages so far that the server has to answer. This message
+    is the last of them.
     ``seconds`` is the length of the session's audio up to this message.
     """
 
@@ -34,7 +35,7 @@ class _Finish:
 
 
 class Reader:
-    """A reader that assigns replies to messages of the client by counting both.
+    """A reader that finds, by counting, which message of the client a reply answers.
 
     A result that answers the end of the audio is the final of the utterance; any other
     result settles a segment. If the server leaves messages unanswered, no result can be

@@ -32,8 +32,8 @@ _ABOUT = (
     "audio. So the time of a partial includes the wait for this message, which is at "
     "most the length of a chunk. "
     "The times of finals do not depend on the chunks, since `eof` is answered at once. "
-    "Send the same chunks (`--realtime-chunk`) if you compare servers by their "
-    "partials.",
+    "If you compare servers by their partials, send chunks of the same length to "
+    "all of them (`--realtime-chunk`).",
     f"Newer servers also know the text `{RESET_TEXT}` (profile `vosk-reset`). They "
     "answer it like `eof`, with the text of the remaining audio, but the session goes "
     "on. The server in C++ (profile `vosk-cpp`) reads no configuration. It answers "
@@ -110,7 +110,10 @@ _OUTLINE = """\
 
 
 def reference(*, several: bool) -> Reference:
-    """Return the protocol's reference; with ``several``, servers know ``reset``."""
+    """Return the reference of the protocol.
+
+    ``several`` says whether the servers know ``reset``.
+    """
     states = _STATES
     if several:
         states = {**_STATES, "resetting": "the client has sent `reset`"}

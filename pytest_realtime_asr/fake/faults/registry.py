@@ -84,7 +84,7 @@ class Hooks:
     def refused_request(
         self, refusal: HttpRefusal | Reaction | None
     ) -> HttpRefusal | Reaction | None:
-        """Return how the server refuses to open a session, ``None`` if it does not.
+        """Return how the server refuses a request, or ``None`` if it opens a session.
 
         ``refusal`` says how a correct server refuses the same request.
         """
@@ -183,8 +183,9 @@ class Hooks:
 class Needs(enum.Enum):
     """A feature that a fault changes and that only some servers have.
 
-    The value is the name of the feature in messages. The dialect decides which features
-    a server has, except for ``CAPACITY``.
+    The value is the name of the feature in messages. An option of the fake server
+    decides whether the server has a ``CAPACITY``. The dialect decides this for each
+    other feature.
     """
 
     ITEMS = "items"
@@ -296,8 +297,8 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return the feature that a fault needs and that the servers of a dialect lack.
 
     Return ``None`` if nothing is lacking. The traits of the dialect say whether its
-    servers have gauges, word times and a limit on the audio. They have any other
-    feature if the dialect has a requirement whose check is proven with a fault that
+    servers have gauges, word times and a limit on the audio. Any other feature is
+    lacking unless the check of a requirement of the dialect is proven with a fault that
     needs this feature. A capacity is never lacking, since it is an option of every fake
     server.
     """
@@ -323,7 +324,7 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
 class Faults(Hooks):
     """The hooks of several faults, applied in the order of ``names``.
 
-    Raises LookupError for an unknown name; its message lists all faults.
+    If a name is unknown, raises LookupError with a message that lists all faults.
     """
 
     def __init__(self, names: Iterable[str], state: ServerState | None = None) -> None:

@@ -121,7 +121,10 @@ class _Cold(Hooks):
         return late
 
     def is_late(self, frame: Frame, *, greeted: bool) -> bool:
-        """Return whether to delay a frame; ``greeted`` is false only for the first."""
+        """Return whether to delay a frame of the session.
+
+        ``greeted`` is false only for the first frame.
+        """
         raise NotImplementedError
 
 
@@ -305,10 +308,10 @@ class ThirdIsSilent(_SilentSometimes):
 
 @fault(
     "stalls-of-close",
-    "sends no more text after a client has closed during an utterance",
+    "sends no more text after a client has closed its session during an utterance",
 )
 class StallsOfClose(_SilentSometimes):
-    """Sends no text in any session after a client has closed during an utterance."""
+    """Sends no more text after a client has closed its session during an utterance."""
 
     def is_silent(self) -> bool:
         return self._state.closed_mid_utterance > 0
@@ -326,7 +329,7 @@ class StallsOfReset(_SilentSometimes):
 class WaitsForAll(_SilentSometimes, UtteranceTracker):
     """Sends no text while another client pauses within an utterance.
 
-    A client pauses if it sends no frame for 1 s, until it sends its next frame.
+    A pause begins 1 s after the last frame of the client and ends with its next frame.
     """
 
     def hear(self, frame: Frame) -> Reaction:

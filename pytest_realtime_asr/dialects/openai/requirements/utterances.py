@@ -45,7 +45,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-empties",
-        "a commit after a clear is refused, since there is no audio",
+        "a commit that follows a clear is refused, since there is no audio",
         MUST,
         clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
