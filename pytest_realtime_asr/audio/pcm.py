@@ -1,7 +1,8 @@
 """Mono PCM16 audio at any sample rate, in memory.
 
-In the whole package, a float sample is the integer sample divided by 32768. So -1.0 is
--32768. PCM16 cannot represent +1.0, which is clipped to 32767.
+In the whole package, a float sample is the integer sample divided by 32768. So the
+integer -32768 is -1.0 as a float. PCM16 cannot represent +1.0, so +1.0 is clipped to
+32767.
 """
 
 from __future__ import annotations
@@ -67,10 +68,10 @@ class Audio:
         return found.hexdigest()[:16]
 
     def resample(self, rate: int) -> Audio:
-        """Return the audio at ``rate`` Hz; the same object if it already has this rate.
+        """Return the audio at ``rate`` Hz; return ``self`` if the rate does not change.
 
         The samples are computed as floats and clipped, so that an overshoot of the
-        filter does not wrap around. The length is correct to one sample.
+        filter does not wrap around. The length is exact to within one sample.
         """
         _check_rate(rate)
         if rate == self.rate:
@@ -89,7 +90,7 @@ class Audio:
         return Audio(self.pcm[first * _WIDTH : last * _WIDTH], self.rate)
 
     def chunks(self, seconds: float) -> Iterator[bytes]:
-        """Return an iterator over chunks of ``seconds``; the last may be shorter.
+        """Return an iterator over chunks of ``seconds``; the last chunk may be shorter.
 
         Raises ValueError at once, before the first chunk, if a chunk has less than one
         sample.
@@ -149,15 +150,16 @@ def join(*parts: Audio) -> Audio:
     rates = sorted({part.rate for part in parts})
     if len(rates) != 1:
         found = ", ".join(f"{rate} Hz" for rate in rates) or "no part"
-        raise ValueError(f"cannot join {found}; give parts, all resampled to one rate")
+        raise ValueError(f"cannot join {found}; give parts that all have the same rate")
     return Audio(b"".join(part.pcm for part in parts), rates[0])
 
 
 def clipped(audio: Audio) -> float:
-    """Return the share of clipped samples: samples on flat tops of the waveform.
+    """Return the share of samples that are clipped.
 
-    A sample counts if it is within 0.2 dB of full scale and equal to the sample before
-    it. Loud audio that is not clipped has hardly any such sample.
+    A sample counts as clipped if it is within 0.2 dB of full scale and equal to the
+    sample before it. In loud audio without clipping, hardly any sample counts as
+    clipped.
     """
     array = audio.array
     count = 0
@@ -172,11 +174,12 @@ def clipped(audio: Audio) -> float:
 def speech(audio: Audio) -> tuple[float, float] | None:
     """Return the start and the end of speech in seconds, detected by energy.
 
-    ``None`` if there is no speech. A frame of 10 ms is loud if its RMS level is above
-    -60 dB relative to full scale, and at most 35 dB below the 95th percentile of all
-    frames. Speech starts with the first three loud frames in a row, and ends with the
-    last three. On the bundled clips with word times, the start is found 17 ms late on
-    average (80 ms at most), and the end 6 ms early on average (111 ms at most).
+    The result is ``None`` if there is no speech. A frame of 10 ms is loud if its RMS
+    level is above -60 dB relative to full scale, and at most 35 dB below the 95th
+    percentile of all frames. Speech starts with the first three loud frames in a row,
+    and ends with the last three loud frames in a row. On the bundled clips with word
+    times, the start is found 17 ms late on average (80 ms at most), and the end 6 ms
+    early on average (111 ms at most).
     """
     size = max(1, round(_FRAME * audio.rate))
     count = audio.samples // size
@@ -239,7 +242,7 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the index of the first sample of a part, and of the first after the part.
+    """Return the indexes of a part's first sample and of the first sample after it.
 
     Raises ValueError if the part is not inside the audio.
     """

@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--level",
         choices=[level.value for level in Level],
         default=Level.INFO.value,
-        help="the weakest level of the requirements to list (default: info, so all)",
+        help="list requirements of this level and of stronger levels (default: "
+        "info, which lists all)",
     )
     add(
         "--suite",

@@ -32,7 +32,7 @@ _EXIT_CODES = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 3, Verdict.INVALID: 3}
 
 
 def with_view(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line, with ``show`` if they name no view.
+    """Return the words of a command line, and insert ``show`` if they name no view.
 
     ``trace FILE`` is a short form of ``trace show FILE``.
     """
@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     views = parser.add_subparsers(required=True, metavar="VIEW")
     show = views.add_parser(
         "show",
-        help="what was said and recognised, the session over time, its frames, and the "
-        "requirements that it violates; trace FILE is short for trace show FILE",
+        help="show what was said and recognised, the session over time, its frames, "
+        "and the requirements that it violates; trace FILE is short for trace show "
+        "FILE",
     )
     show.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
     show.add_argument(
@@ -78,15 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=Path,
         metavar="REPORT.jsonl",
-        help="the JSON Lines report of the run; show only the numbers that differ from "
-        "this report; the exit code is 1 if a number differs",
+        help="compare with this JSON Lines report of the run, and show only the "
+        "numbers that differ; the exit code is 1 if a number differs",
     )
     _add_corpus(judge)
     judge.set_defaults(run=_judge)
     diff = views.add_parser(
         "diff",
-        help="how two sessions differ: in the frames of the client, in the frames of "
-        "the server, in the texts and in the times; the exit code is 1 if frames or "
+        help="show how two sessions differ in the frames of the client, in the frames "
+        "of the server, in the texts and in the times; the exit code is 1 if frames or "
         "texts differ",
     )
     for name in ("A", "B"):
@@ -128,8 +129,8 @@ def _add_item(parser: argparse.ArgumentParser) -> None:
         "--item",
         type=_item,
         metavar="N",
-        help="the number of the utterance in its session, from 1 (default: each "
-        "utterance that the trace describes)",
+        help="the number of the utterance in its session, counted from 1 (default: "
+        "each utterance that the trace describes)",
     )
 
 
@@ -145,7 +146,7 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
 
 
 def _item(value: str) -> int:
-    """Convert the number of an utterance, which starts at 1, to an index from 0."""
+    """Convert the number of an utterance, counted from 1, to an index from 0."""
     try:
         return whole(value, 1, 1_000_000) - 1
     except ValueError as error:
@@ -173,7 +174,7 @@ def _judge(options: argparse.Namespace) -> int:
     if options.report is not None:
         found = list(trace_judgement.differences(sessions, options.report))
         count = several(sum(len(each.takes) for each in sessions), "utterance")
-        _print(found or [f"no number of {count} differs from {options.report}"])
+        _print(found or [f"all numbers of {count} are the same as in {options.report}"])
         return 1 if found else 0
     results = recorded_results.judge(sessions, limits)
     _print(trace_judgement.lines(sessions, results, width=_width()))
@@ -207,7 +208,7 @@ def _corpus(places: Sequence[str]) -> Corpus | None:
 
 
 def _print(lines: Iterable[str]) -> None:
-    """Print lines; in a terminal, the strips have colours."""
+    """Print lines; in a terminal, the charts of utterances over time have colours."""
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         lines = map(painted, strip.coloured(lines))
     for line in lines:

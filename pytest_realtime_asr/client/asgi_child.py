@@ -81,10 +81,10 @@ def serve_forever(
 def _exit(status: int) -> None:
     """End this process and the processes that it started, such as engine workers.
 
-    The workers hold files of the parent open, so a reader of the parent's output would
+    The workers keep files of the parent open, so a reader of the parent's output would
     wait for the workers. This process is a fork, so it has inherited the exit handlers
-    of the test run. They do not run here, since they would end the test run a second
-    time.
+    of the test run. The handlers do not run here, since they would end the test run a
+    second time.
     """
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
@@ -191,7 +191,7 @@ def _serve(
 
 
 def _send(report: Connection, failure: str | None) -> None:
-    """Tell the parent why the start failed; ``None`` says that it succeeded."""
+    """Tell the parent why the start failed; ``failure`` is ``None`` if it succeeded."""
     with contextlib.suppress(BrokenPipeError), report:
         report.send(failure)
 
@@ -202,9 +202,9 @@ def _watch_parent(
     server: uvicorn.Server,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """Answer the parent's requests; end this process if the parent ends or asks for it.
+    """Answer the parent's requests, until the parent ends or sends `STOP`.
 
-    The process is ended even if the event loop of the server hangs.
+    This process is then ended, even if the event loop of the server hangs.
     """
     settled = _Settled(server)
     while os.getppid() == parent:
@@ -235,7 +235,10 @@ def _answer(lifeline: Connection, word: bytes, _: object) -> None:
 
 
 class _Settled:
-    """Waits at most `SETTLING` s until all handlers of closed sessions have ended."""
+    """Waits until the handlers of closed sessions have ended.
+
+    A wait takes at most `SETTLING` s.
+    """
 
     def __init__(self, server: uvicorn.Server) -> None:
         self._state = server.server_state
@@ -294,11 +297,10 @@ def _own(trace: TracebackType | None) -> TracebackType | None:
 class _Startup:
     """Wraps an application, to note why its lifespan startup failed.
 
-    ``failure`` is the reason; it is ``None`` if the startup did not fail. By the ASGI
-    specification, an application that raises an exception for the lifespan scope does
-    not support lifespan events and is served without them. But if the application has
-    first asked for a lifespan event, an exception before the end of its startup is a
-    failure.
+    ``failure`` is the reason; it is ``None`` if the startup did not fail. An
+    application that raises an exception for the lifespan scope is served without
+    lifespan events, as the ASGI specification demands. But if the application has first
+    asked for a lifespan event, an exception before the end of its startup is a failure.
     """
 
     def __init__(self, application: ASGI) -> None:

@@ -60,10 +60,11 @@ class ServerInfo(msgspec.Struct, frozen=True):
     """What a report says about the server that was judged.
 
     - ``version`` is empty if the server names no version.
-    - ``suite`` is the name of the pinned suite, empty if none was chosen.
-    - ``found`` says how the dialect was detected, empty if the user named the dialect.
+    - ``suite`` is the name of the pinned suite; it is empty if none was chosen.
+    - ``found`` says how the dialect was detected; it is empty if the user named the
+      dialect.
     - ``max_sessions`` is the number of sessions that the server accepts at the same
-      time; ``None`` if the run has not met such a limit.
+      time; it is ``None`` if the run has not met such a limit.
     - ``replayed`` says that the server replays recorded sessions.
 
     All fields are empty if the server was unreachable.
@@ -152,9 +153,9 @@ def judge(
 ) -> Result:
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
-    The evidence of the first utterance, if it has run, is added to the evidence of the
-    scenarios, to show what the server sends in a plain session. ``whole`` returns the
-    evidence of the whole run. With ``whole``, an utterance without a final is no
+    If the first utterance of the run was sent, its evidence is added to the evidence of
+    the scenarios, to show what the server sends in a plain session. ``whole`` returns
+    the evidence of the whole run. With ``whole``, an utterance without a final is no
     violation if its loss is explained by the rate at which the server loses plain
     utterances. If the client sent an invalid frame or the check raised an exception,
     the result is a harness error, which is not attributed to the server. If the server
@@ -211,12 +212,12 @@ def judge(
 
 
 def _recorded(evidence: Evidence) -> Evidence:
-    """Return only the sessions that a replay had a recording of."""
+    """Return the evidence of only those sessions that the replay has a recording of."""
     return Evidence(tuple(p for p in evidence.parts if not p.trace.unrecorded))
 
 
 def _unrecorded(evidence: Evidence) -> str:
-    """Return why a replay cannot show whether a requirement is met; "" if it can."""
+    """Return why a replay cannot judge a requirement; return "" if it can."""
     for part in evidence.parts:
         if part.role == _WRONG_KEY:
             return _NOTHING
@@ -243,7 +244,7 @@ def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:
 
 
 def _is_violated(requirement: Requirement, found: ScenarioResult) -> bool:
-    """Return whether a scenario violated a requirement before the server was lost."""
+    """Return whether the server, before it was lost, violated the requirement."""
     if not found.evidence.parts or requirement.passive:
         return False
     try:
@@ -267,8 +268,8 @@ def missing(requirement: Requirement, reason: str, *, reporter: str) -> Result:
 class Findings:
     """The violations that a run has found so far, one for each cause.
 
-    Requirements have the same cause if one session violates all of them by the way in
-    which it ended. The first of these requirements is the finding, and the other ones
+    If the way in which one session ended violates several requirements, these
+    violations have the same cause. The first of them is the finding, and the others
     refer to it.
     """
 
@@ -314,10 +315,9 @@ def stopped(result: Result, reporter: str) -> Result:
 def lost(result: Result, loss: ServerLoss, reporter: str) -> Result:
     """Return the result as it is reported after the server was lost.
 
-    ``reporter`` is the test that reports the loss. The results of requirements that
-    could not be judged because of the loss refer to that test. Violations in the
-    scenario in which the server was lost also refer to that test, since they have the
-    same cause.
+    ``reporter`` is the test that reports the loss. If a requirement could not be judged
+    because of the loss, its result refers to that test. A violation in the scenario in
+    which the server was lost also refers to that test, since it has the same cause.
     """
     here = result.requirement.id == reporter
     if is_hindered(result, loss):
@@ -362,7 +362,7 @@ def after_stop(reporter: str) -> str:
     """
     return (
         f"not tried, since the first utterance failed (see {reporter}); "
-        "--realtime-keep-going tries it"
+        "use --realtime-keep-going to try this test too"
     )
 
 

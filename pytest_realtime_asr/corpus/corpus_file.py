@@ -27,10 +27,9 @@ _KEYS = ("language",)
 
 
 def in_stated_languages(corpus: Corpus, folder: Path) -> Corpus:
-    """Return the corpus, with a language for utterances that state none.
+    """Return the corpus, with missing languages taken from the ``corpus.toml`` files.
 
-    The language comes from the ``corpus.toml`` files. Raises `CorpusError` for a
-    ``corpus.toml`` that cannot be used.
+    Raises `CorpusError` for a ``corpus.toml`` that cannot be used.
     """
     stated = _reader(folder)
 

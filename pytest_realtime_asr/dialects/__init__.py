@@ -75,8 +75,8 @@ class Reaction:
 class Request:
     """The client's request to open a WebSocket, as the server receives it.
 
-    ``query`` has the values of each parameter in the query of the URL. ``headers`` has
-    the headers by their names in lower case.
+    ``query`` maps each parameter in the query of the URL to its values. ``headers``
+    maps the name of each header, in lower case, to its value.
     """
 
     path: str = ""
@@ -243,10 +243,10 @@ class Traits:
 
     ``capabilities`` is what the protocol can do; the shared requirements and the
     scenarios of the suite depend on it. ``operations`` is what the servers show over
-    HTTP. ``keepalive`` is what the client sends in an idle session, ``None`` if the
-    protocol has no such frame. ``idle`` is how the servers end an idle session,
-    ``None`` if they keep it open. ``most`` is the longest audio of an utterance that a
-    server must accept, in seconds; 0 means any length.
+    HTTP. ``keepalive`` is what the client sends in an idle session; it is ``None`` if
+    the protocol has no such frame. ``idle`` is how the servers end an idle session; it
+    is ``None`` if they keep it open. A server must accept an utterance of up to
+    ``most`` seconds; 0 means any length.
     """
 
     capabilities: frozenset[Capability] = PLAIN
@@ -279,7 +279,7 @@ class Dialect(Protocol):
 
     @property
     def profiles(self) -> Mapping[str, str]:
-        """The profiles by name; each value lists its changes (``a=b c=d``)."""
+        """The changes that each profile makes (``a=b c=d``), by the profile's name."""
 
     def profiled(self, words: Sequence[str]) -> Dialect:
         """Return the dialect with a profile.
@@ -371,7 +371,7 @@ def load(name: str) -> Dialect:
 
 
 def with_profile(words: str, *, of: str = "") -> str:
-    """Return the name of a dialect with a profile: ``openai:sglang rates=16000``.
+    """Return the name of a dialect with a profile, as in ``openai:sglang rates=16000``.
 
     ``words`` are the name of the profile, then changes to this profile. ``of`` is the
     dialect that the user named, if any. If ``of`` is given, ``words`` may be changes

@@ -34,11 +34,11 @@ class Speaking:
     """The parts of a session that its utterances use.
 
     ``session`` is the number of the session among the sessions of the fake server.
-    ``server`` is the dialect's server side. ``add_word`` takes the times of each
-    recognised word and the number of the utterance, before the word is sent. ``now``
-    returns the time of the session in ns. ``send`` sends frames. ``fail`` closes the
-    session after a failure of the recogniser. ``word_delay`` returns the delay of the
-    next word in seconds. ``final_delay`` is the delay of each final in seconds.
+    ``server`` is the dialect's server side. ``add_word`` is called before each word is
+    sent, with the word's times and the number of the utterance. ``now`` returns the
+    time of the session in ns. ``send`` sends frames. ``fail`` closes the session after
+    a failure of the recogniser. ``word_delay`` returns the delay of the next word in
+    seconds. ``final_delay`` is the delay of each final in seconds.
     """
 
     session: int
@@ -187,7 +187,7 @@ class FakeUtterance:
         return self._arrivals[min(index, len(self._arrivals) - 1)][1]
 
     def _delay(self, seconds: float) -> int:
-        """Return a delay in ns; it is shorter if the utterance gets fewer partials."""
+        """Return a delay in ns, multiplied by the delay factor of the utterance."""
         return round(seconds * self._place.delay_factor * 1e9)
 
     async def _until(self, due: int) -> None:

@@ -32,9 +32,9 @@ class Sampled:
     ``values`` maps the name of each metric to pairs of a time and a value. The names
     are the values of `Gauge`, such as ``running``, ``sessions`` and ``memory``. The
     times are in seconds since the start of the level; times before the start are
-    negative. ``source`` maps each metric that was looked for to the server's own name
-    of the metric. ``failed`` says how many readings failed, and why; it is empty if no
-    reading failed.
+    negative. ``source`` has the server's own name for each metric, including metrics
+    without a reading. ``failed`` says how many readings failed, and why; it is empty if
+    no reading failed.
     """
 
     values: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 
 class Step(enum.StrEnum):
-    """Why a level is run: the step of the search, which `load.search` explains."""
+    """The step of a search that runs a level; `load.search` explains the steps."""
 
     DOUBLE = "double"
     BISECT = "bisect"
@@ -27,7 +27,7 @@ class Step(enum.StrEnum):
 SEARCHING = frozenset({Step.DOUBLE, Step.BISECT, Step.RETEST})
 """The steps whose levels steer the search by their observed statistics."""
 PROVING = frozenset({Step.CONFIRM, Step.ABOVE})
-"""The steps that run a level for a proof; its sessions do not steer the search."""
+"""The steps whose levels are run for a proof and do not steer the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
 def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of levels that contradict monotonicity.
 
-    The first level of a pair has fewer streams, and is proven not to hold at a
-    confidence of 95 %. The second level was within all limits.
+    The first level of a pair has fewer streams than the second. The first is proven not
+    to hold, with a confidence of 95 %, but the second was within all limits.
     """
     failed = {each.streams for each in trials if each.decision.verdict is Verdict.FAIL}
     held = {each.streams for each in trials if each.decision.within} - failed
@@ -148,7 +148,7 @@ def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
 
 
 def rising(trials: Sequence[Trial]) -> tuple[Point, ...]:
-    """Return the shares over the binding limit as a curve that never falls."""
+    """Return the shares of sessions over the binding limit; the curve never falls."""
     return isotonic(points(trials))
 
 

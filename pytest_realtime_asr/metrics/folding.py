@@ -1,4 +1,4 @@
-"""Folding: gives characters one form if they differ only in the style of writing.
+"""Folding, which gives one form to characters that differ only in how they are written.
 
 `fold` is the folding for every language. It removes invisible characters and the
 Arabic tatweel. It gives one form to apostrophes, to the digits of all writing systems
@@ -43,7 +43,7 @@ _SEPARATOR = re.compile(r"[.,:\u066b\u066c]")
 
 
 class _Folded(dict[int, str]):
-    """The folded form of each character, for `str.translate`; filled when needed."""
+    """A table for `str.translate` that folds characters, and is filled when needed."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -134,7 +134,8 @@ def _thousands(first: str, rest: list[str], signs: list[str]) -> bool:
 def fewer_marks(text: str) -> str:
     """Return the text with no more than `_MARKS` combining marks in a row.
 
-    Unicode normalisation sorts the marks, which has quadratic cost in Python.
+    Unicode normalisation sorts the marks, and this sorting has quadratic cost in
+    Python.
     """
     if text.isascii():
         return text
@@ -177,7 +178,7 @@ def hebrew(text: str) -> str:
 
 
 def persian(text: str) -> str:
-    """Return the result of `arabic` with Persian kaf and yeh for the Arabic letters."""
+    """Return the result of `arabic` with Persian letters for Arabic kaf and yeh."""
     return arabic(text).translate(_PERSIAN)
 
 

@@ -86,7 +86,7 @@ class Normalizer:
 class Normalised(NamedTuple):
     """Texts in normal form, and the normaliser that was used.
 
-    ``reason`` says why the chosen normaliser was not used; ``None`` if it was used.
+    ``reason`` says why the chosen normaliser was not used; it is ``None`` if it was.
     """
 
     normalizer: Normalizer
@@ -97,13 +97,13 @@ class Normalised(NamedTuple):
 def normalizer_named(name: str) -> Normalizer:
     """Return the normaliser of this name: one of `NORMALIZERS`, or a user's own.
 
-    A user's normaliser is an entry point in the group `GROUP`: a function that takes
-    and returns a string, with its version as a string in the attribute ``version``. The
-    function is called in a thread of its own. If the function raises an exception or
-    takes longer than `PATIENCE`, the text is scored with ``basic``. A function that
-    took too long is not called again. A regular expression cannot be interrupted, so a
-    slow expression blocks the run until it ends. Raises LookupError, which says what is
-    wrong with the normaliser, or lists the names to choose from.
+    A user's normaliser is a function that takes and returns a string. It is an entry
+    point in the group `GROUP`, and its attribute ``version`` is a string. The function
+    is called in a thread of its own. If the function raises an exception or takes
+    longer than `PATIENCE`, the text is scored with ``basic``. A function that took too
+    long is not called again. A regular expression cannot be interrupted, so a slow
+    expression blocks the run until it ends. Raises LookupError if there is no such
+    normaliser, or if a user's normaliser cannot be used; the message says why.
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
@@ -138,8 +138,8 @@ def _users(point: EntryPoint) -> Normalizer:
 class _Timed:
     """A user's normaliser with a time limit of `PATIENCE` for each text.
 
-    Raises what the normaliser raises, TypeError if it does not return a string, and
-    TimeoutError if it takes too long.
+    An exception of the normaliser is passed on. Raises TypeError if the normaliser does
+    not return a string, and TimeoutError if it takes too long.
     """
 
     def __init__(self, function: Callable[[str], Any]) -> None:

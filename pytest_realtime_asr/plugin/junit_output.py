@@ -1,9 +1,9 @@
 """The ``system-out`` of a test case in JUnit XML: server output and attachments.
 
-Jenkins (with the plugin JUnit Attachments) and GitLab link a file that a line such as
-``[[ATTACHMENT|path]]`` names. GitLab links only the first file of a test case. For
-GitLab, the path is relative to the folder of the project, ``CI_PROJECT_DIR``. For
-Jenkins, the path is absolute.
+A line such as ``[[ATTACHMENT|path]]`` makes GitLab and Jenkins (with the plugin JUnit
+Attachments) show a link to the file at this path. GitLab links only the first file of a
+test case. For GitLab, the path is relative to the folder of the project,
+``CI_PROJECT_DIR``. For Jenkins, the path is absolute.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def add(
     files: Iterable[Path],
     environment: Mapping[str, str],
 ) -> None:
-    """Add the server output of a test that failed, and the ``files`` to attach.
+    """Add the server output of a failed test, and the paths of the attached ``files``.
 
     ``environment`` has the variable ``CI_PROJECT_DIR`` in GitLab. pytest itself writes
     only standard output, standard error and logs.

@@ -46,12 +46,12 @@ class Row(msgspec.Struct, frozen=True):
 
     ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
     latency of the first final of the server's warm-up, in ms, and ``note`` is a remark
-    on the warm-up. Three lists are shown below the table, in this order: ``lines``, the
-    table ``levels`` of the levels of load, and the table ``utterances`` of all
-    utterances of the test. ``version`` is the version of the server. The summaries for
-    CI services show ``statistics``, the statistics of each metric, and ``verdicts``,
-    the judged limits and their results. ``replayed`` says that recorded sessions were
-    replayed.
+    on the warm-up. ``lines`` are shown below the table. They are followed by
+    ``levels``, which is a table of the levels of load, and by ``utterances``, which is
+    a table of all utterances of the test. ``version`` is the version of the server.
+    ``statistics`` has the statistics of each metric, and ``verdicts`` has the judged
+    limits with their results; both are shown in the summaries for CI services.
+    ``replayed`` says that recorded sessions were replayed.
     """
 
     test: str
@@ -99,8 +99,9 @@ def row(
 ) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines name each part that could not be computed, and its error. If
-    ``listed`` is true, the row has the table of all utterances, in ``width`` columns.
+    The last lines name each part of the row that could not be computed, and its error.
+    If ``listed`` is true, the row has the table of all utterances, in ``width``
+    columns.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -151,7 +152,7 @@ def row(
 
 
 def _verdict(results: Results) -> str:
-    """Return the verdict; "not judged" for a comparison that cannot fail its test."""
+    """Return the verdict; it is "not judged" if a comparison cannot fail its test."""
     if results.verdict is not None:
         return results.verdict.value
     return "not judged" if any(each.pairs for each in results.against) else ""
@@ -246,7 +247,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str, columns: int) -> str:
-    """Return a name that fits into the column: only the end of a long name."""
+    """Return a name, or only its end if the name is too long for the column."""
     return name if len(name) <= columns else ".." + name[-(columns - 2) :]
 
 

@@ -5,9 +5,9 @@ protocols also a mode.
 
 Frames cross on the wire. The side that records a session knows the order in which it
 sent and received frames. It does not know in which order the other side sent and
-received frames: when the other side sent an answer, some frames may still have been on
-their way to it. So the check tracks every possible state of the other side, and reports
-a move only if the move is legal in none of these states.
+received frames, since some frames may still have been on their way to the other side
+when it sent an answer. So the check tracks every possible state of the other side, and
+reports a move only if the move is legal in none of these states.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class PossibleStates:
     entered the state. If the same move comes several times in a row, such as a piece of
     audio, only the first `_COUNTED_IN_A_ROW` of these moves are counted. A side that
     may have received all counted moves in a row may also have received any number of
-    the later ones.
+    the later moves.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:

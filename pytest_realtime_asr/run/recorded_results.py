@@ -114,7 +114,7 @@ def judge(
 
 
 def _pace(takes: Iterable[Transcription]) -> float:
-    """Return the pace of the audio, in s of audio per s; 1.0 if all was in real time.
+    """Return the pace of the audio, in s of audio per s; 1.0 is real time.
 
     If sessions have several paces, the pace that differs most from real time counts.
     """

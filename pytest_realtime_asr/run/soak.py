@@ -55,10 +55,10 @@ class SoakTest:
         ledger.refuse_closed()
 
     def run(self) -> Soak:
-        """Run the soak; blocks.
+        """Run the soak, and block until it ends.
 
-        Raises `AudioLimit`, and `LoadRefused` if the options of the run do not allow
-        the load.
+        Raises `AudioLimit` if the soak would exceed ``--realtime-max-audio``, and
+        `LoadRefused` if the options of the run do not allow the load.
         """
         run = self._run
         run.take_turn(self._ledger)

@@ -22,7 +22,7 @@ class Terms:
     workers may measure at the same time. If ``private`` is true, no message quotes a
     text. ``of_run`` contains the limits of the run that apply to the test. The same
     limits are also in ``budgets`` and ``thresholds``. ``capacity`` is the number of
-    streams that a search for the capacity must prove; ``None`` for no limit.
+    streams that a search for the capacity must prove; ``None`` means no limit.
     """
 
     dialect: str

@@ -15,7 +15,7 @@ QUOTE = '"'
 
 
 class Needle(NamedTuple):
-    """A spelling to search for; ``part`` consecutive characters of it are a match."""
+    """A spelling to search for; any ``part`` characters of it in a row are a match."""
 
     text: str
     part: int

@@ -1,4 +1,4 @@
-"""Many clips of the corpus, under several conditions that must not change their texts.
+"""Scenarios that send many clips under conditions that must not change their texts.
 
 The clips are cut to their speech. Otherwise, a server that loses the start or the end
 of a clip would lose only silence. A scenario divides its utterances between `_STREAMS`
@@ -49,7 +49,7 @@ def _protected(clips: Sequence[Utterance]) -> list[Utterance]:
 
 
 def _joined(clips: Sequence[Utterance]) -> list[Utterance]:
-    """Return utterances of about equal length, each of several joined clips.
+    """Return utterances of about equal length, each made of several joined clips.
 
     ``clips`` are sorted by length.
     """
@@ -117,7 +117,7 @@ async def _fast(run: ScenarioRun) -> None:
 
 
 def _spoken(clips: Sequence[Utterance], beside: float = 0.0) -> float:
-    """Return the length in s of the speech of all clips, plus ``beside`` s for each.
+    """Return the seconds of speech in all clips, plus ``beside`` seconds for each clip.
 
     If a clip has no word times, its whole length counts, since its audio would have to
     be decoded to find the speech.

@@ -34,9 +34,9 @@ _REFUSED = Reaction(close=1007, reason="the text is no message of the protocol")
 class Server:
     """The server's side of a session, which answers each message once and in order.
 
-    The answer to audio has the text that is recognised when the audio arrives. So a
-    recognised word waits until the client sends more audio. The server closes with code
-    1007 after a text that it does not know; vosk-server closes with code 1011.
+    The answer to audio has the text that was recognised before this audio arrived. So a
+    recognised word is sent only when the client sends more audio. The server closes
+    with code 1007 after an unknown text frame; vosk-server closes with code 1011.
     """
 
     def __init__(self, profile: Profile) -> None:

@@ -1,4 +1,4 @@
-"""Faults of the shutdown: how the server ends the sessions that are open."""
+"""Faults in how the server ends its open sessions in a shutdown."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The head has the style and the script. Each further line of the file has data blocks:
 ``<script type="application/json">`` elements, which a browser does not run. The script
-reads the blocks that are there. So a process of the run can append a line when a
+reads the blocks that exist so far. So a process of the run can append a line when a
 session ends, and the page of a killed run has all sessions that had ended.
 """
 
@@ -46,7 +46,7 @@ def packed(kind: str, value: object) -> bytes:
 def fragment(kind: str, html: str) -> bytes:
     """Return a piece of the page that the script puts into its place unchanged.
 
-    ``html`` must be complete, and its texts escaped.
+    ``html`` must be complete, and its texts must be escaped.
     """
     line = html.replace("\n", " ")
     return f'<template data-kind="{kind}">{line}</template>'.encode()

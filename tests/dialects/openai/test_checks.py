@@ -468,7 +468,9 @@ def test_a_replayed_session_may_have_expired(name: str) -> None:
     replayed = replace(found, recording=replace(found.recording, trace=trace))
     outcome = REQUIREMENTS[name].check(Evidence((replayed,)))
     assert isinstance(outcome, Undecided)
-    assert outcome.reason == "a replayed session states the time of its recording"
+    assert outcome.reason == (
+        "the session was replayed, so expires_at is as old as the recording"
+    )
 
 
 def test_a_time_in_milliseconds_is_named() -> None:

@@ -78,7 +78,9 @@ def is_transcription(recording: Recording) -> Outcome:
 def expires_later(recording: Recording) -> Outcome:
     """Check that a session with ``expires_at`` expires after its start."""
     if recording.trace.replayed:
-        return Undecided("a replayed session states the time of its recording")
+        return Undecided(
+            "the session was replayed, so expires_at is as old as the recording"
+        )
     for index, message in enumerate(recording.messages):
         session = getattr(message, "identity", None)
         if session is None or session.expires_at is None:
@@ -96,7 +98,9 @@ def expires_within_a_day(recording: Recording) -> Outcome:
     `expires_later` checks that the session does not expire before its start.
     """
     if recording.trace.replayed:
-        return Undecided("a replayed session states the time of its recording")
+        return Undecided(
+            "the session was replayed, so expires_at is as old as the recording"
+        )
     for index, message in enumerate(recording.messages):
         session = getattr(message, "identity", None)
         if session is None or session.expires_at is None:
