@@ -1,4 +1,4 @@
-"""Metrics of stability: how much of the text that was shown was taken back.
+"""Metrics of stability: how much of the shown text was taken back.
 
 If a server only appends to its text, every metric of stability is exactly 0. A stable
 text may still be wrong, so read these metrics together with an error rate. Words are
