@@ -140,7 +140,7 @@ class Reception:
             self._update(_PORTION)
 
     async def _read(self, wire: Wire) -> None:
-        """Record those frames of the server that the wire does not pass to `_hear`."""
+        """Receive and record the frames that the wire does not pass to `_hear`."""
         try:
             while self._recorder.ended is None:
                 self._hear(await wire.receive())

@@ -116,7 +116,7 @@ class Alignment:
 
 
 def kind(pair: Pair) -> str:
-    """Return ``I``, ``D`` or ``S``, the kind of error of a pair; empty for a match."""
+    """Return the kind of error of a pair: ``I``, ``D`` or ``S``, or "" for a match."""
     if pair.reference is None:
         return "I"
     if pair.hypothesis is None:
