@@ -1,4 +1,4 @@
-"""Mono PCM16 audio, in memory (`pcm`) and in files of any format (`files`)."""
+"""Mono PCM16 audio in memory (`pcm`), and audio files of any format (`files`)."""
 
 from pytest_realtime_asr.audio.files import (
     AudioError,

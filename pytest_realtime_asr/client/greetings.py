@@ -51,9 +51,9 @@ class Likeness:
 def greeted(record: Record) -> tuple[str, ...]:
     """Return the names of the dialects whose servers may send this frame first.
 
-    The name includes a profile if the frame agrees with the profile's first event in
-    more fields than with the first event of the dialect itself. A field that the frame
-    does not have is not counted against a profile.
+    A name includes a profile if the frame agrees in more fields with the profile's
+    first event than with the first event of the dialect itself. Fields that are missing
+    in the frame are ignored.
     """
     found = []
     for name in installed():
@@ -68,9 +68,9 @@ def nearest(record: Record, *, besides: str = "") -> Likeness | None:
     """Return the dialect or profile whose first event is most similar to a frame.
 
     ``besides`` is the name of the dialect in use. This dialect and all dialects with
-    the same first event are left out. A first event of the frame's type is more similar
-    than any event of another type. Return ``None`` if no first event has a field in
-    common with the frame.
+    the same first event are left out. A first event of the frame's type counts as more
+    similar than any event of another type. Return ``None`` if no first event has a
+    field in common with the frame.
     """
     names = [each for name in installed() for each in _with_profiles(name)]
     found = _likenesses(record, names)
@@ -93,7 +93,7 @@ def silent() -> tuple[str, ...]:
 
 
 def kind(record: Record) -> str:
-    """Return the type of a first event, empty if it has none."""
+    """Return the type of a first event, or "" if it has no type."""
     return str(_fields(record.text).get("type", ""))
 
 
@@ -127,7 +127,7 @@ def _likenesses(record: Record, names: list[str]) -> list[Likeness]:
 
 @cache
 def _sample(name: str) -> Mapping[str, Any]:
-    """Return the first event of a dialect's fake server; empty if there is none."""
+    """Return the first event of a dialect's fake server, or {} if it sends none."""
     try:
         frames = load(name).server(["model"]).open("sess-1", 0)
         text = next((each for each in frames if isinstance(each, str)), None)
@@ -137,7 +137,7 @@ def _sample(name: str) -> Mapping[str, Any]:
 
 
 def _fields(text: str | None) -> dict[str, Any]:
-    """Return the JSON object in a text frame, empty if there is none."""
+    """Return the JSON object in a text frame; it is empty if there is none."""
     try:
         value = msgspec.json.decode(text or "")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -148,7 +148,7 @@ def _fields(text: str | None) -> dict[str, Any]:
 def _compared(
     expected: Mapping[str, Any], given: Mapping[str, Any], path: str = ""
 ) -> Iterator[str | None]:
-    """Yield ``None`` for each field that agrees, a sentence for each that differs."""
+    """Yield ``None`` for a field that agrees, and a sentence for one that differs."""
     for name in {**expected, **given}:
         where = f"{path}{name}"
         one, other = expected.get(name), given.get(name)

@@ -29,8 +29,8 @@ class Reception:
     it is "" if none was detected. ``failure`` is the exception in the client itself
     that ended the session; it is ``None`` if there was no such exception. ``deaf`` says
     that the client no longer receives, so that the end of the session counts as an end
-    by the client. ``seconds`` is the length of the audio that was
-    sent. ``changed`` is set by each frame of the server, and by the end of the session.
+    by the client. ``seconds`` is the length of the audio that was sent. ``changed`` is
+    set by each frame of the server, and by the end of the session.
     """
 
     def __init__(self, plan: Plan, recorder: Recorder, turn: asyncio.Lock) -> None:
@@ -71,7 +71,7 @@ class Reception:
         return self._inbox
 
     async def read(self) -> None:
-        """Let the inbox parse nearly all recorded frames, in small portions.
+        """Let the inbox parse recorded frames in small portions, until few are left.
 
         Only one session of the event loop parses at a time. Otherwise, many sessions
         that end together would delay the audio of the other sessions.
@@ -116,7 +116,7 @@ class Reception:
             self._fail(error)
 
     def _hear(self, frame: str | bytes) -> None:
-        """Record a frame of the server; an unacceptable frame ends the session."""
+        """Record a frame of the server; `_examine` may then end the session."""
         at = self._recorder.now()
         record = self._recorder.received(Sender.SERVER, at, frame)
         self._frames += 1
@@ -140,7 +140,7 @@ class Reception:
             self._update(_PORTION)
 
     async def _read(self, wire: Wire) -> None:
-        """Record those frames of the server that the wire does not pass to `_hear`."""
+        """Receive and record the frames that the wire does not pass to `_hear`."""
         try:
             while self._recorder.ended is None:
                 self._hear(await wire.receive())

@@ -14,7 +14,7 @@ class ServerState:
     """The counters of a fake server, and the state that its faults share.
 
     Sessions are numbered from 1 in the order in which they open. ``started`` is the
-    start of the server in unix seconds. ``key`` is the key that a client must send.
+    start of the server in Unix seconds. ``key`` is the key that a client must send.
     ``workload`` shares the capacity of the server among the open utterances.
     """
 

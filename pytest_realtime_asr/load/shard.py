@@ -1,8 +1,8 @@
 """Runs the streams of a shard on one event loop.
 
-The loop only opens sessions, sends and reads; another process judges the sessions. The
-loop also varies clips of usual length, since this takes less than a millisecond. A
-switch to another thread would take longer.
+The loop opens sessions, sends audio and reads answers. Another process judges the
+sessions. A clip of usual length is varied on the loop, since this takes less than a
+millisecond and a switch to another thread would take longer.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ShardRun:
         self._open = 0
 
     def stop(self) -> None:
-        """Begin no further session and cut off those that are open.
+        """Begin no further session, and cut off the open sessions.
 
         Call this method on the loop.
         """
@@ -71,7 +71,7 @@ class ShardRun:
         await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:
-            why = f"it was ready only {ready:.1f} s after the start of the level"
+            why = f"it was ready too late, {ready:.1f} s after the start of the level"
             await self._send(ShardLost(self._shard.worker, why, self._shard.streams))
             return
         self._loop.watch()

@@ -113,9 +113,10 @@ ONCE = frozenset({"connect", "session_ready"})
 class Measures:
     """The measured values of one utterance.
 
-    ``values`` holds the value of every metric; ``None`` if the utterance lacks what the
-    metric needs. For each metric whose event came before its cause, ``premature`` has
-    the reason. The value of such a metric is shown, but counts as over every limit.
+    ``values`` holds the value of every metric. A value is ``None`` if the utterance
+    lacks what the metric needs. For each metric whose event came before its cause,
+    ``premature`` has the reason. The value of such a metric is shown, but counts as
+    over every limit.
     """
 
     values: Mapping[str, float | None]

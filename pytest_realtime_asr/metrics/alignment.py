@@ -116,7 +116,7 @@ class Alignment:
 
 
 def kind(pair: Pair) -> str:
-    """Return ``I``, ``D`` or ``S``, the kind of error of a pair; empty for a match."""
+    """Return the kind of error of a pair: ``I``, ``D`` or ``S``, or "" for a match."""
     if pair.reference is None:
         return "I"
     if pair.hypothesis is None:
@@ -131,12 +131,12 @@ def split(text: str, unit: TextUnit) -> list[str]:
 
 
 def numbered(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.int64]:
-    """Return the number of each word in ``numbers``; unknown words get new numbers."""
+    """Return the number of each word; add unknown words to ``numbers``."""
     return np.array([numbers.setdefault(w, len(numbers)) for w in words], np.int64)
 
 
 def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
-    """Return the aligned words of a reference and a hypothesis, with the least edits.
+    """Return the words of a reference and a hypothesis, aligned with the least edits.
 
     No word may be empty or contain a blank. If the product of the two lengths is over
     `MOST_CELLS`, the number of edits may be more than the least.
@@ -157,7 +157,7 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield pairs of a part of the reference and the matching part of the hypothesis.
+    """Yield each part of the reference with the matching part of the hypothesis.
 
     Both texts are cut before runs of words that occur exactly once in each text.
     The cuts are chosen from the longest sequence of runs that has the same order in

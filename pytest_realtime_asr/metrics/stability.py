@@ -1,4 +1,4 @@
-"""Metrics of stability: how much of the text that was shown was taken back.
+"""Metrics of stability: how much of the shown text was taken back.
 
 If a server only appends to its text, every metric of stability is exactly 0. A stable
 text may still be wrong, so read these metrics together with an error rate. Words are
@@ -27,8 +27,8 @@ def normalized_erasure(item: Emissions) -> float | None:
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and
         no reference. It equals the unstable partial word ratio if that ratio counts the
-        words of a partial after its common prefix with the next partial; other
-        definitions of the ratio are in use
+        words of each partial from the first word that the next partial changes or
+        removes; other definitions of the ratio are in use
     """
     erased = words = 0
     for lost, added in _changes(item.timeline):

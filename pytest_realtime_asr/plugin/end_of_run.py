@@ -67,7 +67,7 @@ class EndOfRun:
 
     @contextmanager
     def coloured_failures(self, reporter: pytest.TerminalReporter) -> Iterator[None]:
-        """Colour the strips in the failures of the run until the context ends."""
+        """Show the strips of failed tests in colour until the context ends."""
         writer = reporter.config.get_terminal_writer()
         stats = reporter.stats
         reports = (*stats.get("failed", ()), *stats.get("error", ()))
@@ -88,7 +88,7 @@ class EndOfRun:
         return list(map(layout.coloured, printable_lines(self._state, lines)))
 
     def audio(self, folder: Path | None) -> str:
-        """Return a line about the audio that the run has sent, "" if it sent none.
+        """Return a line about the audio that the run has sent, or "" if it sent none.
 
         ``folder`` is the folder that the workers of xdist share, if there are any.
         """
@@ -101,7 +101,7 @@ class EndOfRun:
         return summary.audio(seconds, state.settings.run.max_audio)
 
     def unwritten(self, folder: Path | None, notes: Collection[str]) -> list[str]:
-        """Return a line for each report, if the run has written none of its reports.
+        """Return a line for each report if the run has written none of its reports.
 
         ``folder`` is the folder that the workers of xdist share, if there are any. A
         report gets no line if one of the ``notes`` already says why it is not written.
@@ -124,7 +124,7 @@ class EndOfRun:
         ]
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return the results of the requirements whose tests an interrupt prevented.
+        """Return results for suite tests that had not run before an interrupt.
 
         A requirement has a result only if all its scenarios have run. The keys are the
         ids of the tests.

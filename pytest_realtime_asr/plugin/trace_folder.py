@@ -25,7 +25,7 @@ _CONTENT = "# Traces of a run; each run of pytest-realtime-asr replaces them.\n*
 class TraceFolder:
     """A folder that the plugin makes when it keeps the first trace of a run.
 
-    Each run removes the traces of the run before. Therefore, the plugin never uses a
+    Each run removes the traces of the previous run. Therefore, the plugin never uses a
     folder that contains files, unless the plugin itself made this folder. ``cache`` is
     pytest's cache if the folder is inside the cache.
     """
@@ -35,7 +35,7 @@ class TraceFolder:
         self._cache = cache
 
     def check(self) -> None:
-        """Raise ValueError if the folder cannot be used, and change no files."""
+        """Raise ValueError if the folder cannot be used; no file is changed."""
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file; name a folder")
         if not self._is_ours:
@@ -76,7 +76,7 @@ class TraceFolder:
 
     @property
     def _is_ours(self) -> bool:
-        """Whether the plugin made the folder, or it is empty or does not exist."""
+        """Whether the folder was made by the plugin, is empty or does not exist."""
         if self._cache is not None or not self.path.is_dir():
             return True
         mark = self.path / _MARK
@@ -88,8 +88,8 @@ class TraceFolder:
 def trace_folder(config: pytest.Config, settings: Settings) -> TraceFolder | None:
     """Return the folder for traces; ``None`` if no traces are kept.
 
-    This is the folder that the user named, otherwise a folder beside the first report.
-    Without a report, it is a folder in pytest's cache.
+    The folder that the user named is used. If the user named none, the folder is beside
+    the first report, or in pytest's cache if there is no report.
     """
     if settings.traces is not None:
         return TraceFolder(settings.traces)

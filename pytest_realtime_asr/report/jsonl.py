@@ -3,9 +3,9 @@
 The process that runs an utterance appends its line as soon as the utterance ends. So
 the report of a killed run has all utterances that had ended. Each line has the
 conditions of its measurement, so that a later run can be compared with the report. The
-first line describes the run; the process that is the first to append writes it. The
-line of a level of load is appended when the level ends, and the lines of a test's
-verdicts when the test ends.
+first line describes the run; it is written by the process that appends first. The line
+of a level of load is appended when the level ends. The lines of a test's verdicts are
+appended when the test ends.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 
 
 def _marked(replayed: bool) -> dict[str, object]:
-    """Return the field ``replayed`` if recorded sessions were replayed, else none."""
+    """Return the field ``replayed``, or {} if no recorded sessions were replayed."""
     return {"replayed": True} if replayed else {}
 
 
@@ -144,9 +144,9 @@ def level_line(
 def line(test: str, take: Transcription, run: RunIdentity) -> bytes:
     """Return the line of one utterance in the report.
 
-    The fields ``errors`` and ``wer`` are computed from the normalised texts,
-    ``raw_errors`` and ``raw_wer`` from the texts before normalisation. A field that
-    cannot be made is null, and the field ``failed`` has the error.
+    The fields ``errors`` and ``wer`` are computed from the normalised texts. The fields
+    ``raw_errors`` and ``raw_wer`` are computed from the texts before normalisation. A
+    field that cannot be made is null, and the field ``failed`` has the error.
     """
     parts = Parts(private=take.trace.redactor.private)
     makers = _makers(test, take, run)
@@ -251,7 +251,7 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
 
 
 def _skipped(damaged: Mapping[int, str]) -> str:
-    """Return how many lines were skipped, their numbers, and the first error."""
+    """Return a text with the numbers of the skipped lines and the first error."""
     where = first_names(list(damaged), most=_NAMED)
     what = next(iter(damaged.values()))
     if len(damaged) == 1:
@@ -317,7 +317,7 @@ def _basis(take: Transcription) -> str:
 
 
 class Appender:
-    """Appends lines to a report: for each utterance, and for each verdict of a test."""
+    """Appends the lines of utterances, levels and verdicts to a report."""
 
     def __init__(self, file: ReportFile, run: RunIdentity) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""A small HTML page in one file: no script, no network, light and dark."""
+"""A small HTML page in one file, without scripts, in light or dark colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONG = ' class="long"'
 
 
 def page(title: str, body: str) -> str:
-    """Return the page; ``title`` is a text, and ``body`` is HTML."""
+    """Return the page; ``title`` is plain text, and ``body`` is HTML."""
     shown = text(title)
     return (
         f'<!doctype html>\n<html lang="en">{document.head(shown)}\n'
@@ -27,7 +27,7 @@ def text(value: object) -> str:
 
 
 def markdown(value: object) -> str:
-    """Return a value as Markdown; characters that mean something there are escaped."""
+    """Return a value as Markdown; characters with a meaning in Markdown are escaped."""
     shown = printable(str(value))
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|" else sign for sign in shown)
 

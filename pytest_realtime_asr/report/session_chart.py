@@ -59,8 +59,9 @@ class ChartMark:
 class ChartFrame:
     """A frame of the session, ``at`` ms after the start of the audio.
 
-    ``move`` is the name of its event and ``index`` its index in the trace. ``late`` is
-    the client's own scheduling delay in ms, ``None`` for a frame of the server.
+    ``move`` is the name of its event, and ``index`` is its index in the trace. ``late``
+    is the client's own scheduling delay in ms; it is ``None`` for a frame of the
+    server.
     ``samples`` is the number of samples of audio in the frame.
     """
 
@@ -76,11 +77,12 @@ class ChartFrame:
 class SessionChart:
     """The chart of one utterance.
 
-    ``spoken`` describes its audio, ``None`` if nothing is known of it. ``seconds`` is
-    the length of the audio that was sent, and ``pace`` the ms in which one second of it
-    was sent: 1000 in real time. ``opened`` and ``ready`` are the times of the
-    connection and of the greeting, ``None`` if there was none. ``marks`` and ``frames``
-    are in the order of the session; ``frames`` has the frames of the whole session.
+    ``spoken`` describes its audio; it is ``None`` if nothing is known of the audio.
+    ``seconds`` is the length of the audio that was sent. ``pace`` is the time in ms in
+    which one second of audio was sent; it is 1000 in real time. ``opened`` is the time
+    of the connection, and ``ready`` is the time of the greeting; each is ``None`` if
+    there was none. ``marks`` and ``frames`` are in the order of the session; ``frames``
+    has the frames of the whole session.
     ``text`` is the last text of the utterance. ``zero`` is the start of the audio in ns
     on the clock of the trace.
     """

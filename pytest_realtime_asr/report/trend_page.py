@@ -20,7 +20,7 @@ def html(found: Trend) -> str:
 
 
 def part(found: Trend, *, level: int) -> str:
-    """Return the content of the page, with headings of the ``level`` 2 or 3."""
+    """Return the content of the page; its headings have the ``level`` 2 or 3."""
     figures = "".join(_figure(found, each) for each in found.series)
     parts = [
         f"<p>{text(trend.heading(found))}</p>\n"
@@ -107,7 +107,7 @@ def _drawing(found: Trend, series: Series) -> str:
 
 
 def _marks(found: Trend, series: Series, x: Callable[[float], float]) -> Iterator[str]:
-    """Yield a dashed line before each run from which on the numbers differ."""
+    """Yield a dashed line before each run at which the numbers change."""
     for shift in series.shifts:
         word = trend.outcome(shift)
         at = x(shift.index - 0.5)

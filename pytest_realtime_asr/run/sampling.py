@@ -83,8 +83,8 @@ class Sampling:
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
         """Warn of limits that this number of utterances cannot prove.
 
-        If the test has already sent utterances, there is no warning, since these
-        utterances count as well.
+        There is no warning if the test has already sent utterances, since those count
+        for its limits too.
         """
         if self._ledger.begun:
             return
@@ -113,7 +113,7 @@ class Sampling:
     def random_order(self, clips: Sequence[Utterance], most: int) -> RandomOrder:
         """Return the random order of the test; it is the same in every run.
 
-        Raises ValueError if the sessions of this order could decide nothing.
+        Raises ValueError if this order cannot decide the budgets of the test.
         """
         __tracebackhide__ = True
         budgets = sequential_budgets(self._terms)
@@ -267,7 +267,7 @@ class Sampling:
     def _progress(
         self, utterances: Sequence[Utterance], concurrency: int
     ) -> CallProgress:
-        """Return the progress in sending utterances; reads the lengths of the audio."""
+        """Return the progress of sending utterances; their lengths are read first."""
         servers = 1 if self._baseline is None else 2
         seconds = expected(utterances, pace=self._plan.pace, servers=servers)
         return CallProgress(len(utterances), seconds, at_once=concurrency)

@@ -49,7 +49,7 @@ class Layer:
         self._steps = steps
 
     def unescaped(self, escape: re.Pattern[str] = _ESCAPE) -> Layer | None:
-        """Return the text with one more layer decoded; ``None`` without escapes."""
+        """Return the text with one more layer decoded; ``None`` if it has no escape."""
         if not any(sign in self.text for sign in "\\%&"):
             return None
         parts: list[str] = []

@@ -87,7 +87,7 @@ def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
         write = f"choose from {known}"
         if not known:
             write = "define it in the file of --realtime-budgets"
-        raise BudgetError(f"there is no limit {limit!r}; {write}")
+        raise BudgetError(f"no limit is called {limit!r}; {write}")
     return named[name]
 
 

@@ -37,7 +37,7 @@ class UtteranceRecord:
     """The result of one utterance in one run.
 
     ``audio`` is the digest of the utterance's samples. ``lost`` says why there is no
-    final, and is empty if there is one. ``premature`` names each metric whose event
+    final; it is empty if there is a final. ``premature`` names each metric whose event
     came before its cause, with the reason. ``stated`` is false if the record comes from
     a report that states neither the audio nor the conditions.
     """

@@ -137,7 +137,7 @@ def test_a_shard_that_is_ready_too_late_does_not_begin(loop: Loop) -> None:
         given = shard(url, CLOSED, start=time.time() - 11)
         _, lost = sent(loop, given)
     assert isinstance(lost, ShardLost)
-    ready = re.match(r"it was ready only (\d+\.\d) s after the start", lost.reason)
+    ready = re.match(r"it was ready too late, (\d+\.\d) s after the start", lost.reason)
     assert ready is not None
     assert float(ready[1]) >= 11
     assert lost.streams == (0, 1)

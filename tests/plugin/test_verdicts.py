@@ -334,10 +334,10 @@ def test_limits_differ_by_machine(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "test_it.py::test_it: there is no limit '$final'; define it in *"),
+        ([], "test_it.py::test_it: no limit is called '$final'; define it in *"),
         (
             ["--realtime-budgets=limits.toml"],
-            "test_it.py::test_it: there is no limit '$final'; choose from $erasure",
+            "test_it.py::test_it: no limit is called '$final'; choose from $erasure",
         ),
         (
             ["--realtime-budgets=limits.toml", "--realtime-budget-profile=a100"],

@@ -18,7 +18,7 @@ ALIVE = Keepalive(encode(KeepAlive()), 4.0)  # the server waits for 10 s
 
 
 class Caller:
-    """The client's side of a session, whose options are in the query of the URL."""
+    """The client's side of a session; its options are in the query of the URL."""
 
     binary = True
     tail = 0.0

@@ -73,7 +73,7 @@ def requirements(profile: Profile) -> tuple[Requirement, ...]:
 
 
 def _stated(profile: Profile) -> Iterator[Requirement]:
-    """Yield the shared requirements that have their own clause, check or proof here."""
+    """Yield shared requirements with a clause, check or proof for this protocol."""
     if profile.greeting:
         yield shared.stated("first-event", _WLK, each(session.opened_by_metadata))
     yield shared.stated(

@@ -25,7 +25,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class _ClientEvent(Typed, frozen=True, kw_only=True):
-    """An event of a client; an error caused by the event repeats the ``event_id``."""
+    """An event of a client; an error that it causes repeats its ``event_id``."""
 
     event_id: str | None = None
 
@@ -90,10 +90,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         return self.modalities is not None or self.input_audio_format is not None
 
     def has_shape(self, *, beta: bool) -> bool:
-        """Return whether the session has the fields of the beta or the general shape.
+        """Return whether the session has the fields of one of the two shapes.
 
-        ``beta`` says which of the two shapes is meant. In another protocol, the session
-        in ``session.created`` has neither shape.
+        This is the beta shape if ``beta`` is true, and the general shape if it is
+        false. In another protocol, the session in ``session.created`` has neither
+        shape.
         """
         if beta:
             return self.flat and self.input_audio_transcription is not UNSET
@@ -154,7 +155,7 @@ class BetaUpdated(
 class Committed(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
-    """Server: the committed audio is now an item; ``previous_item_id`` precedes it."""
+    """Server: the committed audio is now an item; ``previous_item_id`` is before it."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -163,7 +164,7 @@ class Committed(
 class Cleared(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"
 ):
-    """Server: the audio that was not committed is discarded."""
+    """Server: the audio that was not committed has been discarded."""
 
 
 class SpeechStarted(

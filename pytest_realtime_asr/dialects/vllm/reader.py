@@ -29,8 +29,8 @@ from pytest_realtime_asr.trace.timeline import (
 class Reader:
     """A reader that numbers utterances by their order, since no frame names them.
 
-    An utterance that an error ended gets no final. The reader does not know that the
-    error ended the utterance until the client begins the next utterance.
+    An utterance that an error ended gets no final. The frames of the server count for
+    this utterance until the client begins the next one.
     """
 
     def __init__(self) -> None:

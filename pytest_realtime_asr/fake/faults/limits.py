@@ -58,12 +58,12 @@ class _RefusesSessions(Hooks):
 
 @fault("caps-by-error", "refuses a session by an error and a close while four are open")
 class CapsByError(_RefusesSessions):
-    """Accepts a fifth open session, but then sends an error and closes."""
+    """Accepts a fifth open session, but then sends an error and closes it."""
 
 
 @fault("caps-by-close", "refuses a session by the close code 1013 while four are open")
 class CapsByClose(_RefusesSessions):
-    """Accepts a fifth open session, but then closes with 1013."""
+    """Accepts a fifth open session, but then closes it with the code 1013."""
 
     def reaction(self) -> Reaction:
         return Reaction(close=TRY_AGAIN_LATER, reason="too many sessions")

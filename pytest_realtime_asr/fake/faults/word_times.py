@@ -1,4 +1,4 @@
-"""Faults of the times that the server states for words."""
+"""Faults in the times that the server states for words."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ WIDER = 0.2  # s by which `widens-word-times` is early at a start and late at an
 
 @fault(
     "shifts-word-times",
-    "states the times of words 300 ms too late",
+    "states word times that are 300 ms too late",
     needs=Needs.WORD_TIMES,
 )
 class ShiftsWordTimes(Hooks):
-    """States the start and the end of each word ``SHIFT`` seconds too late."""
+    """Adds ``SHIFT`` seconds to the stated start and end of each word."""
 
     def word_time(self, word: WordTime) -> WordTime:
         return replace(word, start=word.start + SHIFT, end=word.end + SHIFT)
@@ -25,11 +25,11 @@ class ShiftsWordTimes(Hooks):
 
 @fault(
     "widens-word-times",
-    "states the start of each word too early and its end too late",
+    "states for each word a start that is too early and an end that is too late",
     needs=Needs.WORD_TIMES,
 )
 class WidensWordTimes(Hooks):
-    """States the start of each word too early and its end too late."""
+    """States for each word a start that is too early and an end that is too late."""
 
     def word_time(self, word: WordTime) -> WordTime:
         return replace(word, start=max(0.0, word.start - WIDER), end=word.end + WIDER)

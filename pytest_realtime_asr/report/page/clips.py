@@ -21,14 +21,14 @@ _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz
 
 
 class Clips:
-    """Makes a data block of each clip of a page, for at most ``most`` clips."""
+    """Makes a data block for each clip of a page, but at most ``most`` blocks."""
 
     def __init__(self, most: int = MOST) -> None:
         self._left = most
         self._seen: set[str] = set()
 
     def blocks(self, utterances: Iterable[Utterance]) -> Iterator[bytes]:
-        """Yield the block of each clip that the page does not have yet."""
+        """Yield a block for each clip that the page does not have yet."""
         for utterance in utterances:
             if self._left <= 0:
                 return

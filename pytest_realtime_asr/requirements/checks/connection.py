@@ -49,9 +49,9 @@ def handshake_refused(
 
     A refusal is a handshake that is answered by one of the HTTP ``statuses``, or a
     session that the server closes with one of the close ``codes`` after the WebSocket
-    is open. The check is undecided if there is no session of the role, for the reason
-    ``without``. It is also undecided if the server accepted no session of another
-    role, since a server that refuses everything shows nothing.
+    is open. If there is no session of the role, the check is undecided; ``without`` is
+    the reason. The check is also undecided if the server accepted no session of another
+    role, since the refusals of a server that refuses everything prove nothing.
     """
     by_status = ", ".join(map(str, sorted(statuses)))
     by_code = ", ".join(map(str, sorted(codes)))
@@ -112,8 +112,8 @@ def _closed_with(part: Part, codes: Collection[int]) -> bool:
 def plain_http_refused(role: str) -> Check:
     """Return a check that plain HTTP is answered by a status of a client error (4xx).
 
-    The check is undecided if the server opened no session: such a server may answer
-    404 to any path.
+    The check is undecided if the server opened no session, since such a server may
+    answer 404 to any path.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -194,7 +194,7 @@ def _unanswered(part: Part, ping: Ping) -> Outcome:
 
 
 def close_answered(role: str) -> Check:
-    """Return a check that the server answers the client's close frame by its own."""
+    """Return a check that the server answers a close frame by a close frame."""
 
     def check(part: Part) -> Outcome:
         end = part.trace.end
@@ -266,7 +266,7 @@ def explained_end(part: Part) -> Outcome | None:
 explained_close = any_session(explained_end, nothing="no session was opened")
 """A check that the server gives a reason when it ends a session.
 
-A close frame is a reason, except with the codes 1006 and 1011. Before a close with
+A close frame counts as a reason, unless its code is 1006 or 1011. Before a close with
 one of these two codes, and before a connection breaks off, the server must send an
 error.
 """

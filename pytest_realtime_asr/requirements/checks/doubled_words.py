@@ -9,11 +9,12 @@ are searched too; if one of them has a doubled word, the check is undecided. Two
 doubled words in the long texts are a violation. A single doubled word is a violation
 only if no clip that was sent alone has any error.
 
-Suppose that errors are equally likely in 40 clips within long texts and in 100 clips
-that were sent alone. Whatever the rate of doubled words is, two or more in the long
-texts and none in the clips alone then have a probability of at most 3 %. If at most one
-error in ten is a doubled word, the probability of a doubled word in the long texts, and
-of no error at all in the clips alone, is at most 1.5 %.
+Suppose that 40 clips are within long texts, that 100 clips were sent alone, and that
+errors are equally likely in both. Then the probability is at most 3 % that the long
+texts have two or more doubled words while the clips sent alone have none, whatever the
+rate of doubled words is. If at most one error in ten is a doubled word, the probability
+is at most 1.5 % that the long texts have a doubled word while the clips sent alone have
+no error at all.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def doubled(pairs: Sequence[Pair]) -> Iterator[int]:
 
 
 def _errors(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs up to the first pair whose two words are equal."""
+    """Return the pairs before the first pair whose two words are equal."""
     found = []
     for pair in pairs:
         if pair.reference == pair.hypothesis:

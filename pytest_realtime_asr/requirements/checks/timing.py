@@ -1,6 +1,6 @@
 """Checks of the times at which text comes.
 
-Late text violates nothing if the client itself was late, or if the audio was sent
+Late text is not a violation if the client itself was late, or if the audio was sent
 faster than it is spoken.
 """
 
