@@ -86,8 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     page.set_defaults(run=_page)
     trend_view = views.add_parser(
         "trend",
-        help="latency, error rate and capacity over several runs; the first run "
-        "after a change that exceeds the noise between runs is marked",
+        help="latency, error rate and capacity over several runs; a change that "
+        "exceeds the noise between runs is marked at the first run that shows it",
     )
     trend_view.add_argument("reports", nargs="+", type=Path, metavar="REPORT.jsonl")
     trend_view.add_argument(
@@ -230,5 +230,5 @@ def _print(lines: Sequence[str]) -> None:
 
 
 def _ascii() -> bool:
-    """Return whether drawings must be ASCII, since the terminal is not UTF-8."""
+    """Return whether drawings must be ASCII because the terminal does not use UTF-8."""
     return "utf" not in (sys.stdout.encoding or "").lower()

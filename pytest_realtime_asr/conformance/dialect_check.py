@@ -131,7 +131,7 @@ def _moves(dialect: Dialect) -> Iterator[str]:
 
 
 def _audio_in_trace(dialect: Dialect) -> Iterator[str]:
-    """Yield a problem if parse() gives a binary audio frame another move in a trace.
+    """Yield a problem if a binary audio frame has a different move in a trace.
 
     In a trace, an audio frame is empty; its record has the range of the samples
     instead.
@@ -152,9 +152,9 @@ def _audio_in_trace(dialect: Dialect) -> Iterator[str]:
 
 
 def _frames(dialect: Dialect) -> Iterator[tuple[str, Frame]]:
-    """Yield a name and a frame for each frame of the client.
+    """Yield each frame of the client, with the name of its source.
 
-    The name says which method or trait of the dialect the frame comes from.
+    The source is a method or a trait of the dialect.
     """
     caller = dialect.caller(MODEL, {})
     for source, frames in (
@@ -177,9 +177,9 @@ def _events(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
     """Yield a problem for each event that is a move in no state of the table.
 
     The events are those of the example session and those that the dialect lists in its
-    `Reference`. A move may consist of the type of its event and further words. An event
-    that a profile lists may also be a move in the table of the dialect without the
-    profile.
+    `Reference`. A move is the type of its event, with or without further words. If the
+    dialect has a profile, a listed event may also be a move in the table of the dialect
+    without the profile.
     """
     yield from _unlisted(dialect, session)
     if not isinstance(dialect, Documented):

@@ -203,7 +203,7 @@ class _Writer:
     def _append(self, samples: int, *, speech: bool) -> None:
         """Append a frame of silence, or of speech that the script has not used yet.
 
-        If all the speech is used, the frame has silence.
+        If no unused speech is left, the frame has silence.
         """
         start = self._used
         stop = min(start + 2 * samples, len(self._pcm))

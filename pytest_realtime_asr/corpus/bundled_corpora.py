@@ -36,7 +36,7 @@ def bundled(name: str) -> Corpus:
 
 
 def _odd() -> tuple[Utterance, ...]:
-    """Return utterances without speech and a very long one, to test a recogniser."""
+    """Return the odd audio: utterances without speech, and one very long utterance."""
     noise = np.random.default_rng(30).standard_normal(3 * _ODD_RATE)
     return (
         Utterance("silence", "", silence(3.0, rate=_ODD_RATE), language="en"),

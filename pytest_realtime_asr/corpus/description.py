@@ -42,7 +42,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file that a format does not use, and why."""
+    """A file that a format does not use, and the reason."""
 
     path: Path
     why: str

@@ -3,7 +3,7 @@
 A language is a tag of BCP 47 in its canonical form, such as ``en``, ``en-US`` or
 ``zh-Hans``. Tags are checked against the registry of IANA (the library langcodes).
 English names, such as the names that Whisper and NeMo write, are in a table of this
-module, since the table of langcodes needs an extension module.
+file, because langcodes needs a package with compiled code for such names.
 
 A language that is not stated is guessed only from a writing system that no other
 language uses in practice. For example, a text in Hangul is Korean. Cyrillic letters,
@@ -88,7 +88,7 @@ _WITH_HAN = ("ja", "ko")
 
 
 class Basis(enum.Enum):
-    """How the language of a reference is known."""
+    """The way in which the language of a reference transcript is known."""
 
     STATED = "stated"
     SCRIPT = "script"
@@ -97,9 +97,9 @@ class Basis(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The language of a reference: a canonical tag, and how it is known.
+    """The language of a reference transcript, and the way in which it is known.
 
-    ``tag`` is empty if the language is unknown.
+    ``tag`` is the canonical tag; it is empty if the language is unknown.
     """
 
     tag: str
@@ -142,9 +142,10 @@ def parse(text: str) -> str:
 
 
 def language_of(reference: str, stated: str = "") -> Language:
-    """Return the stated language of a reference, or the language its letters prove.
+    """Return the language that is stated for a reference transcript.
 
-    Raises `InputError` if the stated language is unknown.
+    If no language is stated, return the language that the letters prove. Raises
+    `InputError` if the stated language is unknown.
     """
     if tag := parse(stated):
         return Language(tag)
@@ -153,7 +154,7 @@ def language_of(reference: str, stated: str = "") -> Language:
 
 
 def _of_script(text: str) -> str:
-    """Return the language that the letters of a text prove, "" if they prove none.
+    """Return the language that the letters of a text prove, or "" if they prove none.
 
     At least half of the letters must belong to the writing system of the language, and
     no letter may prove another language. Chinese characters count as Japanese in a text
@@ -171,7 +172,7 @@ def _of_script(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _script(char: str) -> str:
-    """Return the language that a letter proves, "" if it proves none.
+    """Return the language that a letter proves, or "" if it proves none.
 
     The result for a Chinese character is `_HAN`.
     """

@@ -15,10 +15,10 @@ _LOUD = 300.0  # RMS of speech at a threshold of 1; full scale is 32768
 class Detected:
     """The start and the end of speech that were detected in a piece of audio.
 
-    Positions are in samples from the start of the session. ``start`` is where the
-    padding before the speech begins. ``end`` is where the silence that ends the turn is
-    over. A position is ``None`` if it was not detected in this piece. ``pcm`` is the
-    audio to add to the turn.
+    Positions are in samples from the start of the session. ``start`` is the start of
+    the padding before the speech. ``end`` is the end of the silence that follows the
+    speech and ends the turn. A position is ``None`` if it was not detected in this
+    piece. ``pcm`` is the audio to add to the turn.
     """
 
     start: int | None

@@ -24,9 +24,9 @@ class ReplayedSession:
     """A session with one client, whose answers come from `Replay`.
 
     ``carrier`` is the frame that stands for each frame with audio in the trace.
-    ``place`` names the recordings in the message about an utterance that was not
-    recorded. ``was_dropped`` says whether this server ended the connection without a
-    close frame.
+    ``place`` says where the recordings are; the message about an utterance that was not
+    recorded states it. ``was_dropped`` says whether this server ended the connection
+    without a close frame.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class ReplayedSession:
 
     @property
     def is_mid_utterance(self) -> bool:
-        """Return whether an answer waits until it is due."""
+        """Return whether an answer has not been sent yet because it is not due."""
         return bool(self._replay.due)
 
     async def run(self, name: str) -> None:
         """Serve the client until the connection ends.
 
-        ``name`` is not used, since the recorded server has named the session. Raises
-        ConnectionClosed when the connection ends.
+        ``name`` is not used, because the recorded answers already name the session.
+        Raises ConnectionClosed when the connection ends.
         """
         sending: asyncio.Task[None] | None = None
         try:
@@ -80,7 +80,7 @@ class ReplayedSession:
         await self._connection.close(drain.code)
 
     async def close(self) -> None:
-        """Do nothing: no answer is sent after `run` has ended."""
+        """Do nothing, because no answer is sent after `run` has ended."""
 
     def _take(self, frame: Frame) -> None:
         """Record a frame of the client, and replay the answers to it."""

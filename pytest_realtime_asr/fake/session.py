@@ -31,8 +31,9 @@ class FakeSession:
     """A session with one client, controlled by the dialect's server side.
 
     ``number`` is the number of this session on the fake server, from 1. ``refusal`` is
-    how the server refuses the session, ``None`` if it serves the session.
-    ``was_dropped`` says whether this server ended the connection without a close frame.
+    the way in which the server refuses the session, or ``None`` if it serves the
+    session. ``was_dropped`` says whether this server ended the connection without a
+    close frame.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class FakeSession:
     async def run(self, name: str) -> None:
         """Serve the client until the session expires; ``name`` is part of its id.
 
-        Raises ConnectionClosed if the connection ends before.
+        Raises ConnectionClosed if the connection ends before the session expires.
         """
         if self._refusal is not None:
             await self._react(self._refusal, self._recorder.now())
@@ -168,7 +169,7 @@ class FakeSession:
             self._recorder.sent(Sender.SERVER, frame, due=woke, woke=woke)
 
     async def _fail(self, failure: BaseException) -> None:
-        """Print a failure of the recogniser to standard error; close with code 1011."""
+        """Print a failure of the recogniser to stderr, and close with the code 1011."""
         traceback.print_exception(failure)
         await self._connection.close(1011, "the recogniser failed")
 
@@ -199,7 +200,7 @@ class FakeSession:
             self._connection.transport.abort()
 
     async def _begin(self) -> None:
-        """Start an utterance with the audio that came before the start."""
+        """Start an utterance, and give it the audio that came before its start."""
         if (interrupted := self._hearing) is not None:
             await interrupted.close()
         if self._speaking.workload.is_deadly:

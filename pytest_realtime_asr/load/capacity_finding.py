@@ -14,8 +14,8 @@ class CapacityFinding:
     """A capacity, and the number of streams that the test asks for.
 
     ``capacity`` is ``None`` if the test has not searched for one. ``at_least`` is the
-    number of streams that the test asks for; ``None`` if any capacity will do. A stream
-    is held if its sessions are within the ``budgets`` and ``thresholds``.
+    number of streams that the test asks for; it is ``None`` if any capacity is enough.
+    A stream is held if its sessions are within the ``budgets`` and ``thresholds``.
     """
 
     capacity: Capacity | None

@@ -1,4 +1,4 @@
-"""The outcome of a session under load: what became of it, in one word.
+"""The outcome of a session under load, in one word.
 
 A server without capacity for a session should refuse it, and not let it hang. So each
 outcome is counted separately. All sessions except those that the client cancelled count
@@ -28,14 +28,14 @@ _FULL_CODES = frozenset({*CODES, "buffer_full", "idle_timeout"})
 
 
 class Outcome(enum.StrEnum):
-    """What became of a session.
+    """The outcome of a session under load.
 
     `REFUSED`: the server said that it has no capacity. `HUNG`: the final did not come
     in time. `BROKEN`: the session ended without a final for another reason. `LATE`: the
-    final came, but a latency is over its limit. `LOST_TEXT`: words are missing that the
-    server returned for the same clip without load. `CROSS_TALK`: the text contains the
-    words of another session. `CANCELLED`: the client ended the session, so the outcome
-    says nothing about the server.
+    final came, but a latency is over its limit. `LOST_TEXT`: the text lacks words that
+    the server returned for the same clip without load. `CROSS_TALK`: the text contains
+    the words of another session. `CANCELLED`: the client ended the session, so the
+    outcome says nothing about the server.
     """
 
     DONE = "done"
@@ -53,10 +53,10 @@ LOST = frozenset({Outcome.REFUSED, Outcome.HUNG, Outcome.BROKEN})
 
 
 def limits_of(budgets: Iterable[Budget]) -> dict[str, float]:
-    """Return, for each metric of latency, the limit in ms of a single session.
+    """Return the limit in ms for the latency of a single session, by metric.
 
-    If a metric has several limits, the largest is returned. A smaller limit, such as
-    a limit of the median, does not apply to every session.
+    If a metric has several limits, the largest limit is returned. A smaller limit, such
+    as a limit of the median, does not apply to every session.
     """
     found: dict[str, float] = {}
     for budget in budgets:
@@ -84,7 +84,7 @@ def is_late(row: Row, limits: Mapping[str, float]) -> bool:
 
 
 def lost_outcome(row: Row) -> Outcome | None:
-    """Return the outcome of a session without a final; ``None`` if it has one."""
+    """Return the outcome of a lost session, or ``None`` for any other session."""
     match row.lost:
         case Loss.NONE:
             return None
@@ -103,9 +103,9 @@ def outcomes(
 ) -> tuple[Outcome, ...]:
     """Return the outcome of each session of a level, in the order of ``rows``.
 
-    ``alone`` are the texts without load, and ``limits`` the result of `limits_of`. If
-    several outcomes apply to a session with a final, the one that is hardest for a user
-    to notice counts: cross-talk before lost text, and both before a late final.
+    ``alone`` has the texts without load, and ``limits`` is the result of `limits_of`.
+    If several outcomes apply to a session with a final, the one that is hardest for a
+    user to notice counts: cross-talk before lost text, and both before a late final.
     """
     foreign = {id(each.row) for each in cross_talk(rows, alone, clips)}
 

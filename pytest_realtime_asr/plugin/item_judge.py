@@ -32,10 +32,10 @@ _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 
 
 class Decision(NamedTuple):
-    """Why a test that raised no exception fails or is skipped all the same.
+    """The reasons why a test fails or is skipped although it raised no exception.
 
-    ``failure`` is the reason for a failure, ``skipped`` the reason for a skip. A reason
-    that does not apply is "".
+    ``failure`` is the reason for a failure, and ``skipped`` is the reason for a skip. A
+    reason that does not apply is "".
     """
 
     failure: str = ""
@@ -63,12 +63,12 @@ class ItemJudge:
 
     @property
     def _strip_width(self) -> int | None:
-        """The width of the strips in failures; ``None`` without strips (``-qq``)."""
+        """The width of the strips in the failures; ``None`` for no strips (``-qq``)."""
         quiet = self._state.config.get_verbosity() <= -2
         return None if quiet else self._state.width
 
     def begin(self, item: pytest.Item) -> None:
-        """Start a test, and remove the results of an earlier run of the same test."""
+        """Begin to judge a test, and remove the results of an earlier run of it."""
         _set_properties(item, [])
         self._judging.begin(item.nodeid)
 
@@ -103,7 +103,7 @@ class ItemJudge:
     def pools(self, item: pytest.Item, *, last: bool) -> Decision:
         """Judge the pools that end with this test.
 
-        ``last`` says that the run has no further test.
+        ``last`` says whether this test is the last one of the run.
         """
         results = self._judging.rest(self._case(item), over=last)
         found = self._decision(item, self._publish(item, results))
@@ -142,7 +142,7 @@ class ItemJudge:
     ) -> None:
         """Add the results of a test to its report, and remove secrets from the report.
 
-        ``uses`` says that the test uses the plugin.
+        ``uses`` says whether the test uses the plugin.
         """
         self._state.register_guard()
         row = item.stash.get(_ROW, None)
@@ -185,10 +185,11 @@ class ItemJudge:
         return self._publish(item, results)
 
     def _decision(self, item: pytest.Item, results: Results | None) -> Decision:
-        """Return why a test fails and what to do, or why it is skipped.
+        """Return the reason why a test fails or is skipped.
 
-        Undecided verdicts are reported as warnings. If ``-W error`` turns warnings into
-        errors, the undecided verdicts are listed below the failures.
+        The reason for a failure also says what to do. Undecided verdicts are reported
+        as warnings. If ``-W error`` turns warnings into errors, the undecided verdicts
+        are listed below the failures.
         """
         if results is None:
             return Decision()
@@ -238,7 +239,7 @@ def has_result(item: pytest.Item) -> bool:
 
 
 def _set_properties(item: pytest.Item, properties: Properties) -> None:
-    """Replace the plugin's properties of a test."""
+    """Replace the properties that the plugin has added to a test."""
     others = [p for p in item.user_properties if not p[0].startswith("realtime.")]
     item.user_properties[:] = [*others, *properties]
 

@@ -24,7 +24,7 @@ from pytest_realtime_asr.trace.flawed_events import choices, named
 from pytest_realtime_asr.trace.records import Sender
 
 DOCUMENTATION = "docs"
-"""Where the documentation is: a directory of the project, or the URL of its site."""
+"""The directory of the documentation in the project, or the URL of its site."""
 
 
 def page(dialect: str, id: str) -> str | None:
@@ -44,11 +44,11 @@ def page(dialect: str, id: str) -> str | None:
 
 @cache
 def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
-    """Return the requirements on servers, by the names of a dialect and its profiles.
+    """Return a dialect's requirements on servers, by the name of dialect or profile.
 
-    A requirement of the dialect is listed under its name, such as ``openai``. Any other
-    requirement is listed under the first profile that has it, such as
-    ``openai:sglang``.
+    A requirement of the dialect is listed under the name of the dialect, such as
+    ``openai``. Any other requirement is listed under the first profile that has it,
+    such as ``openai:sglang``.
     """
     found: dict[str, tuple[Requirement, ...]] = {}
     seen: set[str] = set()
@@ -67,10 +67,10 @@ def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
 
 @cache
 def fields(dialect: str, id: str) -> tuple[str, ...]:
-    """Return a text for each field that a requirement is about: its path and type.
+    """Return a text with path and type for each field that a requirement is about.
 
-    If the requirement demands certain error codes, the text of the code's field has
-    these codes.
+    If the requirement demands certain error codes, the text for the field of the code
+    lists these codes.
     """
     found = reference(dialect)
     if found is None:

@@ -1,4 +1,4 @@
-"""Chooses a model if a server lists several models, some of them not for speech."""
+"""Chooses a model of a server that lists several, some of which are not for speech."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def choose(
 
     ``plan`` returns the plan of a session with a model. At most `TRIES` models are
     tried, each in a session without audio. If the server refuses all of these sessions
-    for a reason that has nothing to do with the model, the first model is returned.
-    Raises `NoModel`.
+    for one reason that names no model, the first model is returned. If the reasons
+    differ or name a model, raises `NoModel`.
     """
     reasons: dict[str, str] = {}
     for model in models[:TRIES]:
@@ -65,7 +65,7 @@ def listed(models: Sequence[str]) -> str:
 
 
 async def _refusal(loop: Loop, plan: Plan) -> str | None:
-    """Return why the server refuses to set up a session, ``None`` if it sets one up."""
+    """Return why the server refuses to set up a session, or ``None`` on success."""
     live = Live(loop, plan)
     try:
         await live.open()

@@ -15,9 +15,9 @@ from pytest_realtime_asr.text.number_format import several
 class Outage:
     """The time in which no server was there, and what was lost in it.
 
-    ``until`` is the start of the first session that got a final afterwards, ``None`` if
-    there is none. ``first`` is the id of the first lost utterance. ``lost`` is the
-    number of lost utterances, and ``of`` the number of all utterances.
+    ``until`` is the start of the first session that got a final afterwards, or ``None``
+    if no session did. ``first`` is the id of the first lost utterance. ``lost`` is the
+    number of lost utterances, and ``of`` is the number of all utterances.
     """
 
     since: datetime
@@ -41,8 +41,8 @@ def outage(takes: Sequence[Transcription]) -> Outage | None:
     """Return the time in which no server was there for these utterances, or ``None``.
 
     The outage begins with the first session that found no server. If the sessions
-    directly before it were cut off, the outage begins with the earliest of these
-    sessions.
+    directly before this session were cut off, the outage begins with the earliest of
+    them.
     """
     ordered = sorted(takes, key=lambda take: take.trace.started)
     gone = next((i for i, take in enumerate(ordered) if absent(take.trace)), None)

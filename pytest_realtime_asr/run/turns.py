@@ -28,7 +28,8 @@ class Turns:
     """Lets the workers of a run take turns: only one of them runs sessions at a time.
 
     Each worker has one such object. ``shared`` is a folder that all workers can access,
-    ``None`` for a single process. If ``parallel`` is true, no worker waits for another.
+    or ``None`` for a single process. If ``parallel`` is true, no worker waits for
+    another.
     """
 
     def __init__(self, shared: Path | None, *, parallel: bool) -> None:
@@ -76,7 +77,7 @@ class Turns:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other worker probe a server or run sessions until the block ends."""
+        """Let no other worker probe a server or run sessions while the block runs."""
         if self._asking is None:
             yield
             return

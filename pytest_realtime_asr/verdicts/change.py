@@ -6,8 +6,8 @@ an effect, its confidence interval and its p-value:
 - For a duration, the effect is the median of the differences (margin in ms) or of the
   ratios (margin in %), with a bootstrap interval. The p-value comes from a
   signed-rank permutation test, which is distribution-free and accepts infinite values.
-- For the word error rate, the effect is the difference of the pooled rates; interval
-  and p-value come from the matched-pairs test.
+- For the word error rate, the effect is the difference of the pooled rates. Its
+  interval and its p-value come from the matched-pairs test.
 - If a session of this run has no final, each of its durations is infinite, and every
   word of the reference counts as a deletion. A latency is also infinite if its event
   came before its cause, or if only the other run has a value.
@@ -53,7 +53,7 @@ class Outcome(enum.Enum):
 
 
 class Invalid(enum.Enum):
-    """Why a change cannot be judged."""
+    """The reason why a change cannot be judged."""
 
     NO_RATIO = enum.auto()  # a ratio is not possible, since a value is zero or less
     BASELINE = enum.auto()  # the outcome depends on values that the other run lacks
@@ -69,13 +69,14 @@ class Change:
     is the number of distinct utterances, which counts as the sample size, since repeats
     of a clip are not independent.
 
-    ``lost`` has two numbers of sessions without a final: in the other run, and in this
+    ``lost`` has the numbers of sessions without a final in the other run and in this
     run. ``premature`` has the numbers of premature values in both runs, by reason.
-    ``unmeasured`` says how many sessions of the other run have no measurement, by
-    reason: how the session was lost, why the value is premature, or ``None`` if there
-    is no value. ``worst`` is the pair with the largest change for the worse. ``gated``
-    is true if the user set the margin, so that the change can fail the test.
-    ``invalid`` says why the change cannot be judged; ``None`` if it can be judged.
+    ``unmeasured`` has the numbers of sessions of the other run without a measurement,
+    by reason. Such a reason is how the session was lost or why the value is premature;
+    it is ``None`` if there is no value. ``worst`` is the pair with the largest change
+    for the worse. ``gated`` is true if the user set the margin. Only such a change can
+    fail the test. ``invalid`` is the reason why the change cannot be judged, or
+    ``None`` if it can be judged.
 
     With several earlier ``runs``, the other run is the median run, and ``run`` is its
     name. ``spread`` is the range of the differences between the median run and the
@@ -129,7 +130,8 @@ class Change:
     def needed(self) -> int:
         """The least number of clips that can show a change of a duration.
 
-        With fewer clips, chance alone too often gives all differences the same sign.
+        With fewer clips, it happens too often by chance that all differences have the
+        same sign.
         """
         return math.ceil(1 + math.log2(self.family / (1 - LEVEL)) - 1e-9)
 
@@ -203,7 +205,7 @@ def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 
 
 def milliseconds(row: UtteranceRecord, metric: str) -> float:
-    """Return a value in ms; infinity if there is no valid one (see `is_measured`)."""
+    """Return a value in ms; infinity if it is not valid (see `is_measured`)."""
     value = row.metrics.get(metric)
     return math.inf if value is None or not is_measured(row, metric) else value
 
@@ -223,7 +225,7 @@ def is_measured(row: UtteranceRecord, metric: str) -> bool:
 def _unmeasured(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[str | Premature | None, int], ...]:
-    """Return, by reason, how many sessions of the other run have no value."""
+    """Return the number of sessions of the other run that have no value, by reason."""
     missing = (row for row, _ in pairs if not is_measured(row, metric))
     found = Counter(row.lost or row.premature.get(metric) for row in missing)
     return tuple(found.most_common())
@@ -320,9 +322,10 @@ def _clips(pairs: Iterable[Pair]) -> int:
 
 
 def _step(before: float, now: float, *, share: bool) -> float:
-    """Return the difference of two values or, if ``share``, the log of their ratio.
+    """Return the difference of two values or the log of their ratio.
 
-    The difference of two infinite values is 0.
+    The log is returned if ``share`` is true. The difference of two infinite values is
+    0.
     """
     if before == now:
         return 0.0
@@ -359,7 +362,7 @@ def _lost(pairs: Iterable[Pair]) -> tuple[int, int]:
 def _premature(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[Premature, tuple[int, int]], ...]:
-    """Return, by reason, the number of premature values in each of the two runs."""
+    """Return the number of premature values in each of the two runs, by reason."""
     before, now = (
         Counter(
             row.premature[metric]

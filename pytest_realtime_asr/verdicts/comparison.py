@@ -1,8 +1,8 @@
 """Compares the results of a test in two runs, utterance by utterance.
 
 `pairing` pairs the utterances of both runs. The comparison names the conditions that
-differ, with the values in both runs, and the utterances that only one run has. If there
-are several earlier runs, `earlier_runs` chooses the median one.
+differ, with their values in both runs. It also names the utterances that only one run
+has. If there are several earlier runs, `earlier_runs` chooses the median one.
 
 If the other run lost a session, or did not measure a value, the missing value is not
 the fault of this server. Each metric is then compared twice: with the worst possible
@@ -148,7 +148,7 @@ def compare_runs(
 ) -> Comparison:
     """Compare the records of one test in this run with the median of several runs.
 
-    ``runs`` has at least one run; the last is the newest, whose pairs and conditions
+    ``runs`` has at least one run. The last run is the newest; its pairs and conditions
     are reported. Each metric is compared once, so that the number of runs does not
     influence the correction of the p-values. The other arguments are as in `compare`.
     """
@@ -186,7 +186,7 @@ def _family(
     margins: Iterable[Margin],
     tests: int,
 ) -> list[Change]:
-    """Return the changes, with corrected p-values, of the metrics that have values."""
+    """Return the changes of the metrics that have values, with corrected p-values."""
     found = [(each, baseline(each, runs, now)) for each in margins]
     rows = [(margin, base) for margin, base in found if base.pairs]
     changes = _corrected(rows, tests, best=False)

@@ -1,4 +1,4 @@
-"""Scenarios with connections that idle, break, are abandoned or must be refused."""
+"""Scenarios with connections that are idle, broken, abandoned or to be refused."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ SCENARIOS = (
     ),
     exclusive(
         "empty-reset",
-        "empty utterances whose connections are reset at once",
+        "empty utterances whose connections are reset immediately",
         _empty_reset,
         Harm.DISRUPTIVE,
         sessions=5,

@@ -86,7 +86,7 @@ def changes(profile: Profile) -> str:
 
 
 def capabilities(profile: Profile) -> frozenset[Capability]:
-    """Return the capabilities of the protocol with a server of this profile."""
+    """Return the capabilities that the protocol has with a server of this profile."""
     found = {
         Capability.SESSION_IDS,
         Capability.PARTIALS,

@@ -38,7 +38,7 @@ _ITEMS = (
     "order; every event of an item has the `item_id` of this item."
 )
 _GENERAL = (
-    "This is the general shape of the protocol, as of OpenAI's general release. A "
+    "This is the general shape of the protocol, as OpenAI has generally released it. A "
     "server listens on `wss://HOST/v1/realtime?intent=transcription`; the query of a "
     "[profile](../guide/servers.md) may differ. The client sends its key in the header "
     "`Authorization: Bearer KEY`; Azure expects the header `api-key`.",
@@ -52,8 +52,8 @@ _BETA = (
     "has withdrawn it. All fields of the session are on one level. A server listens on "
     "`ws://HOST/v1/realtime?intent=transcription`; the query of a "
     "[profile](../guide/servers.md) may differ. The client sends the headers "
-    "`OpenAI-Beta: realtime=v1` and `Authorization: Bearer KEY`. Which event opens the "
-    "session, and which one sets it up, depends on the profile.",
+    "`OpenAI-Beta: realtime=v1` and `Authorization: Bearer KEY`. The profile "
+    "determines which event opens the session, and which event sets it up.",
     _FRAMES,
     "The audio is PCM with 16 bits (signed, little-endian), mono, 24,000 Hz (Riva: "
     "16,000 Hz), in base64, unless the session sets another format.",
@@ -281,7 +281,7 @@ _OF_ITEMS = {
 def _of_session(
     created: str, updated: str, added: tuple[str, ...]
 ) -> Mapping[tuple[str, str], str]:
-    """Return the ids of the requirements about each field of some events.
+    """Return the ids of requirements, by the event and the field that they are about.
 
     The events open or update a session, or add an item to the conversation.
     ``created``, ``updated`` and ``added`` are the types of these events in one shape.

@@ -36,13 +36,14 @@ _ABNORMAL = 1006  # the code of a connection that ended without a close frame
 
 @dataclass(frozen=True, slots=True)
 class _Exchanged:
-    """The messages of a session that a server must answer, and the answers.
+    """The messages that a server must answer in a session, and the answers.
 
-    ``asked`` is how many messages the server must answer; messages after ``eof`` do not
-    count. These messages are numbered from 1. ``finishes`` has the number of each
-    message that completes an utterance. ``replies`` has the indexes of the answers in
-    the recording, in order. ``unknown`` has the indexes of texts that are not a message
-    of the protocol. ``late`` says that the client sent a message after ``eof``.
+    ``asked`` is the number of messages that the server must answer; messages after
+    ``eof`` do not count. These messages are numbered from 1. ``finishes`` has the
+    number of each message that completes an utterance. ``replies`` has the indexes of
+    the answers in the recording, in order. ``unknown`` has the indexes of texts that
+    are not a message of the protocol. ``late`` says whether the client sent a message
+    after ``eof``.
     """
 
     asked: int
@@ -186,7 +187,7 @@ def words_match_text(recording: Recording) -> Outcome:
 
 
 def words_when_asked(recording: Recording) -> Outcome:
-    """Check that results have words exactly if the configuration asks for them."""
+    """Check that results have words if, and only if, the client asked for them."""
     asked: bool | None = None
     judged = False
     for index, message in enumerate(recording.messages):
@@ -212,8 +213,8 @@ def words_when_asked(recording: Recording) -> Outcome:
 def words_inside_audio(recording: Recording) -> Outcome:
     """Check that words are in order, and lie in the audio sent before their result.
 
-    Times are in seconds from the start of the session. A word may end up to 0.1 s after
-    the audio that was sent.
+    Times are in seconds from the start of the session. The end of a word may be at most
+    0.1 s after the end of the audio that was sent.
     """
     rate = recording.trace.rate
     heard, before, judged = 0.0, 0.0, False

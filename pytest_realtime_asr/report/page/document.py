@@ -1,4 +1,4 @@
-"""The head of an HTML page in one file: style, script and Content Security Policy.
+"""The head of a self-contained HTML page: style, script and Content Security Policy.
 
 The page of a run, the trend and the sign-off share the style.
 """
@@ -14,7 +14,8 @@ from importlib.resources import files
 def head(title: str, *, script: str = "") -> str:
     """Return the head element of a page; ``title`` is HTML.
 
-    The policy of the page allows its style and its ``script`` only, and no connection.
+    The policy of the page allows only the style and the script of the page, and no
+    connection.
     """
     style = asset("page.css")
     sources = [f"style-src '{_digest(style)}'"]
@@ -40,6 +41,6 @@ def asset(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """Return the hash of an inline style or script, by which the policy allows it."""
+    """Return the hash by which the policy allows an inline style or script."""
     value = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(value).decode()}"

@@ -41,7 +41,7 @@ def finals(part: Part, *, without: Collection[int] = ()) -> Outcome:
 
 
 def _loss(part: Part, what: str) -> Outcome:
-    """Return a violation if a loss is the fault of the server, else undecided.
+    """Return a violation if a loss is the fault of the server, otherwise `Undecided`.
 
     ``what`` says what the session lacks.
     """

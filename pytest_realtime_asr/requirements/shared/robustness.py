@@ -1,4 +1,4 @@
-"""Shared requirements on what a server survives: odd JSON, big and binary frames."""
+"""Shared requirements on what a server survives: odd JSON, and big or binary frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a dialect states shared requirements: with its clause, check, level or proof."""
+"""States shared requirements with a dialect's own clause, check, level or proof."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ def stated(
 def restated(
     group: Iterable[Requirement], *changed: Requirement
 ) -> tuple[Requirement, ...]:
-    """Return the group; each changed requirement replaces the one with its id."""
+    """Return the group; a changed requirement replaces the one that has the same id."""
     own = {each.id: each for each in changed}
     return tuple(own.pop(each.id, each) for each in group)

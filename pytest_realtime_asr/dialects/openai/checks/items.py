@@ -1,6 +1,6 @@
 """Checks of items: their ids, order, texts and ends.
 
-An item is identified by its id. Events may name an item before it is committed, since
+An item is identified by its id. Events may name an item before it is committed, because
 models for live speech send text immediately. Items may be completed in any order.
 """
 
@@ -40,7 +40,8 @@ from pytest_realtime_asr.trace.recording import Recording
 class Item:
     """The indexes of the records that name an item, one list for each kind of event.
 
-    ``configured`` says whether an update came before the item was committed.
+    ``configured`` says whether the client updated the session before the item was
+    committed.
     """
 
     started: list[int] = field(default_factory=list)
@@ -96,8 +97,7 @@ def each_item(
     ``None`` if the recording does not show whether the item is correct. If ``problem``
     returns ``None`` for every item, the check is undecided, for the reason ``nothing``.
     ``by_end`` is true if ``problem`` looks for items that had not ended when the
-    session ended. If ``problem`` finds such an item, the violation is the way in which
-    the session ended.
+    session ended. If there is such an item, the end of the session is the violation.
     """
 
     def check(recording: Recording) -> Outcome:
