@@ -35,8 +35,8 @@ _Array = npt.NDArray[Any]
 class Difference:
     """The mean or median difference of paired values, with its confidence interval.
 
-    ``p`` is the two-sided p-value. ``n`` is the number of pairs, ``blocks`` the number
-    of independent blocks.
+    ``p`` is the two-sided p-value. ``n`` is the number of pairs, and ``blocks`` is the
+    number of independent blocks.
     """
 
     value: float
@@ -65,8 +65,9 @@ def quantile_interval(
     """Return two order statistics between which the true q-quantile lies.
 
     For every distribution, the probability that the quantile is below the interval is
-    at most (1 - confidence) / 2, and so is the probability that it is above. A bound is
-    infinite if there are too few values for it.
+    at most (1 - confidence) / 2. The probability that the quantile is above the
+    interval is at most this value too. A bound is infinite if there are too few values
+    for it.
 
     If labels in ``blocks`` repeat, a bootstrap that resamples whole blocks gives a
     second interval. The result is then the smallest interval that contains both. A
@@ -103,10 +104,10 @@ def quantile_interval(
 def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
     """Return whether a q-quantile is proven to be at most a limit.
 
-    ``over`` of the ``n`` values are over the limit. The proof is that the exact
-    one-sided upper bound (Clopper-Pearson) of the share over the limit is 1 - q or
-    less. ``over`` and ``n`` need not be whole numbers, since the incomplete beta
-    function extends the binomial sum to fractions.
+    ``n`` is the number of values, and ``over`` is the number of values over the limit.
+    The proof is that the exact one-sided upper bound (Clopper-Pearson) of the share
+    over the limit is 1 - q or less. ``over`` and ``n`` need not be whole numbers, since
+    the incomplete beta function extends the binomial sum to fractions.
     """
     _counts(over, n)
     checked_share("q", q)
@@ -121,9 +122,10 @@ def proven_at_most(over: float, n: float, q: float, confidence: float) -> bool:
 def proven_over(over: float, n: float, q: float, confidence: float) -> bool:
     """Return whether a q-quantile is proven to be over a limit.
 
-    ``over`` of the ``n`` values are over the limit. The proof is that the exact
-    one-sided lower bound (Clopper-Pearson) of the share over the limit exceeds 1 - q.
-    ``over`` and ``n`` need not be whole numbers (see `proven_at_most`).
+    ``n`` is the number of values, and ``over`` is the number of values over the limit.
+    The proof is that the exact one-sided lower bound (Clopper-Pearson) of the share
+    over the limit exceeds 1 - q. ``over`` and ``n`` need not be whole numbers (see
+    `proven_at_most`).
     """
     _counts(over, n)
     checked_share("q", q)
@@ -140,7 +142,7 @@ def student_discount(blocks: int, confidence: float) -> float:
     ``blocks`` blocks. The factor corrects the size for this uncertainty. ``confidence``
     is the confidence of the proof that uses the size; it must be above 0.5.
 
-    Formula: (z / t)^2; z is the quantile at ``confidence`` of the normal distribution,
+    Formula: (z / t)^2, with z the ``confidence`` quantile of the normal distribution,
         and t the same quantile of Student's t distribution with ``blocks`` - 1 degrees
         of freedom
     """
@@ -157,7 +159,7 @@ def student_discount(blocks: int, confidence: float) -> float:
 def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
     """Return the least sample size that proves a q-quantile to be at most a limit.
 
-    ``over`` values of the sample are over the limit.
+    ``over`` is the number of values in the sample that are over the limit.
     """
     most = over + 1
     while not proven_at_most(over, most, q, confidence):
@@ -272,7 +274,7 @@ def matched_pairs(
 
     Without ``blocks``, a segment is an utterance. With ``blocks``, a segment is a whole
     block, such as all utterances of a speaker, since the errors of one speaker are not
-    independent. ``value`` is the mean difference per segment.
+    independent. ``value`` of the result is the mean difference per segment.
 
     Formula: t = mean(d) / (sd(d) / sqrt(n)), with d the sum of after - before over a
         segment, and n the number of segments
@@ -305,9 +307,10 @@ def matched_pairs(
 def sign_test(more: int, fewer: int) -> float:
     """Return the one-sided p-value of the exact sign test, without ties.
 
-    ``more`` is the number of pairs that differ in one direction, ``fewer`` the number
-    that differ in the opposite direction. The p-value is the probability that at least
-    ``more`` pairs differ in the first direction if both directions are equally likely.
+    ``more`` is the number of pairs that differ in one direction, and ``fewer`` is the
+    number of pairs that differ in the opposite direction. The p-value is the
+    probability that at least ``more`` pairs differ in the first direction if both
+    directions are equally likely.
     """
     if more < 0 or fewer < 0:
         raise ValueError(f"counts must be 0 or more, not {more} and {fewer}")
@@ -434,7 +437,7 @@ def mean_interval(
 def student_interval(
     values: Sequence[float], *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return Student's interval of a mean; infinite for a single value.
+    """Return Student's interval of a mean, which is infinite for a single value.
 
     Use it for two to about ten values that scatter symmetrically. A bootstrap does not
     work for so few values, since there are too few different resamples.
@@ -536,10 +539,10 @@ def _percentiles(
 
     The statistic is computed from resampled blocks. With few blocks, plain percentiles
     are too close to each other for two reasons: the spread is too small by a factor of
-    sqrt((size - 1) / size), and the tails are those of the normal instead of Student's
-    t distribution. So the percentiles are taken at the probability P(Z <= sqrt(size /
-    (size - 1)) t), with Z normally distributed and t the quantile of Student's t
-    distribution with size - 1 degrees of freedom.
+    sqrt((size - 1) / size), and the tails follow the normal distribution instead of
+    Student's t distribution. So the percentiles are taken at the probability P(Z <=
+    sqrt(size / (size - 1)) t), with Z normally distributed and t the quantile of
+    Student's t distribution with size - 1 degrees of freedom.
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """
@@ -622,5 +625,6 @@ def checked_share(name: str, value: float) -> float:
 def _counts(over: float, n: float) -> None:
     if not 0 <= over <= n or n < 1:
         raise ValueError(
-            f"`over` must be from 0 to `n`, and `n` at least 1; got over={over}, n={n}"
+            "`n` must be at least 1, and `over` must be from 0 to `n`, "
+            f"not over={over} and n={n}"
         )

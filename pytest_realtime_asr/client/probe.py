@@ -209,10 +209,10 @@ def metrics(access: Access) -> dict[str, float]:
 
 
 def sums(page: bytes) -> dict[str, float]:
-    """Return the metrics in a page of Prometheus's format; add up samples of one name.
+    """Return the metrics in a page in Prometheus's text format, by name.
 
-    Lines that are not samples are ignored. The cost is linear in the length of the
-    page.
+    The values of all samples with the same name are added up. Lines that are not
+    samples are ignored. The cost is linear in the length of the page.
     """
     found: dict[str, float] = {}
     for line in page.split(b"\n"):
@@ -275,7 +275,7 @@ def _get(
     errors: bool,
     within: float,
 ) -> tuple[int, bytes]:
-    """Request a route as `get` does, but with these headers."""
+    """Request a route as `get` does, but with the given headers."""
     where = access.target.http + route
     deadline, redirects = _Deadline(within), _Redirects()
     opener = urllib.request.OpenerDirector()
@@ -316,7 +316,7 @@ class _Incomplete(Exception):
 
 
 class _Deadline:
-    """The time limit of one request; at the limit, its connections are cut.
+    """The time limit of one request, whose connections are cut at this limit.
 
     The timeout of a socket limits only a single read. A server that sends one byte at a
     time never exceeds that timeout.
@@ -399,7 +399,7 @@ class _Connections(urllib.request.AbstractHTTPHandler):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects without reading their bodies, which may be endless.
 
-    ``shown`` is the part of a message that names the target of the last redirect.
+    ``shown`` names the target of the last redirect in a message.
     """
 
     def __init__(self) -> None:
@@ -418,8 +418,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _proxies(access: Access) -> dict[str, str] | None:
     """Return the URL of the proxy for each scheme.
 
-    The result is empty for a direct connection. It is ``None`` for the proxies that the
-    environment names.
+    The result is empty for a direct connection, and ``None`` if the proxies that the
+    environment names are used.
     """
     match access.proxy:
         case None:

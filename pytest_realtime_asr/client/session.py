@@ -1,9 +1,9 @@
 """One session: sends paced audio in a dialect and records every frame in a trace.
 
-Audio is sent on an absolute schedule: each chunk at the instant at which a speaker
-would have finished this chunk. The frames of the server are recorded as they arrive.
-They are parsed later, when a caller waits for an event or asks for a result, so that
-parsing takes no time while audio is sent.
+Audio is sent on an absolute schedule. Each chunk is sent at the instant at which a
+speaker would have finished this chunk. The frames of the server are recorded as they
+arrive. They are parsed later, when a caller waits for an event or asks for a result, so
+that parsing takes no time while audio is sent.
 """
 
 from __future__ import annotations
@@ -378,7 +378,8 @@ class Live:
     async def close(self) -> None:
         """Close the connection, if there is one; then the trace is complete.
 
-        The trace keeps all frames that arrived until then. May be called several times.
+        The trace keeps all frames that arrived until then. The method may be called
+        several times.
         """
         if self._wire is not None:
             for task in self._beside:
@@ -394,7 +395,7 @@ class Live:
 
     @property
     def misfit(self) -> str:
-        """A text that says which other dialect the server speaks, if one was found."""
+        """A text that names another dialect, if the server was found to speak it."""
         return self._reception.misfit
 
     # The results so far; may be read at any time and from any thread
@@ -443,7 +444,7 @@ class Live:
 
     @property
     def _inbox(self) -> Inbox:
-        """The inbox; it has parsed all frames that were recorded so far."""
+        """The inbox, after it has parsed all frames that were recorded so far."""
         return self._reception.inbox
 
     def _start_tasks(self, wire: Wire) -> None:
@@ -482,7 +483,7 @@ class Live:
 
     @asynccontextmanager
     async def _renewing(self) -> AsyncIterator[None]:
-        """Renew a key that the server has refused, if the block raises `Lost`.
+        """Renew a refused key if the code in the ``with`` block raises `Lost`.
 
         If the renewal fails, the message of the `Lost` says why.
         """
@@ -508,8 +509,8 @@ class Live:
     def _most(self, audio: Audio) -> float:
         """Return the time limit of an utterance in seconds.
 
-        The limit is ``beyond`` plus the time to send the audio at the pace. With pace
-        0, the length of the audio is added, since a server may be only as fast as
+        The limit is `Limits.beyond` plus the time to send the audio at the pace. With
+        pace 0, the length of the audio is added, since a server may be only as fast as
         speech.
         """
         return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
@@ -536,7 +537,7 @@ class Live:
     ) -> None:
         """Send audio chunk by chunk, each chunk at its due time.
 
-        Ends after the first chunk for which ``until`` returns true.
+        The method ends after the first chunk for which ``until`` returns true.
         """
         # Silence is paced even if the speech is not: a server that still recognises the
         # speech would ignore silence that arrives at once.
@@ -690,5 +691,5 @@ class Live:
         return self._loss(LOSSES[end.how], f"{message}; {self._reception.summary}")
 
     def _loss(self, how: Loss, message: str) -> Lost:
-        """Return the exception for a test, without secrets in its message."""
+        """Return the `Lost` with this message, from which secrets are removed."""
         return Lost(how, self.plan.redactor.clean(message))

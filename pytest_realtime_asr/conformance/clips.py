@@ -219,8 +219,8 @@ def nothing(seconds: float) -> Utterance:
 def quiet_noise(seconds: float) -> Utterance:
     """Return an utterance of ``seconds`` seconds of white noise at -60 dBFS.
 
-    Each call returns the same noise. It is about as loud as a quiet room in a
-    recording.
+    Each call returns the same noise, which is about as loud as the recording of a quiet
+    room.
     """
     random = np.random.default_rng(_SEED)
     samples = random.normal(0.0, amplitude(_NOISE), round(seconds * _RATE))

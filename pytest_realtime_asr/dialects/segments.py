@@ -1,8 +1,8 @@
 """The text of an utterance that the server transcribes in segments.
 
 The server replaces the text of the open segment until it settles this segment. The next
-result then opens a new segment. The text of the utterance is the text of all segments,
-separated by one space each.
+result then opens a new segment. The text of the utterance consists of the texts of all
+segments, joined by single spaces.
 """
 
 from __future__ import annotations
@@ -121,13 +121,17 @@ class Segments:
         )
 
     def _piece(self, text: str) -> str:
-        """Return ``text``, after a space if settled text precedes the open segment."""
+        """Return ``text``, with a space before it if it follows settled text."""
         return f" {text}" if text and self._length else text
 
     def _partial(
         self, at: int, start: int, before: str, after: str
     ) -> Sequence[Partial]:
-        """Return the partial that changes ``before``, which begins at ``start``."""
+        """Return the partial that replaces the text ``before`` by the text ``after``.
+
+        ``start`` is the index at which both begin in the text of the utterance. Return
+        nothing if the two texts are equal.
+        """
         if before == after:
             return ()
         same = common_prefix(before, after)

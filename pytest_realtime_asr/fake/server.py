@@ -140,7 +140,7 @@ class Fake:
     def _session(
         self, connection: ServerConnection, recorder: Recorder, number: int
     ) -> FakeSession | ReplayedSession:
-        """Return a new session, whose number is ``number``."""
+        """Return a new session with this number."""
         config, request = self._config, _request(connection)
         if isinstance(self._source, Recordings):
             return ReplayedSession(

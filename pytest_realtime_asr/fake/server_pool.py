@@ -1,9 +1,9 @@
 """Many fake servers in one child process, each on its own port, with its own faults.
 
 ``python -m pytest_realtime_asr.fake.server_pool`` reads JSON lines on standard input,
-each a `FakeSpec`. For each line, the process starts a server and prints the URL of the
-server. The process ends when standard input closes. The servers share a recogniser,
-because loading a recogniser is slow.
+each of which is a `FakeSpec`. For each line, the process starts a server and prints the
+URL of the server. The process ends when standard input closes. The servers share a
+recogniser, because loading a recogniser is slow.
 """
 
 from __future__ import annotations

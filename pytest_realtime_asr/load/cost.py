@@ -68,9 +68,8 @@ def alone_cost(clips: Sequence[float]) -> LoadCost:
 
 
 def bounded_cost(streams: int, seconds: float) -> LoadCost:
-    """Return the cost of a test with ``streams`` streams at most, for ``seconds``
-    seconds.
+    """Return the cost of at most ``streams`` streams during ``seconds`` seconds.
 
-    This is for a search, whose levels are not known in advance.
+    The function is for a search, whose levels are not known in advance.
     """
     return LoadCost(streams, streams * seconds, seconds)

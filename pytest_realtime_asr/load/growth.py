@@ -52,7 +52,7 @@ class Quantity(enum.StrEnum):
 class Tolerance:
     """How much a value may grow: the larger of two limits.
 
-    These limits are ``share`` times the value at the start, and ``least``.
+    One limit is the value at the start times ``share``. The other limit is ``least``.
     """
 
     share: float
@@ -76,11 +76,12 @@ TOLERANCES = {
 class Growth:
     """The trend of a quantity during a load.
 
-    ``n`` is the number of values. ``grown`` is how much the value grew in ``seconds``
-    s, and ``allowed`` how much it may grow in this time. ``start`` is the value of the
-    trend at its start. ``slope`` is the growth per hour, and ``interval`` the interval
-    of the slope with the confidence `CONFIDENCE`. ``p`` is the p-value of the exact
-    test of the failures; ``None`` if the quantity is not `Quantity.FAILURES`.
+    ``n`` is the number of values. ``grown`` is the growth in ``seconds`` seconds, and
+    ``allowed`` is the largest growth that is tolerated in this time. ``start`` is the
+    value of the trend at its start. ``slope`` is the growth per hour, and ``interval``
+    is the confidence interval of the slope (`CONFIDENCE`). ``p`` is the p-value of the
+    exact test of the failures, and is ``None`` for any quantity other than
+    `Quantity.FAILURES`.
 
     The verdict is ``FAIL`` if the quantity grew, ``INVALID`` if it grew only because of
     the client's own delay, and ``INCONCLUSIVE`` if there are too few values.
@@ -107,8 +108,8 @@ class Growth:
 class Line:
     """The line through the medians of the windows of points.
 
-    ``slope`` is the growth per s, between the bounds ``low`` and ``high``. ``start`` is
-    the value at the start.
+    ``slope`` is the growth per s, and ``low`` and ``high`` are the bounds of its
+    confidence interval. ``start`` is the value at the start.
     """
 
     slope: float
@@ -120,8 +121,9 @@ class Line:
 def line(points: Iterable[Point], start: float, stop: float) -> Line | None:
     """Return the line through the medians of the windows from ``start`` to ``stop``.
 
-    ``start`` and ``stop`` are in s. ``None`` if fewer than two windows have points. The
-    bounds of the slope are infinite if fewer than six windows have points.
+    ``start`` and ``stop`` are in s. The result is ``None`` if fewer than two windows
+    have points. The bounds of the slope are infinite if fewer than six windows have
+    points.
     """
     windows: dict[int, list[Point]] = {}
     for at, value in points:
@@ -170,11 +172,11 @@ def failures(events: Sequence[tuple[float, bool]], start: float, stop: float) ->
     """Return how much more often sessions failed in the second half of a period.
 
     ``events`` has, for each session, its time in s and whether it failed. Failures are
-    too rare for windows, so Fisher's exact test compares the two halves. It is
+    too rare for windows, so Fisher's exact test compares the two halves. The test is
     one-sided, with an error probability of (1 - `CONFIDENCE`) / 2. The interval of the
-    result is computed from the exact intervals of the two shares of failed sessions. It
-    is wider than necessary, since each of the two intervals gets only half of the error
-    probability.
+    result is computed from the exact intervals of the two shares of failed sessions.
+    This interval is wider than necessary, since each of the two intervals gets only
+    half of the error probability.
     """
     middle, half = (start + stop) / 2, (stop - start) / 2
     early = [failed for at, failed in events if start <= at < middle]
@@ -217,7 +219,7 @@ def idle_memory(
     end in s. In the periods ``idle``, one idle session was open and no other. In the
     periods ``empty``, no session was open. The result is ``FAIL`` only if the memory
     grew in each idle period, and faster than in every empty period. ``grown`` of the
-    result is the growth in an hour, from the idle period with the slowest growth.
+    result is the growth per hour in the idle period with the slowest growth.
     """
     open_lines = [line(points, *period) for period in idle]
     others = [line(points, *period) for period in empty]

@@ -20,7 +20,8 @@ class Machine:
     A field is ``None`` if the machine sets no limit, or if the limit is not known.
 
     ``descriptors`` is the largest number of files and sockets that one process may
-    open, ``ports`` the number of local ports, and ``memory`` the free memory in bytes.
+    open. ``ports`` is the number of local ports. ``memory`` is the free memory in
+    bytes.
     """
 
     descriptors: int | None = None
@@ -73,7 +74,7 @@ def _ports(root: Path) -> int | None:
 
 
 def _free(root: Path) -> int | None:
-    """Return the memory of the machine that is free, in bytes."""
+    """Return the free memory of the machine in bytes."""
     with suppress(OSError, ValueError, IndexError):
         for line in (root / _MEMORY).read_text().splitlines():
             if line.startswith(_AVAILABLE):
@@ -82,7 +83,7 @@ def _free(root: Path) -> int | None:
 
 
 def _free_in_container(root: Path) -> int | None:
-    """Return what is left of the memory limit of the container, in bytes."""
+    """Return how many bytes of memory the container may still use."""
     folder = root / _CONTAINER
     with suppress(OSError, ValueError):  # without a limit, the file says "max"
         most = int((folder / "memory.max").read_text())

@@ -54,20 +54,20 @@ class Opened:
 class Row:
     """A session that has ended.
 
-    ``stream`` is the number of the stream in the level, and ``number`` the number of
+    ``stream`` is the number of the stream in the level, and ``number`` is the number of
     the session in the stream; both count from 0. ``clip`` is the id of the utterance
-    before its variation, and ``perturbation`` the name of the variation.
+    before its variation, and ``perturbation`` is the name of the variation.
 
-    The times are in seconds since the start of the level: ``due`` is when the session
-    should begin, ``began`` when the client began it, ``speech`` when its audio was
-    planned to start, ``planned`` when its audio was planned to end, and ``ended`` when
-    the session was over.
+    Five times are in seconds since the start of the level. ``due`` is the planned start
+    of the session, and ``began`` is its actual start. ``speech`` is the planned start
+    of its audio, and ``planned`` is the planned end of its audio. ``ended`` is the time
+    at which the session was over.
 
     The violations are in ``found``, not in ``measured``. ``partials`` is the number of
     texts before the final. ``refusal`` is the code of the last error that the server
-    sent; ``None`` if it sent no error. ``trace`` is the trace as JSON Lines; ``None``
-    if it was dropped. ``level`` is the number of the level in its test; ``None`` for a
-    session before the first level.
+    sent, or ``None`` if it sent no error. ``trace`` is the trace as JSON Lines, or
+    ``None`` if it was dropped. ``level`` is the number of the level in its test, or
+    ``None`` for a session before the first level.
     """
 
     stream: int
@@ -169,7 +169,7 @@ class Row:
 
 
 def refusal_code(timeline: Timeline) -> str | None:
-    """Return the code of the last error that the server sent; ``None`` without one."""
+    """Return the code of the server's last error, or ``None`` if there is no error."""
     codes = [event.code for event in timeline.events if isinstance(event, Refusal)]
     return codes[-1] if codes else None
 

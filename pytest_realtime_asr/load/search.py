@@ -3,8 +3,8 @@
 The search is a function of the levels that have ended (`following`); it keeps no state
 and reads no clock. Its steps:
 
-1. *Double* the streams, in short levels, from the lowest level until one is over a
-   limit. Each level warms the server by its ramp, which is not judged.
+1. *Double* the streams of the lowest level again and again, in short levels, until a
+   level is over a limit. Each level warms the server by its ramp, which is not judged.
 2. *Bisect* between the largest level within all limits and the smallest level over a
    limit. The first two steps look only at the observed statistics. They steer the
    search and need no proof.
@@ -97,7 +97,7 @@ class _State:
 
     @property
     def ended(self) -> bool:
-        """Whether the last level, the one beyond the capacity, has been run."""
+        """Whether the last level, which is beyond the capacity, has been run."""
         return bool(of(self.trials, Step.BEYOND))
 
     def expect(self, hold: float) -> Expectation:

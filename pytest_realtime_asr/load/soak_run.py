@@ -52,9 +52,9 @@ class SoakPlan:
     """The times of a soak in s.
 
     ``quiet`` is the length of each of the four periods in which nothing is sent.
-    ``short`` is the time between two short sessions, and ``interval`` the time between
-    two readings of the server's metrics. ``long`` is the length of the audio of the
-    long session.
+    ``short`` is the time between two short sessions, and ``interval`` is the time
+    between two readings of the server's metrics. ``long`` is the length of the audio of
+    the long session.
     """
 
     load: Load
@@ -128,7 +128,9 @@ def speech(corpus: Sequence[Utterance], seconds: float, name: str) -> Utterance:
 
 
 class SoakRun:
-    """One soak; ``put_load`` runs its level and blocks.
+    """One soak.
+
+    ``put_load`` runs the level of the soak, and returns the level when it has ended.
 
     ``long`` is the utterance of the long session. ``sampler`` reads the server's
     metrics, and must not be started yet. If the metrics cannot be read, ``sampler`` is
@@ -158,7 +160,10 @@ class SoakRun:
         self._tasks: list[asyncio.Task[None]] = []
 
     def run(self) -> Soak:
-        """Run the soak and judge it; blocks."""
+        """Run the soak and return its results with their verdicts.
+
+        The call blocks until the soak has ended.
+        """
         alone: list[Period] = []
         empty: list[Period] = []
         if self._sampler is not None:
@@ -190,8 +195,8 @@ class SoakRun:
     def _load(self, alone: list[Period], empty: list[Period]) -> Level:
         """Run the quiet times, the level and the sessions beside it; return the level.
 
-        The quiet times with the idle session are added to ``alone``, the others to
-        ``empty``.
+        The quiet times during the idle session are added to ``alone``. The quiet times
+        without any session are added to ``empty``.
         """
         beside, run = self._beside, self._loop.run
         try:

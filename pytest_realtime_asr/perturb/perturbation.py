@@ -48,18 +48,21 @@ class Sound:
 
     @property
     def spoken(self) -> slice:
-        """The index range of the speech. Raises `PerturbationError` without speech."""
+        """The index range of the speech.
+
+        Raises `PerturbationError` if there is no speech.
+        """
         if self.speech is None:
             raise PerturbationError(
-                f"{self.id}: has no speech by which a level could be set; leave this "
-                "utterance out, or choose another perturbation"
+                f"{self.id}: the utterance has no speech by which a level could be "
+                "set; leave this utterance out, or choose another perturbation"
             )
         first, last = (round(at * self.rate) for at in self.speech)
         return slice(first, max(last, first + 1))
 
     @property
     def power(self) -> float:
-        """The mean square of the speech; if it is 0, raises `PerturbationError`."""
+        """The mean square of the speech. Raises `PerturbationError` if it is 0."""
         spoken = self.samples[self.spoken]
         found = float(np.mean(spoken**2)) if spoken.size else 0.0
         if not found:
@@ -120,7 +123,9 @@ class Perturbation:
         """
         audio = utterance.audio
         if not audio.samples:
-            raise PerturbationError(f"{utterance.id}: has no audio; leave it out")
+            raise PerturbationError(
+                f"{utterance.id}: the utterance has no audio; leave this utterance out"
+            )
         sound = Sound(
             utterance,
             audio.array / FULL_SCALE,
@@ -165,7 +170,7 @@ def perturbation(
 
 
 def amplitude(decibels: float) -> float:
-    """Return the factor for samples that changes their level by ``decibels``."""
+    """Return the factor for samples whose level is to change by ``decibels``."""
     return float(10 ** (decibels / 20))
 
 

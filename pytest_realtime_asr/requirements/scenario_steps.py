@@ -56,8 +56,8 @@ class Send:
     """A step that sends hand-written frames.
 
     ``answer`` is the event type of the expected answer. After each frame, the client
-    waits for such an answer, but not longer than for a refusal. If ``answer`` is
-    ``None``, the client does not wait.
+    waits for such an answer, at most as long as it would wait for a refusal. If
+    ``answer`` is ``None``, the client does not wait.
     """
 
     frames: tuple[str | bytes, ...]

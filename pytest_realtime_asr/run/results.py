@@ -117,11 +117,11 @@ class Results:
     maps labels to all transcriptions that the budgets judge, including those of other
     tests.
 
-    ``failing`` says why the test fails, the worst verdicts first. ``undecided`` has the
-    undecided results for which the test only warns, and ``skipping`` has the undecided
-    results for which the test is skipped. ``reported`` has the reasons that the user
-    has already seen: reasons in the exception `Lost`, and reasons found before the
-    pools were judged.
+    ``failing`` has the reasons why the test fails, in the order of their verdicts, the
+    worst verdict first. ``undecided`` has the undecided results for which the test only
+    warns, and ``skipping`` has the undecided results for which the test is skipped.
+    ``reported`` has the reasons that the user has already seen: reasons in the
+    exception `Lost`, and reasons found before the pools were judged.
 
     ``paths`` maps labels to the trace files that were written. ``unkept`` says why the
     traces of the test could not be kept. ``rerun`` is the command that runs the test
@@ -153,7 +153,10 @@ class Results:
 
     @property
     def outage(self) -> Outage | None:
-        """The time in which no server was there; ``None`` for a single utterance."""
+        """The time in which no server was there; ``None`` if there is no such time.
+
+        It is also ``None`` for a test with a single utterance.
+        """
         return outage(self.takes) if len(self.takes) > 1 else None
 
     @property
@@ -226,8 +229,8 @@ def judge_test(
     test judges the budgets that it can decide.
 
     ``levels`` are the levels of load that the test ran. Budgets on metrics of a level
-    judge only the levels with `Purpose.TEST`. If there is no such level, the budgets on
-    these metrics that ``--realtime-budget`` sets do not count.
+    judge only the levels with `Purpose.TEST`. If there is no such level, the budgets
+    that ``--realtime-budget`` sets on these metrics do not count.
     """
     findings = [
         replace(finding, unserved=unserved(pool))

@@ -50,12 +50,12 @@ def ignore(text: str) -> None:
 class Host:
     """A server that was probed and warmed up.
 
-    ``version`` is the version that the user names or the server reports, or empty.
-    ``models`` are the models that the server lists, empty if the user named the model.
-    ``cold`` is the latency of the warm-up's first final in ms. ``note`` tells the user
-    about the warm-up, and is empty if there is nothing to tell. ``failed`` says that
-    the warm-up got no final. ``mute`` is a message if the server sent nothing in the
-    warm-up, and otherwise empty.
+    ``version`` is named by the user or reported by the server, and otherwise empty.
+    ``models`` are the models that the server lists; they are empty if the user named
+    the model. ``cold`` is the latency of the warm-up's first final in ms. ``note``
+    tells the user about the warm-up, and is empty if there is nothing to tell.
+    ``failed`` says that the warm-up got no final. ``mute`` is a message if the server
+    sent nothing in the warm-up, and otherwise empty.
     """
 
     access: Access
@@ -87,9 +87,9 @@ class _Answer(msgspec.Struct):
 class Servers:
     """Probes and warms up the servers of a run.
 
-    ``warm`` returns the corpus of the warm-up, ``loop`` the event loop of the warm-up's
-    sessions. ``discovered`` maps targets to the dialects that were detected. ``meter``
-    counts the audio of all sessions.
+    ``warm`` returns the corpus of the warm-up, and ``loop`` returns the event loop of
+    the warm-up's sessions. ``discovered`` maps targets to the dialects that were
+    detected. ``meter`` counts the audio of all sessions.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class Servers:
         )
 
     def metrics(self, plan: Plan) -> Source | None:
-        """Return where the server of these sessions shows its own metrics.
+        """Return the source of the metrics that the server of these sessions publishes.
 
         Return ``None`` if the library that parses them is not installed.
         """
@@ -284,9 +284,9 @@ class Servers:
     def _note_first(self, live: Live) -> None:
         """Treat a server as unreachable if it has refused each session so far.
 
-        The warm-up usually finds this. Without a warm-up, a session of a test may be
-        the first to find this. A session with another model than the run's model proves
-        nothing about the server.
+        The warm-up usually finds such a server. Without a warm-up, a session of a test
+        may be the first to find it. A session with another model than the run's model
+        proves nothing about the server.
         """
         if live.trace.opened is not None and live.timeline.ready is not None:
             self._served.add(live.plan.access.target.websocket)
@@ -500,5 +500,5 @@ class Servers:
 
 
 def _reaches(known: Host | Unreachable, live: Live) -> bool:
-    """Return whether this is the server of a session."""
+    """Return whether ``known`` is the server of a session."""
     return isinstance(known, Host) and known.access is live.plan.access

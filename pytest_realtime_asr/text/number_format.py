@@ -1,6 +1,6 @@
 """Formats numbers in messages.
 
-``more`` is the number of additional digits, which show a small difference.
+``more`` is the number of digits that are added to show a small difference.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def share(rate: float, *, more: int = 0) -> str:
 
 
 def length(seconds: float) -> str:
-    """Return a length of time: in s below two minutes, otherwise in min."""
+    """Return a length of time as text, in s below two minutes, otherwise in min."""
     return f"{seconds:.1f} s" if seconds < 119.95 else f"{seconds / 60:.1f} min"
 
 
 def about(seconds: float) -> str:
-    """Return an estimated time: whole s below two minutes, otherwise min."""
+    """Return an estimated time as text, in whole s below two minutes, else in min."""
     return f"about {seconds:.0f} s" if seconds < 119.5 else f"about {length(seconds)}"
 
 

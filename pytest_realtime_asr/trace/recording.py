@@ -51,7 +51,7 @@ class Flawed:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recorded session, from which requirements are checked and metrics computed.
+    """A recorded session, from which requirements are checked and metrics are computed.
 
     ``messages`` holds one message for each record of the ``trace``, in the same order.
     A message that is `Flawed` is replaced by its event; ``flaws`` maps the index of the
@@ -70,7 +70,7 @@ class Recording:
         return tuple(dict.fromkeys(numbers))
 
     def asset(self, item: int) -> str:
-        """Return the name of the audio of an utterance, "" if no audio was sent."""
+        """Return the name of the audio of an utterance, or "" if no audio was sent."""
         heard = self.timeline.item(item).heard
         if not heard:
             return ""

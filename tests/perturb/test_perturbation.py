@@ -220,11 +220,13 @@ def test_babble_needs_as_many_other_utterances(others: int, advice: str) -> None
 )
 def test_without_speech_there_is_no_level(text: str) -> None:
     mute = Utterance("mute", "", silence(1.0))
-    with pytest.raises(PerturbationError, match=r"^mute: has no speech by which"):
+    with pytest.raises(PerturbationError, match=r"^mute: the utterance has no speech"):
         perturbed(text, mute)
     timed = Utterance("mute", "one", silence(1.0), words=(Word("one", 0.2, 0.8),))
     with pytest.raises(PerturbationError, match=r"^mute: .* speech are 0"):
         perturbed(text, timed)
     empty = Utterance("empty", "", Audio(b"", 16000))
-    with pytest.raises(PerturbationError, match=r"^empty: has no audio; leave it out$"):
+    with pytest.raises(
+        PerturbationError, match=r"^empty: the utterance has no audio; "
+    ):
         perturbed(text, empty)

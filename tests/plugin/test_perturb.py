@@ -84,7 +84,7 @@ def test_an_utterance_that_cannot_be_perturbed_is_named(project: Project) -> Non
     result = project.run(*words)
     assert result.ret != pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
-        ["*--realtime-perturb: silence: has no speech by which a level could be set; *"]
+        ["*--realtime-perturb: silence: the utterance has no speech by which *"]
     )
 
 

@@ -200,9 +200,10 @@ class Reader:
                 yield self._refusal(at, problem, self._refused_commit(problem))
 
     def _confirm(self, content: Mapping[str, object]) -> None:
-        """Record the settings that the server shows in a session.
+        """Record the session settings that an event of the server shows.
 
-        The updates that have no answer yet are then applied on top of these settings.
+        The updates that the server has not answered yet are then applied to these
+        settings.
         """
         self._confirmed = self._confirmed.changed(content)
         self._apply_updates()
@@ -244,7 +245,7 @@ class Reader:
             yield Endpoint(turn.number, at)
 
     def _cleared(self) -> Iterator[Event]:
-        """Drop the turns of the audio that was not committed."""
+        """Drop the turns of uncommitted audio; yield the finals that are then due."""
         for name, turn in list(self._turns.items()):
             if not turn.committed and not turn.over:
                 del self._turns[name]
@@ -273,8 +274,8 @@ class Reader:
         """Return the number of the utterance whose commit is refused by an error.
 
         Return ``None`` if the error refuses no commit. If the error refuses an update,
-        this update no longer applies. If the error names no event of the client, the
-        code, the message or the field in the error shows what the error refuses.
+        this update no longer applies. An error that does not name the refused event
+        shows by its code, its message or its field what is refused.
         """
         name = problem.event_id
         named = name is not None and name in self._names
@@ -315,7 +316,7 @@ class Reader:
         return self._turn(name)
 
     def _turn_of_end(self, name: str) -> Turn:
-        """Return the turn that ends with the event of this item id.
+        """Return the turn that is ended by an event with this item id.
 
         An id that was never committed may be a second id of an open item.
         """
@@ -369,7 +370,7 @@ class Reader:
             yield Partial(number, at, kept, added)
 
     def _final(self, number: int) -> Iterator[Event]:
-        """Yield the final of an utterance once no more text of it can come."""
+        """Yield the final of an utterance if no more text of the utterance can come."""
         utterance = self._utterances[number]
         if utterance.final or not utterance.over:
             return

@@ -83,7 +83,7 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Keeps only the whole blocks of ``seconds`` seconds in each chunk."""
+    """Cuts chunks into blocks of ``seconds`` s and drops an incomplete last block."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -108,7 +108,10 @@ def losing_last(seconds: float) -> Wrap:
 
 
 def losing_rest(seconds: float) -> Wrap:
-    """Return a wrapper that keeps only whole blocks of ``seconds`` s in each chunk."""
+    """Return a wrapper that loses the last block of a chunk if it is incomplete.
+
+    Each chunk is cut into blocks of ``seconds`` seconds.
+    """
     return lambda server, state: _LosesRest(server, state, seconds)
 
 

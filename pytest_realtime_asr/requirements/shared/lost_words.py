@@ -75,7 +75,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-chunks",
-        "clips in chunks of 20, 40 or 80 ms have as many errors as in the run's chunks",
+        "chunks of 20, 40 or 80 ms cause as many errors as the chunks of the run",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-40ms",
@@ -119,7 +119,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-leftover-punctuation",
-        "no text starts with the punctuation of the utterance before",
+        "no text starts with the punctuation of the previous utterance",
         SHOULD,
         "the punctuation of an utterance belongs to its own text",
         no_leftover_punctuation(CUT, "utterances"),
