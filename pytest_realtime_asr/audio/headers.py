@@ -40,11 +40,11 @@ def missing(path: Path) -> int:
 
 
 def piped(path: Path) -> io.BytesIO | None:
-    """Return the content of a WAV file with its size corrected.
+    """Return the content of a WAV file, with the sizes in its header corrected.
 
-    Some programs leave the size at 0 when they write to a pipe. Then the audio is all
-    bytes from the header to the end of the file. Returns ``None`` for a file that needs
-    no correction.
+    Some programs that write to a pipe leave the size of the audio at 0. Then all bytes
+    from the header to the end of the file are audio. Returns ``None`` for a file that
+    needs no correction.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -65,7 +65,7 @@ def piped(path: Path) -> io.BytesIO | None:
 
 
 def _data(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Return how many bytes of audio a WAV file states, and how many follow its header.
+    """Return how many bytes of audio a WAV header states, and how many bytes follow it.
 
     Both numbers are 0 if the file is not a WAV file. Afterwards, the read position in a
     WAV file is the first byte of audio.

@@ -1,4 +1,4 @@
-"""The command ``dialect``: checks a dialect, for instance of another package."""
+"""The command ``dialect``, which checks a dialect of this or another package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import dialect_check, selftest
 from pytest_realtime_asr.report.progress import show_status
 
-HELP = "check a dialect: its parts, then its requirements on its own fake server"
+HELP = "check the parts of a dialect, then its requirements on its fake server"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ class Output:
         self._start = os.fstat(self.file.fileno()).st_size
 
     def tail(self) -> str:
-        """Return the output since `skip`, but at most its last `SHOWN` bytes."""
+        """Return the output since `skip` was called, at most its last `SHOWN` bytes."""
         end = self.file.seek(0, os.SEEK_END)
         self.file.seek(max(self._start, end - SHOWN))
         return self.file.read().decode(errors="replace")
@@ -103,7 +103,10 @@ class ProgramServer(ChildServer):
         return line
 
     def _write(self, line: bytes) -> None:
-        """Write a line to the program's standard input. Raises BrokenPipeError."""
+        """Write a line to the program's standard input.
+
+        Raises BrokenPipeError if the program has closed its standard input.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write(line + b"\n")
         self._process.stdin.flush()

@@ -33,7 +33,8 @@ async def contact(access: Access, *, wait: float = 0.0) -> Contact:
     """Open a connection, wait for the first frame, and ping the server.
 
     ``wait`` is the time in seconds that a server may take to start. Raises
-    `Unreachable`, also if the server closes the connection before its first frame.
+    `Unreachable` if the server cannot be reached, or if it closes the connection before
+    its first frame.
     """
     began = time.monotonic()
     wire = await connect(access, timeout=max(probe.ANSWER, wait))

@@ -2,9 +2,10 @@
 
 Audio must be sent and measured on time even if a test blocks its own event loop or
 keeps the interpreter busy. While a session is open, a ticker on the loop records how
-late each tick is; a time stamp taken at that moment can be wrong by this delay. The
+late each tick is. A time stamp taken at that moment can be wrong by this delay. The
 loop also records two possible causes of delays: the share of a CPU core that the loop
-itself uses (above two thirds, delays grow), and the pauses of the garbage collector.
+itself uses, and the pauses of the garbage collector. Delays grow if this share is above
+two thirds.
 """
 
 from __future__ import annotations

@@ -24,11 +24,11 @@ def without_losses(
 
     ``outcome`` is a violation that consists of an utterance without a final. ``whole``
     is the evidence of the whole run. If the server loses plain utterances at some rate,
-    the losses of a role are due to chance unless the role has too many losses for this
-    rate. The check then judges only the sessions without such losses. The result is a
-    violation if one of these sessions violates the requirement; otherwise, it is
-    undecided. A loss of the first utterance of the run is always a violation, since all
-    other scenarios depend on this utterance.
+    and this rate explains the number of losses of a role, these losses are due to
+    chance. The check then judges only the sessions without such losses. The result is a
+    violation if one of these sessions violates the requirement; otherwise, the result
+    is undecided. A loss of the first utterance of the run is always a violation, since
+    all other scenarios depend on this utterance.
     """
     role = evidence.parts[outcome.part].role
     if role == FIRST or not isinstance(no_loss(whole), Violated):
@@ -49,6 +49,6 @@ def without_losses(
         return replace(others, part=place)
     rate = described(*losses.rate(found))
     return Undecided(
-        "an utterance has no final, which the loss rate of the whole run explains "
+        "an utterance has no final, but the loss rate of the whole run explains this "
         f"(see no-loss): {rate}"
     )

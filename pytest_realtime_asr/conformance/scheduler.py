@@ -57,7 +57,7 @@ _START = "the start"
 
 
 class ObstacleKind(enum.Enum):
-    """Why a scenario gave no evidence.
+    """The reason why a scenario gave no evidence.
 
     - MISSING: no session could be opened, or the server was unreachable.
     - STOPPED: the first utterance has failed.
@@ -79,8 +79,8 @@ class ObstacleKind(enum.Enum):
 class Obstacle:
     """The reason why a scenario gave no evidence: its kind, and a sentence.
 
-    ``violation`` is a session that the server must accept but refused; ``None`` if
-    there is no such session.
+    ``violation`` is the refused session if the server must accept it, and ``None`` in
+    all other cases.
     """
 
     kind: ObstacleKind
@@ -123,7 +123,7 @@ class Bounds:
 
 
 class _Lost:
-    """The scenarios that lost an utterance and may be repeated, and their results.
+    """The results of the scenarios that lost an utterance and may be repeated.
 
     ``found`` maps the name of each such scenario to its result, which includes the
     evidence of the repetitions.
@@ -170,12 +170,12 @@ class EarlyStop:
 
     - ``gate`` is called with the evidence of the GATE scenarios. It returns why the run
       stops, or ``None`` if the run goes on.
-    - ``silences`` is a number of scenarios. The run ends when this number of scenarios
-      have waited for the same event until their timeout. A scenario does not count if
-      any session gets this event after the scenario began to wait. A server that loses
+    - ``silences`` is a number of scenarios. The run ends when this many scenarios have
+      timed out while they waited for the same event. A scenario is not counted if any
+      session got this event after the scenario had begun to wait. A server that loses
       only some finals therefore does not end the run.
     - ``seconds`` is a time in s from the start of the run. After this time, no scenario
-      starts if any session has waited for an event until its timeout. A server that is
+      starts if any session has timed out while it waited for an event. A server that is
       slow but answers does not end the run.
     """
 
@@ -187,10 +187,11 @@ class EarlyStop:
 class Scheduler:
     """Runs the scenarios of one server.
 
-    - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
+    - ``early_stop`` are the rules by which the run ends early. With ``None``, it never
+      ends early.
     - ``progress`` is called with a line that says how many scenarios have run, and how
       much time is left. ``left`` returns the time in s that is left. Its argument maps
-      the name of each scenario that is not done to the time in s that it has run.
+      the name of each unfinished scenario to the time in s for which it has run.
     - ``repeats`` is the largest number of times that a scenario is repeated. If two or
       more scenarios lost an utterance, the harmless ones among them are repeated until
       they lose no utterance. The repetitions show which losses are due to chance.
@@ -313,7 +314,10 @@ class Scheduler:
         return all(each is not None and each.done() for each in results)
 
     def stop_reason(self) -> str | None:
-        """Wait for the GATE scenarios; return why they stopped the run, if they did."""
+        """Wait for the GATE scenarios, and return why they stopped the run.
+
+        Return ``None`` if they did not stop it.
+        """
         for name, each in self._scenarios.items():
             if each.concurrency is Concurrency.GATE and name in self._results:
                 self._results[name].result()
@@ -321,13 +325,13 @@ class Scheduler:
 
     @property
     def loss(self) -> ServerLoss | None:
-        """When and where the server was lost for good; ``None`` if it was not lost."""
+        """The loss of the server; ``None`` if it was not lost for good."""
         return self._watch.loss
 
     def reporter(self, test: str) -> str:
         """Return the name of the test that reports why the gate stopped the run.
 
-        The reporter is the first ``test`` with which this function is called.
+        This is the first ``test`` that is passed to this method.
         """
         self._reporter = self._reporter or test
         return self._reporter
@@ -453,10 +457,10 @@ class Scheduler:
         return self.done([name]) or name in self._lost.found
 
     async def _run_together(self, scenarios: Sequence[Scenario]) -> None:
-        """Run these scenarios at the same time, as far as the capacity allows.
+        """Run these scenarios at the same time, within the limit on open sessions.
 
-        If the server refuses a session because of a limit on its sessions, the limit is
-        measured. The scenarios without a result then run within this limit.
+        If the server refuses a session because of a limit on its sessions, this limit
+        is measured. The scenarios without a result then run within this limit.
         """
         for _ in range(2):
             async with asyncio.TaskGroup() as tasks:
@@ -474,7 +478,7 @@ class Scheduler:
             self._capacity.resize(max(1, found.sessions) if found else 1)
 
     async def _run_one(self, scenario: Scenario) -> None:
-        """Run a scenario as soon as there is capacity.
+        """Run a scenario as soon as all of its sessions may be opened.
 
         The scenario gets no result if it should run again.
         """
@@ -496,7 +500,7 @@ class Scheduler:
             self._results[scenario.name].set_result(result)
 
     def _prefer_recognised(self, evidence: Evidence) -> None:
-        """Let scenarios prefer the clips that the server has recognised."""
+        """Make later scenarios prefer the clips that the server has recognised."""
         if names := solo_transcripts(evidence):
             clips = self._config.clips.prefer(names)
             self._config = replace(self._config, clips=clips)
@@ -616,7 +620,7 @@ class Scheduler:
 
 
 def refusal(reason: str) -> str:
-    """Return the message that the server refused a session because of its limit."""
+    """Return the message about a session that the server refused because of a limit."""
     return (
         f"the server refused a session: {reason}; --realtime-max-streams=N opens fewer "
         "sessions at the same time"

@@ -113,7 +113,7 @@ class _Failure:
 
     @property
     def unreachable(self) -> bool:
-        """Return whether the server is unreachable, so that every script fails."""
+        """Return whether the server is unreachable, which makes every script fail."""
         problem = self.shortest.problem
         return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 

@@ -26,7 +26,10 @@ _WRITE = (
 
 
 def refuse(path: Path, line: str) -> None:
-    """Raise `CorpusError` if ``line``, the first of a file, is an object of Lhotse."""
+    """Raise `CorpusError` if a file is a manifest of Lhotse.
+
+    ``line`` is the first line of the file.
+    """
     try:
         row = msgspec.json.decode(line)
     except (ValueError, RecursionError):
@@ -43,8 +46,8 @@ def refuse(path: Path, line: str) -> None:
         return
     raise CorpusError(
         f"{path}: is a Lhotse manifest ({kind}), which is not supported; to export a "
-        "NeMo manifest, run these lines of Python in the folder to which the paths of "
-        "the audio are relative:",
+        "NeMo manifest, run these lines of Python in the folder at which the relative "
+        "paths of the audio files start:",
         "import json, lhotse, pathlib",
         f"cuts = lhotse.CutSet.{cuts}.trim_to_supervisions(keep_overlapping=False)",
         _WRITE,

@@ -17,10 +17,10 @@ Row = dict[str, str]
 def rows(
     path: Path, *, separator: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[str, Row]]:
-    """Yield each row of a table: its place, and its cells by the names of the columns.
+    """Yield the place of each row of a table, and its cells by their column names.
 
-    A place is a file and a line, such as ``clips.tsv:3``. Quotes have a meaning only if
-    commas separate the cells. A missing cell is empty. Raises `CorpusError` if the
+    A place is a file and a line, such as ``clips.tsv:3``. Quotes enclose a cell only if
+    the separator is a comma. A missing cell is empty. Raises `CorpusError` if the
     table cannot be read or lacks one of the ``needed`` columns.
     """
     text = inputs.text(path, most=LARGEST)

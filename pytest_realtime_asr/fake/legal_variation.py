@@ -15,14 +15,15 @@ In a dialect in which several utterances may be open, the style also decides:
 * whether a final may come after the final of a later utterance, if the finals name
   their utterances.
 
-But a server that numbers its events sends all text in order, without waiting for the
-final. A check that reports any of these variations as a violation is too strict.
+A server that numbers its events never holds back the whole text, and always sends the
+finals in order. A check that reports any of these variations as a violation is too
+strict.
 
 Rarely, a word of the text is replaced by another word. Real servers compute several
 sessions in one batch. Rounding in a batch may decide between two words that are about
 equally likely, so a correct server does not always give the same text. If one session
-has replaced a word, the next session with this word at the same position keeps it. So
-two successive texts never have the same change.
+has replaced a word, the next session with this word at the same position does not
+replace it. Two successive texts therefore never have the same change.
 """
 
 from __future__ import annotations
@@ -119,9 +120,9 @@ class VariedServer(ServerWrapper):
     """The server side of a session with its own style of legal variation.
 
     ``typed`` says whether the events of the protocol have types. Without types, a
-    client finds the meaning of an event by counting the events. Then the server adds no
-    events and keeps the order of the finals. It divides the text only between words,
-    since a result may settle the text at any time.
+    client finds the meaning of an event by counting the events. The server then adds no
+    events and keeps the order of the finals. It also divides the text only between
+    words, since a result may settle the text at any time.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class VariedServer(ServerWrapper):
         return other
 
     def _ready(self, utterance: _Utterance) -> list[str]:
-        """Return the pieces of the unsent text to send now, one for each partial."""
+        """Return the pieces of text that are sent now, one for each partial."""
         text = utterance.unsent
         if utterance.whole:
             return []

@@ -31,7 +31,7 @@ _CLIFF = 0.05, 0.5  # shares over the limit at the two sides of a cliff
 
 
 class LimitedBy(enum.StrEnum):
-    """What keeps a capacity from being higher, or from being known.
+    """The cause that keeps a capacity from being higher, or from being known.
 
     `SERVER`: with more streams, a limit of the test is missed. `LOSSES`: with more
     streams, a limit is missed only because sessions are lost; the other sessions are
@@ -50,7 +50,7 @@ class LimitedBy(enum.StrEnum):
 
 
 class Edge(enum.StrEnum):
-    """How a server exceeds its limits when the number of streams grows.
+    """The way in which a server exceeds its limits when the number of streams grows.
 
     `CLIFF`: from one level to the next, the share of sessions over a limit rises from
     below 5 % to above 50 %. `SLOPE`: this share rises more slowly.
@@ -64,12 +64,15 @@ class Edge(enum.StrEnum):
 class Setting:
     """The load with which a capacity was measured; the capacity depends on it.
 
-    ``talk`` is the share of the time in which a stream speaks, and ``witnesses`` the
-    number of witnesses. The other fields are lengths in s. ``clip`` is the mean length
-    of the clips, and ``longest`` the length of the longest clip. ``chunk`` is the
-    length of an audio frame. ``ramp`` is the length of the ramp, and ``hold`` the
-    length of the steady part of a level. ``confirm`` is the length of the steady part
-    of the confirmation.
+    ``talk`` is the share of the time in which a stream speaks. ``witnesses`` is the
+    number of witnesses. The other fields are lengths in s:
+
+    - ``clip`` is the mean length of the clips.
+    - ``longest`` is the length of the longest clip.
+    - ``chunk`` is the length of an audio frame.
+    - ``ramp`` is the length of the ramp of a level.
+    - ``hold`` is the length of the steady part of a level.
+    - ``confirm`` is the length of the steady part of the confirmation.
     """
 
     talk: float
@@ -84,7 +87,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A level of the search, with the decision on it and its results.
+    """A level of the search, with its results and the decision on it.
 
     ``level`` is ``None`` in a simulation.
     """
@@ -113,20 +116,20 @@ class Capacity:
     """The number of live streams that a server holds within the limits of a test.
 
     ``confirmed`` says whether a confirmation has proven that the server holds a number
-    of streams; ``streams`` is the largest such number. Without a confirmation,
-    ``streams`` is the largest number that another level proves to hold, or 0.
-    ``interval`` has two numbers: ``streams``, and the smallest number that is proven
-    not to hold (``None`` if there is none). With a confidence of 95 %, the capacity is
-    at least the first number and below the second.
+    of streams. If so, ``streams`` is the largest number that a confirmation has proven.
+    If not, ``streams`` is the largest number that another level proves, or 0.
+    ``interval`` has two numbers: ``streams``, and the smallest number that the server
+    is proven not to hold (``None`` if there is none). With a confidence of 95 %, the
+    capacity is at least the first number and below the second.
 
     ``binding`` is the limit that is missed first when the number of streams grows. If
-    no limit is missed, it is the limit that is nearest to being missed. ``beyond`` is
+    no limit is missed, it is the limit that is nearest to being missed. ``beyond`` says
     what the server did at a level beyond its capacity; ``None`` without such a level.
     ``edge`` says how the server exceeds its limits. ``levels`` are in the order in
     which they were run. ``seconds`` is the time of the whole search. ``ended`` says why
     the search was ended early; "" if it was not. ``needed`` has two numbers: the
-    largest number of streams that was observed to hold, and the shortest steady part in
-    s that can prove this number.
+    largest number of streams that the server was observed to hold, and the length in s
+    of the shortest steady part that can prove this number.
     """
 
     streams: int
@@ -144,11 +147,11 @@ class Capacity:
 
     @property
     def verdict(self) -> Verdict:
-        """``PASS`` if a number of streams is confirmed.
+        """The verdict, which is ``PASS`` if a number of streams is confirmed.
 
-        Without a confirmation: ``FAIL`` if the smallest number of streams is proven not
-        to hold, ``INVALID`` if the client was too slow to measure, and otherwise
-        ``INCONCLUSIVE``.
+        Without a confirmation, it is ``FAIL`` if the smallest number of streams that
+        was tried is proven not to hold. Otherwise, it is ``INVALID`` if the client was
+        too slow to measure, or ``INCONCLUSIVE`` if it was not.
         """
         if self.confirmed:
             return Verdict.PASS
@@ -160,13 +163,13 @@ class Capacity:
 
     @property
     def lowest_fails(self) -> bool:
-        """Whether the smallest number of streams is proven not to hold."""
+        """Whether the smallest number of streams tried is proven not to hold."""
         tried = [each.streams for each in self.levels]
         return bool(tried) and self.interval[1] == min(tried)
 
     @property
     def undecided(self) -> tuple[int, ...]:
-        """The numbers of streams in the interval that were tried without a proof."""
+        """The numbers of streams that were tried, but for which nothing was proven."""
         low, high = self.interval
         return tuple(
             sorted(
@@ -188,7 +191,7 @@ class Capacity:
 
     @property
     def reversals(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of numbers of streams: one that failed, and a larger one that held."""
+        """The pairs of a number of streams that failed, and a larger one that held."""
         return reversals(self._trials)
 
     @property
@@ -206,8 +209,9 @@ class Capacity:
     def reaches(self, streams: int) -> Verdict:
         """Return whether the server holds at least ``streams`` streams.
 
-        ``PASS`` if this is proven, and ``FAIL`` if the opposite is proven. Without a
-        proof, ``INVALID`` if the client was the limit, and otherwise ``INCONCLUSIVE``.
+        The result is ``PASS`` if this is proven, and ``FAIL`` if the opposite is
+        proven. Without a proof, it is ``INVALID`` if the client was the limit, and
+        otherwise ``INCONCLUSIVE``.
         """
         low, high = self.interval
         if self.confirmed and low >= streams:
@@ -254,10 +258,10 @@ def capacity(
 
 
 def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | None:
-    """Return the largest number of streams that held, and the hold that can prove it.
+    """Return the largest number of streams that held, and the time that can prove it.
 
-    The hold is the length in s of the shortest steady part that is long enough for the
-    proof. ``None`` if no level held.
+    The time is the length in s of the shortest steady part that is long enough for the
+    proof. Return ``None`` if no level held.
     """
     streams = bracket(trials).low
     if streams is None:

@@ -62,9 +62,9 @@ Sink = Callable[[Row, Purpose], None]
 class _Collected:
     """The messages of a level so far; ``pending`` are the shards that still run.
 
-    Three fields leave out the sessions that the client cut off. ``ended`` is the number
-    of sessions that have ended, and ``failed`` the number of sessions without a final.
-    ``streams`` are the indices of the streams of these sessions.
+    ``ended`` is the number of sessions that have ended. ``failed`` is the number of
+    ended sessions without a final. ``streams`` are the indices of the streams of the
+    ended sessions. These three fields leave out the sessions that the client cut off.
     """
 
     pending: dict[int, Shard]
@@ -88,13 +88,13 @@ class _Collected:
 class Runner:
     """Runs levels of load with the sessions of ``plan``; its methods block.
 
-    ``connection`` has the values of the plan for the worker processes. The load sends
-    ``clips``. ``sink`` is called with each row and its purpose. For a session of
-    the load, it is called in the thread of the caller; for a session outside the
-    load, in another thread. ``report`` gets the progress each second. ``metrics``
-    says where the server shows its own metrics, which are read once per second
-    during each level. If ``every_trace`` is true, the traces of all sessions are
-    kept. Raises `AudioError` if a clip cannot be decoded.
+    ``connection`` has the values of the plan for the worker processes. ``clips`` are
+    the utterances that the load sends. ``sink`` is called with each row and its
+    purpose. For a session of the load, it is called in the thread of the caller. For a
+    session outside the load, it is called in another thread. ``report`` gets the
+    progress each second. ``metrics`` says where the server shows its own metrics, which
+    are read once per second during each level. If ``every_trace`` is true, the traces
+    of all sessions are kept. Raises `AudioError` if a clip cannot be decoded.
     """
 
     def __init__(
@@ -306,7 +306,10 @@ class Runner:
                 )
 
     def _shards(self, load: Load, count: int, started: float) -> list[Shard]:
-        """Return one shard for each of ``count`` workers; they get streams in turn."""
+        """Return one shard for each of ``count`` workers.
+
+        The streams are given to the shards in turn.
+        """
         return [
             Shard(
                 worker=worker,
@@ -400,8 +403,8 @@ def _decoded(utterance: Utterance, rate: int) -> Clip:
 def _too_many_errors(load: Load, found: _Collected) -> str:
     """Return why a level must be aborted; "" if it may go on.
 
-    A level is aborted only after at least ten sessions have ended. These must come from
-    at least ten streams, or from all streams if the level has fewer.
+    A level is aborted only after at least ten sessions have ended. These sessions must
+    come from at least ten streams, or from all streams if the level has fewer.
     """
     if found.ended < _JUDGED or len(found.streams) < min(load.streams, _JUDGED):
         return ""

@@ -30,8 +30,8 @@ class Answer:
 
     ``final`` is the latency in ms from the commit; infinite if the session was lost or
     if the final is premature. ``prompt`` is this latency without the delay that the
-    client itself has caused. ``at`` is when the audio was planned to end, in s since
-    the start of the level.
+    client itself has caused. ``at`` is the planned end of the audio, in s since the
+    start of the level.
     """
 
     clip: str
@@ -52,9 +52,10 @@ class LoadedSession:
     ``seconds`` is the planned length of its audio in s. ``lasted`` is the time in s
     from the planned start of the audio to the end of the session. ``within`` says
     whether the session is within every latency budget of the test; ``None`` if the test
-    has no such budget. ``prompt_within`` is ``within`` without the client's delay.
-    ``errors`` are the errors of the text; ``None`` if there is no reference transcript.
-    In a lost session, every word of the reference is missing.
+    has no such budget. ``prompt_within`` says the same of the session as if the client
+    had caused no delay. ``errors`` are the errors of the text; ``None`` if there is no
+    reference transcript. In a lost session, every word of the reference counts as
+    missing.
     """
 
     answer: Answer

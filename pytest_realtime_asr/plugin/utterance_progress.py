@@ -39,7 +39,7 @@ class UtteranceProgress:
     def text(self, item: pytest.Item) -> str:
         """Return a line about the progress, to be shown when a test starts.
 
-        Returns "" for a test that gets no utterance, or if only one test gets one.
+        Returns "" if the test gets no utterance, or is the only test that gets one.
         """
         known = item.nodeid in self._places and len(self._places) > 1
         return str(self._progress) if known else ""

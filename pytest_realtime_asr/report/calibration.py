@@ -10,7 +10,7 @@ def line(calibration: Calibration) -> str:
     worst = calibration.worst
     error = calibration.errors[worst]
     return (
-        f"calibrated {calibration.made:%Y-%m-%d %H:%M} UTC: {worst} has the largest "
+        f"calibrated {calibration.made:%Y-%m-%d %H:%M} UTC; {worst} has the largest "
         f"error: bias {error.bias:+.1f} ms, spread {error.spread:.1f} ms"
     )
 
@@ -24,6 +24,6 @@ def table(calibration: Calibration) -> list[str]:
             f"{name:32}{error.n:4} {error.bias:+8.2f} {error.spread:8.2f}"
             for name, error in calibration.errors.items()
         ),
-        "bias: median of the errors (measured - ideal); spread: 95 % of the errors are "
+        "bias is the median of the errors (measured - ideal); 95 % of the errors are "
         "within bias +/- spread",
     ]

@@ -330,7 +330,7 @@ def _counts(found: Document) -> str:
 
 
 def _listed(head: str, entries: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the heading with one line for each cause, unless there are no entries."""
+    """Yield the heading and a line for each cause; nothing if there are no entries."""
     if entries:
         yield (
             head,
@@ -349,9 +349,9 @@ def _counted_by_cause(entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Group the entries by cause.
+    """Return the entries grouped by cause.
 
-    Each group has the first line of what was seen, and its entries.
+    Each group is the first line of what was seen, and the entries with this cause.
     """
     groups: dict[str, list[Entry]] = {}
     for each in entries:

@@ -13,15 +13,15 @@ from pytest_realtime_asr.text.number_format import ms
 _HEAD = f"{'streams':>7} {'step':7} {'decision':12} {'over':>9} {'p50 ms':>7}"
 _HEAD += f" {'p95 ms':>7} {'witness ms':>12} {'lag ms':>6}"
 _LEGEND = (
-    "over: sessions of the steady part that were lost or are over the binding limit, "
-    "of all sessions of the steady part; p50 and p95: latency of the final; witness: "
-    "p95 of the final in the witness streams, before the level -> through the level; "
-    "lag: p99 of the client's own delay"
+    "over: of all sessions of the steady part, those that were lost or are over the "
+    "binding limit; p50 and p95: latency of the final; witness: p95 of the final in "
+    "the witness streams, before the level -> through the level; lag: p99 of the "
+    "client's own delay"
 )
 
 
 def table(rows: Sequence[LevelRow], *, width: int = USUAL) -> list[str]:
-    """Return the lines of the table; there are none if there are no rows."""
+    """Return the lines of the table; an empty list if there are no rows."""
     if not rows:
         return []
     lines = [_HEAD]
@@ -37,7 +37,7 @@ def table(rows: Sequence[LevelRow], *, width: int = USUAL) -> list[str]:
 
 
 def notes(row: LevelRow) -> Iterable[str]:
-    """Yield what was not as planned in a level, one sentence each."""
+    """Yield a sentence about each thing in a level that was not as planned."""
     if row.aborted:
         yield f"aborted: {row.aborted}"
     elif row.undecided:
@@ -54,7 +54,7 @@ def notes(row: LevelRow) -> Iterable[str]:
 def _over(row: LevelRow) -> str:
     """Return how many sessions of the steady part are over the limit, as in 2/40.
 
-    Without a limit, return how many sessions are lost.
+    Without a limit, return how many of these sessions are lost.
     """
     if row.binding is not None:
         return f"{row.binding.over}/{row.binding.n}"

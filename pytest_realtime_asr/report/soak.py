@@ -33,7 +33,7 @@ def summary(soak: Soak) -> str:
 
 
 def details(soak: Soak) -> str:
-    """Return the summary; below it, the trends and the sessions beside the load."""
+    """Return the summary, then lines on the trends and the sessions beside the load."""
     return "\n".join([summary(soak), *(f"  {line}" for line in _lines(soak))])
 
 
@@ -50,7 +50,7 @@ def _conditions(soak: Soak) -> Iterator[str]:
 
 
 def _grown(growth: Growth) -> str:
-    """Return how much a quantity grew, or that it has too few values."""
+    """Return how much a quantity grew, or a note that it has too few values."""
     name, verdict = _NAMES[growth.quantity], growth.verdict
     if verdict is Verdict.INCONCLUSIVE:
         return f"{name}: too few values; give a longer duration"

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def checked(make: Callable[[], T]) -> T:
-    """Call ``make``, which checks the arguments that a test gives; return its result.
+    """Return the result of ``make``, which checks the arguments that a test gives.
 
     ValueError and `Ended` are raised without the internal frames of their tracebacks.
     """
@@ -39,7 +39,7 @@ async def in_thread(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
 
 
 def block(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the event loop of the run, wait for it, return its result.
+    """Run a coroutine on the event loop of the run, and wait for its result.
 
     `Lost`, `Ended` and `NotSent` are raised without the internal frames of their
     tracebacks.
@@ -52,7 +52,7 @@ def block(run: Run, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def awaited(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Do the same as `block`, awaited from the test's own event loop."""
+    """Do the same as `block`, but await the result on the test's own event loop."""
     __tracebackhide__ = True
     try:
         return await run.loop.wait(work)

@@ -1,10 +1,10 @@
 """Measures the client's own error in each latency, on this machine at this time.
 
-The fake server has a separate process and answers after known delays. The times that an
-ideal client would have measured follow from these delays and from the audio's schedule.
-Every latency is computed twice, from the measured and from the ideal times. The
-difference is the client's own error. The load of the machine is part of the error, so
-the error is valid only for one machine at one time.
+The fake server runs in a separate process and answers after known delays. The times
+that an ideal client would have measured follow from these delays and from the audio's
+schedule. Every latency is computed twice, from the measured and from the ideal times.
+The difference is the client's own error. The load of the machine is part of the error,
+so the error is valid only for one machine at one time.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _CORPUS = "bundled:english"
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The client's error in a latency in ms: measured minus ideal, in ``n`` sessions.
+    """The client's error in a latency: the measured minus the ideal value, in ms.
 
-    ``bias`` is the median of the errors. ``spread`` is the 95th percentile of the
-    distances of the errors from ``bias``.
+    ``n`` is the number of sessions. ``bias`` is the median of the errors. ``spread`` is
+    the 95th percentile of the distances of the errors from ``bias``.
     """
 
     n: int

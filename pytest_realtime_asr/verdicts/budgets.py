@@ -2,7 +2,7 @@
 
 `latency_budget` limits a duration from above. `budget` limits any other metric (a
 ratio, a count or a rate), from above or from below. `wer_threshold` limits an error
-rate, and `keyword_recall` the share of keywords that were recognised.
+rate. `keyword_recall` limits the share of keywords that were recognised.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Stat(enum.StrEnum):
 
 
 class PoolScope(enum.StrEnum):
-    """A scope of several tests, whose sessions one budget judges together."""
+    """The scope of the tests whose sessions one budget judges together."""
 
     MODULE = "module"
 
@@ -135,9 +135,9 @@ def latency_budget(
 
     The limits are ``p50``, ``p90``, ``p95``, ``p99``, ``max`` and ``mean``; at least
     one is needed. A metric of a level of load has only ``max``, which limits the value
-    of each level. Raises `BudgetError`, which says what to write, if the metric is not
-    a duration or cannot have a budget (`Metric.gated`), or if a maximum or a mean has a
-    confidence.
+    of each level. Raises `BudgetError` if the metric is not a duration or cannot have a
+    budget (`Metric.gated`), or if a maximum or a mean has a confidence. The message of
+    the error says what to write.
     """
     _metric(metric, timed=True)
     unknown = sorted(set(limits) - set(Stat))
@@ -179,9 +179,9 @@ def budget(
     of a ratio, each session has the same weight, whatever its length. If ``stat`` is
     given, the limits apply to this quantile or to the maximum instead (`Limit`). Only a
     quantile can have a confidence. A metric of a level of load has no statistic: its
-    limits apply to the value of each level. Raises `BudgetError`, which says what to
-    write, if an argument is wrong, or if the metric is a duration or cannot have a
-    budget (`Metric.gated`).
+    limits apply to the value of each level. Raises `BudgetError` if an argument is
+    wrong, or if the metric is a duration or cannot have a budget (`Metric.gated`). The
+    message of the error says what to write.
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):

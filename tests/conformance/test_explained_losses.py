@@ -39,7 +39,7 @@ def test_a_loss_beside_others_is_undecided() -> None:
     found = judged(checks.finishes("35s"), own, Evidence((*SOUND, *LOSSES)) + own)
     assert isinstance(found, Undecided)
     assert found.reason.startswith(
-        "an utterance has no final, which the loss rate of the whole run explains "
+        "an utterance has no final, but the loss rate of the whole run explains this "
         "(see no-loss): 3 of 63 plain utterances "
         "have no final: 4.8 % (95 % confidence interval "
     )

@@ -37,8 +37,8 @@ def test_cuts(tmp_path: Path, name: str) -> None:
     first, *lines = refusal(path).splitlines()
     assert first == (
         f"{path}: is a Lhotse manifest (cuts), which is not supported; to export a "
-        "NeMo manifest, run these lines of Python in the folder to which the paths of "
-        "the audio are relative:"
+        "NeMo manifest, run these lines of Python in the folder at which the relative "
+        "paths of the audio files start:"
     )
     assert len(lines) == 3
     assert f"from_file({str(path)!r})" in lines[1]

@@ -16,7 +16,9 @@ from tests.support.servers import relay
 
 pytestmark = pytest.mark.slow
 
-CALIBRATED = "realtime: calibrated 20*: * has the largest error: bias * ms, spread *"
+CALIBRATED = (
+    "realtime: calibrated 20* UTC; * has the largest error: bias * ms, spread *"
+)
 SPEAKS = """
 @pytest.mark.realtime(pace=1)
 @pytest.mark.latency_budget("final_from_commit", p50="{limit}")

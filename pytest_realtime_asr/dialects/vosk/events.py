@@ -2,8 +2,8 @@
 
 The module `reference` has an outline of a session.
 
-No message has a type: the fields of a message say what it is. The server answers each
-message of the client, except the configuration, by one message, and answers in order.
+No message has a type: the fields of a message say what it is. The server sends one
+answer to each message of the client, except to the configuration, and answers in order.
 An answer to audio is usually a partial. If the server detects the end of a phrase, the
 answer is the result of the segment that ends there. The answer to the end of the audio
 is the result of the last segment.
@@ -30,7 +30,7 @@ RESULT = "result"
 
 EOF_TEXT = '{"eof" : 1}'
 RESET_TEXT = '{"reset" : 1}'
-"""The server knows ``eof`` and ``reset`` only with exactly these spaces."""
+"""A server accepts ``eof`` and ``reset`` only as these exact texts, with the spaces."""
 
 DEFAULT_RATE = 8_000  # Hz, of a server without a configuration
 
@@ -85,7 +85,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class PartialResult(msgspec.Struct, frozen=True):
-    """Server: the text of the open segment so far; replaces the partial before it."""
+    """Server: the text of the open segment so far. It replaces the last partial."""
 
     move: ClassVar[str] = PARTIAL
     partial: str
@@ -124,7 +124,7 @@ _ANSWERS = (PARTIAL, RESULT)
 
 
 def table(*, several: bool) -> Table:
-    """Return the order of messages; with ``several``, servers know ``reset``."""
+    """Return the order of messages; if ``several`` is true, it includes ``reset``."""
     ends = {EOF: ("finishing",)}
     if several:
         ends[RESET] = ("resetting",)

@@ -38,8 +38,8 @@ PROFILES: Mapping[str, Profile] = {
 def chosen(words: Sequence[str], *, base: Profile) -> Profile:
     """Return the profile that the first word names, with changes like ``rate=8000``.
 
-    ``base`` is changed if no profile is named. Raises ValueError for an unknown name
-    and for a word that cannot be parsed.
+    If no profile is named, the changes apply to ``base``. Raises ValueError for an
+    unknown name and for a word that cannot be parsed.
     """
     return profile_words.chosen(PROFILES, words, base=base, fixed=("name",))
 

@@ -72,8 +72,8 @@ def page(
 ) -> Iterator[bytes]:
     """Yield the lines of the page of a report.
 
-    ``traces`` is the folder of the traces (default: `FOLDER` beside the report),
-    ``suite`` a conformance report, and ``corpus`` has the audio of the worst sessions.
+    ``traces`` is the folder of the traces; the default is `FOLDER` beside the report.
+    ``suite`` is a conformance report. ``corpus`` has the audio of the worst sessions.
     ``earlier`` are the reports of earlier runs, for the trend. ``tell`` is called with
     a sentence about each earlier report that is left out. Raises ValueError if a file
     cannot be used; its message names the file.
@@ -145,6 +145,7 @@ def _read(report: Path) -> list[Line]:
 
 def _session(line: Line, kept: Traces, item: int) -> bytes:
     """Return the line that describes an utterance in the file of the page.
+
     ``item`` is the number of the utterance in its session, from 0.
     """
     private = line.get("reference") == PRIVATE or line.get("text") == PRIVATE

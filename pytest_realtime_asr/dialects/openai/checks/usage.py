@@ -80,7 +80,10 @@ def usage_counts_text(recording: Recording) -> Outcome:
 
 
 def texts_have_logprobs(role: str) -> Check:
-    """Return a check that each text in a session of ``role`` has log probabilities."""
+    """Return a check that requires log probabilities for each text.
+
+    The check judges the sessions of ``role``.
+    """
 
     def check(part: Part) -> Outcome | None:
         return worst_if_any(_logprobs(part))
@@ -103,8 +106,8 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 def logprobs_are_valid(recording: Recording) -> Outcome:
     """Check the log probabilities of each delta.
 
-    Each log probability must be at most 0. Their joined tokens must equal the text of
-    the delta.
+    Each log probability must be at most 0. The tokens of the log probabilities,
+    joined, must equal the text of the delta.
     """
 
     def outcomes() -> Iterator[Outcome]:
