@@ -47,8 +47,8 @@ def lines(
         wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
         shown = wrong[:_LINES]
         note = (
-            f"... {len(shown)} of {len(blocks)} lines shown; {len(wrong)} of the "
-            f"{len(blocks)} have errors"
+            f"... {len(shown)} of {len(blocks)} lines are shown; {len(wrong)} of "
+            f"{len(blocks)} lines have errors"
         )
         hidden = textwrap.wrap(note, width)
     texts = []

@@ -47,7 +47,7 @@ def introduce(
 def audio(seconds: float, limit: float | None) -> str:
     """Return a line about the ``seconds`` of audio that a run has sent; "" for 0 s.
 
-    ``limit`` is the most audio in s that the run may send, or ``None``.
+    ``limit`` is the largest allowed number of seconds, or ``None``.
     """
     if not seconds:
         return ""
