@@ -24,8 +24,8 @@ class FakeConfig:
     empty. ``seed`` is the seed of the session ids. ``version`` is what the path
     ``/version`` shows. If it is "", the server does not serve this path; if it is
     ``None``, the path shows the version that the dialect names. ``variety`` is the seed
-    of the legal variation (``None``: no variation). A session lasts at most ``limit``.
-    Without a ``capacity``, the server serves any number of utterances.
+    of the legal variation, or ``None`` for no variation. A session lasts at
+    most ``limit``. Without a ``capacity``, the server serves any number of utterances.
 
     ``recordings`` names the recordings that the server replays; it is "" if the server
     replays none. ``timing`` is the delay of the recorded answers.

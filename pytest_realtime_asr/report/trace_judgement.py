@@ -49,8 +49,8 @@ def lines(
     """Yield the lines about recorded sessions and their results.
 
     A single utterance gets a line for each metric. Several utterances get a table of
-    statistics. If there are several sessions, the ones without an error and without a
-    violation are only counted.
+    statistics. If there are several sessions, those without an error or a violation are
+    only counted.
     """
     right = 0
     for session in sessions:

@@ -13,7 +13,7 @@ from pytest_realtime_asr.trace.records import Trace
 
 
 class Recovery:
-    """Waits for each lost server of a run once, for at most ``seconds`` seconds.
+    """Waits once for each lost server of a run, for at most ``seconds`` s.
 
     ``progress`` is called with a line that shows the time waited so far.
     """

@@ -95,7 +95,7 @@ class NotDecided:
 class NotGood:
     """A sequential test found more sessions beyond the limit than a good server has.
 
-    A good server has at most the share ``share`` of its sessions beyond the limit.
+    A good server has at most ``share`` of its sessions beyond the limit.
     ``side`` is the side of the limit on which a value is allowed.
     """
 

@@ -153,7 +153,7 @@ def _with_solos(
 
 
 def same_text(role: str) -> Check:
-    """Return a check that clips in this role get the same text as when sent alone."""
+    """Return a check that a clip in this role gets the text that it gets alone."""
 
     def check(texts: list[_Compared], _: Solos) -> Outcome:
         if len(texts) < 2:
@@ -236,8 +236,8 @@ def if_in_time(role: str, check: Check) -> Check:
         kept = [p for p in evidence.parts if p.role != role or _before_final(p)]
         if not any(part.role == role for part in kept):
             return Undecided(
-                "in each session the final came before the server had read the audio "
-                "sent after the commit"
+                "in each session, the final came before the server had read the audio "
+                "that was sent after the commit"
             )
         outcome = check(replace(evidence, parts=tuple(kept)))
         if not isinstance(outcome, Violated):
@@ -322,7 +322,7 @@ def has_both_clips(role: str) -> Check:
 
 
 def _lost(solo: SoloTranscript, text: str) -> str | None:
-    """Return a message if a text lacks most of a clip; ``None`` if it does not."""
+    """Return a message if a text lacks most of a clip, or ``None`` otherwise."""
     there = Counter(solo.words_of(solo.text)) & Counter(solo.words_of(text))
     if 2 * (there.total() + solo.noise) >= solo.words:
         return None
