@@ -1,8 +1,8 @@
 """The names that another package imports to declare faults of the fake server.
 
 A module with faults must be an entry point of the group ``pytest_realtime_asr.faults``.
-A dialect does not need to import such a module, since its requirements refer to faults
-by their names.
+A dialect does not need to import such a module, since requirements refer to faults by
+their names.
 """
 
 from pytest_realtime_asr.fake.faults.registry import Hooks, fault

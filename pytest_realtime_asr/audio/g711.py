@@ -39,7 +39,7 @@ class Law:
 
     @cached_property
     def _codes(self) -> npt.NDArray[np.uint8]:
-        """The code of each PCM16 sample; the index is the sample, read as unsigned."""
+        """The codes of all PCM16 samples; the index is the sample, read as unsigned."""
         data = io.BytesIO()
         with soundfile.SoundFile(data, "w", **self._format) as file:
             file.write(np.arange(2**16, dtype=np.uint16).view(np.int16))
@@ -47,7 +47,7 @@ class Law:
 
     @cached_property
     def _levels(self) -> npt.NDArray[np.int16]:
-        """The PCM16 sample of each code; the index is the code."""
+        """The PCM16 samples of all codes; the index is the code."""
         data = io.BytesIO(bytes(range(256)))
         with soundfile.SoundFile(data, "r", **self._format) as file:
             return np.asarray(file.read(dtype="int16"), "<i2")

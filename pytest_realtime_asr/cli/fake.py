@@ -113,8 +113,8 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     add(
         "--replay-timing",
         choices=[each.value for each in Timing],
-        help="when a recorded answer is sent: after its recorded delay (recorded, the "
-        "default), or at once (none)",
+        help="the delay of the recorded answers: recorded, the default, keeps the "
+        "recorded delays; none sends each answer at once",
     )
 
 
@@ -152,7 +152,7 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     add(
         "--capacity-mode",
         choices=[mode.value for mode in CapacityMode],
-        help="what happens beyond the capacity: an utterance waits (queue, the "
+        help="the behaviour beyond the capacity: an utterance waits (queue, the "
         "default), a further session is refused with HTTP 503 (refuse), all utterances "
         "become slow (slow), the server exits (die), words are lost (text), or fewer "
         "partials are sent (less)",
@@ -181,7 +181,8 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
         default=HOST,
         metavar="ADDRESS",
         help=f"the address to listen on (default {HOST}, which only this machine "
-        "reaches); 0.0.0.0 is every IPv4 address of this machine, :: every address",
+        "reaches); 0.0.0.0 is every IPv4 address of this machine, and :: is every "
+        "address",
     )
     add(
         "--port",
@@ -349,7 +350,7 @@ async def _ended(
 
 
 def _source(options: argparse.Namespace) -> str:
-    """Return the name of the server's model for a command without a model name."""
+    """Return the name of the server's model for a command without ``--model``."""
     if options.replay is not None:
         return REPLAYED
     return options.recogniser or "scripted"
@@ -361,7 +362,7 @@ def _version(given: str | None, recorded: Recordings | None) -> str | None:
 
 
 def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> None:
-    """Raise ValueError for an option that has no effect with the other options."""
+    """Raise ValueError if an option has no effect together with the other options."""
     if options.replay is None and options.replay_timing is not None:
         raise ValueError(
             "--replay-timing: has no effect without --replay; add --replay DIR, or "

@@ -21,8 +21,8 @@ async def send_keepalives(
     """Send the keepalive frame whenever the session was idle for the interval.
 
     The frame and the interval are those of ``keepalive``. ``sent`` returns a value that
-    changes with each frame that the session sends. The keepalive frame is late by a
-    quarter of the interval at most. Ends when the session is lost.
+    changes with each frame that the session sends. The keepalive frame is at most a
+    quarter of the interval late. The function returns when the session is lost.
     """
     before, idle = sent(), 0
     while True:

@@ -10,7 +10,7 @@ from pytest_realtime_asr.fake.capacity import Capacity
 
 
 class Timing(enum.Enum):
-    """When a recorded answer is sent: after its recorded delay, or at once."""
+    """The delay of a recorded answer: as it was recorded, or none."""
 
     RECORDED = "recorded"
     NONE = "none"
@@ -24,11 +24,11 @@ class FakeConfig:
     empty. ``seed`` is the seed of the session ids. ``version`` is what the path
     ``/version`` shows. If it is "", the server does not serve this path; if it is
     ``None``, the path shows the version that the dialect names. ``variety`` is the seed
-    of the legal variation (``None``: no variation). A session lasts at most ``limit``.
-    Without a ``capacity``, the server serves any number of utterances.
+    of the legal variation, or ``None`` for no variation. A session lasts at
+    most ``limit``. Without a ``capacity``, the server serves any number of utterances.
 
-    ``recordings`` names the recordings that the server replays, "" if it replays none;
-    ``timing`` says when their answers are sent.
+    ``recordings`` names the recordings that the server replays; it is "" if the server
+    replays none. ``timing`` is the delay of the recorded answers.
     """
 
     dialect: Dialect
@@ -47,7 +47,7 @@ class FakeConfig:
 
     @property
     def shown_version(self) -> str:
-        """The version that the server shows; empty if it shows none."""
+        """The version that the server shows, or "" if the server shows none."""
         if self.version is None:
             return self.dialect.traits.operations.version
         return self.version

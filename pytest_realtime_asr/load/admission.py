@@ -1,4 +1,4 @@
-"""Finds an admission limit: the server or its proxy accepts only a few sessions.
+"""Finds an admission limit: a server or its proxy accepts few sessions at a time.
 
 A limit per address, key or proxy cannot be seen before a load. During a load, sessions
 are refused although few sessions are open. This is easily mistaken for the server's
@@ -35,7 +35,7 @@ def admission(rows: Sequence[Row]) -> Finding | None:
 
     - at least `LEAST` sessions were refused;
     - the largest number of sessions that were open at the same time is at most `FEW`;
-    - about this largest number of sessions was open at every refusal.
+    - at every refusal, about this number of sessions was open.
     """
     refused = [row for row in rows if _is_refused(row)]
     accepted = [
@@ -60,7 +60,7 @@ def admission(rows: Sequence[Row]) -> Finding | None:
 
 
 class _Spans:
-    """The time spans of open sessions, each cut by ``less`` seconds at both ends."""
+    """The times of open sessions, each shortened by ``less`` seconds at both ends."""
 
     def __init__(self, rows: Sequence[Row], *, less: float = 0.0) -> None:
         long = [row for row in rows if row.ended - row.began > 2 * less]
@@ -78,7 +78,7 @@ class _Spans:
 
 
 def _is_refused(row: Row) -> bool:
-    """Return whether the server refused a session because it had too many already."""
+    """Return whether a session was refused because too many sessions were open."""
     end = row.opened.end
     if end.how is Ending.REFUSED:
         return end.code in STATUSES

@@ -74,7 +74,7 @@ class JudgeProcess:
         self._process.wait()
 
     async def close(self) -> None:
-        """End the input of the process, which then judges all sessions and ends."""
+        """Close the input of the process, which then judges all sessions and ends."""
         await self.flush()
         if self._pipe is not None:
             self._pipe.close()

@@ -46,8 +46,8 @@ class Gauge(enum.StrEnum):
     """A metric of a server.
 
     `RUNNING` and `WAITING` are numbers of requests. `KV_CACHE` is the used share of the
-    KV cache. `SESSIONS` is the number of open sessions, and `ALL_SESSIONS` the number
-    of all sessions so far. `MEMORY` is the resident memory in bytes.
+    KV cache. `SESSIONS` is the number of open sessions, and `ALL_SESSIONS` is the
+    number of all sessions so far. `MEMORY` is the resident memory in bytes.
     """
 
     RUNNING = "running"
@@ -70,7 +70,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a server shows its metrics, and the name that it gives to each.
+    """The place where a server shows its metrics, and its name for each metric.
 
     The URL of the metrics is the HTTP URL of the target of ``access``.
     """
@@ -105,13 +105,13 @@ def source(
     url: str | None = None,
     names: Mapping[Gauge, str] | None = None,
 ) -> Source:
-    """Return where the metrics of a server are.
+    """Return the source of the metrics of a server.
 
-    ``server`` is the access to its sessions. ``url`` is the URL of the metrics; if it
-    is ``None``, they are at ``/metrics`` of the server. ``names`` are used instead of
-    the names that are known for the dialect. The headers of ``server``, which contain
-    the API key, are sent only if the metrics have the same scheme, host and port as
-    ``server``.
+    ``server`` is the access to the sessions of the server. ``url`` is the URL of the
+    metrics; if it is ``None``, the metrics are at ``/metrics`` of the server. ``names``
+    are used instead of the names that are known for the dialect. The headers of
+    ``server``, which contain the API key, are sent only if the metrics have the same
+    scheme, host and port as ``server``.
     """
     where = f"{server.target.http}/metrics" if url is None else url
     target = Target(websocket=where, http=where)
@@ -180,7 +180,7 @@ def parse(page: bytes, names: Mapping[Gauge, str]) -> dict[Gauge, float]:
     ):
         raise ValueError(
             f"the samples are too long: a line may have at most {_LONGEST_LINE} bytes, "
-            f"and all lines of the wanted metrics together at most {_LONGEST}"
+            f"and all lines of the wanted metrics together may have at most {_LONGEST}"
         )
     samples: dict[str, list[float]] = {}
     for name, value in _samples(b"\n".join(lines).decode(errors="replace")):
@@ -246,10 +246,10 @@ class Sampler:
     def stop(self, start: float) -> Sampled:
         """Stop; return the metrics, each value with its time since ``start``.
 
-        ``start`` is when the level started, in s by `time.monotonic`. A value that was
-        read before ``start`` has a negative time. At the end, the metrics are read
-        again for up to `SETTLING` s, until at most as many sessions are open as at the
-        first reading.
+        ``start`` is the time at which the level started, in s by `time.monotonic`. A
+        value that was read before ``start`` has a negative time. At the end, the
+        metrics are read again until the number of open sessions is at most the number
+        at the first reading. These readings stop after `SETTLING` s.
         """
         self._over.set()
         self._thread.join()
@@ -316,8 +316,8 @@ def left_open(level: Level) -> float | None:
     """Return how many more sessions were open after a level than before it.
 
     The number is 0 or negative if the server has freed all sessions, including the
-    abandoned ones. Return ``None`` unless the server showed its open sessions both
-    before and after the level.
+    abandoned ones. The result is ``None`` if the number before or after the level
+    is unknown.
     """
     values = () if level.server is None else level.server.values.get(Gauge.SESSIONS, ())
     if not values or values[0][0] >= 0 or values[-1][0] < level.seconds:

@@ -7,7 +7,8 @@ before and after Whisper's normaliser:
   compatibility forms become plain: an ellipsis, for example, becomes three dots;
 - text in brackets stays, since a server that sends ``<unk>`` has sent an extra word;
 - numbers next to each other stay separate. Whisper joins "one two three" to one word,
-  so that three wrong digits would be one error, and joins "7 30" with what follows.
+  so that three wrong digits would be one error. It also joins "7 30" with what
+  follows.
   Only the words of one numeral are joined here: "twenty three", "two hundred and five";
 - leading zeros stay; times of day, initials and "OK" have one form each.
 

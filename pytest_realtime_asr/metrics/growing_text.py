@@ -35,7 +35,7 @@ class GrowingText:
             self._cuts.pop()
 
     def wrong(self, count: int) -> int:
-        """Return the edits between the text and the start of the reference.
+        """Return the number of edits between the text and the start of the reference.
 
         The start is the first ``count`` words. The result is the least number of words
         to replace, insert or delete.

@@ -15,9 +15,10 @@ LONGEST_PHRASE = 250  # most words of a phrase
 def repeated(alignment: Alignment) -> str | None:
     """Return a phrase that the text, but not the reference, has three times in a row.
 
-    Returns ``None`` if there is no such phrase. The shortest phrase has one word, or
-    two characters, since three equal characters may be a number or a long vowel. The
-    longest phrase that is searched for has `LONGEST_PHRASE` words (or characters).
+    Returns ``None`` if there is no such phrase. A phrase has at most `LONGEST_PHRASE`
+    words. In an alignment of characters, a phrase has at least two and at most
+    `LONGEST_PHRASE` characters, since three equal characters may be a number or a long
+    vowel.
     """
     said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
     spoken = [p.reference for p in alignment.pairs if p.reference is not None]

@@ -133,11 +133,11 @@ def realtime_record_result(
 
 @pytest.fixture
 def realtime_reporter(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """A function that returns the name of the test that reports why tests cannot run.
+    """A function that returns the name of the test that reports a given cause.
 
-    Its argument is the cause. The first test that calls the function with this cause
-    reports the cause. For a test of a requirement, the name is the id of the
-    requirement.
+    The argument is a cause for which tests cannot run. The first test that calls the
+    function with this cause reports the cause. For a test of a requirement, the name is
+    the id of the requirement.
     """
     from pytest_realtime_asr.plugin.items import reporter
 

@@ -21,11 +21,11 @@ def lines(
 ) -> str:
     """Return an alignment as blocks of three lines: reference, hypothesis and errors.
 
-    ``names`` begin the lines of the reference and the hypothesis; they must have equal
-    lengths of at most five characters. A line has at most ``width`` columns; a longer
-    word is cut. If there are more than `_LINES` blocks, only the first `_LINES` blocks
-    with an error are shown, and a note gives the number of all blocks. Raises
-    ValueError if ``width`` is less than 20.
+    ``names`` stand at the start of the lines of the reference and the hypothesis. Both
+    names must have the same length, at most five characters. A line has at most
+    ``width`` columns; a longer word is cut. If there are more than `_LINES` blocks,
+    only the first `_LINES` blocks with an error are shown, and a note gives the number
+    of all blocks. Raises ValueError if ``width`` is less than 20.
     """
     if width < 20:
         raise ValueError(
@@ -47,8 +47,8 @@ def lines(
         wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
         shown = wrong[:_LINES]
         note = (
-            f"... {len(shown)} of {len(blocks)} lines shown; {len(wrong)} of the "
-            f"{len(blocks)} have errors"
+            f"... {len(shown)} of {len(blocks)} lines are shown; {len(wrong)} of "
+            f"{len(blocks)} lines have errors"
         )
         hidden = textwrap.wrap(note, width)
     texts = []
@@ -104,7 +104,8 @@ def columns(text: str) -> int:
 def column(char: str) -> int:
     """Return the columns of a character.
 
-    This is 0 for a combining character, 2 for a wide one, and 1 for any other.
+    This is 0 for a combining character, 2 for a wide character, and 1 for any other
+    character.
     """
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0

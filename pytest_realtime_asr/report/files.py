@@ -76,8 +76,9 @@ class ReportFile:
         """Return whether this run has written the report, as far as this is known.
 
         ``shared`` is the folder that all processes of the run can access, or ``None``
-        if there is only one process. If other processes may write the report and it is
-        a device, this process cannot know what they wrote. So the result is true.
+        if there is only one process. If the report is a device and other processes
+        may write to it, this process cannot know what they wrote. So the result is
+        true.
         """
         if self._open or shared is None:
             return self._open
@@ -115,7 +116,8 @@ class ReportFile:
     def lock(self) -> None:
         """Lock the report for this run until `release`.
 
-        Raises OSError if another run has locked it or its folder is not writable.
+        Raises OSError if another run has locked the report, or if its folder is not
+        writable.
         """
         if self._device or self._lock is not None:
             return

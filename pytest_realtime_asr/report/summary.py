@@ -23,7 +23,7 @@ def introduce(
     """Ask the server of a target for its model, and return a line about the server.
 
     The line also names the corpus, and the chain of perturbations if there is one.
-    ``replayed`` is the target if recorded sessions are replayed, and otherwise "". If
+    ``replayed`` is the target if recorded sessions are replayed; otherwise it is "". If
     the server cannot be reached, the line says so. Raises LookupError for an unknown
     dialect.
     """
@@ -47,7 +47,7 @@ def introduce(
 def audio(seconds: float, limit: float | None) -> str:
     """Return a line about the ``seconds`` of audio that a run has sent; "" for 0 s.
 
-    ``limit`` is the most audio in s that the run may send, or ``None``.
+    ``limit`` is the largest allowed number of seconds, or ``None``.
     """
     if not seconds:
         return ""

@@ -48,9 +48,9 @@ def lines(
 ) -> Iterator[str]:
     """Yield the lines about recorded sessions and their results.
 
-    A single utterance gets a line for each metric, several utterances get a table of
-    statistics. If there are several sessions, the ones without an error and without a
-    violation are only counted.
+    A single utterance gets a line for each metric. Several utterances get a table of
+    statistics. If there are several sessions, those without an error or a violation are
+    only counted.
     """
     right = 0
     for session in sessions:
@@ -83,7 +83,7 @@ def _is_right(session: RecordedSession) -> bool:
 def _verdicts(
     sessions: Sequence[RecordedSession], results: Results, *, width: int
 ) -> Iterator[str]:
-    """Yield the verdicts on limits and lost utterances; failures come last."""
+    """Yield the verdicts on limits and on lost utterances; failures come last."""
     judged: list[messages.Judged] = [*results.findings, *results.wer]
     passing = [each for each in judged if each not in results.failing]
     # The violations stand with their sessions.
@@ -122,7 +122,7 @@ def differences(sessions: Sequence[RecordedSession], report: Path) -> Iterator[s
                 yield f"{name}: is not in {report}"
                 continue
             for field, before, after in _changed(found, now):
-                yield f"{name}: {field} is {after}, but {before} in the report"
+                yield f"{name}: {field} is {after}, but the report has {before}"
 
 
 def _recorded(report: Path) -> dict[_Key, Line]:
@@ -175,7 +175,7 @@ def _shown(value: object) -> str:
 
 
 def _metrics(take: Transcription) -> Iterator[str]:
-    """Yield a line for each metric of an utterance, by group."""
+    """Yield the lines with the metrics of an utterance, in groups."""
     missing = []
     for group in Group:
         rows = [name for name, metric in CATALOGUE.items() if metric.group is group]

@@ -1,7 +1,7 @@
 """The sessions and utterances of the running test.
 
 A session belongs to the test that was running when the session opened. At the end of
-the test all its sessions are closed and judged, before pytest reports the test.
+the test, all its sessions are closed and judged, before pytest reports the test.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Ledger:
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
     sent in random order until the verdicts are decided. While the test has its
     ``turn``, other workers run no sessions. ``records`` are the levels of load that
-    have ended, ``capacities`` the results of searches. ``closed`` says that the test
-    has ended.
+    have ended, and ``capacities`` are the results of searches. ``closed`` says that the
+    test has ended.
     """
 
     test: str
@@ -170,8 +170,8 @@ class Ledger:
     def violations(self) -> tuple[Violation, ...]:
         """The violations by the servers in all sessions of the test.
 
-        A session is checked again only if its recording has changed since the end of
-        its last utterance.
+        A session is checked again only if its recording has changed since the last
+        utterance of the session ended.
         """
         known = {id(take.recording): take for take in self.ended.values()}
         found: list[Violation] = []

@@ -13,7 +13,7 @@ from pytest_realtime_asr.trace.records import Trace
 
 
 class Recovery:
-    """Waits for each lost server of a run once, for at most ``seconds`` seconds.
+    """Waits once for each lost server of a run, for at most ``seconds`` s.
 
     ``progress`` is called with a line that shows the time waited so far.
     """
@@ -30,12 +30,15 @@ class Recovery:
         return access.target.websocket in self._given_up
 
     def note(self, access: Access, trace: Trace) -> None:
-        """Record whether a session was cut off; if so, the next session first waits."""
+        """Record whether a session was cut off.
+
+        If it was cut off, the next session with this server waits first.
+        """
         if self._seconds and is_cut_off(trace):
             self._suspects.add(access.target.websocket)
 
     async def wait(self, access: Access) -> None:
-        """If the last session with a server was cut off, wait until the server is back.
+        """Wait until a server is back, if the last session with it was cut off.
 
         If the server does not come back in time, later sessions start without a wait,
         and are lost.
@@ -49,7 +52,7 @@ class Recovery:
             self._suspects.discard(url)
 
     async def is_there(self, access: Access) -> bool:
-        """Return whether a server answers; wait for it if it does not."""
+        """Return whether a server answers, if necessary after a wait."""
         url = access.target.websocket
         self._suspects.add(url)
         await self.wait(access)

@@ -32,7 +32,7 @@ class LimitError(InputError):
 
 
 class Relation(enum.Enum):
-    """What an amount limits: the value of a metric, or its change."""
+    """The relation of a metric to the amount that limits its value or its change."""
 
     AT_MOST = "<="
     AT_LEAST = ">="
@@ -97,7 +97,7 @@ def _clause(text: str, position: int, example: str) -> Clause:
         ) from None
     amount = _AMOUNT.fullmatch(text, end)
     if amount is None:
-        why = "is not a limit: the amount is not a number with a unit such as 800ms"
+        why = "is not a limit: the amount is not a number with a unit, such as 800ms"
         raise _error(text, position, f"{why}; write one such as {example}", at=end)
     if relation is Relation.CHANGE and statistic:
         raise _error(text, position, f"needs <= or >= in place of {sign!r}", at=rest)

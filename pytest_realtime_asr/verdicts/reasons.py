@@ -22,7 +22,11 @@ class Simple(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class NotMeasured:
-    """A metric could not be measured in ``missing`` of ``of`` sessions."""
+    """A metric could not be measured in some sessions.
+
+    ``of`` is the number of all sessions. ``missing`` is the number of sessions without
+    a value.
+    """
 
     missing: int
     of: int
@@ -59,12 +63,12 @@ class NotRealTime:
 
 @dataclass(frozen=True, slots=True)
 class ClientDelayed:
-    """The client was delayed, or overloaded, in some of the ``of`` sessions.
+    """The client was delayed or overloaded in some sessions.
 
-    In ``late`` sessions, the client's delay was above ``tolerated_ms``; the largest
-    delay was ``max_ms``. In ``overloaded`` sessions, the client used too much CPU time.
-    ``worst`` is the label of the worst session, and ``state`` the client's state in
-    this session.
+    ``of`` is the number of all sessions. In ``late`` sessions, the client's delay was
+    above ``tolerated_ms``; the largest delay was ``max_ms``. In ``overloaded``
+    sessions, the client used too much CPU time. ``worst`` is the label of the worst
+    session, and ``state`` is the client's state in this session.
     """
 
     late: int
@@ -78,7 +82,10 @@ class ClientDelayed:
 
 @dataclass(frozen=True, slots=True)
 class NotDecided:
-    """A sequential test was not decided after ``n`` of at most ``most`` sessions."""
+    """A sequential test is not decided.
+
+    ``n`` is the number of sessions so far. ``most`` is the largest allowed number.
+    """
 
     n: int
     most: int
@@ -88,7 +95,7 @@ class NotDecided:
 class NotGood:
     """A sequential test found more sessions beyond the limit than a good server has.
 
-    A good server has at most the share ``share`` of its sessions beyond the limit.
+    A good server has at most ``share`` of its sessions beyond the limit.
     ``side`` is the side of the limit on which a value is allowed.
     """
 

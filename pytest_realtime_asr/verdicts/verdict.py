@@ -31,7 +31,7 @@ class Verdict(enum.Enum):
 
 
 class UndecidedPolicy(enum.StrEnum):
-    """What happens to a test whose verdict is ``INCONCLUSIVE`` or ``INVALID``."""
+    """The treatment of a test whose verdict is ``INCONCLUSIVE`` or ``INVALID``."""
 
     FAIL = "fail"
     WARN = "warn"

@@ -505,7 +505,7 @@ def test_only_a_few_lines_of_a_long_alignment_are_shown() -> None:
     heard = ["stop" if n % 100 == 50 else "go" for n in range(2_000)]
     shown = lines(plain(" ".join(said), " ".join(heard))).splitlines()
     assert len(shown) == 8 * 3 + 1
-    assert shown[-1] == "... 8 of 81 lines shown; 20 of the 81 have errors"
+    assert shown[-1] == "... 8 of 81 lines are shown; 20 of 81 lines have errors"
     assert all("stop" in line for line in shown[1:-1:3])
     whole = lines(plain("a b", "a c")).splitlines()
     assert len(whole) == 3

@@ -150,5 +150,5 @@ def test_a_number_that_differs_from_the_report_is_shown(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert all(
-        "metrics.early_text is 0.0, but 3.0 in the report" in line for line in lines
+        "metrics.early_text is 0.0, but the report has 3.0" in line for line in lines
     )

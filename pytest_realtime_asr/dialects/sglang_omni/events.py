@@ -5,8 +5,8 @@ The module `reference` has an outline of a session.
 The server divides the audio into segments and numbers them. It sends the text of a
 segment again and again, until the event with ``is_final`` settles the text. The commit
 of the client ends the open segment. The server also ends segments by itself if its
-model limits their length, or if it detects speech. So an utterance may have several
-segments.
+model limits their length, or if the server detects speech. So an utterance may have
+several segments.
 """
 
 from __future__ import annotations
@@ -38,13 +38,16 @@ ERROR = "error"
 
 
 class _ClientEvent(Typed, frozen=True, kw_only=True):
-    """An event of a client. No event of the server refers to its ``event_id``."""
+    """An event of a client.
+
+    No event of the server refers to the ``event_id`` of a client's event.
+    """
 
     event_id: str | None = None
 
 
 class SessionUpdate(_ClientEvent, frozen=True, kw_only=True, tag=UPDATE):
-    """Client: change those settings of the session that this event contains."""
+    """Client: change the settings that this event contains."""
 
     session: dict[str, Any]
 
@@ -194,8 +197,8 @@ def _owing(state: str, over: str) -> dict[str, tuple[str, ...]]:
     """Return the server's moves in ``state``, each with the states that may follow.
 
     In ``state``, at least one committed segment has no final yet. A final or an error
-    leads to ``over`` if it ends the last of these segments. Otherwise, ``state`` goes
-    on.
+    leads to ``over`` if it ends the last of these segments. Otherwise, the state stays
+    the same.
     """
     return {
         **_idle(state),

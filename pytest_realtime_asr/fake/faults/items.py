@@ -1,4 +1,4 @@
-"""Faults of servers whose utterances are items: their ids, their order, their turns.
+"""Faults of servers whose utterances are items.
 
 Most of these faults find the event to change by the names of its fields. An event of an
 item has the id of the item in ``item_id``, new text in ``delta``, the whole text in
@@ -94,7 +94,7 @@ def _same_item_ids(content: Event) -> None:
 
 @fault(
     "unchained",
-    "does not name the previous item of an item",
+    "does not say which item comes before an item",
     by=changing,
     needs=Needs.ITEMS,
 )
@@ -105,8 +105,7 @@ def _unchained(content: Event) -> None:
 
 @fault(
     "displaced",
-    "names one previous item when it commits an item, "
-    "and another when it adds the item",
+    "names different previous items when it commits an item and when it adds the item",
     by=changing,
     needs=Needs.ITEMS,
 )
@@ -335,7 +334,10 @@ def _merged(one: Any, other: Any) -> Any:
 
 @fault("confirms-refused", "confirms an update that it refuses", needs=Needs.ITEMS)
 class ConfirmsRefused(EventChanger):
-    """Sends the error, and then a confirmation with the settings that it sent last."""
+    """Confirms a refused update after the error that refuses it.
+
+    The confirmation has the settings that the server sent last.
+    """
 
     _shown: Event | None = None
 
@@ -416,7 +418,7 @@ class BabblesOfEmpty(AcknowledgesEmpty):
     "keeps-cleared", "keeps audio that the client has cleared", needs=Needs.LIKE_OPENAI
 )
 class KeepsCleared(ServerWrapper):
-    """Answers a clear but keeps the audio."""
+    """Confirms that the audio is cleared, but keeps the audio."""
 
     def hear(self, frame: Frame) -> Reaction:
         if is_control(frame):
@@ -428,7 +430,7 @@ class KeepsCleared(ServerWrapper):
 
 @fault("silent-clear", "does not answer a clear", needs=Needs.LIKE_OPENAI)
 class SilentClear(ServerWrapper):
-    """Drops the audio at a clear, without a reply."""
+    """Drops the audio when the client clears it, but sends no reply."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)
@@ -454,7 +456,7 @@ class StrictClear(ServerWrapper):
 
 @fault("one-rate", "ignores the sample rate that the client sets", needs=Needs.RATES)
 class OneRate(ServerWrapper):
-    """Reads all audio at the sample rate that a client sets by default."""
+    """Reads all audio at the default sample rate of the client."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -482,7 +484,7 @@ def _other_turns(content: Event) -> None:
 
 @fault("restarts-times", "counts times from the start of each turn", needs=Needs.TURNS)
 class RestartsTimes(EventChanger):
-    """Reports each turn as starting at 0 ms, and its end relative to its start."""
+    """Counts the times of each turn from its start, so each turn starts at 0 ms."""
 
     _start = 0
 
@@ -496,7 +498,7 @@ class RestartsTimes(EventChanger):
 
 @fault("hears-things", "detects turns in silence")
 class HearsThings(ServerWrapper):
-    """Replaces 0.5 s of silence at the start of a session by noise."""
+    """Replaces 0.5 s of silence at the start of a session with noise."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)

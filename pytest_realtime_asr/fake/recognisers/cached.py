@@ -1,7 +1,7 @@
 """A cache around a recogniser, so that repeated audio is recognised only once.
 
 A load test plays the same clips in many sessions. Recognition is most of the work of a
-fake server, so it can serve several times as many such sessions with the cache.
+fake server. So with the cache, the server can serve several times as many sessions.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class CachedRecogniser:
 class CachedListener:
     """Recognises one utterance, with a cache and a recogniser.
 
-    As soon as a chunk is not in the cache, the recogniser gets the whole audio of the
-    utterance from its start.
+    As soon as a chunk is not in the cache, the recogniser gets all audio of the
+    utterance so far.
     """
 
     def __init__(self, recogniser: Recogniser, words: Words) -> None:
@@ -83,7 +83,7 @@ class CachedListener:
         return self._keep(await self._listener.finish())
 
     async def close(self) -> None:
-        """Drop the utterance; may be called at any time and more than once."""
+        """Drop the utterance; this is allowed at any time and more than once."""
         if self._listener is not None:
             await self._listener.close()
 

@@ -85,7 +85,7 @@ _MOST_OF_PART = 24  # as _MOST, for sound that has ended early
 
 
 def _mel_bands() -> Floats:
-    """Return the triangular weights of the bands (bands x bins of the spectrum)."""
+    """Return the triangular weights of the bands, as an array of bands x bins."""
     lowest, highest = 2595 * np.log10(1 + np.array([_LOWEST, _HIGHEST]) / 700)
     edges = 700 * (10 ** (np.linspace(lowest, highest, _BANDS + 2) / 2595) - 1)
     low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
@@ -102,9 +102,10 @@ _SCALE = 2 / (WINDOW * float(np.square(np.hanning(WINDOW)).sum()))
 
 
 def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
-    """Return the shapes (n x bands) and levels (n, in dBFS) of n windows of samples.
+    """Return the shapes and the levels in dBFS of windows of samples.
 
-    The shape of a silent window is zero, so its likeness to every window is 0.
+    The shapes are an array of windows x bands. The shape of a silent window is zero, so
+    its likeness to every window is 0.
     """
     spectrum = np.fft.rfft(windows * _HANN, axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
@@ -120,7 +121,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks of the last 2 s of a stream; looks before the stream are silent."""
+    """The looks of the last 2 s of a stream; looks before its start are silent."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -162,8 +163,8 @@ class Rows:
 class Index:
     """The rows of several clips, one clip after another.
 
-    ``clips`` are arrays of samples at 16 kHz. ``rows`` says for each clip where its
-    rows are, with ``None`` for a clip without any sound.
+    ``clips`` are arrays of samples at 16 kHz. ``rows`` has the place of the rows of
+    each clip, and ``None`` for a clip without any sound.
     """
 
     def __init__(self, clips: Sequence[npt.NDArray[np.int16]]) -> None:
@@ -222,8 +223,9 @@ class Index:
         """Return the likeness of each look to its row, or NaN for a soft row.
 
         ``rows`` is an array of alignments x looks, and ``gains`` has the expected gain
-        in dB of each alignment. The likeness is 0 if the gain from row to look is more
-        than 12 dB off, or if the clip pauses while the look is loud.
+        in dB of each alignment. The likeness is 0 if the gain from row to look
+        differs from the expected gain by more than 12 dB, or if the clip pauses while
+        the look is loud.
         """
         like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
         with np.errstate(invalid="ignore"):  # the level of silence may be -inf
@@ -235,7 +237,7 @@ class Index:
 
 
 class Search:
-    """Finds the clips of an index that a stream may be playing, and their rows."""
+    """Finds which clips of an index a stream may be playing, and at which rows."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -257,7 +259,7 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Return whether any clip may be playing, although it may be unclear which."""
+        """Return whether a clip may be playing, even if it is unclear which clip."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
@@ -362,7 +364,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Return a mask whose runs of true values are shorter by ``rows`` at each end."""
+    """Return the mask without the first and last ``rows`` values of each true run."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

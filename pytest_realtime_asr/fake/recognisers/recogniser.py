@@ -39,7 +39,7 @@ class Listener(Protocol):
         """End the audio and return the remaining words, in order."""
 
     async def close(self) -> None:
-        """Drop the utterance; may be called at any time and more than once."""
+        """Drop the utterance; this is allowed at any time and more than once."""
 
 
 class Recogniser(Protocol):

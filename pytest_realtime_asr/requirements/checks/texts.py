@@ -112,7 +112,7 @@ Solos = Mapping[str, SoloTranscript]
 
 
 def _compared(evidence: Evidence, solos: Solos, *roles: str) -> list[_Compared]:
-    """Return the texts in these roles, if their clips have solo transcripts."""
+    """Return the texts in these roles whose clips have solo transcripts."""
     return [
         _Compared(evidence.index(part), item, solo, text)
         for part in evidence.role(*roles)
@@ -153,7 +153,7 @@ def _with_solos(
 
 
 def same_text(role: str) -> Check:
-    """Return a check that clips in this role get the same text as when sent alone."""
+    """Return a check that a clip in this role gets the text that it gets alone."""
 
     def check(texts: list[_Compared], _: Solos) -> Outcome:
         if len(texts) < 2:
@@ -182,9 +182,9 @@ def same_text(role: str) -> Check:
 def kept_apart(*roles: str, later: bool = False) -> Check:
     """Return a check that no text has at least half of the words of another clip.
 
-    A word of the other clip does not count if a text of the utterance's own clip, sent
-    alone, has this word too.
-    With ``later``, the first utterance of each session is not checked.
+    A word of the other clip does not count if the utterance's own clip also got this
+    word when it was sent alone. With ``later``, the first utterance of each session is
+    not checked.
     """
 
     def check(texts: list[_Compared], solos: Solos) -> Outcome:
@@ -225,8 +225,8 @@ def if_in_time(role: str, check: Check) -> Check:
 
     Late audio is audio that the client sends after the commit. After the late audio,
     the client sends an invalid frame. A server reads frames in their order. So if it
-    refuses a frame before it sends the first final, it has read the late audio before
-    this final. ``check`` gets only such sessions of this role, and all sessions of
+    refuses the invalid frame before it sends the first final, it has read the late
+    audio in time. ``check`` gets only such sessions of this role, and all sessions of
     other roles.
     """
 
@@ -236,8 +236,8 @@ def if_in_time(role: str, check: Check) -> Check:
         kept = [p for p in evidence.parts if p.role != role or _before_final(p)]
         if not any(part.role == role for part in kept):
             return Undecided(
-                "in each session the final came before the server had read the audio "
-                "sent after the commit"
+                "in each session, the final came before the server had read the audio "
+                "that was sent after the commit"
             )
         outcome = check(replace(evidence, parts=tuple(kept)))
         if not isinstance(outcome, Violated):
@@ -322,7 +322,7 @@ def has_both_clips(role: str) -> Check:
 
 
 def _lost(solo: SoloTranscript, text: str) -> str | None:
-    """Return a message if a text lacks most of a clip; ``None`` if it does not."""
+    """Return a message if a text lacks most of a clip, or ``None`` otherwise."""
     there = Counter(solo.words_of(solo.text)) & Counter(solo.words_of(text))
     if 2 * (there.total() + solo.noise) >= solo.words:
         return None
@@ -386,7 +386,7 @@ def speech_has_text(role: str) -> Check:
 
 
 def wordless(role: str) -> Check:
-    """Return a check that no utterance without speech has a text."""
+    """Return a check that an utterance without speech gets no text."""
 
     def check(part: Part) -> Outcome | None:
         outcome: Outcome | None = None

@@ -2,7 +2,7 @@
 
 Utterances that share the server with the other sessions of the suite are judged first.
 If their text falls behind, the server may only be overloaded. So the requirement is
-violated only if the text also falls behind in an utterance without any other session.
+violated only if the text also falls behind while no other session is open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _keeps_up = checks.keeps_up(*_SHARED, at_most=MOST_DRIFT)
 
 
 def falls_behind(evidence: Evidence) -> bool:
-    """Return whether the text falls behind in sessions beside other sessions."""
+    """Return whether the text falls behind while other sessions are open too."""
     return isinstance(_keeps_up(evidence), Violated)
 
 

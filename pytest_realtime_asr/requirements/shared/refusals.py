@@ -64,7 +64,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
-"""For each name of a misuse: the requirement's title, and the misuse in messages."""
+"""Maps each misuse's name to its requirement's title and to its text in messages."""
 
 _DEEP = 100_000  # levels; a recursive parser can read a thousand or so
 _DIGITS = 5_000  # Python reads integers of up to 4,300 digits

@@ -533,8 +533,8 @@ def test_a_text_that_came_too_late_is_not_judged() -> None:
     early = spoke("late", FIRST.text, BOTH.text, before=refused)
     judge = checks.if_in_time("late", checks.kept_apart("late"))
     assert judge(Evidence((*ALONE, late))) == Undecided(
-        "in each session the final came before the server had read the audio sent "
-        "after the commit"
+        "in each session, the final came before the server had read the audio that "
+        "was sent after the commit"
     )
     found = judge(Evidence((*ALONE, late, early)))
     assert isinstance(found, Violated)
