@@ -47,7 +47,10 @@ UNDECODABLE = frozenset(_UNDECODABLE.split())
 
 
 class AudioError(InputError):
-    """An unusable audio file; the message names it and says why and what to do."""
+    """The error for an audio file that cannot be used.
+
+    The message names the file, and says what is wrong and what to do.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,11 @@ def decode(
 
     The file may have any format that libsndfile reads. ``start`` and ``stop`` select a
     part, in seconds. ``channels`` are numbered from 0; an empty tuple selects all
-    channels. Raises `AudioError` if the file is missing, not audio, empty, truncated or
-    shorter than the selected part, if it lacks a selected channel, if the channels
-    cancel each other, or if the full scale of its float samples is not 1.0.
+    channels.
+
+    Raises `AudioError` if the file is missing, empty, truncated or not audio, or if the
+    selected part or a selected channel is not in the file. Also raises `AudioError` if
+    the channels cancel each other, or if the full scale of float samples is not 1.0.
     """
     levels, found = Levels(), []
     with _opened(path) as file:
@@ -162,7 +167,10 @@ def _blocks(file: Any, first: int, last: int) -> Iterator[Any]:
 
 
 def _check(path: Path, levels: Levels, *, floats: bool) -> None:
-    """Refuse audio that mixing or clipping would destroy. Raises `AudioError`."""
+    """Raise `AudioError` for audio that averaging or clipping would destroy.
+
+    The channels are averaged, and float samples above full scale are clipped.
+    """
     if floats and levels.peak > _OTHER_SCALE:
         raise AudioError(
             f"{path}: its float samples reach {levels.peak:,.0f}, but full scale is "
@@ -171,8 +179,8 @@ def _check(path: Path, levels: Levels, *, floats: bool) -> None:
         )
     if (loss := levels.loss) is not None:
         raise AudioError(
-            f"{path}: its channels cancel each other (opposite phase): their average "
-            f"is {_loss(loss)}; select a channel with "
+            f"{path}: its channels cancel each other (opposite phase), so their "
+            f"average is {_loss(loss)}; select a channel with "
             "channel_selector in a NeMo manifest, or write one channel to a new file: "
             f"{conversion(path, '-af', 'pan=mono|c0=c0')}"
         )

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that reports a wrong command line in one line, without a usage text."""
+    """A parser whose error messages are one line, without a usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {one_line(message)}; see --help\n")

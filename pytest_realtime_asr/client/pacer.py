@@ -29,7 +29,7 @@ class Pacer:
     spoken. ``put`` sends a frame and waits until the socket has accepted it. ``after``
     is called with the number of samples of each frame that was sent; the audio ends
     early if ``after`` returns true. ``path_delay`` returns the simulated delay of
-    the network path in s: how long after its due time the next frame is sent.
+    the network path in s; the next frame is sent this long after its due time.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The ways in which a server refuses a session: at its limit, or for its key."""
+"""The codes that refuse a session because the server is full or the key is bad."""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ from pytest_realtime_asr.trace.records import Sender
 def excused(
     evidence: Evidence, scheduler: Scheduler, dialect: Dialect
 ) -> tuple[Evidence, tuple[str, ...]]:
-    """Return the evidence with its known failures excused, and the ids of the causes.
+    """Return the evidence with its excused failures marked, and the ids of the causes.
 
-    A failure of a random session is known if the session has an illegal move that a
-    scenario of a violated requirement has in the same state. This requirement is the
-    cause.
+    The failure of a random session is excused if the session and a scenario of a
+    violated requirement have the same illegal move in the same state. This requirement
+    is the cause.
     """
     causes: list[str] = []
     findings: list[SessionFinding] = []

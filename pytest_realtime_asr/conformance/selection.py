@@ -45,8 +45,10 @@ def requirements(
     """Return the requirements of a run of the suite, in the order of judging.
 
     The first utterance comes first, then the passive requirements, which apply to every
-    session. The other requirements follow, sorted by the harm and the concurrency of
-    their scenarios, the simplest first. The requirements on the whole run come last.
+    session. The other requirements follow. They are sorted by the harm of their
+    scenarios, then by the `Concurrency` of the scenarios, then from simple to complex.
+    The requirements on the whole run come last.
+
     Raises LookupError if the dialect is unknown or lacks a scenario. Raises ValueError
     if the pinned suite belongs to another dialect.
     """
@@ -100,8 +102,8 @@ def judged(
         which = "requirements" if level is Level.INFO else f"{level.name} requirements"
         raise LookupError(
             f"the dialect {dialect} has no {which}, so the suite would judge nothing; "
-            "add a group of pytest_realtime_asr.requirements.shared; these groups fit "
-            "every protocol"
+            "add a group of requirements that fits every protocol, from "
+            "pytest_realtime_asr.requirements.shared"
         )
     return found
 
@@ -174,7 +176,7 @@ def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
 def fuzz(config: SuiteConfig, *, here: bool) -> int:
     """Return the number of random sessions.
 
-    If the option is not set, it is 0 for a server on another machine.
+    If no option sets the number, it is 0 for a server on another machine.
     """
     if config.fuzz is not None:
         return config.fuzz

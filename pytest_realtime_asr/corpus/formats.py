@@ -1,4 +1,4 @@
-"""The formats of corpora, with how each is recognised."""
+"""The formats of corpora, and how each format is recognised."""
 
 from __future__ import annotations
 

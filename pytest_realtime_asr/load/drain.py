@@ -24,7 +24,7 @@ LAWFUL = frozenset({1000, 1001, 1012, 1013, NO_CODE})
 
 
 class Moment(enum.StrEnum):
-    """How far an utterance was when the shutdown of the server began.
+    """The state of an utterance when the shutdown of the server began.
 
     `SPEAKING`: its audio was being sent. `COMPLETE`: its audio was complete, and its
     final had not come. `ANSWERED`: its final had come.
@@ -36,7 +36,7 @@ class Moment(enum.StrEnum):
 
 
 class Closing(enum.StrEnum):
-    """How a session ended after the stop.
+    """How a session ended after the shutdown of the server had begun.
 
     `LAWFUL`: the server closed it with one of the codes that are valid at a stop.
     `ERROR`: the server closed it with another code. `BROKEN`: the connection broke
@@ -64,11 +64,11 @@ class DrainedSession:
     """A session that was open when the shutdown of the server began.
 
     ``label`` names the session in reports, and ``clip`` is the id of its utterance.
-    ``final`` is the time from the stop to the arrival of the final in s; it is below 0
-    for a final before the stop, and ``None`` without a final. ``closed`` is the time
-    from the stop to the end of the session in s; ``None`` if the session did not end.
-    ``code`` is the close code of the server; ``None`` if the server did not close the
-    session.
+    ``final`` is the time in s from the start of the shutdown to the final. It is
+    negative if the final came before the shutdown, and ``None`` if no final came.
+    ``closed`` is the time in s from the start of the shutdown to the end of the
+    session; ``None`` if the session did not end. ``code`` is the close code of the
+    server; ``None`` if the server did not close the session.
     """
 
     label: str
@@ -84,13 +84,13 @@ class DrainedSession:
 class Drain:
     """The result of a drain; all times are in seconds.
 
-    ``sessions`` were open at the stop. ``grace`` is the time within which the server
-    must close them. ``stop_seconds`` is how long the call that stops the server took;
-    ``None`` if this call had not returned at the end of the grace. ``accepted`` is the
-    number of new connections that the server accepted after the stop.
-    ``refused_after`` is the time from the stop to the first refused connection;
-    ``None`` if none was refused. ``failed`` says, for each session that was lost before
-    the stop, why it was lost; these sessions are not judged here.
+    ``sessions`` has the sessions that were open at the stop of the server. ``grace`` is
+    the time within which the server must close them. ``stop_seconds`` is how long the
+    call that stops the server took; ``None`` if this call had not returned at the end
+    of the grace. ``accepted`` is the number of new connections that the server accepted
+    after the stop. ``refused_after`` is the time from the stop to the first refused
+    connection; ``None`` if none was refused. ``failed`` says, for each session that was
+    lost before the stop, why it was lost; these sessions are not judged here.
     """
 
     sessions: tuple[DrainedSession, ...] = field(repr=False)
@@ -101,7 +101,7 @@ class Drain:
     failed: tuple[str, ...] = ()
 
     def of(self, moment: Moment) -> tuple[DrainedSession, ...]:
-        """Return the sessions whose utterance had reached ``moment`` at the stop."""
+        """Return the sessions whose utterance was in state ``moment`` at the stop."""
         return tuple(each for each in self.sessions if each.moment is moment)
 
     @property
@@ -112,7 +112,7 @@ class Drain:
 
     @property
     def seconds(self) -> float | None:
-        """The time in s from the stop until the last session was over.
+        """The time in s from the stop of the server to the end of the last session.
 
         ``None`` if a session was still open at the end of the grace.
         """
@@ -178,8 +178,8 @@ def complete(timeline: Timeline) -> int | None:
     """Return the time in ns at which the server knew that the audio was complete.
 
     This is the time of the client's commit. If the server itself detects the end of
-    speech, it is the time of the server's first report of such an end. ``None`` if
-    there was neither.
+    speech, it is the time of the server's first report of such an end. Returns
+    ``None`` if there was neither.
     """
     if timeline.commit is not None:
         return timeline.commit.sent

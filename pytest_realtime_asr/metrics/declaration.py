@@ -1,10 +1,11 @@
 """What a metric declares: unit, direction, needs, and whether it can have a budget.
 
-A metric of an utterance is a function of the `Emissions` of one item, declared by the
-decorator `metric`. A metric of a level of load is a function of the `LevelValues` of
-the level, declared by `level_metric`. All properties that influence a verdict are
-arguments of these decorators. The docstring of the function (formula, start and end
-instant, source) is only for readers, and may be stripped (``python -OO``).
+A metric of an utterance is a function of the `Emissions` of one item; the decorator
+`metric` declares it. A metric of a level of load is a function of the `LevelValues` of
+the level; the decorator `level_metric` declares it. All properties that influence
+a verdict are arguments of these decorators. The docstring of the function (formula,
+start and end instant, source) is only for readers, and may be stripped
+(``python -OO``).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Group(enum.StrEnum):
 
 
 class Instant(enum.StrEnum):
-    """The instants from which a metric can count; each value is a name in reports."""
+    """The instants from which a metric can count; each value is the name in reports."""
 
     SPEECH_START = "start of speech"
     SPEECH_END = "end of speech"
@@ -101,10 +102,10 @@ class Metric(Declaration):
     """The declaration of a metric of one utterance.
 
     ``causality`` is the rule that finds values whose event came before its cause.
-    ``in_audio`` says whether the value is a difference of two positions in the audio,
-    which does not depend on when a text arrives. ``start`` is the instant from which
-    the value counts; ``None`` if the value has no single start, or a start that is not
-    in `Instant`.
+    ``in_audio`` says whether the value is a difference of two positions in the audio;
+    such a value does not depend on when a text arrives. ``start`` is the instant from
+    which the value counts; ``None`` if there is no single start, or if `Instant` does
+    not have it.
     """
 
     function: Function
@@ -155,7 +156,7 @@ def metric(
     in_audio: bool = False,
     start: Instant | None = None,
 ) -> Callable[[Function], Metric]:
-    """Return a decorator that turns a function into the metric of its name."""
+    """Return a decorator that turns a function into a metric of the same name."""
 
     def declare(function: Function) -> Metric:
         return Metric(
@@ -183,7 +184,7 @@ def level_metric(
     paced: bool = True,
     counts_lost: bool = True,
 ) -> Callable[[LevelFunction], LevelMetric]:
-    """Return a decorator that turns a function into the level metric of its name."""
+    """Return a decorator that turns a function into a level metric of the same name."""
 
     def declare(function: LevelFunction) -> LevelMetric:
         return LevelMetric(

@@ -43,9 +43,9 @@ def word_time_error(item: Emissions) -> float | None:
     End: the same boundary of the word as the final states it
     Better: lower
     Source: the accumulated averaging shift (AAS) of Shi et al. (arXiv 2301.12343), as
-        CAIMAN-ASR measures it, with the median of the words instead of the mean. If a
-        word is aligned with another word of the same spelling, its shift may be
-        seconds, which would determine the mean
+        CAIMAN-ASR measures it, but with the median of the shifts instead of their mean.
+        A word may be aligned with another word of the same spelling. Its shift may then
+        be several seconds, which would determine the mean
     """
     shifts = [fmean(map(abs, each)) for each in _shifts(item)]
     return quantile(shifts, _HALF) * _MS_PER_S if shifts else None
@@ -72,15 +72,15 @@ def word_time_bias(item: Emissions) -> float | None:
     Start: a boundary (the start or the end) of the word in the reference
     End: the same boundary of the word as the final states it
     Better: lower
-    Source: the offsets that CAIMAN-ASR subtracts before it measures the error, which
-        are medians of the signed differences
+    Source: the medians of the signed differences, which CAIMAN-ASR subtracts as offsets
+        before it measures the error
     """
     shifts = [fmean(each) for each in _shifts(item)]
     return quantile(shifts, _HALF) * _MS_PER_S if shifts else None
 
 
 def _shifts(item: Emissions) -> Iterator[Sequence[float]]:
-    """Yield by how much (s) the stated start and end of each matched word are late."""
+    """Yield, for each matched word, how late (s) its stated start and end are."""
     final, script = item.timeline.final, item.script
     if final is None or not final.words or script is None:
         return
@@ -107,7 +107,7 @@ def _words(
 ) -> list[tuple[str, _Times]]:
     """Return the normalised words, each with its start and its end (s) if known.
 
-    Of several words that are the normal form of one word, only the first has a start,
+    If the normal form of a word is several words, only the first of them has a start,
     and only the last has an end.
     """
     found: list[tuple[str, _Times]] = []

@@ -17,10 +17,10 @@ from pytest_realtime_asr.text.quantities import milliseconds, percent
 
 
 def speed(factor: str) -> Perturbation:
-    """Play the utterance at ``factor`` times its speed, such as ``"110%"``.
+    """Play the utterance at a percentage of its speed.
 
-    The pitch changes with the speed, as on a tape that runs too fast; the utterance is
-    resampled.
+    ``factor`` is the percentage, such as ``"110%"``. The pitch changes with the speed,
+    as on a tape that runs too fast, because the utterance is resampled.
     """
     wanted = parameter("speed", factor, percent, "50%", "200%")
 

@@ -92,7 +92,7 @@ class State:
     ) -> None:
         """Add the output of served applications to the report of a phase of a test.
 
-        ``uses`` says that the test uses the plugin.
+        ``uses`` says whether the test uses the plugin.
         """
         if "targets" in self.__dict__:
             self.targets.output.add_section(item, call, settles=uses)
@@ -114,7 +114,10 @@ class State:
     # Notes
 
     def note(self, text: str) -> None:
-        """Add a line to print at the end of the run; the same line is printed once."""
+        """Add a line that is printed at the end of the run.
+
+        A line that is added several times is printed once.
+        """
         self._notes[text] = None
 
     def drain_notes(self) -> list[str]:
@@ -289,11 +292,10 @@ class State:
     def note_end(
         self, *, failed: Iterable[str], interrupted: bool, shared: Path | None
     ) -> None:
-        """Write the end of the run into JSON Lines and HTML pages.
+        """Write the end of the run into the JSON Lines reports and the HTML pages.
 
-        The pages get the trend first.
-        ``failed`` are the ids of the tests that failed. ``shared`` is the folder of the
-        workers of xdist, if there are any.
+        The pages get the trend first. ``failed`` are the ids of the tests that failed.
+        ``shared`` is the folder of the workers of xdist, if there are any.
         """
         for file in self.reports.get("jsonl", ()) if self.measures else ():
             try:
@@ -507,7 +509,7 @@ class State:
 
 
 def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
-    """Remove the secrets, and escape the control characters, in each of the lines."""
+    """Return the lines without secrets, and with their control characters escaped."""
     return [printable(state.redactor.clean(line)) for line in lines]
 
 
@@ -548,7 +550,7 @@ def _corpus(
 
 
 def _command(config: pytest.Config) -> list[str]:
-    """Return the words that start pytest with the same ini file and rootdir."""
+    """Return the command that starts pytest with this run's ini file and rootdir."""
     ini, root = config.getoption("inifilename"), config.getoption("rootdir")
     words = ["pytest", *(["-c", str(ini)] if ini else [])]
     return [*words, f"--rootdir={root}"] if root else words

@@ -64,8 +64,8 @@ class Summaries:
     def annotations(self, failures: Iterable[Failure]) -> list[str]:
         """Return the annotations of failures for GitHub Actions.
 
-        Outside of GitHub Actions, there are none. There are none either if another
-        plugin annotates all failures.
+        The list is empty outside of GitHub Actions, or if another plugin annotates all
+        failures.
         """
         plugins = self._state.config.pluginmanager
         if not self._in_github or any(map(plugins.hasplugin, _ANNOTATORS)):
@@ -92,7 +92,7 @@ class Summaries:
 
     @contextmanager
     def _noted(self, name: str) -> Iterator[None]:
-        """Catch an error of the block, and note that report ``name`` is not written."""
+        """Catch an error in the ``with`` block; add a note about report ``name``."""
         try:
             yield
         except Exception as error:

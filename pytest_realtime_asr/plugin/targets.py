@@ -137,7 +137,7 @@ class Targets:
         """Write the perturbed clips to files, and return the path of their manifest.
 
         The fake server reads the manifest. Without it, the server would know only the
-        clips of the corpus.
+        clips before their perturbation.
         """
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="pytest-realtime-asr-")

@@ -110,7 +110,7 @@ def _facts(found: Capacity, finding: CapacityFinding) -> Iterator[str]:
     if found.beyond is not None:
         yield _beyond(found.beyond)
     for failed, held in found.reversals:
-        yield f"not monotonic: {failed} streams failed and {held} held"
+        yield f"not monotonic: failed at {failed} streams, but held at {held}"
     yield from _setting(found.setting)
     yield f"keep-up: {' and '.join(_rule(finding))}"
     yield from _witness(found)
@@ -234,7 +234,8 @@ def _advice(finding: CapacityFinding, found: Capacity) -> str:
         streams, seconds = found.needed
         return (
             f"; a confirmation of {several(streams, 'stream')} needs at least "
-            f"{length(seconds)}: give a longer confirm and max_time, or shorter clips"
+            f"{length(seconds)}, so give a longer confirm and max_time, "
+            "or shorter clips"
         )
     usual = "; a longer confirmation narrows the interval"
     return _ADVICE.get(found.limited_by, usual)

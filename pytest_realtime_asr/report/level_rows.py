@@ -93,7 +93,7 @@ class LimitRow(msgspec.Struct, frozen=True):
 class LevelRow(msgspec.Struct, frozen=True, kw_only=True):
     """A level of load: what was asked for, and what was measured.
 
-    ``counted`` says that the limits of the test judge the sessions of its steady part.
+    ``counted`` says whether the limits of the test apply to the level's steady part.
     ``finals`` has the latencies of the finals in the steady part, measured by
     ``metric``. ``sessions`` counts the sessions in each part of the level. In the
     steady part, ``outcomes`` counts the sessions by their outcome, and ``lost`` counts

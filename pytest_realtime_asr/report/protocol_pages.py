@@ -104,7 +104,7 @@ def _event(
 
 
 def _about(kind: type[msgspec.Struct]) -> str:
-    """Return what an event means: its docstring without the word for its sender."""
+    """Return the docstring of an event without the name of the sender at its start."""
     text = " ".join((inspect.getdoc(kind) or "").replace("``", "`").split())
     match = re.match(r"(?:Client|Server)(?:, ([^:]+))?: (.)(.*)", text)
     if match is None:
@@ -250,7 +250,7 @@ def _requirement(
 
 
 def _marked(field: str) -> str:
-    """Return the description of a field, with its path and its event set as code."""
+    """Return the description of a field, with its path and its event marked as code."""
     return re.sub(
         r"^(\S+) of (every event|\S+): ",
         lambda found: (

@@ -46,8 +46,8 @@ def transcript(
 
     The lines show the start of the session, the frames around the first and the last
     marked record, and the end of the session. If no record is marked, they show the
-    last frames. If ``whole``, they show all frames. Consecutive audio frames are shown
-    in one row. No line is wider than `WIDTH`.
+    last frames. If ``whole`` is true, they show all frames. Consecutive audio
+    frames are shown in one row. No line is wider than `WIDTH`.
     """
     rows = list(_rows(trace, frozenset(marked_records)))
     lines = []

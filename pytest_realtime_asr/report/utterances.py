@@ -63,7 +63,10 @@ def _is_right(aligned: Alignment) -> bool:
 
 
 def summary(take: Transcription, aligned: Alignment | None) -> str:
-    """Return how the session was lost, if it was, and its errors, as part of a line."""
+    """Return the part of a line that describes the result of an utterance.
+
+    It says how the session was lost, if it was lost, and states the recognition errors.
+    """
     parts = [str(take.lost)] if take.lost else []
     if aligned is not None:
         errors = aligned.errors

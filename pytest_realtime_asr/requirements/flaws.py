@@ -1,4 +1,4 @@
-"""Descriptions of missing and wrong fields, with each field once for all sessions."""
+"""Describes the missing and wrong fields of several sessions, each field only once."""
 
 from __future__ import annotations
 

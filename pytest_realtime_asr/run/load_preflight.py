@@ -17,7 +17,7 @@ from pytest_realtime_asr.run.run import Run
 
 
 class LoadRefused(NotSent):
-    """Raised instead of a load that the options of the run do not allow."""
+    """The error for a load that the options of the run do not allow."""
 
 
 def findings(
@@ -26,8 +26,8 @@ def findings(
     """Return what the machine, the workers or the server lack for a load.
 
     The first findings are those that would make the results of the load worthless.
-    ``clips`` has the lengths of the clips in s. No session of this client may be open.
-    Blocks for the time of one HTTP request.
+    ``clips`` has the lengths of the clips in s. This client must not have an open
+    session. Blocks for the time of one HTTP request.
     """
     return preflight(
         load,
@@ -40,7 +40,7 @@ def findings(
 
 
 def _open_sessions(run: Run, plan: Plan) -> float | None:
-    """Return how many sessions the server has; ``None`` if it does not show this."""
+    """Return how many sessions the server has open; ``None`` if it does not say."""
     source = run.servers.metrics(plan)
     if source is None:
         return None
@@ -53,8 +53,8 @@ def _open_sessions(run: Run, plan: Plan) -> float | None:
 def refuse(run: Run, plan: Plan, cost: LoadCost, *, whole: bool = True) -> None:
     """Raise `LoadRefused` if the options of the run do not allow a load.
 
-    ``whole`` says that the load needs all the audio that ``cost`` states; otherwise,
-    the load may end earlier.
+    ``whole`` says whether the load needs all the audio that ``cost`` states. If it is
+    false, the load may end earlier.
     """
     why = load_refusal(
         cost,

@@ -112,7 +112,10 @@ def text(path: Path, *, most: int = _MIB) -> str:
 
 
 def decoded(data: bytes, place: object) -> str:
-    """Decode the content of a text file. Raises an `InputError` with ``place``."""
+    """Decode the content of a text file.
+
+    Raises `InputError`, whose message begins with ``place``.
+    """
     wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
         return data.decode("utf-16" if wide else "utf-8-sig")
@@ -183,7 +186,7 @@ def plain(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the ``repr`` of a value; if ``repr`` fails, a text that names the type."""
+    """Return the ``repr`` of a value, or a text with its type if ``repr`` fails."""
     try:
         return repr(value)
     except Exception:  # for example of an integer of 5,000 digits

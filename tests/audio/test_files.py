@@ -243,7 +243,7 @@ def test_channels_of_opposite_phase(tmp_path: Path, second: Floats, how: str) ->
     path = stored(tmp_path / "a b.wav", wave(), second)
     said = refusal(path)
     assert said.startswith(
-        f"{path}: its channels cancel each other (opposite phase): their average is "
+        f"{path}: its channels cancel each other (opposite phase), so their average is "
     )
     assert how in said
     assert "select a channel with channel_selector in a NeMo manifest" in said

@@ -67,7 +67,7 @@ def test_unknown_facts_are_left_out() -> None:
     )
     known = capacity.summary(judged(replace(little, needed=(4, 61.2))))
     assert known.endswith(
-        "; a confirmation of 4 streams needs at least 61.2 s: give a longer confirm "
+        "; a confirmation of 4 streams needs at least 61.2 s, so give a longer confirm "
         "and max_time, or shorter clips"
     )
 
@@ -82,7 +82,7 @@ def test_evidence_against_the_capacity_is_named() -> None:
     said = capacity.summary(judged(strange))
     assert "from 37, below 40, not confirmed (" in said
     assert "the search was ended early: the server did not come back; " in said
-    assert "; not monotonic: 40 streams failed and 48 held; " in said
+    assert "; not monotonic: failed at 40 streams, but held at 48; " in said
 
 
 def worked(streams: int, partials: int) -> Tried:

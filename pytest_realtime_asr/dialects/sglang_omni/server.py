@@ -232,7 +232,7 @@ class Server:
         return Reaction((encode(Error(**self._numbered(), error=problem)),))
 
     def _numbered(self) -> dict[str, Any]:
-        """Return the id and the index of the next event, which all events have."""
+        """Return the id and the index of the next event; every event has them."""
         self._events += 1
         name = f"evt_{self._session[-12:]}_{self._events}"
         return {"event_id": name, "event_index": self._events}

@@ -45,8 +45,9 @@ _CODES = {
     "invalid_json": "The frame is not JSON.",
     "unknown_event": "The event has no type, or a type that the server does not know.",
     "invalid_event": "`session.update` has no model. The code also answers "
-    "a starting commit before the final of the last utterance, and a final commit "
-    "without a starting commit. vLLM 0.33.0 does not answer these two commits.",
+    "a starting commit that comes before the final of the previous utterance, and a "
+    "final commit without a starting commit. vLLM 0.33.0 does not answer these two "
+    "commits.",
     "model_not_found": "The server does not have the model.",
     "model_not_validated": "A commit came before a `session.update` with a model.",
     "invalid_audio": "The audio is not base64, has no samples, or ends in half a "
