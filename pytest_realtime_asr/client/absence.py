@@ -1,4 +1,4 @@
-"""Whether a session was lost because no server was there."""
+"""Finds out whether a session was lost because no server was there."""
 
 from __future__ import annotations
 

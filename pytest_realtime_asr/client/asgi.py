@@ -1,4 +1,4 @@
-"""A server that is an ASGI application object, served in a forked process by uvicorn.
+"""Serves an ASGI application object with uvicorn in a forked process.
 
 An application that a test has built cannot be sent to another program, so the process
 is forked. ``os.fork`` is used and not `multiprocessing`, for two reasons. A daemonic
@@ -36,7 +36,7 @@ _ANSWERING = asgi_child.SETTLING + 0.2  # s within which the child says it has s
 
 
 class ApplicationError(RuntimeError):
-    """An application cannot be served; the message says why."""
+    """Raised if an application cannot be served; the message says why."""
 
 
 class Application(ChildServer):

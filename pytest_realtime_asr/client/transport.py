@@ -69,7 +69,7 @@ _UNANSWERED = (
 
 
 class Unreachable(Exception):
-    """No connection could be opened; the message says why and what to do.
+    """Raised if no connection could be opened; the message says why and what to do.
 
     ``status`` is the HTTP status of the response, if there was one; ``retry_after`` is
     the time in s that its Retry-After header names. ``local`` is true if this machine
@@ -94,12 +94,12 @@ class Closed(Exception):
     """The connection is closed; ``code`` and ``reason`` are from the close frame.
 
     ``code`` is ``None`` if the connection broke without a close frame, or if the server
-    did not answer the client's close frame; ``reason`` then says so. ``by_client`` is
-    true if the client closed first. ``protocol_error`` is true if the client closed
-    because the server violated the WebSocket protocol. ``too_large`` is true if the
-    client closed because a message was larger than the client's own limit. If
-    ``protocol_error`` or ``too_large`` is true, ``code`` and ``reason`` are from the
-    client.
+    did not answer the client's close frame; ``reason`` then says which of the two
+    happened. ``by_client`` is true if the client closed first. ``protocol_error`` is
+    true if the client closed because the server violated the WebSocket protocol.
+    ``too_large`` is true if the client closed because a message was larger than the
+    client's own limit. If ``protocol_error`` or ``too_large`` is true, ``code`` and
+    ``reason`` are from the client.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Closed(Exception):
 
 
 def _never(headers: Mapping[str, str]) -> bool:
-    """Return false: a key that was refused cannot be renewed."""
+    """Return false, since there is no way to renew the key."""
     return False
 
 
@@ -128,14 +128,14 @@ def _never(headers: Mapping[str, str]) -> bool:
 class Access:
     """How the client connects to a target: headers, TLS, proxy and size limit.
 
-    ``headers`` contain the API key, so they are never printed. ``session_headers`` are
-    sent too, unless ``headers`` has a header of the same name. ``renew`` is called with
-    the headers that a server has refused; it returns whether the headers have changed,
-    and raises InputError if the key cannot be renewed. ``proxy`` is a URL,
-    ``None`` for a direct connection, or ``True`` for the proxy that the environment
-    names. ``max_message`` is the client's limit in bytes for an event and for the body
-    of an HTTP response. ``key_source`` is the name of the option or of the environment
-    variable that has the key, "" if no key is sent.
+    ``headers`` contain the API key, so they are never printed. A header of
+    ``session_headers`` is sent too, unless ``headers`` has a header of the same name.
+    ``renew`` is called with the headers that a server has refused. It returns whether
+    the headers have changed, and raises InputError if the key cannot be renewed.
+    ``proxy`` is a URL, ``None`` for a direct connection, or ``True`` for the proxy that
+    the environment names. ``max_message`` is the client's limit in bytes for an event
+    and for the body of an HTTP response. ``key_source`` is the name of the option or of
+    the environment variable that has the key, "" if no key is sent.
     """
 
     target: Target
@@ -267,7 +267,7 @@ class Encryption:
     """The TLS of a connection.
 
     ``certificate`` is the certificate of the server, in the form of
-    `ssl.SSLSocket.getpeercert`; it is empty if it was not verified.
+    `ssl.SSLSocket.getpeercert`. It is empty if the server was not verified.
     """
 
     version: str
@@ -293,7 +293,10 @@ class Wire:
 
     @property
     def received(self) -> int:
-        """The number of bytes since the handshake, without pings, pongs and closes."""
+        """The number of bytes received since the handshake.
+
+        Pings, pongs and close frames are not counted.
+        """
         return self._connection.received - self._connection.controls
 
     @property
@@ -315,7 +318,8 @@ class Wire:
     def send_now(self, frame: bytes, *, binary: bool = False) -> bool:
         """Send a frame without waiting; return whether the socket has accepted it.
 
-        If the result is false, `accepted` waits until the socket accepts the rest.
+        If the result is false, call `accepted` to wait until the socket has accepted
+        the whole frame.
         """
         connection = self._connection
         if binary:
@@ -388,10 +392,10 @@ class Wire:
     def listen(self, on_text: Callable[[str], None] | None) -> None:
         """Call ``on_text`` with each text message that arrives in one frame.
 
-        `receive` returns all other messages: binary messages, messages in fragments,
-        text that is not UTF-8, and all that arrives before `receive` has returned such
-        a message. Messages keep their order only if the caller always awaits
-        `receive`. If ``on_text`` is ``None``, the calls end.
+        `receive` returns all other messages: binary messages, messages in fragments and
+        text that is not UTF-8. While a message waits for `receive`, later messages wait
+        behind it, and `receive` returns them too. Messages keep their order only if the
+        caller always awaits `receive`. ``None`` for ``on_text`` ends the calls.
         """
         self._connection.on_text = on_text
 
@@ -413,10 +417,11 @@ class Wire:
             self._connection.transport.pause_reading()
 
     async def close(self) -> None:
-        """Close with a close frame; cut the connection after `CLOSE_TIMEOUT`.
+        """Send a close frame; cut the connection if it stays open.
 
-        The library limits the wait for the server's close frame, but not the wait until
-        the server reads the client's close frame.
+        The connection is cut after `CLOSE_TIMEOUT` s. The library limits the wait for
+        the server's close frame, but not the wait until the server reads the client's
+        close frame.
         """
         try:
             with self._translated():
@@ -442,7 +447,7 @@ class Wire:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Raise `Closed` instead of the library's errors on a closed connection."""
+        """Raise `Closed` in place of the library's errors for a closed connection."""
         try:
             yield
         except ConnectionClosed as error:
@@ -481,7 +486,7 @@ class _Direct(_connect):
 async def connect(access: Access, *, timeout: float) -> Wire:
     """Open a connection within ``timeout`` seconds. Raises `Unreachable`.
 
-    If the server refuses the key, the key is renewed once, if it can be renewed.
+    If the server refuses a key that can be renewed, the key is renewed once.
     """
     used = dict(access.headers)
     try:
@@ -504,7 +509,7 @@ def _merged(
 
 
 def renewed(access: Access, used: Mapping[str, str], refusal: Unreachable) -> bool:
-    """Return whether the key was renewed after a server has refused the headers.
+    """Renew the key of refused headers; return whether the headers have changed.
 
     Raises `Unreachable` if the key cannot be renewed.
     """
@@ -517,13 +522,14 @@ def renewed(access: Access, used: Mapping[str, str], refusal: Unreachable) -> bo
 async def _open(access: Access, headers: Mapping[str, str], *, timeout: float) -> Wire:
     """Open a connection with these headers. Raises `Unreachable`.
 
-    It differs from the defaults of `websockets` on purpose:
+    The connection differs from the defaults of `websockets` on purpose:
 
-    - No compression: it costs more CPU time than everything else and delays the time
-      stamps.
-    - No keepalive pings: a server that is too busy to answer shows as latency, and the
-      idle timeout ends the session.
-    - No write buffer: ``sent`` is the time at which the socket accepted the frame.
+    - Compression is off, since it costs more CPU time than everything else and delays
+      the time stamps.
+    - No keepalive pings are sent. A server that is too busy to answer shows as latency,
+      and the idle timeout ends the session.
+    - There is no write buffer, so that the recorded time of a frame is the time at
+      which the socket accepted the frame.
     - The message limit is ``access.max_message``.
     """
     kwargs: dict[str, Any] = {}
@@ -606,7 +612,7 @@ def _why(error: Exception) -> str:
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:
-    """Return the `Closed` for the library's error on a closed connection."""
+    """Return the `Closed` that replaces the library's error for a closed connection."""
     received, sent = error.rcvd, error.sent
     if received is not None and error.rcvd_then_sent is not False:
         return Closed(received.code, received.reason, by_client=False)

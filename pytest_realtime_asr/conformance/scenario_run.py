@@ -1,4 +1,4 @@
-"""One run of a scenario, which opens sessions and collects their evidence."""
+"""Runs a scenario: opens its sessions and collects their evidence."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RunConfig:
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session, its role, and the utterances sent in it, by item number.
+    """A session with its role and, by item number, the utterances sent in it.
 
     ``successor`` is the session that was opened for the next utterance, or ``None`` if
     no such session was opened.
@@ -82,7 +82,7 @@ class ScenarioRun:
 
     In a protocol with one utterance in each session, `transcribe` and `next` open a
     further session in the same role for each further utterance. Both methods accept any
-    of these sessions, and apply to the last one.
+    of these sessions, but always use the one that was opened last.
     """
 
     def __init__(self, config: RunConfig, name: str) -> None:
@@ -130,11 +130,12 @@ class ScenarioRun:
         return tried[-1]
 
     async def next(self, live: Live) -> Live:
-        """Return the session in which to send the utterance after those of ``live``.
+        """Return the session in which to send the next utterance.
 
-        This is ``live`` itself, unless the protocol has one utterance in each session
-        and ``live`` has had its utterance. In that case, ``live`` is closed, and a new
-        session opens in the same role with the same plan. Raises the errors of `open`.
+        If the protocol has one utterance in each session and ``live`` has had its
+        utterance, ``live`` is closed, and a new session with the same role and plan is
+        opened and returned. Otherwise, ``live`` itself is returned. Raises the errors
+        of `open`.
         """
         session = self._of(live)
         several = dialects.can(self.dialect, Capability.SEVERAL_UTTERANCES)

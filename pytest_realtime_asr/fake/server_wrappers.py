@@ -20,7 +20,7 @@ Wrap = Callable[[Server, ServerState], Server]
 
 
 class ServerWrapper:
-    """A server's side that passes each call on to the server's side that it wraps.
+    """Wraps the server's side of a session, and passes each call on to it.
 
     Subclasses override some methods. ``session`` is the number of the session among the
     sessions of the fake server.
@@ -111,8 +111,8 @@ class UtteranceTracker(ServerWrapper):
 class WordChanger(UtteranceTracker):
     """Replaces the recognised words by other words, in partials and finals alike.
 
-    The usage figures are those of the words that are sent. ``sent`` is the text that
-    was sent so far for the open utterance.
+    The usage counts the words that are sent. ``sent`` is the text that was sent so far
+    for the open utterance.
     """
 
     sent = ""

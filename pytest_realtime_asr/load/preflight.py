@@ -26,7 +26,7 @@ _MIB = 2**20
 
 
 class Subject(enum.StrEnum):
-    """What a finding is about."""
+    """The subject of a finding."""
 
     DESCRIPTORS = "file descriptors"
     PORTS = "local ports"
@@ -41,8 +41,8 @@ class Subject(enum.StrEnum):
 class Finding:
     """A problem of a load that could be mistaken for a saturated server.
 
-    ``found`` says what was found, ``needed`` what the load needs, and ``advice`` what
-    the user can do. If the problem is ``hard``, the load would prove nothing.
+    ``found`` says what was found, ``needed`` says what the load needs, and ``advice``
+    says what the user can do. If the problem is ``hard``, the load would prove nothing.
     """
 
     subject: Subject
@@ -69,9 +69,9 @@ def preflight(
     """Return the problems of a load, the hard problems first.
 
     ``clips`` are the lengths of the clips in s; there is at least one. ``workers`` is
-    the number of workers that the load should have, and ``slots`` the number of workers
-    that it can have. ``sessions`` is the number of sessions that are open at the server
-    before the load; ``None`` if this number is not known.
+    the number of workers that the load should have, and ``slots`` is the number of
+    workers that it can have. ``sessions`` is the number of sessions that are open at
+    the server before the load; ``None`` if this number is not known.
     """
     used = max(1, min(workers, slots))
     found = [
@@ -147,7 +147,7 @@ def _descriptors(load: Load, machine: Machine, workers: int) -> Finding | None:
     return Finding(
         Subject.DESCRIPTORS,
         f"a process may open {most}",
-        f"a worker with {several(streams, 'stream')} needs {needed}",
+        f"a worker with {several(streams, 'stream')} needs {needed} descriptors",
         f"raise the hard limit (ulimit -Hn {needed}), or start more workers",
         hard=True,
     )
@@ -162,7 +162,7 @@ def _ports(load: Load, machine: Machine, clips: Sequence[float]) -> Finding | No
         Subject.PORTS,
         f"this machine has {most}",
         f"{several(streams, 'open session')} and up to {closed} that were closed "
-        f"within {TIME_WAIT:g} s need {streams + closed}",
+        f"within {TIME_WAIT:g} s need {streams + closed} ports",
         "widen net.ipv4.ip_local_port_range, or send longer clips",
         hard=streams > most,
     )

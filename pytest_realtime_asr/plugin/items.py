@@ -152,7 +152,7 @@ def name(item: pytest.Item, state: State) -> str:
 def reporter(item: pytest.Item, state: State, cause: str) -> str:
     """Return the name of the test that reports why tests cannot run.
 
-    This is the first test for which the function is called with the same ``cause``. A
+    This is the first test for which the function was called with this ``cause``. A
     test that is marked ``xfail`` reports the cause for itself alone, since its failure
     does not fail the run.
     """

@@ -1,4 +1,4 @@
-"""The traces that a run keeps: of the tests that fail, or of all tests."""
+"""Keeps the traces of a run, either of the tests that fail or of all tests."""
 
 from __future__ import annotations
 

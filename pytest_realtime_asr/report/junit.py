@@ -6,8 +6,8 @@ bounds of the confidence interval. ``.n`` is the number of samples, ``.over`` is
 number of samples over the limit, and ``.lost`` is the number of lost samples.
 ``.verdict`` is the verdict, and ``.proven`` says whether it is proven.
 
-Each value has exactly a builtin type, since a value of any other type, such as a numpy
-number or a string enum, would crash a worker of pytest-xdist.
+Each value is of a builtin type and not of a subclass, since a numpy number or a string
+enum would crash a worker of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ Properties = list[tuple[str, Value]]
 
 
 class Detail(enum.StrEnum):
-    """What a file of JUnit XML contains.
+    """The amount of detail in a file of JUnit XML.
 
-    `LEAN`: what was judged. `FULL`: every measurement. `STRICT`: the same as `FULL`, as
-    JSON in ``system-out``, since the schema of xunit2 allows no properties of a test.
+    A `LEAN` file contains what was judged, and a `FULL` file contains every
+    measurement. A `STRICT` file contains the same as a `FULL` one, but as JSON in
+    ``system-out``, since the schema of xunit2 allows no properties of a test.
     """
 
     LEAN = "lean"
@@ -56,10 +57,10 @@ class Detail(enum.StrEnum):
 
 
 def properties(results: Results, *, detail: Detail = Detail.FULL) -> Properties:
-    """Return name and value of each property, in a fixed order; numbers are rounded.
+    """Return the name and the value of each property, in a fixed order.
 
-    A property that cannot be computed is left out, and the property ``failed`` has the
-    error.
+    Numbers are rounded. A property that cannot be computed is left out, and the
+    property ``failed`` contains the error.
     """
     parts = Parts(private=results.private)
     found: dict[str, Value] = {}
@@ -115,9 +116,9 @@ def suite_properties(
 
 
 def _limits(judged: Iterable[VerdictRow]) -> dict[str, dict[str, Value]]:
-    """Return the properties of each limit, by the name of the property that it limits.
+    """Return the properties of each limit; the key is the name of the limited property.
 
-    If several limits have the same name, a number is added to the later names.
+    If several limits have the same key, a number is added to the later keys.
     """
     found: dict[str, dict[str, Value]] = {}
     every = [(name, row) for row in judged if (name := _limited(row))]
@@ -169,7 +170,7 @@ def _value(row: VerdictRow) -> Value | None:
 
 
 def _of_limit(row: VerdictRow, key: str) -> Value | None:
-    """Return the value of the property ``key`` of a limit; ``None`` if it has none."""
+    """Return the property ``key`` of a limit; ``None`` if there is no such property."""
     digits = 4 if row.unit == "ratio" else 3
     low, high = row.interval or (None, None)
     match key:
@@ -219,7 +220,7 @@ def _server(results: Results) -> Properties:
 
 
 def _conditions(results: Results) -> Properties:
-    """Return properties for the model, the labels and how the audio was sent."""
+    """Return properties for the model, the labels and the way the audio was sent."""
     found = [take.conditions for take in results.takes]
     labels = {name: text for each in found for name, text in each.labels.items()}
     return [

@@ -1,4 +1,4 @@
-"""Formats an observed value beside its limit, and its confidence interval."""
+"""Formats an observed value with its limit and its confidence interval."""
 
 from __future__ import annotations
 

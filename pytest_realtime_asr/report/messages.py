@@ -278,10 +278,11 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _named(cause: Cause, results: Results, strips: Strips) -> list[str]:
-    """Return the messages of a cause; each begins with the verdict unless this is FAIL.
+    """Return the messages of a cause.
 
-    Dashboards keep the first line, which must show whether the server is at fault.
-    ``strips`` are the strips of the sessions that the cause names.
+    Each message begins with the verdict, unless the verdict is FAIL. Dashboards keep
+    the first line, which must show whether the server is at fault. ``strips`` are the
+    strips of the sessions that the cause names.
     """
     verdict = cause_verdict(cause)
     name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "
@@ -501,11 +502,11 @@ def _responsible(finding: Finding) -> str:
 
 
 def _counting(finding: Finding | WerFinding, how: str) -> str:
-    """Return how lost sessions count, if no server was there; otherwise ""."""
+    """Return how lost sessions count if some had no server; otherwise ""."""
     if not finding.unserved:
         return ""
     lost = several(sum(count for _, count in finding.lost), "lost session")
-    return f"; counts {lost} ({how}), {finding.unserved} of them without a server"
+    return f"; includes {lost} ({how}), {finding.unserved} of them without a server"
 
 
 def details(
@@ -520,7 +521,7 @@ def details(
 
     The result is empty if there are no errors. If ``texts`` is false, the result has
     only the numbers of errors. The strip of an utterance follows its aligned texts.
-    ``paths`` are the files of traces by the label of the utterance.
+    ``paths`` maps the label of an utterance to the file of its trace.
     """
     blocks: list[str] = []
     for row, alignment in finding.worst:

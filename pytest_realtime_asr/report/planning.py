@@ -87,7 +87,9 @@ def plan(
     total = _total(found, extra, len(scenarios_of)) + too_long
     name = run.pinned.name if run.pinned else f"{dialect.name}, newest"
     fixture = (
-        "" if target else " (a fixture sets the target, assumed to be on this machine)"
+        ""
+        if target
+        else " (a fixture sets the target, which is assumed to be on this machine)"
     )
     lines = [f"realtime conformance: {name}: {total}{fixture}"]
     if not whole:
@@ -149,7 +151,7 @@ def load(suite: SuiteConfig, *, beyond: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Extra:
-    """The cost of a run apart from its scenarios: audio and time in s, connections."""
+    """The cost of a run without its scenarios; ``audio`` and ``seconds`` are in s."""
 
     audio: float = 0.0
     seconds: float = 0.0
@@ -205,10 +207,10 @@ def own(
 ) -> list[str]:
     """Return lines about what tests of the user will send, as far as this is known.
 
-    Some tests get one utterance each: ``given`` has these utterances, each with the
-    pace of its test. In the other tests, the code chooses what is sent: ``free`` has
-    the pace of each of these tests. ``corpus`` is the corpus of the run, or ``None`` if
-    these tests do not use it. Raises AudioError if the audio of an utterance cannot be
+    Some tests get one utterance each; ``given`` has these utterances, each with the
+    pace of its test. The other tests choose in their code what they send; ``free`` has
+    the pace of each of them. ``corpus`` is the corpus of the run, or ``None`` if the
+    other tests do not use it. Raises AudioError if the audio of an utterance cannot be
     read.
     """
     lines = []
@@ -236,7 +238,7 @@ def _amount(
     target: str,
     baseline: str,
 ) -> str:
-    """Return a text: how long the audio of clips is, and how long sending it takes.
+    """Return the length of the audio of clips and the time to send it, as a text.
 
     ``sent`` has each clip with its pace. With a ``baseline`` server, the clips are sent
     to both servers.

@@ -54,7 +54,7 @@ def terminal(found: Trend, *, width: int = USUAL, ascii: bool = False) -> list[s
 
 
 def markdown_text(found: Trend) -> str:
-    """Return the trend as Markdown: change points, a table of all numbers, notes."""
+    """Return the trend as Markdown: changes, a table of all numbers, and notes."""
     lines = [f"## {TITLE}", "", markdown(heading(found)), ""]
     lines += [
         f"- **{markdown(title(each))}**: {markdown(sentence(found, each, shift))}"

@@ -1,4 +1,4 @@
-"""One row for each thing that a test is judged by, the same for every report.
+"""Makes one row for each thing that a test is judged by; all reports use these rows.
 
 The numbers of a row have the unit that its field ``unit`` names. A number that is
 infinite or unknown is ``None`` in a row, since JSON has no infinity. For example, a
@@ -60,7 +60,7 @@ CHANGE = "change"
 """The subject of a change between two runs."""
 
 SAMPLED = ("budget", "error rate", "recall")
-"""The subjects of verdicts that a sample proves or does not prove."""
+"""The subjects whose verdicts are judged from a sample, which may prove them or not."""
 
 T = TypeVar("T")
 Bounds = tuple[float | None, float | None]
@@ -153,8 +153,8 @@ def rows(results: Results) -> list[VerdictRow]:
 def measured(row: VerdictRow) -> float | None:
     """Return the value of a row; ``None`` if nothing was measured.
 
-    Lost and premature samples are beyond every limit. If they leave the row without a
-    number, return infinity, or minus infinity for a lower limit.
+    Lost and premature samples are beyond every limit. If the row has no number because
+    of them, the result is infinity, or minus infinity for a lower limit.
     """
     if row.value is not None:
         return row.value

@@ -40,11 +40,12 @@ _EDGE = 0.25  # s; a word this near to an edge may be lost there
 class Take:
     """One text of a clip, compared with the reference transcript of the clip.
 
-    ``kept`` says for each word of the reference whether the text has this word or
-    another word in its place. ``errors`` is the number of errors. ``text`` is the text
-    itself, and ``said`` the reference. ``source`` is the index of the session of the
-    text. ``placed`` is false if most words of the text are wrong, since it is then not
-    known where words are missing.
+    ``kept`` has a value for each word of the reference. It is false if the word is
+    missing in the text, and true if the text has the word or a wrong word in its place.
+    ``errors`` is the number of errors. ``text`` is the text itself, and ``said`` is the
+    reference. ``source`` is the index of the session of the text. ``placed`` is false
+    if most words of the text are wrong, since it is then not known where words are
+    missing.
     """
 
     clip: str
@@ -62,12 +63,12 @@ class Take:
 
     @property
     def is_lost(self) -> bool:
-        """Whether most of the words are missing."""
+        """Return whether most of the words are missing."""
         return self.missing > _LOST * len(self.kept)
 
     @property
     def has_hole(self) -> bool:
-        """Whether several words in a row are missing."""
+        """Return whether several words in a row are missing."""
         run = 0
         for kept in self.kept:
             run = 0 if kept else run + 1
@@ -99,7 +100,7 @@ class LongTake:
 
     @property
     def timed(self) -> list[_Timed]:
-        """The takes up to the last take not lost, with the times of their words."""
+        """Each take with its word times, up to the last take that is not lost."""
         heard = self.heard
         return list(zip(self.takes[:heard], self.times[:heard], strict=True))
 
@@ -122,12 +123,13 @@ class LongTake:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The result of a test: words were lost in ``lost`` of ``of`` texts or clips.
+    """The result of a test of texts or clips.
 
-    ``p`` is the p-value of the test. When two conditions are compared, ``lost`` is the
-    number of clips with more errors, and ``gained`` the number of clips with fewer
-    errors. ``example`` is a take that shows the loss. ``times`` are the times in s at
-    which words were lost in long utterances.
+    ``of`` is the number of texts or clips that were tested. ``lost`` is the number of
+    those that lost words. ``p`` is the p-value of the test. When two conditions are
+    compared, ``lost`` is the number of clips with more errors, and ``gained`` is
+    the number of clips with fewer errors. ``example`` is a take that shows the loss.
+    ``times`` are the times in s at which words were lost in long utterances.
     """
 
     p: float
@@ -230,10 +232,10 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
 
     ``others`` are other texts of the same clips. Clips after the last clip that is not
     lost are left out. Several tests are made. The first test uses all clips of the long
-    utterances. Each further test uses only the clips that are spoken at one time: 1 s,
-    2 s and so on. A time that fewer than `LEAST_DIFFERENT` utterances reach gets no
-    test. The p-value of the result is the least p-value, multiplied by the number of
-    tests (Bonferroni).
+    utterances. Each further test uses only the clips that are spoken at a certain time:
+    at 1 s, at 2 s and so on. The tests end at the first time that fewer than
+    `LEAST_DIFFERENT` utterances reach. The p-value of the result is the least p-value,
+    multiplied by the number of tests (Bonferroni).
     """
     alone: list[_Timed] = [(take, ()) for take in others if take.placed]
     longs = list(filter(_is_placed, longs))
@@ -304,7 +306,7 @@ def _drawn(here: int, holes: int, elsewhere: int) -> list[float]:
 def compared(worse: Iterable[Take], better: Iterable[Take]) -> Tested:
     """Test whether clips have more errors in ``worse`` than in ``better``.
 
-    Only the first take of a clip counts on either side, so that both sides are equally
+    Only the first take of a clip counts on each side, so that both sides are equally
     likely to be worse. The sign test leaves out clips with equal numbers of errors.
     """
     usual = _first(better)

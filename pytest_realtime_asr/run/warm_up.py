@@ -153,8 +153,8 @@ def silence(plan: Plan, recording: Recording) -> str:
 def _shortest(corpus: Corpus) -> Utterance:
     """Return the shortest utterance with a reference transcript.
 
-    Raises AudioError or CorpusError if the corpus cannot be read, and CorpusError if it
-    has no such utterance.
+    Raises AudioError or CorpusError if the corpus cannot be read, and CorpusError if
+    the corpus has no such utterance.
     """
     spoken = [utterance for utterance in corpus if utterance.text]
     if not spoken:

@@ -54,7 +54,10 @@ class Vantage(enum.Enum):
 
 
 class Ending(enum.Enum):
-    """How a session ended; "us" is the recorder of the trace, "peer" the other side."""
+    """The way a session ended.
+
+    "us" is the recorder of the trace, and "peer" is the other side.
+    """
 
     CLOSED_BY_US = "closed by us"
     CLOSED_BY_PEER = "closed by peer"
@@ -67,7 +70,10 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The samples ``start`` to ``stop`` (exclusive) of an asset (audio with a name)."""
+    """A part of an asset, which is a named piece of audio.
+
+    The part begins at the sample ``start`` and ends before the sample ``stop``.
+    """
 
     asset: str
     start: int
@@ -99,14 +105,14 @@ class Record:
 
     @property
     def times(self) -> tuple[int, int]:
-        """``due`` and ``woke``; ``at`` in place of a time that is not set."""
+        """The times ``due`` and ``woke``; ``at`` replaces a time that is not set."""
         due = self.at if self.due is None else self.due
         return due, self.at if self.woke is None else self.woke
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How and when a session ended.
+    """The end of a session, with its cause and its time.
 
     ``code`` is the WebSocket close code or, for a refused handshake, the HTTP status.
     """
@@ -137,7 +143,7 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The delays in ns of the recorder's own clock ticks, one tick every 10 ms.
+    """The delays in ns of the recorder's own clock, which ticks every 10 ms.
 
     ``ticks`` is the number of ticks that were due. ``late`` holds the delay of each
     tick that came more than 1 ms late; a tick that was missed counts with the delay
@@ -160,7 +166,7 @@ class Trace:
 
     ``rate`` is the sample rate of the audio in Hz. ``spoken`` describes the assets of
     the audio, as far as they are known. ``opened`` is the time at which the connection
-    opened, ``None`` if it never did. ``version`` is the version that the server
+    opened, ``None`` if it never opened. ``version`` is the version that the server
     reports, "" if it reports none. The frames are unchanged and may contain secrets, so
     only the result of `redacted` may be written or shown. ``replayed`` says that the
     server replayed a recorded session. ``redactor`` removes the secrets. ``port`` is
@@ -185,7 +191,7 @@ class Trace:
 
     @property
     def unrecorded(self) -> bool:
-        """Whether a replayed session says nothing about the recorded server.
+        """Return whether a replayed session says nothing about the recorded server.
 
         This is so if the replay had no recording of what the client did, or if the
         client sent nothing.

@@ -29,7 +29,10 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 
 
 class RecallRow(Protocol):
-    """One transcription that counts towards a recall; fields as in `wer.WerRow`."""
+    """One transcription that counts towards a recall.
+
+    The fields are explained in `wer.WerRow`.
+    """
 
     @property
     def label(self) -> str: ...
@@ -48,7 +51,7 @@ class RecallRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """The keywords that were missed in one transcription, and this transcription."""
+    """A transcription, and the keywords that were missed in it."""
 
     row: RecallRow
     keywords: tuple[str, ...]
@@ -58,8 +61,8 @@ class Miss:
 class RecallFinding:
     """The result of judging a recall.
 
-    The fields of `Finding` have the same meaning here. ``n`` is how often keywords were
-    said, in ``utterances`` transcriptions. ``misses`` are the transcriptions in which a
+    The fields of `Finding` have the same meaning here. Keywords were said ``n`` times
+    in ``utterances`` transcriptions. ``misses`` are the transcriptions in which a
     keyword is missing. ``unspoken`` are the keywords that no reference contains.
     """
 

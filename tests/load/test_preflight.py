@@ -52,8 +52,8 @@ def test_too_few_descriptors_are_found() -> None:
     lack = only(*found(machine=Machine(descriptors=49 + DESCRIPTORS)))
     assert (lack.subject, lack.hard) == (Subject.DESCRIPTORS, True)
     assert lack.text == (
-        "file descriptors: a process may open 113; a worker with 50 streams needs 114; "
-        "raise the hard limit (ulimit -Hn 114), or start more workers"
+        "file descriptors: a process may open 113; a worker with 50 streams needs 114 "
+        "descriptors; raise the hard limit (ulimit -Hn 114), or start more workers"
     )
 
 
@@ -83,8 +83,8 @@ def test_the_rate_of_an_open_load_needs_ports() -> None:
     lack = only(*found(load, machine=Machine(ports=101 + 119)))
     assert lack.text == (
         "local ports: this machine has 220; 101 open sessions and up to 120 that were "
-        "closed within 60 s need 221; widen net.ipv4.ip_local_port_range, or send "
-        "longer clips"
+        "closed within 60 s need 221 ports; widen net.ipv4.ip_local_port_range, or "
+        "send longer clips"
     )
 
 

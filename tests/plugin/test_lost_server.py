@@ -97,7 +97,7 @@ def test_limits_count_what_was_lost(project: Project) -> None:
     first = text.index("no server since")
     assert first < text.index("final_from_commit p50 > 10000 ms")
     for how in ("as over the limit", "all their words as wrong"):
-        said = rf"counts {lost} lost sessions \({how}\), \d+ of them without a server"
+        said = rf"includes {lost} lost sessions \({how}\), \d+ of them without a server"
         assert re.search(said, text)
     assert "server, not client" not in text
 

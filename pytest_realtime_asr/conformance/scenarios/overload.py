@@ -1,4 +1,4 @@
-"""Many sessions at once, and frames that are too large or too many."""
+"""The scenarios with many sessions at once, or with too large or too many frames."""
 
 from __future__ import annotations
 

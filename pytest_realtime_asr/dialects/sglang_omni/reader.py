@@ -3,8 +3,8 @@
 An utterance is the audio between two commits of the client. The server divides it into
 one or more segments. The reader assigns a segment to an utterance by the times of the
 segment, which count from the start of the session's audio. A segment belongs to the
-first open utterance whose audio does not end before the segment ends. An utterance is
-over when a settled segment reaches the end of its audio.
+first open utterance whose audio ends at or after the end of the segment. An utterance
+is over when a settled segment reaches the end of the utterance's audio.
 
 The server may accept or refuse a frame that was written by hand. After such a frame,
 the reader knows only a lower and an upper bound of how much audio the server has.
@@ -187,11 +187,11 @@ class Reader:
             self._pending[-1].high -= refused
 
     def _failed(self, code: str) -> int | None:
-        """Return the number of the utterance that an error ends; ``None`` if none.
+        """Return the number of the utterance that an error ends; ``None`` without one.
 
         The server transcribes utterances in their order, so a failed transcription ends
-        the oldest pending utterance. Any other error ends the oldest pending utterance
-        without audio, since the error may refuse the commit of this utterance.
+        the oldest pending utterance. Any other error may refuse the commit of a pending
+        utterance without audio, so it ends the oldest of these utterances.
         """
         for each in self._pending:
             if each.is_empty:
@@ -203,7 +203,7 @@ class Reader:
 
 
 def _samples(audio: str) -> tuple[int, int]:
-    """Return the least and the most samples that a server may read from base64.
+    """Return how many samples a server reads from base64, at least and at most.
 
     A strict server refuses audio that is not base64 or ends in half a sample.
     """

@@ -90,7 +90,7 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
             ),
             Exercise(
                 NO_WORDS,
-                "an utterance in a session that asks for no words",
+                "an utterance in a session that asks for no word times",
                 (Speak(),),
                 options={"words": False},
             ),

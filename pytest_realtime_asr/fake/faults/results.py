@@ -110,7 +110,7 @@ def _words(content: Event) -> list[Event]:
 
 @fault("loses-first-segment", "does not send the first segment that it settles")
 class LosesFirstSegment(EventChanger):
-    """Leaves out the first settled segment of each utterance, unless it is the last."""
+    """Leaves out the first of several settled segments of each utterance."""
 
     _lost = False
 
@@ -127,7 +127,7 @@ class LosesFirstSegment(EventChanger):
 
 @fault("loses-third-segment", "does not send the third segment that it settles")
 class LosesThirdSegment(UtteranceTracker):
-    """Leaves out the third settled segment of each utterance, unless it is the last."""
+    """Leaves out the third settled segment of an utterance if a fourth one follows."""
 
     _settled = 0
 
@@ -143,7 +143,7 @@ class LosesThirdSegment(UtteranceTracker):
 
 @fault("early-results", "sends results as soon as the session is open")
 class EarlyResults(ServerWrapper):
-    """Sends results with a word before any audio has come."""
+    """Sends results that contain a word although no audio has come yet."""
 
     def open(self, session: str, created: int) -> Iterable[Frame]:
         yield from self._server.open(session, created)
@@ -333,7 +333,7 @@ class StrayFinalizeMutes(UtteranceTracker):
 
 @fault("accepts-any-option", "opens sessions with invalid options")
 class AcceptsAnyOption(Hooks):
-    """Opens even the sessions that a correct server refuses for their options."""
+    """Opens sessions with options that a correct server refuses."""
 
     def refused_request(
         self, refusal: HttpRefusal | Reaction | None
