@@ -26,9 +26,8 @@ def normalized_erasure(item: Emissions) -> float | None:
     Unit: ratio
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and
-        no reference. It equals the unstable partial word ratio if that ratio counts the
-        words of each partial from the first word that the next partial changes or
-        removes; other definitions of the ratio are in use
+        no reference. The unstable partial word ratio is the same value if it counts the
+        same words as erased; it also has other definitions
     """
     erased = words = 0
     for lost, added in _changes(item.timeline):

@@ -23,7 +23,7 @@ _OWNERS = {
     "wenet": "wenet-e2e",
     "wyoming-faster-whisper": "OHF-Voice",
 }
-"""The owner of each repository that clauses name without an owner."""
+"""The owners of repositories; clauses use only the name of these repositories."""
 
 _SOURCE = re.compile(
     r"(?P<thread>(?P<repository>[\w.-]+(?:/[\w.-]+)?)#(?P<number>\d+))"

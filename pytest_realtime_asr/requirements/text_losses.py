@@ -100,7 +100,7 @@ class LongTake:
 
     @property
     def timed(self) -> list[_Timed]:
-        """Each take with its word times, up to the last take that is not lost."""
+        """Each take with its word times, without the lost takes at the end."""
         heard = self.heard
         return list(zip(self.takes[:heard], self.times[:heard], strict=True))
 

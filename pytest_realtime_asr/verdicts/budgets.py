@@ -153,7 +153,10 @@ def latency_budget(
         if value is not None
     ]
     if not made:
-        raise BudgetError(f"a budget needs a limit; choose from {listed(Stat)}")
+        raise BudgetError(
+            "a budget needs a limit for a statistic, such as p95='800ms'; the "
+            f"statistics are {listed(Stat)}"
+        )
     if metric in LEVELS and [limit.stat for limit in made] != [Stat.MAX]:
         raise BudgetError(
             f"{metric} is a single value of each level, so it has no statistic; write "

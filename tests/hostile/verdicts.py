@@ -369,7 +369,7 @@ CASES = (
     Case(
         "every-key-refused",
         "the server refuses the right key like the wrong one",
-        ("the server opened no session, so its refusal",),
+        ("no other session could be opened, so this",),
         1,
         lambda _: outcome(
             "wrong-key-refused",
@@ -380,7 +380,7 @@ CASES = (
     Case(
         "nothing-on-the-path",
         "the server has no WebSocket, and refuses plain HTTP like every other request",
-        ("the server opened no session, so its refusal",),
+        ("no other session could be opened, so this",),
         1,
         lambda _: outcome(
             "plain-http-refused",

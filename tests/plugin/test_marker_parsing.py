@@ -153,7 +153,7 @@ WRONG = {
     "no metric 'ttft'; choose from .*final_from_commit": [
         mark("latency_budget", "ttft", p95="1s")
     ],
-    "a budget needs a limit; choose from .*p95": [mark("latency_budget", METRIC)],
+    "a budget needs a limit for a statistic, .*p95": [mark("latency_budget", METRIC)],
     "a budget has no keyword .*p96.*; choose from .*p95": [
         mark("latency_budget", METRIC, p96="1s")
     ],

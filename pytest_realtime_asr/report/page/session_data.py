@@ -1,4 +1,4 @@
-"""The data that the page shows of one session in a row of the table and below it.
+"""The data of one session in the page: a row of the table, and the opened row.
 
 All values come from the line of the JSON Lines report, from the session's chart and
 from the alignment of its text; nothing is measured here.

@@ -32,7 +32,9 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.trace.records import Ending, Ping, Sender
 
-_NONE_OPENED = Undecided("the server opened no session, so its refusal proves nothing")
+_NONE_OPENED = Undecided(
+    "no other session could be opened, so this refusal proves nothing"
+)
 
 
 # The handshake

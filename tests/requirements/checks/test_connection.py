@@ -191,7 +191,7 @@ def test_closed_with(evidence: Part, found: Found) -> None:
         ),
         (
             seen(unopened("other", code=403), unopened("it", code=403)),
-            Open("the server opened no session, so its refusal"),
+            Open("no other session could be opened, so this"),
         ),
         (
             seen(unopened("it", code=500)),
@@ -219,7 +219,7 @@ def test_a_refused_handshake_is_checked(evidence: Evidence, found: Found) -> Non
     [
         (page(400, "", OPENED), GOOD),
         (page(426, "Upgrade Required", OPENED), GOOD),
-        (page(404, ""), Open("the server opened no session, so its refusal")),
+        (page(404, ""), Open("no other session could be opened, so this")),
         (page(200, "hello"), Bad("plain HTTP got HTTP 200")),
         (page(500, ""), Bad("plain HTTP got HTTP 500")),
         (page(0, "no answer within 10 s"), Bad("plain HTTP got no answer within")),
@@ -240,7 +240,7 @@ def test_a_refused_plain_http_request_is_checked(
         (seen(OPENED, unopened("it", code=401)), GOOD),
         (
             seen(part("other", how=PEER, code=4401), part("it", how=PEER, code=4401)),
-            Open("the server opened no session, so its refusal"),
+            Open("no other session could be opened, so this"),
         ),
         (
             seen(OPENED, part("it", how=PEER, code=1000)),
