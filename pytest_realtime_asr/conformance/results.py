@@ -155,9 +155,9 @@ def judge(
 
     If the first utterance of the run was sent, its evidence is added to the evidence of
     the scenarios, to show what the server sends in a plain session. ``whole`` returns
-    the evidence of the whole run. With ``whole``, an utterance without a final is no
-    violation if its loss is explained by the rate at which the server loses plain
-    utterances. If the client sent an invalid frame or the check raised an exception,
+    the evidence of the whole run, in which the server may also lose plain utterances.
+    If it loses them at the same rate, an utterance without a final is no violation. If
+    the client sent an invalid frame or the check raised an exception,
     the result is a harness error, which is not attributed to the server. If the server
     is ``replayed`` from recordings, only sessions that were recorded are judged.
     """

@@ -173,7 +173,7 @@ class EarlyBeginIgnored(_Ignores):
         return waits and self._state.correct.begins(frame)
 
 
-@fault("starts-anyway", "starts an utterance that it refuses")
+@fault("starts-anyway", "refuses an utterance with an error, but starts it anyway")
 class StartsAnyway(ServerWrapper):
     """Refuses an utterance before the session update, but starts it anyway.
 

@@ -166,7 +166,7 @@ def keeps_the_rest(role: str) -> Check:
         recording = part.recording
         answers = indexes(recording, SessionUpdated, BetaUpdated)
         if len(answers) < 2:
-            return Undecided("fewer than two events show the session")
+            return Undecided("fewer than two events contain the session object")
         before, after = (
             _session(recording.messages[i]) for i in (answers[0], answers[-1])
         )
