@@ -281,7 +281,7 @@ def test_a_limit_is_named() -> None:
         mark("wer_threshold", "$last"),
     ):
         with pytest.raises(
-            BudgetError, match=r"no limit '\$last'; choose from \$final"
+            BudgetError, match=r"no limit is called '\$last'; choose from \$final"
         ):
             terms(wrong, given=given)
 
