@@ -23,8 +23,7 @@ class Cost:
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
     - ``seconds`` is the estimated duration of the run in s. The estimate assumes that
-      the server is not slow, and that it shows no fault that a CONFIRMATION scenario
-      must confirm.
+      the server is not slow, and that no CONFIRMATION scenario is needed.
     - ``durations`` maps the name of each scenario that runs to its duration in s.
     - ``connections`` is the number of connections in the whole run. ``streams`` is the
       largest number of connections at the same time.
@@ -50,10 +49,10 @@ def cost(
 ) -> Cost:
     """Return the largest cost that a run of these scenarios can have.
 
-    ``bounds`` limit which scenarios run. ``requirements`` are the requirements of the
-    dialect. If the audio of the run is limited, the scenarios to run are chosen by
-    these requirements. ``used`` is the length in s of the audio that the run has
-    already sent.
+    ``bounds`` are the limits of the run. ``requirements`` are the requirements of the
+    dialect. If the audio of the run is limited, the scenarios are chosen so that as
+    many of these requirements as possible are judged. ``used`` is the length in s of
+    the audio that the run has already sent.
     """
     reasons = {each.name: bounds.why_not(each) for each in scenarios}
     not_run = {name: reason for name, reason in reasons.items() if reason}

@@ -23,12 +23,12 @@ def without_losses(
     """Return the outcome of a check without sessions whose losses are due to chance.
 
     ``outcome`` is a violation that consists of an utterance without a final. ``whole``
-    is the evidence of the whole run. If the server loses plain utterances at some rate,
-    and this rate explains the number of losses of a role, these losses are due to
-    chance. The check then judges only the sessions without such losses. The result is a
-    violation if one of these sessions violates the requirement; otherwise, the result
-    is undecided. A loss of the first utterance of the run is always a violation, since
-    all other scenarios depend on this utterance.
+    is the evidence of the whole run. The losses in a role are due to chance if the rate
+    at which the server loses plain utterances explains their number. The check then
+    judges only the sessions without such losses. The result is a violation if one of
+    these sessions violates the requirement, otherwise undecided. A loss of the first
+    utterance of the run is always a violation, since all other scenarios depend on this
+    utterance.
     """
     role = evidence.parts[outcome.part].role
     if role == FIRST or not isinstance(no_loss(whole), Violated):

@@ -47,10 +47,10 @@ class Expectation:
     ) -> int | None:
         """Return the largest of ``levels`` that will probably be proven to hold.
 
-        Return ``None`` if there is no such level. ``error`` is the probability of a
-        wrong proof. The proof must succeed even if the share over the limit is
-        ``caution`` standard errors above the expected share. A level with few streams
-        may be held longer than ``hold``.
+        Return ``None`` if there is no such level. ``error`` is the allowed probability
+        of a wrong proof. ``caution`` standard errors are added to the expected share of
+        sessions over the limit. A level with few streams may be held longer than
+        ``hold``.
         """
         for streams in reversed(levels):
             hold = max(self.hold, self.plan.confirmation(streams, 1 - error))
@@ -65,9 +65,9 @@ class Expectation:
     ) -> int | None:
         """Return the smallest of ``levels`` that will probably be proven not to hold.
 
-        Return ``None`` if there is no such level. ``error`` is the probability of a
-        wrong proof. The proof must succeed even if the share over the limit is
-        ``caution`` standard errors below the expected share.
+        Return ``None`` if there is no such level. ``error`` is the allowed probability
+        of a wrong proof. ``caution`` standard errors are subtracted from the expected
+        share of sessions over the limit.
         """
         for streams in levels:
             n = self.independent(streams, self.hold)
@@ -95,8 +95,8 @@ def expectation(plan: SearchPlan, trials: Sequence[Trial], hold: float) -> Expec
     """Compute the expectation for the next levels from the levels that have ended.
 
     ``hold`` is the length in s of the steady part of the next levels. Levels far above
-    the capacity are not used. Even at such a level, some sessions may be within the
-    limit, and the logistic curve would not fit this.
+    the capacity are not used: some of their sessions may still be within the limit,
+    which does not fit the logistic curve.
     """
     found = bracket(trials)
     middle = found.high or found.low or plan.high

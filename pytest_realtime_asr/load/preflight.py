@@ -117,8 +117,8 @@ def _long_clips(load: Load, clips: Sequence[float]) -> Finding | None:
         return None
     return Finding(
         Subject.CLIPS,
-        f"the steady part of {length(load.hold)} is shorter than {len(long)} of "
-        f"{several(len(clips), 'clip')}; the longest lasts {length(max(long))}",
+        f"{len(long)} of {several(len(clips), 'clip')} last longer than the steady "
+        f"part ({length(load.hold)}); the longest lasts {length(max(long))}",
         "only sessions that start and end in the steady part are judged",
         "hold the load for longer, or leave these clips out",
         hard=len(long) == len(clips),

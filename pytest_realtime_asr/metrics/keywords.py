@@ -129,9 +129,9 @@ def _texts(
 ) -> _Texts:
     """Return texts in normal form, as words or, with ``by_character``, as characters.
 
-    If the grouping of digits is a matter of style for this normaliser (``by_sound``),
-    numbers are split into digits. Raises ValueError if the normaliser removes all of an
-    entity.
+    If ``by_sound`` is true for the normaliser, numbers are split into digits, so that
+    the grouping of digits does not matter. Raises ValueError if the normaliser removes
+    all of an entity.
     """
     unit = TextUnit.CHARACTER if by_character else TextUnit.WORD
     used, normal, _ = normalised(normalizer, [*entities, *others])

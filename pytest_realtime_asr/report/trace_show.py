@@ -154,8 +154,8 @@ def _utterance(
 def _ended(recording: Recording, item: int, found: SessionChart) -> str:
     """Return when the final came, as part of a line.
 
-    The time after the commit is the metric ``final_from_commit``, which begins when the
-    commit was due. The frames of the trace show when the commit was sent.
+    The time is the metric ``final_from_commit``. It counts from when the commit was
+    due, which may be before the commit was sent.
     """
     final, commit = found.first(Mark.FINAL), recording.timeline.item(item).commit
     if final is None:

@@ -159,7 +159,7 @@ def ideal(timeline: Timeline, utterance: Utterance) -> Timeline:
     """Return the timeline that an ideal client would have recorded.
 
     The final comes `FINAL_DELAY` after the commit was due. Each word comes `WORD_DELAY`
-    after the audio with the end of the word was due, but never later than the final.
+    after the due time of the audio in which the word ends, but never after the final.
     """
     commit = timeline.commit
     assert commit is not None

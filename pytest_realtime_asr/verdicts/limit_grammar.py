@@ -32,7 +32,7 @@ class LimitError(InputError):
 
 
 class Relation(enum.Enum):
-    """The relation of a metric to the amount that limits its value or its change."""
+    """What an amount limits: a metric from above or from below, or its change."""
 
     AT_MOST = "<="
     AT_LEAST = ">="

@@ -91,7 +91,7 @@ class Oriented:
 
     @property
     def attributed(self) -> list[bool]:
-        """Return, for each sample, whether it stays over without the client's delay."""
+        """Return whether each sample is over the limit without the client's delay."""
         return [value > self.limit for value in self.prompt]
 
     @property

@@ -68,7 +68,7 @@ class UtteranceRecord:
 
     @property
     def fixed(self) -> dict[str, str | float]:
-        """The conditions that must be equal in both runs, by name."""
+        """The conditions that two runs must share to be compared, by name."""
         return {
             "corpus": self.conditions.corpus,
             "normalizer": self.normalizer,

@@ -1,8 +1,9 @@
 """The requirements on a server of Deepgram's protocol.
 
 The level is MUST if Deepgram's documents demand the behaviour, or if a violation harms
-every client. The level is SHOULD if clients rely on the behaviour, or if only a client
-library shows it. The level is INFO for a documented limit that a server may change.
+every client. The level is SHOULD if clients rely on the behaviour, or if a client
+library is its only source. The level is INFO for a documented limit that a server may
+change.
 """
 
 from __future__ import annotations

@@ -90,11 +90,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         return self.modalities is not None or self.input_audio_format is not None
 
     def has_shape(self, *, beta: bool) -> bool:
-        """Return whether the session has the fields of one of the two shapes.
+        """Return whether the session has the fields of the general shape.
 
-        This is the beta shape if ``beta`` is true, and the general shape if it is
-        false. In another protocol, the session in ``session.created`` has neither
-        shape.
+        If ``beta`` is true, return whether it has those of the beta shape. In another
+        protocol, the session in ``session.created`` has neither shape.
         """
         if beta:
             return self.flat and self.input_audio_transcription is not UNSET
@@ -155,7 +154,7 @@ class BetaUpdated(
 class Committed(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
-    """Server: the committed audio is now an item; ``previous_item_id`` is before it."""
+    """Server: the committed audio is now an item, after ``previous_item_id``."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -381,7 +380,10 @@ def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
 
 
 def _receiving(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the events of a server that receives audio, with their next states."""
+    """Return the events that a server may send while it receives audio.
+
+    The next state after each event is ``state``.
+    """
     return {
         **_everywhere(state),
         "input_audio_buffer.speech_started": (state,),
@@ -394,10 +396,11 @@ def _receiving(state: str) -> dict[str, tuple[str, ...]]:
 def _transcribing(
     state: str, *completed: str, refused: str = ""
 ) -> dict[str, tuple[str, ...]]:
-    """Return the events of a server that transcribes items, with their next states.
+    """Return the events that a server may send while it transcribes items.
 
-    After each event, the next state may be ``state``. After a completion or a failure,
-    it may also be one of ``completed``. After an error, it may also be ``refused``.
+    Each event is mapped to its possible next states. ``state`` is possible after every
+    event. The states ``completed`` are also possible after a completion or a failure.
+    The state ``refused`` is also possible after an error.
     """
     names = (
         "input_audio_buffer.committed",

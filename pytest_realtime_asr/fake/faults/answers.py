@@ -1,4 +1,4 @@
-"""Faults of protocols in which the server answers each message by one message."""
+"""Faults of servers that answer each message by one message."""
 
 from __future__ import annotations
 

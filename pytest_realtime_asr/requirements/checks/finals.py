@@ -68,8 +68,8 @@ def finishes(*roles: str) -> Check:
 def answers(role: str) -> Check:
     """Return a check that an utterance without speech gets a final or an error.
 
-    Each other utterance must get its final. In a protocol with one utterance in each
-    session, the other utterance has a session of its own in the same role.
+    An utterance with speech must get its final. In a protocol with one utterance in
+    each session, this utterance has a session of its own in the same role.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
