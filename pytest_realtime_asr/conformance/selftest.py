@@ -294,9 +294,9 @@ def observe_faults(
     *,
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Seen]:
-    """Return the results and evidence on fake servers that violate the requirements.
+    """Judge each requirement on a fake server with the matching fault.
 
-    Each requirement is judged on a fake server with the matching fault.
+    Returns the result and the evidence of each requirement.
     """
     groups: dict[tuple[Proof, str], list[str]] = {}
     for id in ids:

@@ -58,8 +58,8 @@ class SessionLimit:
     def is_lawful(self) -> bool:
         """Return whether a server may have this limit.
 
-        A limit of 1 is too low. A limit of 0 is lawful, since other clients may have
-        opened all the sessions that the server accepts.
+        A limit of 1 is too low. A measured limit of 0 counts as lawful: other clients
+        may have taken all the sessions that the server accepts.
         """
         return self.sessions != 1
 

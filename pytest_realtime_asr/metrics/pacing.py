@@ -6,8 +6,9 @@ and never makes a result INVALID. A model of an ideal sender separates these two
 The ideal sender starts to send a frame when the frame is due or, if this is later, when
 the socket has accepted the frame before. The socket blocks the ideal sender for as long
 as it blocked the client. The time by which the client was later than the ideal sender
-is the client's own delay. So the wait of a frame behind a blocked frame does not count
-as the client's delay, and a delay of the client counts until the client has caught up.
+is the client's own delay. So if a frame waits only because an earlier frame is blocked,
+this wait is not the client's delay. If the client itself is late, its delay counts
+until it has caught up.
 """
 
 from __future__ import annotations
@@ -102,10 +103,11 @@ def scheduling_delay(timeline: Timeline) -> float | None:
     """Return the largest part (ms) of a latency that the client can have caused.
 
     The result is the sum of two delays: the largest delay of a frame (audio or commit),
-    by which the server may have received the frame later, and the largest delay of a
-    clock tick, by which the client may have timestamped the answer later. A latency
-    over its limit is attributed to the server only if it is over the limit even without
-    this delay. Returns ``None`` if nothing was sent and no tick was due.
+    and the largest delay of a clock tick. Because of the first, the server may have
+    received the frame later. Because of the second, the client may have timestamped the
+    answer later. A latency over its limit is attributed to the server only if it is
+    over the limit even without this sum. Returns ``None`` if nothing was sent and no
+    tick was due.
     """
     own = [delay for _, delay in _delays(timeline)]
     if not own and not timeline.lag.ticks:
@@ -153,8 +155,7 @@ def sender_lateness_max(item: Emissions) -> float | None:
 def send_blocked(item: Emissions) -> float | None:
     """Measure the longest time for which the socket did not accept an audio frame.
 
-    The time is attributed to the server, since the server or the network path did not
-    read.
+    The time is attributed to the server, even if the network path is the cause.
 
     Formula: maximum of (sent - start of sending) over the audio frames
     Unit: ms

@@ -121,7 +121,7 @@ def read(
     marker `realtime` has the value of the nearest marker that sets it; an argument in
     ``fixed`` always has the value of the settings. The budgets and thresholds of all
     markers count. If a marker has no confidence, the confidence of the settings is
-    used. The settings also have the values of named limits such as ``"$name"``.
+    used. A named limit such as ``"$name"`` has its value from the settings.
     ``one_session`` says that the test runs a single session; a single session has no
     quantiles to judge. Each limit of the run in ``of_run`` applies if no marker limits
     the same metric. Raises `BudgetError`, whose message says what may be written.
@@ -216,7 +216,7 @@ def _capacity(*, at_least: object) -> int:
 
 
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of a marker, with values for named limits."""
+    """Return a marker's keyword arguments, with named limits replaced by values."""
     named = settings.limits.named
     return {name: resolve(value, named) for name, value in mark.kwargs.items()}
 
@@ -224,8 +224,8 @@ def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
 def _split(made: Budget, confidence: float | None) -> list[Budget]:
     """Split a budget into two: the limits on quantiles, and all other limits.
 
-    A sample can prove a limit on a quantile, but no limit on a maximum or a mean. A
-    budget without limits is left out.
+    A sample can prove a limit on a quantile, but no limit on a maximum or a mean. If
+    one of the two budgets has no limits, it is left out.
     """
     parts = []
     for proof in (True, False):

@@ -117,7 +117,7 @@ def sentence(found: Trend, series: Series, shift: Shift) -> str:
 
 
 def notes(found: Trend) -> list[str]:
-    """Return a sentence for everything that limits what the numbers can show."""
+    """Return the notes: why no change is marked, and what is left out."""
     lines = []
     complete = [run for run in found.runs if not run.interrupted]
     if len(complete) < LEAST_RUNS:
@@ -145,8 +145,8 @@ def notes(found: Trend) -> list[str]:
         )
     if found.uncounted:
         lines.append(
-            f"not counted, since not every complete run has them: "
-            f"{several(found.uncounted, 'utterance')} of the newest run"
+            f"not counted: {several(found.uncounted, 'utterance')} of the newest run "
+            "that at least one other complete run lacks"
         )
     return lines
 

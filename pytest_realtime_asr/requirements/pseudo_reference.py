@@ -6,10 +6,11 @@ the clip. The clip is sent alone several times. The text that is nearest to all 
 these sessions is the *pseudo-reference*. The *own variation* (``noise``) is the largest
 distance, in words, from the pseudo-reference to any of these texts.
 
-A text that came under another condition differs from the pseudo-reference only if its
-distance exceeds the own variation by more than 5 % of the words, and by more than one
-word. A single text may differ by chance. So a check that sends a clip several times
-under another condition is violated only if at least two thirds of the texts differ.
+A text that came under another condition counts as different only if its distance from
+the pseudo-reference exceeds the own variation by more than 5 % of the words, and by
+more than one word. A single text may be different by chance. So a check that sends a
+clip several times under another condition is violated only if at least two thirds of
+the texts are different.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
     """Return the usable solo transcripts, all with the same own variation.
 
-    The largest own variation in ``found`` is used for all. A solo transcript is usable
-    if it is so long that a text with none of its words counts as different.
+    The largest own variation in ``found`` is used for all. A solo transcript is too
+    short to be usable if even a text with none of its words would count as equal.
     """
     most = max((each.noise for each in found.values()), default=0)
     noisy = {name: replace(each, noise=most) for name, each in found.items()}

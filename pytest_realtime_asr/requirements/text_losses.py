@@ -94,7 +94,7 @@ class LongTake:
 
     @property
     def heard(self) -> int:
-        """The number of clips up to the last clip that is not lost."""
+        """The number of clips, without the lost clips at the end."""
         found = [place for place, take in enumerate(self.takes) if not take.is_lost]
         return found[-1] + 1 if found else 0
 
@@ -174,8 +174,8 @@ def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
     """Test whether more words are missing at multiples of ``period`` seconds than
     elsewhere.
 
-    At most one word of each clip is used. Clips after the last clip that is not lost
-    are left out.
+    At most one word of each clip is used. Lost clips at the end of an utterance are
+    left out.
     """
     marked: list[tuple[Take, int]] = []
     times: list[float] = []
@@ -230,12 +230,12 @@ def _at_the_end(count: int, lost: int) -> list[float]:
 def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
     """Test whether runs of words are missing within long utterances.
 
-    ``others`` are other texts of the same clips. Clips after the last clip that is not
-    lost are left out. Several tests are made. The first test uses all clips of the long
+    ``others`` are other texts of the same clips. Lost clips at the end of an utterance
+    are left out. Several tests are made. The first test uses all clips of the long
     utterances. Each further test uses only the clips that are spoken at a certain time:
-    at 1 s, at 2 s and so on. The tests end at the first time that fewer than
-    `LEAST_DIFFERENT` utterances reach. The p-value of the result is the least p-value,
-    multiplied by the number of tests (Bonferroni).
+    at 1 s, at 2 s and so on, while at least `LEAST_DIFFERENT` utterances are that long.
+    The p-value of the result is the least p-value, multiplied by the number of tests
+    (Bonferroni).
     """
     alone: list[_Timed] = [(take, ()) for take in others if take.placed]
     longs = list(filter(_is_placed, longs))

@@ -15,8 +15,8 @@ from pytest_realtime_asr.text.number_format import several
 class Outage:
     """The time in which no server was there, and what was lost in it.
 
-    ``until`` is the start of the first session that got a final afterwards, or ``None``
-    if no session did. ``first`` is the id of the first lost utterance. ``lost`` is the
+    ``until`` is the start of the first later session with a final, or ``None`` if there
+    is none. ``first`` is the id of the first lost utterance. ``lost`` is the
     number of lost utterances, and ``of`` is the number of all utterances.
     """
 

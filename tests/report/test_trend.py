@@ -109,7 +109,7 @@ def test_interrupted_runs_other_conditions_and_hosts_are_noted() -> None:
 
 def test_utterances_that_are_not_counted_are_noted() -> None:
     found = view.notes(trend([night(1, rows=run(20)), night(2)]))
-    assert found[-1].endswith("has them: 4 utterances of the newest run")
+    assert found[-1].startswith("not counted: 4 utterances of the newest run that ")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ A protocol that sends words as they are recognised cannot withdraw a word. There
 word is returned only when it has *settled*: ``SETTLED`` successive hypotheses place it
 at the same time in the audio, and it ends at least ``DISTANCE`` seconds before the end
 of the audio so far. When the audio ends, pocketsphinx finds the best path through all
-its hypotheses. Then those words of this path are returned that were not returned
-before.
+its hypotheses. Then the remaining words of this path are returned.
 
 pocketsphinx subtracts cepstral means from the audio, so that voices of different
 loudness and timbre give similar features. By default it keeps the means from one
@@ -186,7 +185,7 @@ class _Decoding:
         return words
 
     def _means(self) -> list[float]:
-        """Return a weighted average of ``MEANS`` and the waiting speech's means."""
+        """Return a weighted average of ``MEANS`` and the means of the speech so far."""
         speech = bytes(self._waiting[self._onset :])
         self._decoder.activate_search("means")
         self._decoder.set_cmn(_written(MEANS))
