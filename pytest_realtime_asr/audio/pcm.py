@@ -242,7 +242,7 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the indexes of a part's first sample and of the first sample after it.
+    """Return the index of a part's first sample, and the index after its last sample.
 
     Raises ValueError if the part is not inside the audio.
     """

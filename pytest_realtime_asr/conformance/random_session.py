@@ -242,8 +242,8 @@ def _ends_too_early(grammar: Grammar, part: Part, taken: Script) -> bool:
 def _wrong_end(part: Part, taken: Script) -> Problem | None:
     """Return the problem if the server ended a session in a way that is not allowed.
 
-    A session with a foreign frame may end in more ways. Other requirements judge how
-    the server may end a session after a foreign frame.
+    After a foreign frame, every close by the server is allowed here; other requirements
+    judge it.
     """
     end, why = part.trace.end, checks.why(part)
     if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):

@@ -42,7 +42,7 @@ _FEWER = 0.8  # of the partials per second of audio, or of the words per final
 class Behaviour(enum.StrEnum):
     """What a server does beyond its capacity.
 
-    `DIES`: it breaks connections, or stops answering for good. `REFUSES`: it refuses
+    `DIES`: it breaks connections, or stops answering permanently. `REFUSES`: it refuses
     sessions with a reason. `HANGS`: finals do not come in time. `LOSES_TEXT`: words are
     missing in finals. `QUEUES`: sessions wait before they are served. `SLOWS`: all
     sessions are recognised more slowly. `SENDS_LESS`: it sends fewer partials, and so
@@ -63,8 +63,8 @@ class Behaviour(enum.StrEnum):
 class Beyond:
     """What a server did at a level beyond its capacity.
 
-    This level is compared with a level that held. ``streams`` is the number of streams
-    of this level, and ``held`` is the number of streams of the level that held. Both
+    This level is compared with a level at which the budgets held. ``streams`` is the
+    number of streams of this level, and ``held`` is that of the other level. Both
     include the witnesses. The behaviour that harms users most is the first of
     ``behaviours``. ``refused`` is the share of sessions that were refused, and
     ``broken`` is the share of sessions that were lost for another reason.
@@ -95,10 +95,10 @@ class Beyond:
 def compare(level: Level, held: Level) -> Beyond | None:
     """Return what the server did at ``level``, compared with ``held``.
 
-    ``held`` is a level that held. Latencies and texts of ``level`` come from all
-    sessions after the ramp. This includes the sessions that ended in the drain, since
-    an overloaded server is slow to end sessions. Returns ``None`` if no session ended
-    at ``level``.
+    At the level ``held``, the budgets held. Latencies and texts of ``level`` come from
+    all sessions after the ramp. This includes the sessions that ended in the drain,
+    since an overloaded server is slow to end sessions. Returns ``None`` if no session
+    ended at ``level``.
     """
     rows = [row for row in level.rows if row.lost is not Loss.CANCELLED]
     if not rows:
@@ -153,7 +153,7 @@ def _is_refused(row: Row) -> bool:
 
 
 def _dies(rows: Sequence[Row], broken: float) -> bool:
-    """Return whether the server broke many connections, or stopped answering for good.
+    """Return whether the server broke many connections, or never answered again.
 
     ``broken`` is the share of the sessions that were lost without a refusal.
     """

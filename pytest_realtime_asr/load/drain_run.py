@@ -68,12 +68,12 @@ async def run(
 ) -> Drain:
     """Tell a server to stop while ``streams`` sessions are open; return what happened.
 
-    At the stop, the audio of half of the sessions has been complete for at most `LEAD`
-    s. The other sessions are still speaking, each at a different position in its clip.
-    Each session goes on until the server closes it, for at most ``grace`` seconds after
-    the stop. ``stop``
-    is called in a thread of its own; an exception that it raises is raised here after
-    the sessions have ended. ``rate`` is the sample rate of the sessions in Hz.
+    Half of the sessions send the end of their audio in the last `LEAD` s before the
+    stop. The other sessions are still speaking at the stop, each at a different
+    position in its clip. Each session goes on until the server closes it, for at most
+    ``grace`` seconds after the stop. ``stop`` is called in a thread of its own; an
+    exception that it raises is raised here after the sessions have ended. ``rate`` is
+    the sample rate of the sessions in Hz.
     """
     chosen = _chosen(clips, streams, seed)
     audio = await asyncio.to_thread(

@@ -49,8 +49,8 @@ class Processes:
     def stop(self) -> None:
         """End all shards and all processes; the sessions that are open are cut off.
 
-        The messages of the shards still arrive. A process that does not end in time is
-        killed.
+        `next` still returns the messages of the shards. A process that does not end in
+        time is killed.
         """
         with self._changing:
             stopped, self._workers = self._workers, {}

@@ -143,8 +143,8 @@ _SERVER = (
     ),
     Option(
         "model",
-        "the model to use (default: of the models that GET /v1/models lists, the first "
-        "with which a session can be set up)",
+        "the model to use (default: the first model in the list of GET /v1/models with "
+        "which a session can be set up)",
         "",
         "NAME",
         guide="servers.md#models-and-servers-that-are-slow-to-start",
@@ -177,9 +177,10 @@ _SERVER = (
     ),
     Option(
         "perturb",
-        "the changes of the corpus's utterances before they are sent, such as "
-        "noise:10dB or telephone,packet-loss:5%:seed=2; other changes are babble, "
-        "clipping, dither, gain, lead-silence, reverberation and speed (repeatable)",
+        "the changes that are made to the audio of each utterance before it is sent, "
+        "such as noise:10dB or telephone,packet-loss:5%:seed=2; other changes are "
+        "babble, clipping, dither, gain, lead-silence, reverberation and speed "
+        "(repeatable)",
         metavar="NAME[:AMOUNT][,...]",
         many=True,
         guide="noise.md#for-a-whole-run",
@@ -218,8 +219,8 @@ _SERVER = (
     Option(
         "timeout",
         "the idle timeout: the time without any event after which a session ends, also "
-        "in the warm-up; the longest time for an utterance is the length of its audio "
-        "plus twice the idle timeout, or plus 60s if that is longer (default 30s)",
+        "in the warm-up; an utterance may take the length of its audio plus twice the "
+        "idle timeout, or plus 60s if that is longer (default 30s)",
         "30s",
         "TIME",
     ),
@@ -421,11 +422,10 @@ _LOAD = (
     ),
     Option(
         "load-executor",
-        "the place where a load runs; with the value processes, at most one process "
-        "for each core sends the load, and with processes:N, at most N processes; "
-        "dask:ADDRESS names the scheduler of a Dask cluster, such as "
-        "dask:tcp://HOST:8786, and needs the extra dask, and the same version of this "
-        "plugin on each worker (default processes)",
+        "the place where a load runs: processes (at most one process for each core), "
+        "processes:N (at most N processes) or dask:ADDRESS (the scheduler of a Dask "
+        "cluster, such as dask:tcp://HOST:8786); dask:ADDRESS needs the extra dask, "
+        "and the same version of this plugin on each worker (default processes)",
         "processes",
         "PLACE",
         guide="capacity.md#more-load-than-one-process-sends",
@@ -441,8 +441,8 @@ _LOAD = (
     ),
     Option(
         "metrics-name",
-        "METRIC is the server's own name for the metric NAME of a load test, such as "
-        "waiting=my_queue_length; NAME is running or waiting (numbers of requests), "
+        "read the figure NAME of a load test from the server's own metric METRIC, such "
+        "as waiting=my_queue_length; NAME is running or waiting (numbers of requests), "
         "kv_cache (the used share), sessions (those that are open), all_sessions "
         "(those that were opened so far) or memory (in bytes); samples that differ "
         "only in their labels are added up, but for kv_cache the largest sample counts "
@@ -481,7 +481,7 @@ _CONFORMANCE = (
     Option(
         "keep-going",
         "continue the suite even after the first utterance has failed, or after "
-        "sessions have waited in vain for finals",
+        "sessions have waited for finals that did not come",
         flag=True,
     ),
     Option(

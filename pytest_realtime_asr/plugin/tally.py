@@ -43,7 +43,7 @@ def attach(
 
 
 def is_used(report: pytest.TestReport) -> bool:
-    """Return whether a test that uses the plugin failed in the phase of a report."""
+    """Return whether a report is of a failure in a test that uses the plugin."""
     return bool(getattr(report, _ATTACHED, {}).get("failed"))
 
 
@@ -135,7 +135,7 @@ class Tally:
             self._judged += report.when == "call" and (expected or not report.skipped)
 
     def _note_failure(self, report: pytest.TestReport, found: Row) -> None:
-        """Keep the failure of a test that uses the plugin or whose worker crashed."""
+        """Keep a failure if the test uses the plugin, or if its worker crashed."""
         if report.when == "setup":  # the test runs again
             for each in [key for key in self._failures if key[0] == report.nodeid]:
                 del self._failures[each]
@@ -148,7 +148,7 @@ class Tally:
     def _failed(self) -> Collection[Row]:
         """The failures of tests that use the plugin, or whose worker crashed.
 
-        There are none until the run has begun to run tests that measure.
+        The result is empty until the run begins with the tests that measure.
         """
         return self._failures.values() if self._measures() else ()
 

@@ -60,7 +60,7 @@ CHANGE = "change"
 """The subject of a change between two runs."""
 
 SAMPLED = ("budget", "error rate", "recall")
-"""The subjects whose verdicts are judged from a sample, which may prove them or not."""
+"""The subjects that are judged from a sample, which may be too small for a proof."""
 
 T = TypeVar("T")
 Bounds = tuple[float | None, float | None]
@@ -80,11 +80,11 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     between two runs, parity, a capacity, cross-talk, a soak, a drain, a requirement,
     lost sessions or an error. ``verdict`` is ``None`` if the value was compared but not
     judged, or if a violated requirement does not fail the test. ``fails`` says that
-    this result fails the test. ``beyond`` says that so many sessions were lost that the
-    whole ``interval`` is beyond every limit; both bounds are then ``None``. ``over``
-    counts the samples beyond the limit. ``pooled`` says that sessions of several tests
-    were judged together. For a change, ``against`` names the other run, and ``before``
-    and ``now`` are the values of both runs.
+    this result fails the test. ``beyond`` says that the whole ``interval`` is beyond
+    every limit because of lost sessions; both bounds are then ``None``. ``over`` counts
+    the samples beyond the limit. ``pooled`` says that sessions of several tests were
+    judged together. For a change, ``against`` names the other run, and ``before`` and
+    ``now`` are the values of both runs.
     """
 
     subject: str
@@ -465,7 +465,7 @@ def _bounds(interval: tuple[float, float] | None) -> Bounds | None:
 
 
 def _beyond(interval: tuple[float, float] | None) -> bool:
-    """Return whether both bounds are the same infinity, as for lost sessions."""
+    """Return whether both bounds are the same infinity, because of lost sessions."""
     return interval is not None and math.isinf(interval[0]) and len({*interval}) == 1
 
 

@@ -5,8 +5,8 @@ protocols also a mode.
 
 Frames cross on the wire. The side that records a session knows the order in which it
 sent and received frames. It does not know in which order the other side sent and
-received frames, since some frames may still have been on their way to the other side
-when it sent an answer. So the check tracks every possible state of the other side, and
+received frames: when the other side sent an answer, some frames may still have been on
+their way to it. So the check tracks every possible state of the other side, and
 reports a move only if the move is legal in none of these states.
 """
 
@@ -35,7 +35,7 @@ def order(table: Table, *, start: str) -> SessionCheck:
     The table has the states of the checked side. If the recording side makes a move
     that the table does not allow, the state does not change, since the checked side
     refuses the move. If such a move was written by hand, later moves of the checked
-    side violate nothing. A move that is nowhere in the table is not checked. The check
+    side are not judged. A move that is nowhere in the table is not checked. The check
     is undecided for a session without any checked move.
     """
     known = {
@@ -112,9 +112,9 @@ class PossibleStates:
 
     Each state is stored with the number of moves that this side had received when it
     entered the state. If the same move comes several times in a row, such as a piece of
-    audio, only the first `_COUNTED_IN_A_ROW` of these moves are counted. A side that
-    may have received all counted moves in a row may also have received any number of
-    the later moves.
+    audio, only the first `_COUNTED_IN_A_ROW` of these moves are counted. If this
+    side may have received all the counted moves, it may also have received any number
+    of the uncounted moves.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:

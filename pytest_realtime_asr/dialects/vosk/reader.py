@@ -35,7 +35,7 @@ class _Finish:
 
 
 class Reader:
-    """A reader that finds, by counting, which message of the client a reply answers.
+    """A reader that counts the client's messages to find which one a reply answers.
 
     A result that answers the end of the audio is the final of the utterance; any other
     result settles a segment. If the server leaves messages unanswered, no result can be

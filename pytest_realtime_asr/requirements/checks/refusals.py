@@ -35,7 +35,7 @@ from pytest_realtime_asr.trace.records import Ending, Sender
 from pytest_realtime_asr.trace.timeline import Final, Refusal
 
 FIRST = "first-utterance"
-"""The role of a plain session, in which no frame written by hand causes an error."""
+"""The role of a plain session; its errors are not caused by a frame written by hand."""
 
 
 def refused(role: str, what: str, *codes: str) -> Check:
@@ -111,8 +111,8 @@ def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
     - an error that names another frame of the client as its cause,
     - the first *n* errors with a code, where *n* is the largest number of errors with
       this code in a ``plain`` session, which has no frame written by hand,
-    - an error that came when the client had already sent other frames after the last
-      frame written by hand, if an utterance of the session got no final.
+    - if an utterance of the session got no final: an error that came after the client
+      had sent the frame that follows the last frame written by hand.
     """
     ours = [r for r in part.trace.records if r.sender is Sender.CLIENT]
     raw = [number for number, record in enumerate(ours) if record.raw]

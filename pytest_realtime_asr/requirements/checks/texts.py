@@ -49,8 +49,8 @@ USABLE_WER = 0.2  # a clip is not used if its solo transcript has a higher WER
 
 _NO_CLIP = Undecided(
     "too few clips can be used to compare texts: a clip is left out if its solo "
-    "transcript has over 20 % WER, or so few words that all of them may differ; choose "
-    "other clips by --realtime-corpus"
+    "transcript has over 20 % WER, or so few words that the comparison allows all of "
+    "them to differ; choose other clips by --realtime-corpus"
 )
 
 
@@ -215,19 +215,19 @@ def kept_apart(*roles: str, later: bool = False) -> Check:
 
 
 def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
-    """Return the words of the clip ``other`` that no solo text of ``own`` has."""
+    """Return the words of the clip ``other`` that are in no solo text of ``own``."""
     usual = set(other.words_of(" ".join(own.repeats)))
     return Counter(word for word in other.words_of(other.text) if word not in usual)
 
 
 def if_in_time(role: str, check: Check) -> Check:
-    """Return ``check`` for sessions in which the server read late audio in time.
+    """Return ``check`` for sessions whose late audio was read before the final.
 
     Late audio is audio that the client sends after the commit. After the late audio,
     the client sends an invalid frame. A server reads frames in their order. So if it
-    refuses the invalid frame before it sends the first final, it has read the late
-    audio in time. ``check`` gets only such sessions of this role, and all sessions of
-    other roles.
+    refuses the invalid frame before the final, it has also read the late audio before
+    the final. ``check`` gets only such sessions of this role, and all sessions of other
+    roles.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:
@@ -335,8 +335,8 @@ def _lost(solo: SoloTranscript, text: str) -> str | None:
 def keeps_start(role: str) -> Check:
     """Return a check that the text of a long utterance starts with its first clip.
 
-    The first clip is the clip of the first solo transcript. At least half of its words
-    must be at the start of the text.
+    The first solo transcript is taken as the text of the first clip. At least half of
+    the words of this transcript must be at the start of the text.
     """
 
     def check(evidence: Evidence, solos: Solos) -> Outcome:
