@@ -61,9 +61,8 @@ class Levels:
         """The number of dB by which the channels' average is quieter than one channel.
 
         It is ``None`` if the channels do not cancel each other. They cancel each other
-        if their average has less than a tenth of the power that the average of
-        independent channels would have. For two equally loud channels, this is a
-        correlation below -0.9.
+        if the power of their average is less than a tenth of what it is for independent
+        channels. For two equally loud channels, this means a correlation below -0.9.
         """
         if self._mixed >= _CANCELLED * self._apart / self._channels:
             return None

@@ -124,8 +124,8 @@ def _moves(dialect: Dialect) -> Iterator[str]:
             yield f"parse() does not understand a frame of {source}: {message}"
         elif message.move not in known:
             yield (
-                f"a frame of {source} has the move {message.move!r}, which is in no "
-                "state of the client's part of the table"
+                f"a frame of {source} has the move {message.move!r}, which the "
+                "client's part of the table does not have"
             )
     yield from _audio_in_trace(dialect)
 
@@ -145,8 +145,8 @@ def _audio_in_trace(dialect: Dialect) -> Iterator[str]:
     kept = dialect.parse(Record(Sender.CLIENT, 0, data=caller.append(b""), span=span))
     if kept.move != sent.move:
         yield (
-            f"parse() gives a frame of append() the move {sent.move!r}, but the move "
-            f"{kept.move!r} in a trace, where the frame is empty; parse() must treat "
+            f"a frame of append() has the move {sent.move!r}, but in a trace, where "
+            f"the frame is empty, it has the move {kept.move!r}; parse() must treat "
             "each record that has a span as audio"
         )
 
@@ -174,7 +174,7 @@ def _parsed(dialect: Dialect, frame: Frame) -> Message:
 
 
 def _events(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
-    """Yield a problem for each event that is a move in no state of the table.
+    """Yield a problem for each event that the table does not have as a move.
 
     The events are those of the example session and those that the dialect lists in its
     `Reference`. A move is the type of its event, with or without further words. If the
@@ -192,8 +192,8 @@ def _events(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
             name = event_name(kind)
             if not any(move == name or move.startswith(f"{name} ") for move in known):
                 yield (
-                    f"the event {name!r} is a move in no state of the {sender.value}'s "
-                    "part of the table"
+                    f"the {sender.value}'s part of the table does not have the event "
+                    f"{name!r}"
                 )
 
 
@@ -216,7 +216,7 @@ def _unlisted(dialect: Dialect, session: ExampleSession) -> Iterator[str]:
         hint = f"; the table has {near[0]!r}" if near else ""
         yield (
             "in the example session, the server sends an event with the move "
-            f"{move!r}, which is in no state of the server's part of the table{hint}"
+            f"{move!r}, which the server's part of the table does not have{hint}"
         )
 
 

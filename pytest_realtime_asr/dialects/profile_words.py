@@ -73,7 +73,7 @@ def changed(
 
 
 def changes(profile: _Profile, *, of: _Profile) -> str:
-    """Return the changes that turn the profile that ``of`` gives into ``profile``.
+    """Return the changes that turn the profile ``of`` into ``profile``.
 
     The changes are written as `changed` reads them, as in ``rates=16000 vad=no``. The
     name of the profile is left out.

@@ -78,7 +78,7 @@ class SearchPlan:
 
     @property
     def quantile(self) -> float:
-        """The quantile whose proof determines how many sessions are planned."""
+        """The quantile that determines how many sessions are needed for a proof."""
         return USUAL_Q if self.q is None else self.q
 
     @property

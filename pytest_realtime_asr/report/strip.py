@@ -222,7 +222,7 @@ def _scale(
 
 
 def _left_out(chart: SessionChart, shown: Sequence[Point], scale: _Scale) -> list[str]:
-    """Return what is left out of the strip, and the scale of a long strip."""
+    """Return what the strip leaves out and, for a long strip, the time per column."""
     times = [point.at for point in shown]
     high = max([chart.seconds * chart.pace, *times])
     notes = []

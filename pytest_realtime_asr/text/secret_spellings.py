@@ -15,7 +15,7 @@ QUOTE = '"'
 
 
 class Needle(NamedTuple):
-    """A spelling to search for; any ``part`` characters of it in a row are a match."""
+    """A spelling to search for; any substring of ``part`` characters is a match."""
 
     text: str
     part: int
@@ -53,7 +53,7 @@ def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
 
 
 def _cores(code: bytes) -> Iterator[str]:
-    """Yield the base64 of ``code`` at each 3-byte alignment, in both alphabets."""
+    """Yield the base64 of ``code``, standard and URL-safe, at each 3-byte alignment."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + code).decode().rstrip("=")
         # The last character of an unfinished group depends on what follows.

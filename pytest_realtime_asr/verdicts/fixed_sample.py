@@ -7,9 +7,9 @@ proves the opposite.
 
 If clips were sent more than once, sessions are not independent. So the interval
 resamples whole clips, and a proof is valid only for this corpus, not for speech in
-general. If each clip has its own share of sessions over the limit, the number of
-sessions over the limit varies less than in a binomial distribution with the mean share
-(Hoeffding, 1956), so the proof is conservative.
+general. The share of sessions over the limit may differ from clip to clip. Then the
+number of these sessions varies less than in the assumed binomial distribution with the
+mean share (Hoeffding, 1956), so the proof is conservative.
 """
 
 from __future__ import annotations

@@ -49,11 +49,11 @@ def judge_in_order(
 
     Samples after the decision are ignored, and so are samples after the first ``most``
     samples. Without a decision, the verdict is ``INCONCLUSIVE``; more samples may bring
-    a decision. The budget allows a share of sessions over the limit. A good server has
-    at most a fifth of this share over the limit, and ``FAIL`` means that the server is
-    not a good server. If a sample may be over the limit only because of the client's
-    delay, the test is run twice: once with the sample over the limit, and once within
-    it; if the decisions differ, the verdict is ``INVALID``.
+    a decision. ``FAIL`` means that the server is not a good server. A good server has
+    at most a fifth as many sessions over the limit as the budget allows; for p95, this
+    is 1 % of all sessions. If a sample may be over the limit only because of the
+    client's delay, the test is run twice: once with the sample over the limit, and once
+    within it; if the decisions differ, the verdict is ``INVALID``.
 
     The order of the clips must be random: with the easy clips first, a budget could
     pass before the hard clips are sent. Raises `BudgetError` if a limit is a mean or a

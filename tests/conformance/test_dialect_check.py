@@ -224,22 +224,22 @@ class _Caller(PackedCaller):
         (
             Unlisted(),
             [
-                "a frame of append() has the move 'audio', which is in no state of the",
-                "a frame of traits.keepalive has the move 'keep', which is in no state",
+                "a frame of append() has the move 'audio', which the client's part of",
+                "a frame of traits.keepalive has the move 'keep', which the client's",
             ],
         ),
         (
             Misspelt(),
             [
                 "in the example session, the server sends an event with the move "
-                "'whole', which is in no state of the server's part of the table; the "
+                "'whole', which the server's part of the table does not have; the "
                 "table has 'hole'"
             ],
         ),
         (Slow(), ["Caller.rate is 16000 Hz without options, but the rate of the dia"]),
         (
             Forgetful(),
-            ["parse() gives a frame of append() the move 'audio', but the move 'malfo"],
+            ["a frame of append() has the move 'audio', but in a trace, where the fra"],
         ),
         (
             Several(),

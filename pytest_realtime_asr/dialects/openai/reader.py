@@ -134,8 +134,8 @@ class Reader:
     def _count(self, audio: str) -> int:
         """Return the number of samples in base64 audio.
 
-        In a trace that the client recorded, samples are counted at the rate of the sent
-        audio. In any other trace, they are counted at the ``rate`` of the reader.
+        In a trace that the client recorded, this is the number of sent samples. In any
+        other trace, this number is converted to the ``rate`` of the reader.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2
@@ -274,8 +274,8 @@ class Reader:
         """Return the number of the utterance whose commit is refused by an error.
 
         Return ``None`` if the error refuses no commit. If the error refuses an update,
-        this update no longer applies. An error that does not name the refused event
-        shows by its code, its message or its field what is refused.
+        this update no longer applies. If the error does not name the refused event, its
+        code, its message or its field shows what is refused.
         """
         name = problem.event_id
         named = name is not None and name in self._names

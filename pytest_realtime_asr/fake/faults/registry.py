@@ -296,11 +296,11 @@ def _import_installed() -> None:
 def lacking(name: str, dialect: Dialect) -> Needs | None:
     """Return the feature that a fault needs and that the servers of a dialect lack.
 
-    Return ``None`` if nothing is lacking. The traits of the dialect say whether its
-    servers have gauges, word times and a limit on the audio. Any other feature is
-    lacking unless the check of a requirement of the dialect is proven with a fault that
-    needs this feature. A capacity is never lacking, since it is an option of every fake
-    server.
+    Return ``None`` if nothing is lacking. A capacity is never lacking, since it is an
+    option of every fake server. The traits of the dialect say whether its servers have
+    gauges, word times and a limit on the audio. For any other feature, the faults that
+    prove the checks of the dialect decide: the servers have the feature if one of these
+    faults needs it.
     """
     faults = known()
     needs = faults[name].needs

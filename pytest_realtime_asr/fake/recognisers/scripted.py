@@ -143,10 +143,11 @@ class ScriptedListener:
 class _Alignment:
     """A clip that the stream may be playing, and its position in the stream.
 
-    ``shift`` is the row of the clip at look 0. ``gain`` says how much louder the stream
-    is than the clip, in dB. ``begin`` is the look at which clip and stream begin to be
-    alike. ``whole`` says whether they are alike from the first loud row of the clip.
-    ``likes`` has the likeness of each look from ``begin`` on.
+    A look is a window of the stream. ``shift`` is the row of the clip at look 0.
+    ``gain`` says how much louder the stream is than the clip, in dB. ``begin`` is the
+    look at which clip and stream begin to be alike. ``whole`` says whether
+    they are alike from the first loud row of the clip. ``likes`` has the likeness of
+    each look from ``begin`` on.
     """
 
     def __init__(
@@ -189,7 +190,7 @@ class _Alignment:
         return short and self.whole and self.mean >= _LIKE_SHORT
 
     def add(self, like: float) -> None:
-        """Add the likeness of the next look."""
+        """Add the likeness of clip and stream at the next look."""
         self.likes.append(like)
         if not math.isnan(like):
             self._sum += like
@@ -207,7 +208,7 @@ class _Alignment:
         return sum(known) / len(known) if len(known) >= _FEWEST else math.nan
 
     def row(self, at: int) -> int:
-        """Return the row at look ``at``; the row may lie after the end of the clip."""
+        """Return the row of the clip at look ``at``; it may be after the clip's end."""
         return self.shift + STRIDE * at
 
     def skip(self, until: float) -> None:
@@ -217,7 +218,7 @@ class _Alignment:
             self._at += 1
 
     def passed(self) -> None:
-        """Go on to the next word after the present `word` was emitted."""
+        """Go on to the next word, since the present `word` was emitted."""
         self._at += 1
 
     @property
@@ -311,7 +312,7 @@ class Hearing:
     def _begin(self, *, ended: bool = False) -> None:
         """Start to follow the proposed alignments whose clips are like the stream.
 
-        If the sound has ``ended``, it is enough that a shorter part of a clip is alike.
+        If the sound has ``ended``, the likeness of a shorter part of a clip is enough.
         """
         rows = self._search.remains() if ended else self._search.proposals()
         found = self._compared(rows) if rows else []
@@ -372,7 +373,10 @@ class Hearing:
         return found
 
     def _follow(self) -> None:
-        """Compare the alignments with the next look. Emit words that are certain."""
+        """Compare the alignments with the latest look; emit the words that are certain.
+
+        A look is a window of the stream.
+        """
         rows = np.array([[one.row(self._at)] for one in self._alive])
         inside = _inside([one.clip for one in self._alive], rows)
         rows[~inside] = 0  # any row; its likeness is set to NaN below
@@ -447,7 +451,10 @@ class Hearing:
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Add the look to the present burst, unless the look is from a known clip."""
+        """Add the latest look to the burst, unless the look is from a known clip.
+
+        A look is a window of the stream.
+        """
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -480,7 +487,7 @@ class _Burst:
         self._sum: npt.NDArray[np.float64] = np.zeros(1)
 
     def add(self, shape: Floats, end: int) -> None:
-        """Add an audible look; ``end`` is the sample at which its new audio ends."""
+        """Add an audible look; its first 20 ms end at sample ``end`` of the stream."""
         if not self.looks:
             self.begin = end // HOP - 1
         self.looks += 1
@@ -520,7 +527,7 @@ def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bo
 
 
 def _spans(likes: Floats) -> Floats:
-    """Return, for each look, the mean likeness of the ``_SPAN`` looks that end with it.
+    """Return, for each look, the mean likeness of the last ``_SPAN`` looks up to it.
 
     The mean is NaN if too few of these looks have a likeness.
     """
@@ -537,10 +544,9 @@ def _spans(likes: Floats) -> Floats:
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
     """Return the index of the look at which clip and stream begin to be alike.
 
-    ``unlike`` says, for each look, whether the mean likeness of the span that ends with
-    this look is too low. Only the looks after the start of the last span with a low
-    mean are searched. The first of them that is like its row is returned, or the number
-    of looks if there is none.
+    ``unlike`` is true for each look that ends a span with too low a mean likeness. The
+    search starts at the second look of the last such span. It finds the first look that
+    is like its row. If there is none, the number of looks is returned.
     """
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
