@@ -51,9 +51,8 @@ class Likeness:
 def greeted(record: Record) -> tuple[str, ...]:
     """Return the names of the dialects whose servers may send this frame first.
 
-    A name includes a profile if the frame agrees in more fields with the profile's
-    first event than with the first event of the dialect itself. Fields that are missing
-    in the frame are ignored.
+    Of a dialect and its profiles, the result has only the one whose first event agrees
+    with the frame in the most fields. Fields that are missing in the frame are ignored.
     """
     found = []
     for name in installed():

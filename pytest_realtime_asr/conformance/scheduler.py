@@ -79,8 +79,7 @@ class ObstacleKind(enum.Enum):
 class Obstacle:
     """The reason why a scenario gave no evidence: its kind, and a sentence.
 
-    ``violation`` is the refused session if the server must accept it, and ``None`` in
-    all other cases.
+    ``violation`` is the refused session if the refusal is a violation, else ``None``.
     """
 
     kind: ObstacleKind

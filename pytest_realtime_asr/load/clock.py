@@ -30,6 +30,6 @@ class Clock:
         return time.monotonic() - self.start
 
     async def until(self, at: float) -> None:
-        """Wait until ``at`` seconds after the start; return at once if it is later."""
+        """Wait until ``at`` seconds after the start; return at once if that is past."""
         while (left := at - self.now) > 0:  # a timer may fire early
             await asyncio.sleep(left)

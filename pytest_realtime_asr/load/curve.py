@@ -1,9 +1,9 @@
 """Curves of the share of sessions that are over a limit, by the number of streams.
 
-Two curves are fitted to the same points. The isotonic curve assumes only that more
-streams make no server faster; it is shown to the user. The logistic curve is smooth, so
-that it can say what to expect at a level that was not run; it steers the search.
-Neither curve proves anything.
+Two curves are fitted to the same points. The isotonic curve assumes only that a
+server does not become faster with more streams; it is shown to the user. The logistic
+curve is smooth, so that it can say what to expect at a level that was not run; it
+steers the search. Neither curve proves anything.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from pytest_realtime_asr.text.number_format import ms
 _HEAD = f"{'streams':>7} {'step':7} {'decision':12} {'over':>9} {'p50 ms':>7}"
 _HEAD += f" {'p95 ms':>7} {'witness ms':>12} {'lag ms':>6}"
 _LEGEND = (
-    "over: of all sessions of the steady part, those that were lost or are over the "
-    "binding limit; p50 and p95: latency of the final; witness: p95 of the final in "
+    "over: sessions that were lost or are over the binding limit, of all sessions of "
+    "the steady part; p50 and p95: latency of the final; witness: p95 of the final in "
     "the witness streams, before the level -> through the level; lag: p99 of the "
     "client's own delay"
 )

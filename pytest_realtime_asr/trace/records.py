@@ -146,8 +146,8 @@ class Lag:
     """The delays in ns of the recorder's own clock, which ticks every 10 ms.
 
     ``ticks`` is the number of ticks that were due. ``late`` holds the delay of each
-    tick that came more than 1 ms late; a tick that was missed counts with the delay
-    that it would have had. ``paused`` is the longest pause in ns for garbage
+    tick that came more than 1 ms late. A tick that a stall skipped counts as if it came
+    at the end of the stall. ``paused`` is the longest pause in ns for garbage
     collection. ``load`` is the share of a CPU core that the recorder's event loop used.
     """
 

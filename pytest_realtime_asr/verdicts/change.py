@@ -71,12 +71,12 @@ class Change:
 
     ``lost`` has the numbers of sessions without a final in the other run and in this
     run. ``premature`` has the numbers of premature values in both runs, by reason.
-    ``unmeasured`` has the numbers of sessions of the other run without a measurement,
-    by reason. Such a reason is how the session was lost or why the value is premature;
-    it is ``None`` if there is no value. ``worst`` is the pair with the largest change
-    for the worse. ``gated`` is true if the user set the margin. Only such a change can
-    fail the test. ``invalid`` is the reason why the change cannot be judged, or
-    ``None`` if it can be judged.
+    ``unmeasured`` has the numbers of sessions of the other run without a valid value,
+    by reason: how the session was lost, or why its value is premature. The reason is
+    ``None`` for a session that was not lost but has no value. ``worst`` is the pair
+    with the largest change for the worse. ``gated`` is true if the user set the margin.
+    Only such a change can fail the test. ``invalid`` is the reason why the change
+    cannot be judged, or ``None`` if it can be judged.
 
     With several earlier ``runs``, the other run is the median run, and ``run`` is its
     name. ``spread`` is the range of the differences between the median run and the
@@ -157,9 +157,9 @@ def change(
 ) -> Change:
     """Return the change of a metric, computed from pairs of utterances.
 
-    The p-value is not yet corrected for the number of comparisons. A value that the
-    other run did not measure counts as the worst possible value or, if ``best`` is
-    true, as the best possible value.
+    The p-value is not yet corrected for the number of comparisons. If the first record
+    of a pair has no valid value, the worst possible value is assumed or, if ``best`` is
+    true, the best possible value.
     """
     if margin.metric == WER:
         return _rate(margin, pairs, best=best)
@@ -169,7 +169,7 @@ def change(
 def effect(margin: Margin, pairs: Sequence[Pair]) -> float:
     """Return only the effect of a change; NaN if a ratio is not possible.
 
-    A value that the other run did not measure counts as the worst possible value.
+    If a record has no valid value, the worst possible value is assumed.
     """
     if margin.metric == WER:
         before, now = (
@@ -225,7 +225,7 @@ def is_measured(row: UtteranceRecord, metric: str) -> bool:
 def _unmeasured(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[str | Premature | None, int], ...]:
-    """Return the number of sessions of the other run that have no value, by reason."""
+    """Return the number of pairs whose first record has no valid value, by reason."""
     missing = (row for row, _ in pairs if not is_measured(row, metric))
     found = Counter(row.lost or row.premature.get(metric) for row in missing)
     return tuple(found.most_common())
@@ -285,7 +285,7 @@ def _duration(
 def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
     """Return the change of the pooled error rates, by the matched-pairs test.
 
-    If the other run lost a session, every word of the session counts as wrong or, if
+    If the first session of a pair was lost, all its words count as wrong or, if
     ``best`` is true, as right.
     """
     errors = [
@@ -346,8 +346,8 @@ def _ranks(steps: Sequence[float]) -> list[float]:
 def _as_change(value: float, far: float, *, share: bool) -> float:
     """Convert ``value``, a median of the results of `_step`, to a change.
 
-    The change is a share if ``share`` is true. ``far`` is the number that replaced
-    infinity; so a ``value`` near ``far`` becomes infinite.
+    The change is a share if ``share`` is true. ``far`` stands for infinity, so a
+    ``value`` near ``far`` becomes infinite.
     """
     if abs(value) > far / 3:
         value = math.copysign(math.inf, value)

@@ -58,16 +58,16 @@ class Finding:
 
     ``late_ms`` is the largest client delay. ``blocked_ms`` is the longest time for
     which the socket did not accept a frame. ``path_ms`` is the median ping round trip.
-    These three values describe only the samples that the server put over the limit; if
-    there are none, they describe all samples. ``excused`` is the number of samples that
-    may be over the limit only because of the client's delay. ``again`` is the number of
-    retries of disturbed sessions. ``clips`` is the number of distinct clips if a clip
-    was sent more than once, and otherwise 0. ``decided`` is the number of sessions
-    after which a sequential test was decided. It is 0 if the test was ``INVALID``
-    before the first session, and ``None`` if there is no decision or no sequential
-    test. ``beside`` is the mean of another metric that must be read together with this
-    one. ``pooled`` says that sessions of several tests were judged together.
-    ``unserved`` is the number of lost sessions that found no server.
+    These three values describe only the samples that are over the limit even without
+    the client's delay; if there are none, they describe all samples. ``excused`` is the
+    number of samples that may be over the limit only because of the client's delay.
+    ``again`` is the number of retries of disturbed sessions. ``clips`` is the number of
+    distinct clips if a clip was sent more than once, and otherwise 0. ``decided`` is
+    the number of sessions after which a sequential test was decided. It is 0 if the
+    test was ``INVALID`` before the first session, and ``None`` if there is no decision
+    or no sequential test. ``beside`` is the mean of another metric that must be read
+    together with this one. ``pooled`` says that sessions of several tests were judged
+    together. ``unserved`` is the number of lost sessions that found no server.
 
     For a metric of a level of load, ``of_level`` says which level; it is ``None`` for
     all other metrics. ``over`` is then 1 if the value of the level is beyond the limit.
@@ -130,7 +130,7 @@ class Judgement:
 
 
 def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
-    """Return a finding that fails because no session ran or a session has no value."""
+    """Return a failed finding: no session ran, or a session has no value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
     reason: Reason = Simple.NOTHING_JUDGED

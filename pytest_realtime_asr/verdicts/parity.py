@@ -138,7 +138,7 @@ class _Counts:
 
     ``rows`` holds the numbers of different texts, of lost sessions and of all sessions:
     a row for each clip, and a last row with the sums. ``few`` are the ids of the clips
-    with a different or missing text and too few sessions.
+    that have a different or missing text, but fewer than `REPEATS` sessions.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -149,18 +149,17 @@ class _Counts:
 def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
     """Judge whether clips have the same text under a condition as when sent alone.
 
-    Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
-    if too many sessions are lost. A clip cannot be judged if it has fewer than
-    `LEAST_ALONE` texts sent alone, or if it is so short that a text with none of its
-    words would not count as different.
+    Each clip is given once. The verdict is ``FAIL`` if too many texts of a clip, or of
+    all clips together, are different, or if too many sessions are lost. A clip cannot
+    be judged if it has fewer than `LEAST_ALONE` texts sent alone, or if it is so short
+    that a text with none of its words would not count as different.
 
     The verdict is ``INCONCLUSIVE`` in each of these cases:
 
     - more than half of the clips cannot be judged,
     - the clips that can be judged have fewer than `LEAST_SESSIONS` sessions together,
     - a clip has a different or missing text, but fewer than `REPEATS` sessions,
-    - a clip or the server would differ when each lost session counted as a different
-      text.
+    - the verdict would be ``FAIL`` if each lost session counted as a different text.
     """
     every = list(clips)
     alone = _solo_transcripts(every)

@@ -65,8 +65,8 @@ class Release:
 class TestChange:
     """The change of a test from the old to the new release.
 
-    ``comparison`` is ``None`` if only one release has the test. ``runs`` names, for
-    each change of the comparison, the run of the new release that this change
+    ``comparison`` is ``None`` if only one release has the test. ``runs`` has a name
+    for each change of the comparison: the run of the new release that this change
     describes.
     """
 
@@ -112,9 +112,8 @@ class LostChange:
 class CapacityChange:
     """The capacity of a test in the old release (``before``) and in the new (``now``).
 
-    Each has the capacity of the newest run of its release, and the lowest and the
-    highest bound of all runs of its release. It is ``None`` if the release states no
-    capacity.
+    Each of the two is the capacity of the newest run of the release, with the lowest
+    and the highest bound of all its runs; ``None`` if the release states no capacity.
     """
 
     test: str
@@ -293,7 +292,7 @@ def _median(test: str, found: Sequence[tuple[str, Comparison]]) -> TestChange:
 
 
 def _effect(change: Change) -> float:
-    """Return the effect of a change; 0 if a value is not positive, so has no ratio."""
+    """Return the effect of a change; 0 if a ratio is not possible."""
     return 0.0 if math.isnan(change.effect) else change.effect
 
 

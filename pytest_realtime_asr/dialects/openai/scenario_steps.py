@@ -43,7 +43,8 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
     return (
         Exercise(
             "refused-update",
-            "a refused update, then an empty update, whose answer shows the session",
+            "a refused update, then an empty update, whose answer states the session's "
+            "settings",
             (
                 _FIRST,
                 Send((update(profile, format={"type": NO_FORMAT}),), _ERROR),
@@ -54,7 +55,7 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
         Exercise(
             "refused-include",
             "an update with an unknown value of `include`, then an empty update, whose "
-            "answer shows the session",
+            "answer states the session's settings",
             (
                 _FIRST,
                 Send((update(profile, include=[NO_INCLUDE]),), _ERROR),

@@ -27,7 +27,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 def updates_answered(recording: Recording) -> Outcome:
-    """Check that the server answers each update with the session, or with an error."""
+    """Check that the server answers each update with the settings, or with an error."""
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated, Error)
     return _answered(recording, sent, answers, "session update")
