@@ -399,7 +399,7 @@ class _Connections(urllib.request.AbstractHTTPHandler):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects without reading their bodies, which may be endless.
 
-    ``shown`` names the target of the last redirect in a message.
+    ``shown`` is the part of a message that names the target of the last redirect.
     """
 
     def __init__(self) -> None:
@@ -418,8 +418,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _proxies(access: Access) -> dict[str, str] | None:
     """Return the URL of the proxy for each scheme.
 
-    The result is empty for a direct connection, and ``None`` if the proxies that the
-    environment names are used.
+    The result is empty for a direct connection. ``None`` means that the proxies come
+    from the environment.
     """
     match access.proxy:
         case None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class Capacity:
-    """A semaphore with one permit for each session that may be open (a stream).
+    """A semaphore with one permit, called a stream, for each session that may be open.
 
     A scenario reserves all its streams in one step.
     """
@@ -19,7 +19,7 @@ class Capacity:
         self._changed = asyncio.Condition()
 
     def resize(self, streams: int) -> None:
-        """Change the total number of streams.
+        """Change how many sessions may be open at the same time.
 
         No scenario may run during the call.
         """

@@ -33,7 +33,7 @@ def test_capacity(
 
 
 def _of_option(message: str) -> str:
-    """Return a message that names the option in place of its argument."""
+    """Return a message in which an option replaces the name of its argument."""
     name, _, rest = message.partition("=")
     if name in _ARGUMENTS:
         return f"--realtime-capacity-{name.replace('_', '-')}={rest}"

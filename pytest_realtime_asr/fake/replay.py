@@ -159,7 +159,7 @@ class Replay:
         return None if self._held is None else self._held + round(PATIENCE * 1e9)
 
     def lose_patience(self, at: int) -> None:
-        """Send the answers that are held back, although several recordings may fit."""
+        """Send the answers that are held back, even if several recordings still fit."""
         if self._held is not None:
             self._impatient = True
             self._answer(at)
@@ -194,10 +194,9 @@ class Replay:
         return best
 
     def _named(self, given: Frame | Close) -> Frame | Close:
-        """Return an answer with the session id that the client knows already.
+        """Return an answer in which the session id is the one that the client knows.
 
-        The recording of the answer has another id if the first answers came from
-        another recording.
+        The first answers may have come from another recording, which has another id.
         """
         assert self._current is not None
         own = self._current.recorded.session

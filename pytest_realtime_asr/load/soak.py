@@ -1,9 +1,9 @@
 """A soak is a long load of a few streams that is judged by what grows with time.
 
 The load is a closed load. Other sessions run beside it: one long session, sessions that
-open and close without audio, and one idle session that stays open. Before and after the
-load, no session sends audio. The idle session is open for only a part of this time, so
-that the server's memory can be measured with and without it.
+open and close without audio, and one idle session. The idle session opens before the
+load and closes after it. Before and after the load there are quiet times, some with
+only the idle session and some without any session, to compare the server's memory.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def unknown_sessions(
 
 
 def _by_clip(values: Sequence[tuple[Row, float]]) -> list[Point]:
-    """Return a point with the planned end of the audio and the value of each session.
+    """Return a point for each session: the planned end of its audio, and its value.
 
     Each value is shifted by the difference between the median of all values and the
     median of its clip, so that differences between clips have no influence.

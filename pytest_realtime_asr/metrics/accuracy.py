@@ -90,8 +90,8 @@ class Languages:
     The language of a reference chooses its normaliser. ``of`` is the number of
     references. ``unknown`` is the number of references of unknown language, and
     ``neutral`` has the ids of the normalisers that were used for them. ``by_script``
-    has the tags of the languages that were not stated, but chosen by the writing system
-    of a reference.
+    has the tags of the languages that were not stated, but guessed from the letters of
+    a reference.
     """
 
     of: int = 0

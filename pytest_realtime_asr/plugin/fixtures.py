@@ -133,11 +133,10 @@ def realtime_record_result(
 
 @pytest.fixture
 def realtime_reporter(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """A function that returns the name of the test that reports a given cause.
+    """A function that returns the name of the test that reports why tests cannot run.
 
-    The argument is a cause for which tests cannot run. The first test that calls the
-    function with this cause reports the cause. For a test of a requirement, the name is
-    the id of the requirement.
+    The argument is the cause. The first test that passes a cause to the function
+    reports it. For a test of a requirement, the name is the id of the requirement.
     """
     from pytest_realtime_asr.plugin.items import reporter
 

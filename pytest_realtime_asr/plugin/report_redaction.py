@@ -78,7 +78,7 @@ def lead(
 def only_sentence(
     raised: pytest.ExceptionInfo[BaseException] | None,
 ) -> pytest.ExceptionInfo[BaseException] | None:
-    """Return an exception, replaced by one without source lines if it is `NotSent`.
+    """Return the exception; `NotSent` is replaced by one without source lines.
 
     A limit in the options of the run causes `NotSent`, so the source lines of the test
     would explain nothing.

@@ -32,7 +32,7 @@ class ServerOutput:
         self._applications.append(application)
 
     def note_result(self, item: pytest.Item, found: ServerResult) -> None:
-        """Remember the session that the finding of a test of the suite is about."""
+        """Remember which session a result of the suite is about."""
         session = found.result.session
         item.stash[_SESSION] = None if session is None else session.trace.port
 

@@ -54,8 +54,8 @@ def reason_text(reason: Reason | None) -> str:
         case NotRealTime(pace):
             return (
                 f"a latency at pace {pace:g} is not in real time; measure at pace 1: "
-                "mark the test with @pytest.mark.realtime(pace=1), which "
-                "--realtime-pace overrides"
+                "mark the test with @pytest.mark.realtime(pace=1); --realtime-pace "
+                "overrides this marker"
             )
         case ClientDelayed():
             return _client(reason)

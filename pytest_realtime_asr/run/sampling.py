@@ -354,9 +354,9 @@ class Sampling:
 
         The session is run once more, and the second transcription is returned, in two
         cases. In the first, the client disturbed the session and one of the ``retries``
-        is left. In the second, the server refused a key that has expired and was
-        renewed. Whether a session is retried does not depend on the measured latency:
-        to retry only slow sessions would favour the server.
+        is left. In the second, the server refused the key, and the key was renewed.
+        Whether a session is retried does not depend on the measured latency: to retry
+        only slow sessions would favour the server.
         """
         recovery = self._run.servers.recovery
         await recovery.wait(plan.access)

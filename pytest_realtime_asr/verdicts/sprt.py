@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pytest_realtime_asr.stats import checked_share
 
 GOOD_SHARE = 1 / 5
-"""A good server's share of values over the limit, divided by the allowed share.
+"""The fraction of the allowed share that a good server has.
 
-`sequential` decides between a good server and one that has the allowed share.
+The share is that of values over the limit. `sequential` decides between a good server
+and one that has the whole allowed share.
 """
 
 
@@ -58,12 +59,10 @@ def sequential(
     a probability of at most 1 - confidence.
 
     Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but
-    guarantee these probabilities only approximately. For a p95 at 95 % confidence,
-    Wald's bounds would decide ``PASS`` after 72 outcomes that are all within the limit,
-    and the bounds of this function do so after 73. The exact probability of a wrong
-    ``PASS`` would be 4.99 % with Wald's bounds, and is 4.79 % with the bounds of this
-    function. But with Wald's bounds, the probability would be too large in other cases:
-    5.10 % for a p99 at 95 %, and 21.6 % for a p95 at 80 %.
+    guarantee these probabilities only approximately. For a p95 at 95 % confidence, they
+    would save one outcome: ``PASS`` after 72 outcomes within the limit, not after 73.
+    But the probability of a wrong ``PASS`` would be too large in other cases: 5.10 %
+    for a p99 at 95 %, and 21.6 % for a p95 at 80 %.
 
     If the true share is between g and b, both decisions are possible. So ``FAIL`` says
     that a server is not a good one; it does not say that the server breaks the claim.

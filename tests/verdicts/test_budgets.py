@@ -496,8 +496,8 @@ def test_a_latency_at_another_pace_is_invalid(value: float) -> None:
     assert found.verdict is INVALID
     assert headline(found).endswith(
         "; not attributed to the server: a latency at pace 4 is not in real "
-        "time; measure at pace 1: mark the test with @pytest.mark.realtime(pace=1), "
-        "which --realtime-pace overrides"
+        "time; measure at pace 1: mark the test with @pytest.mark.realtime(pace=1); "
+        "--realtime-pace overrides this marker"
     )
 
 

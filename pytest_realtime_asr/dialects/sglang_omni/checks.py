@@ -479,9 +479,9 @@ def _waited(recording: Recording, index: int) -> bool:
 def overflow_code(role: str) -> Check:
     """Return a check that audio beyond the limit is refused with the documented code.
 
-    The sessions of ``role`` send this audio. A server that accepts all of it, and
-    answers the session update, also satisfies the check. The check is undecided if the
-    server answers neither the update nor the audio.
+    The sessions of ``role`` send a session update and then this audio. A server that
+    accepts all of the audio satisfies the check if it answers the update. The check is
+    undecided if the server answers neither.
     """
 
     def check(part: Part) -> Outcome:

@@ -147,8 +147,8 @@ def text_answered(part: Part) -> Outcome:
     if end.how is Ending.CANCELLED:
         return Undecided("the session was cancelled")
     return Violated(
-        "the server did not answer a text that is not a message of the protocol, and "
-        "did not close the session with a code",
+        "the server neither answered a text that is not a message of the protocol, "
+        "nor closed the session with a code",
         found.unknown,
     )
 

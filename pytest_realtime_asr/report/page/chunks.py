@@ -44,7 +44,7 @@ def packed(kind: str, value: object) -> bytes:
 
 
 def fragment(kind: str, html: str) -> bytes:
-    """Return a piece of the page that the script puts into its place unchanged.
+    """Return a piece of HTML that the script inserts into the page unchanged.
 
     ``html`` must be complete, and its texts must be escaped.
     """

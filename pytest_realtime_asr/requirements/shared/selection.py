@@ -121,8 +121,8 @@ def _fitting(
 ) -> Requirement:
     """Return a shared requirement, adapted to the protocol.
 
-    Scenarios that do not fit the protocol are left out. A proof whose fault shows only
-    in errors is replaced by another proof if no remaining scenario causes an error.
+    Scenarios that do not fit the protocol are left out. If no remaining scenario causes
+    an error, a proof that needs an error is replaced by another proof.
     """
     proof = requirement.proof
     if not capabilities >= _EVENTS:
