@@ -31,7 +31,10 @@ def output_line(result: pytest.RunResult) -> str:
             "*no keyword p96; choose from p50, p90, p95, p99, max, mean, *over",
         ),
         ('latency_budget("final_from_commit", p95=800)', "*800 *'800ms'*"),
-        ('latency_budget("final_from_commit")', "*needs a limit; choose from p50, *"),
+        (
+            'latency_budget("final_from_commit")',
+            "*needs a limit for a statistic, such as p95=*statistics are p50, *",
+        ),
         ('latency_budget("final_from_commit", max="1s", over="session")', "*module"),
         ('latency_budget(p95="1s")', "*latency_budget*missing*argument*'metric'*"),
         ("wer_threshold(12)", "*12 is not a share from 0 to 1; write 0.12 for 12 %"),
