@@ -1,4 +1,4 @@
-"""Scripts of steps for a session, and the source of a test that repeats a script."""
+"""Scripts of steps for a session, and the source code of tests that repeat them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def program(
     """Return the source of a test file that executes a script.
 
     The file starts with the comment ``about`` and ends with the statements ``then``.
-    ``speech`` is the clip whose audio some frames contain, at the sample rate of these
+    Some frames contain audio of the clip ``speech``, which has the sample rate of the
     frames. The test waits at most ``limit`` seconds for a pending utterance.
     """
     body = [line for step in script for line in _statement(step, limit, speech)]
@@ -171,7 +171,7 @@ def _lines(text: str) -> Iterable[tuple[str, int]]:
 
 
 def quoted(text: str) -> str:
-    """Return the Python literal of a text, in double quotes if nothing is escaped."""
+    """Return the Python literal of a text, in double quotes if it needs no escape."""
     literal = repr(text)
     plain = '"' not in text and "\\" not in literal
     return f'"{text}"' if plain else literal

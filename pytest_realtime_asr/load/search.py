@@ -15,8 +15,8 @@ and reads no clock. Its steps:
    the limit is too close to the allowed share. So the search takes the largest level
    whose proof can be expected. If the proof fails, the search tries a lower level.
 5. *Above*: find a level that is proven not to hold. While there is time, narrow the
-   interval from the side where more can be gained. Either a higher level is confirmed,
-   or a lower level is proven not to hold.
+   interval between this level and the confirmed level: confirm a higher level, or prove
+   that a lower level does not hold, whichever can gain more.
 6. *Beyond*: run a level with 1.5 times as many streams, to see what the server does.
 
 `bounds` returns the interval; `pytest_realtime_asr.load.error_budget` proves its
@@ -205,7 +205,7 @@ class _State:
         return Task(Step.ABOVE, streams, hold, Risk(ANY, next_error(self.trials)))
 
     def _narrowing(self) -> Task | None:
-        """Return the level whose proof would narrow the interval most."""
+        """Return the level whose proof would narrow the capacity's interval most."""
         plan, proven = self.plan, bounds(self.trials)
         held, observed = confirmed(self.trials), bracket(self.trials).high
         high = plan.high + 1 if proven.high is None else proven.high

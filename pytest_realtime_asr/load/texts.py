@@ -11,9 +11,9 @@ text of the session's own clip. A repetition of two neighbouring words of that c
 not foreign either. Cross-talk needs enough foreign words:
 
 - a run of `RUN` foreign words or more, which the other clip has in the same order; or
-- a text that has at least `BETTER` words more in common with the other clip than with
-  its own clip, if the words in common with the other clip are at least half of the text
-  and half of that clip.
+- many words in common with the other clip: at least half of the text, at least half of
+  the other clip, and at least `BETTER` more than the text has in common with its own
+  clip.
 
 A wrong word is rarely a particular word of another clip by chance: the probability is a
 few percent at most. So four such words in a row, or a text with three words more in
@@ -178,7 +178,7 @@ class _Split:
 
     @property
     def scale(self) -> int:
-        """The number of elements of ``words`` that count as one word."""
+        """The number of elements of ``words`` that together count as one word."""
         return 1 if self.unit is TextUnit.WORD else 2
 
     @property
@@ -260,7 +260,7 @@ def _common(said: Sequence[str], heard: Sequence[str]) -> dict[int, int]:
 
 
 def _longest_run(places: Mapping[int, int]) -> int:
-    """Return how many words in a row two texts have in common at most.
+    """Return the length of the longest run of words that two texts have in common.
 
     ``places`` maps the position of each equal word in one text to its position in the
     other text.

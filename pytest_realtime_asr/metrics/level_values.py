@@ -52,9 +52,9 @@ class LoadedSession:
     ``seconds`` is the planned length of its audio in s. ``lasted`` is the time in s
     from the planned start of the audio to the end of the session. ``within`` says
     whether the session is within every latency budget of the test; ``None`` if the test
-    has no such budget. ``prompt_within`` says the same of the session as if the client
-    had caused no delay. ``errors`` are the errors of the text; ``None`` if there is no
-    reference transcript. In a lost session, every word of the reference counts as
+    has no such budget. ``prompt_within`` says the same without the delay that the
+    client itself has caused. ``errors`` are the errors of the text; ``None`` if there
+    is no reference transcript. In a lost session, every word of the reference counts as
     missing.
     """
 
@@ -116,10 +116,10 @@ class LevelValues:
 
     @property
     def best(self) -> LevelValues:
-        """The values as if the client had caused no delay during and after the load.
+        """The values in which the load seems to do the least harm.
 
-        The client's delay in the sessions without load is kept, so that the load seems
-        to do the least harm.
+        The client's own delay is subtracted from the latencies during and after the
+        load. It is kept in the latencies with which these are compared.
         """
         return replace(
             self,
@@ -133,10 +133,10 @@ class LevelValues:
 
     @property
     def worst(self) -> LevelValues:
-        """The values as if the client had caused no delay in the sessions without load.
+        """The values in which the load seems to do the most harm.
 
-        The client's delay during and after the load is kept, so that the load seems to
-        do the most harm.
+        The client's own delay is kept in the latencies during and after the load. It is
+        subtracted from the latencies with which these are compared.
         """
         before = _prompt(self.witness.before)
         return replace(

@@ -26,8 +26,8 @@ def normalized_erasure(item: Emissions) -> float | None:
     Unit: ratio
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and
-        no reference. The unstable partial word ratio is the same value if it counts the
-        same words as erased; it also has other definitions
+        no reference. The unstable partial word ratio has several definitions; the one
+        that counts the same words as erased gives the same value
     """
     erased = words = 0
     for lost, added in _changes(item.timeline):
@@ -60,8 +60,8 @@ def revision_rate(item: Emissions) -> float | None:
 def final_retractions(item: Emissions) -> float | None:
     """Count the changes of a text that had been announced as final.
 
-    The changed words are not counted, since a hypothesis that inserts a word near the
-    start moves all words after it.
+    A change counts once, however many words it changes: a word that is inserted near
+    the start moves all words after it.
 
     Formula: number of hypotheses that change settled text. A final settles the whole
         text, so each later hypothesis with another text counts. In a protocol whose

@@ -63,7 +63,7 @@ class ItemJudge:
 
     @property
     def _strip_width(self) -> int | None:
-        """The width of the strips in the failures; ``None`` for no strips (``-qq``)."""
+        """The width of the strips that draw sessions; ``None`` for none (``-qq``)."""
         quiet = self._state.config.get_verbosity() <= -2
         return None if quiet else self._state.width
 

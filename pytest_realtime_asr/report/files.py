@@ -77,8 +77,8 @@ class ReportFile:
 
         ``shared`` is the folder that all processes of the run can access, or ``None``
         if there is only one process. If the report is a device and other processes
-        may write to it, this process cannot know what they wrote. So the result is
-        true.
+        may write to it, this process cannot know whether they have done so; the
+        result is then true.
         """
         if self._open or shared is None:
             return self._open
@@ -169,7 +169,7 @@ class ReportFile:
     def finish(self, line: bytes, *, run: str) -> None:
         """Append a line if the first line of the report names this run.
 
-        So a run that has measured nothing leaves an earlier report unchanged. Raises
+        The report of an earlier run names another run and stays unchanged. Raises
         OSError if the line cannot be written.
         """
         if self._device or not self._path.is_file():

@@ -17,7 +17,7 @@ def short(found: Languages) -> str:
         parts.append(f"no language stated{of}")
     if found.by_script:
         parts.append(
-            f"language {', '.join(found.by_script)} chosen by the writing system"
+            f"language {', '.join(found.by_script)} inferred from the writing system"
         )
     return ", ".join(parts)
 
@@ -40,7 +40,7 @@ def lines(found: Languages) -> list[str]:
     if found.by_script:
         tags = ", ".join(found.by_script)
         texts.append(
-            f"WER: no language is stated for some utterances; {tags} was chosen by the "
-            "writing system of their references"
+            f"WER: no language is stated for some utterances; {tags} was inferred from "
+            "the writing system of their references"
         )
     return texts

@@ -68,7 +68,7 @@ def summary(
     conformance: Document | None,
     interrupted: bool,
 ) -> RunSummary:
-    """Return the summary of a run from rows and failures in builtin types."""
+    """Return the summary of a run; rows and failures are given in builtin types."""
     return RunSummary(
         run=run,
         rows=msgspec.convert(list(rows), list[Row]),

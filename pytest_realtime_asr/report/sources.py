@@ -23,7 +23,7 @@ _OWNERS = {
     "wenet": "wenet-e2e",
     "wyoming-faster-whisper": "OHF-Voice",
 }
-"""The owners of repositories; clauses use only the name of these repositories."""
+"""The owners of repositories, by repository name; clauses give only the name."""
 
 _SOURCE = re.compile(
     r"(?P<thread>(?P<repository>[\w.-]+(?:/[\w.-]+)?)#(?P<number>\d+))"

@@ -47,9 +47,9 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
     """Return the violations by the side that did not record this session.
 
     If the client recorded the session, these are the violations by the server. Only
-    passive requirements are checked, in the given order. If a replay had no recording
-    of the session, there are no violations, since the session shows nothing of the
-    server. If texts are private, a placeholder replaces each message.
+    passive requirements are checked, in the given order. There are no violations if a
+    replayed session says nothing about the recorded server. If texts are private, a
+    placeholder replaces each message.
     """
     if part.trace.unrecorded:
         return ()

@@ -30,9 +30,9 @@ def choose(
     """Return the first of the models with which the server sets up a session.
 
     ``plan`` returns the plan of a session with a model. At most `TRIES` models are
-    tried, each in a session without audio. If the server refuses all of these sessions
-    for one reason that names no model, the first model is returned. If the reasons
-    differ or name a model, raises `NoModel`.
+    tried, each in a session without audio. If all are refused for the same reason, and
+    this reason names no model, the first model is returned. Raises `NoModel` if all are
+    refused, and the reasons differ or name a model.
     """
     reasons: dict[str, str] = {}
     for model in models[:TRIES]:

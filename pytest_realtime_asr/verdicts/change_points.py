@@ -59,12 +59,12 @@ def change_points(
 ) -> tuple[ChangePoint, ...]:
     """Return the change points of a series, in the order of its runs.
 
-    ``level`` is the probability that a series of equal runs has any change point. To
-    keep this probability for several series together, divide it by the number of series
-    (Bonferroni). ``variance`` is the sampling variance of one number, if it is known;
-    it matters for counts, which are often equal by chance. A series of fewer than
-    `LEAST_RUNS` runs has no change point. Raises ValueError for a number that is not
-    finite.
+    ``level`` is the probability of finding a change point in a series of equal runs.
+    For several series, divide it by their number (Bonferroni). ``variance`` is the
+    sampling variance of one number, if it is known. The noise is never taken to be
+    less: counts that are equal by chance would seem to have no noise. A series of fewer
+    than `LEAST_RUNS` runs has no change point. Raises ValueError for a number that is
+    not finite.
     """
     series = np.asarray(values, float)
     if not np.isfinite(series).all():
@@ -118,8 +118,9 @@ def _statistics(series: _Array, variance: float = 0.0) -> _Array:
 def _p_value(statistic: float, size: int, split: int) -> float:
     """Return the p-value of the largest statistic of a series of ``size`` runs.
 
-    If all numbers within each part are equal, the noise is not known. The p-value is
-    then the probability that runs in random order are divided like this.
+    ``split`` is the number of runs before the split. The statistic is infinite if the
+    numbers before the split are all equal, and those after it too. The p-value is then
+    the probability of such a division if the order of the runs is random.
     """
     if math.isinf(statistic):
         return min(1.0, 2 / math.comb(size, split))
@@ -130,7 +131,7 @@ def _p_value(statistic: float, size: int, split: int) -> float:
 
 @cache
 def _largest(size: int) -> _Array:
-    """Return the sorted largest statistics, one for each simulated normal series."""
+    """Return the largest statistic of each simulated normal series, in rising order."""
     rng = np.random.default_rng(_SEED)
     found = [
         _statistics(rng.standard_normal((len(rows), size))).max(axis=1)

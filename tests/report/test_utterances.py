@@ -102,11 +102,12 @@ def test_the_notes_about_languages() -> None:
     assert (languages.short(stated), languages.lines(stated)) == ("", [])
     some = Languages(3, 1, ("basic/2",), ("el", "th"))
     assert languages.short(some) == (
-        "no language stated for 1 of 3, language el, th chosen by the writing system"
+        "no language stated for 1 of 3, "
+        "language el, th inferred from the writing system"
     )
     unknown, script = languages.lines(some)
     assert unknown.startswith(
         "WER: no language is stated for 1 of 3 utterances, so the normaliser "
         "basic/2 was used"
     )
-    assert "el, th was chosen by the writing system" in script
+    assert "el, th was inferred from the writing system" in script

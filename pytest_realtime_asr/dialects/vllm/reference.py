@@ -44,9 +44,9 @@ _STATES = {
 _CODES = {
     "invalid_json": "The frame is not JSON.",
     "unknown_event": "The event has no type, or a type that the server does not know.",
-    "invalid_event": "`session.update` has no model. The code also answers "
-    "a starting commit that comes before the final of the previous utterance, and a "
-    "final commit without a starting commit. vLLM 0.33.0 does not answer these two "
+    "invalid_event": "`session.update` has no model. This code is also sent for "
+    "a starting commit that comes before the final of the previous utterance, and for "
+    "a final commit without a starting commit. vLLM 0.33.0 does not answer these two "
     "commits.",
     "model_not_found": "The server does not have the model.",
     "model_not_validated": "A commit came before a `session.update` with a model.",
