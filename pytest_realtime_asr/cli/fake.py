@@ -114,7 +114,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--replay-timing",
         choices=[each.value for each in Timing],
         help="the delay of the recorded answers: recorded, the default, keeps the "
-        "recorded delays; none sends each answer at once",
+        "recorded delays; with none, each answer is sent at once",
     )
 
 

@@ -10,7 +10,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 class Loss(enum.StrEnum):
-    """The reason why an utterance has no final; `NONE` (an empty text) if it has."""
+    """The reason why an utterance has no final; `NONE` (empty) if it has one."""
 
     NONE = ""
     REFUSED = "refused"
@@ -24,8 +24,9 @@ class Loss(enum.StrEnum):
 class Lost(Exception):
     """An awaited event does not arrive, or the session is not open.
 
-    ``how`` is the reason: the member of `Loss` for refused, hung, flooded, closed,
-    broke or cancelled. After a refusal, the session may still be open.
+    ``how`` is the reason, a member of `Loss`: ``REFUSED``, ``HUNG``, ``FLOODED``,
+    ``CLOSED``, ``BROKE`` or ``CANCELLED``. After a refusal, the session may still be
+    open.
     """
 
     def __init__(self, how: str, message: str) -> None:

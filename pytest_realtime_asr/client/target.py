@@ -129,9 +129,10 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
 
     ``text`` is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
     ``host:port``. ``path`` is the WebSocket path of the dialect, such as
-    ``/v1/realtime``. It is used if ``text`` has no path. If ``text`` is an HTTP URL
-    with a path, ``path`` is appended to the path of the URL and replaces a ``/v1`` at
-    its end. ``query`` becomes the ``query`` of the target. Raises `TargetError`.
+    ``/v1/realtime``. A WebSocket URL gets ``path`` only if it has no path. An HTTP URL
+    that does not end with ``path`` loses a ``/v1`` at its end, and gets ``path``
+    appended. ``host:port`` means ``http://host:port``. ``query`` becomes the ``query``
+    of the target. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:

@@ -129,8 +129,8 @@ class Segments:
     ) -> Sequence[Partial]:
         """Return the partial that replaces the text ``before`` by the text ``after``.
 
-        ``start`` is the index at which both begin in the text of the utterance. Return
-        nothing if the two texts are equal.
+        Both texts begin at the index ``start`` of the text of the utterance. Return
+        nothing if they are equal.
         """
         if before == after:
             return ()

@@ -141,7 +141,7 @@ class Drain:
         ``FAIL`` if an utterance that was complete got no final, if a connection broke,
         if a connection was closed with a code that is not valid at a stop, or if a
         connection was still open at the end of the grace. Otherwise ``INCONCLUSIVE``
-        if, at the stop, no complete utterance was waiting for its final.
+        if no complete utterance was waiting for its final at the stop.
         """
         faults = self.faults
         if faults.keys() - {Fault.NONE_COMPLETE}:

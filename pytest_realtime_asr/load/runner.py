@@ -88,13 +88,13 @@ class _Collected:
 class Runner:
     """Runs levels of load with the sessions of ``plan``; its methods block.
 
-    ``connection`` has the values of the plan for the worker processes. ``clips`` are
-    the utterances that the load sends. ``sink`` is called with each row and its
-    purpose. For a session of the load, it is called in the thread of the caller. For a
-    session outside the load, it is called in another thread. ``report`` gets the
-    progress each second. ``metrics`` says where the server shows its own metrics, which
-    are read once per second during each level. If ``every_trace`` is true, the traces
-    of all sessions are kept. Raises `AudioError` if a clip cannot be decoded.
+    ``connection`` has the values of the plan that the workers need. ``clips`` are the
+    utterances that the load sends. ``sink`` is called with each row and its purpose.
+    For a session of the load, it is called in the thread of the caller. For a session
+    outside the load, it is called in another thread. ``report`` gets the progress each
+    second. ``metrics`` says where the server shows its own metrics, which are read once
+    per second during each level. If ``every_trace`` is true, the traces of all sessions
+    are kept. Raises `AudioError` if a clip cannot be decoded.
     """
 
     def __init__(
@@ -381,7 +381,7 @@ class Runner:
 
 
 def _purpose(row: Row, steady: Purpose) -> Purpose:
-    """Return the purpose of a session; in the steady part, it is ``steady``."""
+    """Return the purpose of a session; ``steady`` is the purpose in the steady part."""
     if row.lost is Loss.CANCELLED and row.reason == STOPPED:
         return Purpose.INTERRUPTED
     if row.unopened:
@@ -417,7 +417,7 @@ def _too_many_errors(load: Load, found: _Collected) -> str:
 
 
 def _with_traces(rows: Sequence[Row], ends: Sequence[ShardEnd]) -> tuple[Row, ...]:
-    """Return the rows, with the traces of the slowest `WORST` sessions of a level."""
+    """Return the rows of a level, with the traces of its `WORST` slowest sessions."""
     worst = [row for end in ends for row in end.worst]
     worst.sort(key=lambda row: row.measured.metrics[LATENCY] or 0.0, reverse=True)
     kept = {(row.stream, row.number): row.trace for row in worst[:WORST]}

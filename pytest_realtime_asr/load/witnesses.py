@@ -165,7 +165,7 @@ class Witnesses:
 
 
 def _limits(before: Sequence[Row]) -> dict[str, float]:
-    """Return, for each clip, the largest latency in ms that counts as recovered."""
+    """Return, for each clip, the latency in ms up to which the server is recovered."""
     found: dict[str, float] = {}
     for row in before:
         latency = row.measured.metrics.get(_LATENCY)

@@ -112,7 +112,7 @@ class Settings:
     """All settings of a run, by section.
 
     ``junit`` says what JUnit XML contains. ``traces`` is the folder that the user named
-    for traces; ``keep`` says of which tests the traces are kept. With ``utterances``,
+    for traces; ``keep`` says for which tests traces are kept. With ``utterances``,
     the terminal lists, for each test, the utterances that have word errors. ``fake``
     are the command-line arguments of the servers that the plugin starts. The query of
     the URL in ``target`` may be secret.
@@ -269,7 +269,7 @@ class _Values:
         return self.together(name, lambda texts: tuple(map(parse, texts)))
 
     def together(self, name: str, parse: Callable[[Iterable[str]], T]) -> T:
-        """Parse all values of an option that may be repeated into one result."""
+        """Return one result, parsed from all values of a repeatable option."""
         values = self._given[name].value
         assert isinstance(values, list | tuple)
         with _named(self._given[name]):

@@ -116,9 +116,9 @@ def suite_properties(
 
 
 def _limits(judged: Iterable[VerdictRow]) -> dict[str, dict[str, Value]]:
-    """Return the properties of each limit; the key is the name of the limited property.
+    """Return the properties of each limit, by the name of the property that it limits.
 
-    If several limits have the same key, a number is added to the later keys.
+    If several limits limit the same property, a number is added to the later names.
     """
     found: dict[str, dict[str, Value]] = {}
     every = [(name, row) for row in judged if (name := _limited(row))]

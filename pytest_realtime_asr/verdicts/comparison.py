@@ -13,9 +13,10 @@ lack a value.
 If many comparisons are made, some find a change by chance. So all p-values are
 corrected together (Holm). A change is WORSE or BETTER if the interval excludes zero,
 the p-value is small enough and the effect is larger than the margin. It is SAME if the
-whole interval is within the margin on both sides. Otherwise it is UNDECIDED. With
-several earlier runs, a change that is not SAME is also UNDECIDED if the earlier runs
-differ from their median run as much as this run does.
+whole interval is within the margin on both sides. Otherwise it is UNDECIDED.
+
+Several earlier runs may differ from their median run as much as this run does. A change
+that is not SAME is then UNDECIDED, too.
 
 Source: Holm (1979).
 """
@@ -45,7 +46,7 @@ BESIDE = parse_margins(
     "first_partial_from_speech:5%, final_from_commit:5%, final_from_speech_end:20ms, "
     "wer:1pp"
 )
-"""The metrics of every comparison, each with the margin for "worse" and "better".
+"""The metrics of every comparison; a "worse" or "better" change exceeds the margin.
 
 These margins never fail a test.
 """
@@ -56,11 +57,11 @@ class Comparison:
     """The comparison of a test with the same test in another run.
 
     ``other`` is the name of the other run. ``this`` is the name of the target if the
-    other run tested another server, and otherwise "". ``context`` holds the models and
+    other run tested another server, otherwise "". ``context`` holds the models and
     the labels of both runs. ``pairs`` is the number of paired utterances.
     ``alone_before`` are the ids of the utterances that only the other run has, and
-    ``alone_now`` are the ids of the utterances that only this run has. ``mismatches``
-    are the conditions that differ between these unpaired utterances of the two runs.
+    ``alone_now`` are the ids of the utterances that only this run has. These unpaired
+    utterances of the two runs differ in the conditions ``mismatches``.
     ``unmeasured`` are the metrics that have a margin, but no value in any pair.
     ``gated`` is true if there are margins; without margins, no test fails.
     """
@@ -197,10 +198,10 @@ def _family(
 
 
 def _certain(lenient: Change, strict: Change) -> Change:
-    """Return the change; it is INVALID if the missing values may decide its outcome.
+    """Return the change; it is INVALID if missing values may decide its outcome.
 
-    The other run lacks some values. ``lenient`` is the change with the worst possible
-    values in their place, and ``strict`` is the change with the best possible values.
+    These are the values that the other run lacks. ``lenient`` is computed with the
+    worst possible values in their place, and ``strict`` with the best possible values.
     """
     missing = sum(count for _, count in lenient.unmeasured)
     if not missing:

@@ -17,7 +17,7 @@ from pytest_realtime_asr.trace.timeline import Usage
     "usage-in-ms", "states the milliseconds of the audio as seconds", needs=Needs.ITEMS
 )
 class UsageInMilliseconds(ServerWrapper):
-    """Reports 1000 times the seconds of audio; the counts of tokens are right."""
+    """Multiplies the seconds of audio by 1000; the counts of tokens are right."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[Frame]:
         seconds = None if usage.seconds is None else usage.seconds * 1000

@@ -94,7 +94,7 @@ def _same_item_ids(content: Event) -> None:
 
 @fault(
     "unchained",
-    "does not say which item comes before an item",
+    "names no previous item",
     by=changing,
     needs=Needs.ITEMS,
 )
@@ -332,11 +332,15 @@ def _merged(one: Any, other: Any) -> Any:
     return {**one, **merged}
 
 
-@fault("confirms-refused", "confirms an update that it refuses", needs=Needs.ITEMS)
+@fault(
+    "confirms-refused",
+    "sends an error for an update and then confirms the update",
+    needs=Needs.ITEMS,
+)
 class ConfirmsRefused(EventChanger):
-    """Confirms a refused update after the error that refuses it.
+    """Sends an error for an update and then confirms the update.
 
-    The confirmation has the settings that the server sent last.
+    The confirmation repeats the settings that the server sent last.
     """
 
     _shown: Event | None = None
@@ -439,9 +443,13 @@ class SilentClear(ServerWrapper):
         return reaction
 
 
-@fault("strict-clear", "refuses a clear when no utterance is open", needs=Needs.ITEMS)
+@fault(
+    "strict-clear",
+    "refuses to clear audio when no utterance is open",
+    needs=Needs.ITEMS,
+)
 class StrictClear(ServerWrapper):
-    """Sends an error for a clear when no utterance is open."""
+    """Sends an error if the client clears audio while no utterance is open."""
 
     def hear(self, frame: Frame) -> Reaction:
         reaction = self._server.hear(frame)

@@ -10,11 +10,9 @@ doubled words in the long texts are a violation. A single doubled word is a viol
 only if no clip that was sent alone has any error.
 
 Suppose that 40 clips are within long texts, that 100 clips were sent alone, and that
-errors are equally likely in both. Then the probability is at most 3 % that the long
-texts have two or more doubled words while the clips sent alone have none, whatever the
-rate of doubled words is. If at most one error in ten is a doubled word, the probability
-is at most 1.5 % that the long texts have a doubled word while the clips sent alone have
-no error at all.
+errors are equally likely in both. The probability of a violation by two or more doubled
+words is then at most 3 %, at any rate of doubled words. The probability of a violation
+by a single doubled word is at most 1.5 % if at most one error in ten is a doubled word.
 """
 
 from __future__ import annotations
