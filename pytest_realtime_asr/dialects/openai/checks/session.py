@@ -271,5 +271,5 @@ def refused_not_shown(role: str, value: str, what: str) -> Check:
         return Satisfied() if answers else None
 
     return any_session(
-        check, role, nothing="no event shows the session after the refusal"
+        check, role, nothing="no event contains the session object after the refusal"
     )
