@@ -47,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = views.add_parser(
         "show",
         help="show what was said and recognised, the session over time, its frames, "
-        "and the requirements that it violates; trace FILE is short for trace show "
-        "FILE",
+        "and the requirements that it violates; the word show may be left out",
     )
     show.add_argument("file", type=Path, metavar="FILE", help="a file of a trace")
     show.add_argument(

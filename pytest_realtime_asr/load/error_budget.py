@@ -7,21 +7,22 @@ results of earlier levels decide which level is run next, but each level has new
 sessions. So the error probability of a proof does not depend on the earlier results.
 The 5 % are divided in two:
 
-- `ANY`: 1 % is shared equally by at most `MOST_LEVELS` levels. It is for proofs that
-  are not the aim of their level. A level that only steers the search has no aim.
-- 4 % are for proofs that are the aim of their level. The aim of a confirmation is to
-  prove that the level holds. The aim of a level above the capacity is to prove that the
-  level does not hold. Each of these levels may spend a part of the probability that is
-  left (`next_error`). If the proof succeeds, the level gives its part back.
+- 4 % are for two kinds of proof: a confirmation should prove that its level holds, and
+  a level above the capacity should prove that it does not hold. Each of these levels
+  may spend a part of the probability that is left (`next_error`). If the proof
+  succeeds, the level gives its part back.
+- 1 % is for all other proofs, such as those of a level that only steers the search. At
+  most `MOST_LEVELS` levels share it equally; `ANY` is the part of each level.
 
 A part may be given back, because the probability of an error stays at most 4 %. Let E
 be the probability that is left before a level, and let a be the part of this level.
 There are two cases:
 
-- The proof would be wrong. It succeeds with a probability of at most a, and then the
-  interval is wrong. If it fails, E - a is left for the later levels. So the probability
-  of an error is at most a + (E - a) = E.
-- The proof would be right. Then this level causes no error, and at most E is left.
+- What the level should prove is false. The proof succeeds with a probability of at most
+  a, and then the interval is wrong. If it fails, E - a is left for the later levels. So
+  the probability of an error is at most a + (E - a) = E.
+- What the level should prove is true. Then this level causes no error, and at most E is
+  left.
 
 So the probability of an error is at most E at each level, by induction from the last
 level to the first.

@@ -328,7 +328,7 @@ class RealtimePlugin:
     # Collection
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Collect a packaged test under load only if its option asks for it."""
+        """Collect a packaged load test only if its option asks for it."""
         if collection_path.parent != SUITE:
             return None
         from pytest_realtime_asr.plugin import suite
@@ -511,7 +511,7 @@ class RealtimePlugin:
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
     ) -> Generator[None, None, None]:
-        """Colour the strips, which draw sessions, while pytest prints the failures.
+        """Colour the strips of sessions over time while pytest prints the failures.
 
         The text of a failure has no colour codes, since other reports contain this text
         too.

@@ -99,7 +99,7 @@ def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
 
 
 def _block(utterance: str, speaker: str) -> tuple[str, str]:
-    """Return the label that utterances have in common if they are not independent."""
+    """Return the label of an utterance; dependent utterances have the same label."""
     return speaker, "" if speaker else utterance
 
 
@@ -182,7 +182,7 @@ def rate_interval(
     """Return the confidence interval of the pooled error rate of some utterances.
 
     The interval is the smallest that contains both a bootstrap interval over the
-    ``blocks`` and the exact interval of a count. Each utterance has a reference that is
+    ``blocks`` and the exact Poisson interval. Each utterance has a reference that is
     not empty; utterances that depend on each other have the same label in ``blocks``.
     """
     wide = bootstrap(

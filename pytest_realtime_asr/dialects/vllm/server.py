@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:
-    """The server's side of a session as in vLLM 0.33, but with more errors.
+    """The server's side of a session as in vLLM 0.33, with three more error events.
 
     Unlike vLLM, this server sends an error in answer to each of these frames: a binary
     frame, a starting commit before the previous final, and a final commit of audio

@@ -173,12 +173,12 @@ class EarlyBeginIgnored(_Ignores):
         return waits and self._state.correct.begins(frame)
 
 
-@fault("starts-anyway", "refuses an utterance with an error, but starts it anyway")
+@fault("starts-anyway", "answers an utterance with an error, but still transcribes it")
 class StartsAnyway(ServerWrapper):
-    """Refuses an utterance before the session update, but starts it anyway.
+    """Sends an error for an utterance before the session update, but transcribes it.
 
-    The server replies like a correct server. But it acts on utterances and audio like a
-    server whose session is set up from the start.
+    The server replies like a correct server. But it acts on utterances and audio as if
+    the session were set up from the start.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -332,8 +332,8 @@ class DeepDies(ServerWrapper):
 def _depth(text: str) -> int:
     """Return how deep the brackets of JSON text are nested.
 
-    Brackets in strings are not counted. Return 0 if there are too few brackets to
-    exceed the limit.
+    Brackets in strings are not counted. The result is 0 if the text has at most
+    `_DEEP` opening brackets.
     """
     if text.count("[") + text.count("{") <= _DEEP:
         return 0

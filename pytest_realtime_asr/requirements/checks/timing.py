@@ -199,7 +199,7 @@ def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:
 
 
 def _early_text(part: Part) -> Outcome | None:
-    """Check that no text comes before any audio of its utterance was sent.
+    """Check that each text comes after the first audio of its utterance.
 
     Utterances end in their order: after n finals, a text belongs to none of the first n
     utterances. It may belong to any later utterance, since frames cross on the wire.
@@ -230,4 +230,4 @@ def _early_text(part: Part) -> Outcome | None:
 
 
 no_early_text = any_session(_early_text, nothing="no text came")
-"""A check that no text comes before any audio of its utterance was sent."""
+"""A check that each text comes after the first audio of its utterance."""

@@ -1,4 +1,4 @@
-"""Invalid frames of several protocols, and requirements that servers refuse them."""
+"""Invalid frames of several protocols, and the requirements to refuse them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 
 IGNORED = Proof(("tolerant",))
-"""The proof of most refusals: the fake server ignores what it should refuse."""
+"""What proves most of these checks: a fake server that ignores invalid frames."""
 
 
 def refused(
@@ -19,7 +19,7 @@ def refused(
     level: Level = Level.MUST,
     proof: Proof = IGNORED,
 ) -> Requirement:
-    """Return the requirement that the server refuses a misuse by an error.
+    """Return the requirement that a misuse is refused by an error.
 
     If ``codes`` are given, the error must have one of these codes. Otherwise the error
     may have any code or none.
@@ -37,7 +37,7 @@ def refused(
 
 
 def misuses(*names: str) -> tuple[Misuse, ...]:
-    """Return the misuses with these names, which fit any protocol."""
+    """Return the misuses with these names; each misuse fits any protocol."""
     return tuple(_MISUSES[name] for name in names)
 
 
