@@ -86,8 +86,8 @@ def load(
         )
     elif talk != 1:
         raise ValueError(
-            "talk is for closed loads only, in which a stream pauses; leave talk or "
-            "arrivals out"
+            "talk is for closed loads only: a stream of an open load never pauses; "
+            "leave out talk, or leave out arrivals"
         )
     return Load(
         streams=whole("streams", streams, 1, MOST_STREAMS),

@@ -25,7 +25,7 @@ class Step(enum.StrEnum):
 
 
 SEARCHING = frozenset({Step.DOUBLE, Step.BISECT, Step.RETEST})
-"""The steps whose levels steer the search by their observed statistics."""
+"""The steps in which the observed statistics of a level steer the search."""
 PROVING = frozenset({Step.CONFIRM, Step.ABOVE})
 """The steps whose levels are run for a proof and do not steer the search."""
 
@@ -94,8 +94,7 @@ def of(trials: Sequence[Trial], *steps: Step) -> tuple[Trial, ...]:
 def bounds(trials: Sequence[Trial]) -> Bounds:
     """Return the bounds of the capacity that the levels prove.
 
-    A level that is proven to hold is ignored if a smaller level is proven not to hold,
-    since a number of streams counts as held only if all smaller numbers are held too.
+    If a level is proven not to hold, all larger levels are ignored.
     """
     missed = [each.streams for each in trials if each.proof is Proof.MISSES]
     high = min(missed, default=None)
@@ -108,9 +107,10 @@ def bounds(trials: Sequence[Trial]) -> Bounds:
 
 
 def confirmed(trials: Sequence[Trial]) -> int:
-    """Return the largest number of streams that a step of `PROVING` proves to hold.
+    """Return the number of streams of the largest level that is proven to hold.
 
-    Return 0 if there is none.
+    Only levels of the steps `PROVING` count. The result is 0 if there is no such level.
+    If a level of any step is proven not to hold, larger levels are ignored.
     """
     high = bounds(trials).high
     held = [
@@ -148,12 +148,12 @@ def reversals(trials: Sequence[Trial]) -> tuple[tuple[int, int], ...]:
 
 
 def rising(trials: Sequence[Trial]) -> tuple[Point, ...]:
-    """Return the shares of sessions over the binding limit; the curve never falls."""
+    """Return the never-falling curve that is nearest to the `points` of the levels."""
     return isotonic(points(trials))
 
 
 def points(trials: Sequence[Trial]) -> Iterator[Point]:
-    """Yield, for each level, the share of sessions over the binding limit.
+    """Yield, for each level, which share of its sessions is over the binding limit.
 
     The weight of a point is its number of sessions, divided by the design effect.
     Levels whose result is due to the client itself are left out.
@@ -171,11 +171,11 @@ def points(trials: Sequence[Trial]) -> Iterator[Point]:
 
 
 def _excesses(trials: Sequence[Trial]) -> dict[int, float]:
-    """Return the mean excess of the binding limit, by the number of streams.
+    """Return, for each number of streams, the mean excess of the binding limit.
 
-    Only levels that steer the search count. The excess is infinite if a level was
-    aborted, if it has no session, or if its result is due to the client itself, since
-    the search cannot go beyond such a level.
+    Only levels of the steps `SEARCHING` count. The excess of a level is infinite if it
+    was aborted, if it has no session, or if its result is due to the client itself. The
+    search cannot go beyond such a level.
     """
     found: dict[int, list[tuple[float, int]]] = {}
     for each in of(trials, *SEARCHING):

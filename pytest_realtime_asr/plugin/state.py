@@ -266,8 +266,8 @@ class State:
         """Lock the report files, and remove earlier traces, before the first session.
 
         ``shared`` is the folder of the workers of xdist, which write the files too.
-        From then on, SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
-        if another run writes one of the files.
+        After this call, SIGTERM and SIGHUP end the run as Ctrl-C does. Raises
+        UsageError if another run writes one of the files.
         """
         if self._restore is not None:
             return

@@ -173,8 +173,8 @@ def _codes(found: Reference, exchanges: Mapping[str, Pair]) -> Iterator[str]:
     yield "## The codes of errors"
     yield ""
     yield (
-        "The codes that the fake server sends. A requirement demands a code only where "
-        "its line *Field* names one; a server may have further codes."
+        "These are the codes that the fake server sends. A server may send other "
+        "codes, except where the line *Field* of a requirement names a code."
     )
     yield ""
     yield "| code | meaning | sent in |"

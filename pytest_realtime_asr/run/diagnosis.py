@@ -97,11 +97,10 @@ def diagnose(run: Run, text: str) -> Diagnosis:
 def _met(
     run: Run, dialect: Dialect, access: Access, *, wait: float
 ) -> tuple[Contact | Unreachable, str]:
-    """Return what a connection shows, and the type of its first event.
+    """Return what a connection shows, or an error, and the type of its first event.
 
-    If the server does not begin as the dialect prescribes, an error is returned in
-    place of what the connection shows. The type is "" after an error, or if there is no
-    first event.
+    The error says why there is no connection, or that the server does not begin as the
+    dialect prescribes. The type is "" with an error, or if there is no first event.
     """
     run.progress("opening a connection")
     try:

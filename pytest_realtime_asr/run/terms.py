@@ -15,7 +15,7 @@ class Terms:
     """The session settings and the limits of one test.
 
     ``dialect`` is the name of a dialect, or ``auto`` to detect it. ``chunk`` is in
-    seconds, and ``pace`` in seconds of audio per second. A budget has limits of only
+    seconds, and ``pace`` in seconds of audio per second. All limits of a budget are of
     one kind: on quantiles, which a sample can prove, or on maxima and means. ``rules``
     is the weakest level at which a violated requirement fails the test; if it is
     ``None``, no violated requirement fails the test. ``parallel`` says that other xdist

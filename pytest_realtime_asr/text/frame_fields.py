@@ -17,9 +17,8 @@ def fields(frames: Sequence[str]) -> list[Field]:
     """Return the strings of the frames, grouped by type of frame and by field.
 
     The strings of a group are in the order of the frames. If a frame has ids, such as
-    an ``item_id``, its strings are also in a second group. The second group contains
-    only frames with the same type and the same ids. A group with only one string is
-    left out.
+    an ``item_id``, its strings are also in a second group, for frames of the same type
+    with the same ids. A group with only one string is left out.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):

@@ -154,9 +154,9 @@ class Edit:
 class Texts(Sequence[str]):
     """The full text after each edit, built when it is accessed.
 
-    To store all texts would take memory quadratic in the length of the last text. An
-    access takes time linear in the length of the text, and in the number of edits since
-    the text that was accessed before. A slice is a `Texts`, too.
+    To store all texts would take memory quadratic in the length of the last text. The
+    time of an access is linear in the length of the text plus the number of edits since
+    the previously accessed text. A slice is a `Texts`, too.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists

@@ -1,10 +1,10 @@
 """Judges the limits of the metrics of a level of load, for each level by itself.
 
-Some metrics compare finals under load with finals without load. The client's own delay
-under load can only make a value worse. The client's delay without load can only make
-the value better. So a ``FAIL`` becomes ``INVALID`` if the value is within the limit
-after the delay under load is subtracted from each final. A ``PASS`` becomes ``INVALID``
-if the value is beyond the limit after the delay without load is subtracted.
+Some metrics compare the latencies of finals under load and without load. The client's
+own delay is part of these latencies. Under load, it can only make the value of the
+metric worse: a ``FAIL`` becomes ``INVALID`` if the value without this delay is within
+the limit. Without load, it can only make the value better: a ``PASS`` becomes
+``INVALID`` if the value without this delay is beyond the limit.
 """
 
 from __future__ import annotations
@@ -132,7 +132,10 @@ def _within(limit: Limit, found: Estimate) -> bool:
 
 
 def _proven(limit: Limit, found: Estimate, verdict: Verdict) -> bool:
-    """Return whether the whole interval is on the verdict's side of the limit."""
+    """Return whether the confidence interval proves a verdict.
+
+    For ``PASS``, the whole interval must be within the limit; for ``FAIL``, beyond it.
+    """
     if found.interval is None:
         return False
     low, high = found.interval

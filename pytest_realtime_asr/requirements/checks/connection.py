@@ -281,8 +281,8 @@ def freed(role: str, gauge: str) -> Check:
     """Return a check that a gauge of the server falls when sessions are abandoned.
 
     The gauge counts open sessions or running requests, and may include those of other
-    clients. The requirement is violated if the gauge stays above its first value by the
-    number of abandoned sessions or more.
+    clients. The requirement is violated if every later value exceeds the first value by
+    at least the number of abandoned sessions.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -309,9 +309,9 @@ def freed(role: str, gauge: str) -> Check:
 def same_process(evidence: Evidence) -> Outcome:
     """Check that the server's process is the same from the first session to the last.
 
-    Several processes may answer in turn. The server was restarted if all processes that
-    were seen after a scenario are younger than all processes that were seen before it.
-    A process that is seen again was not lost.
+    Several processes may answer in turn. The server was restarted if every process seen
+    after a scenario is younger than every process seen before it. If the server stops
+    answering, this is no violation if a known process answers later.
     """
     seen: list[tuple[float, str]] = []
     lost: Gauges | None = None

@@ -100,10 +100,9 @@ def _wrong_seconds(counted: float, seconds: float) -> str:
 def usage_of_each(role: str) -> Check:
     """Return a check that a usage counts one utterance, not the session so far.
 
-    In a session of this role, the clip of the first utterance is sent again later. The
-    check is violated if a count of the later utterance is approximately the sum of two
-    counts: the count of the first utterance, and the count of the utterance just before
-    the later utterance.
+    In a session of this role, the first and a later utterance have the same clip. The
+    requirement is violated if a count of the later utterance is approximately the count
+    of the first utterance plus the count of the utterance just before the later one.
     """
 
     def check(part: Part) -> Outcome | None:

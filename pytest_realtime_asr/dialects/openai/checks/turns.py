@@ -181,7 +181,10 @@ def no_turn_in_silence(recording: Recording) -> Outcome:
         if index < speech:
             move = recording.messages[index].move
             return Violated(f"{move} came when only silence had been sent", (index,))
-    nothing = "no turn was detected in the speech either, so the silence proves nothing"
+    nothing = (
+        "no turn was detected even in the speech, so this does not show how the server "
+        "treats silence"
+    )
     return Satisfied() if found else Undecided(nothing)
 
 
