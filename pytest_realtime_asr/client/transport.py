@@ -476,7 +476,8 @@ class Wire:
 class _Direct(_connect):
     """Follows no redirect.
 
-    The API key must not be sent to another server, and no other server is judged.
+    A redirect could send the API key to a server that the user did not name, and that
+    server would be judged.
     """
 
     def process_redirect(self, exc: Exception) -> Exception | str:

@@ -154,12 +154,14 @@ def judge(
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
     If the first utterance of the run was sent, its evidence is added to the evidence of
-    the scenarios, to show what the server sends in a plain session. ``whole`` returns
-    the evidence of the whole run, in which the server may also lose plain utterances.
-    If it loses them at the same rate, an utterance without a final is no violation. If
-    the client sent an invalid frame or the check raised an exception,
-    the result is a harness error, which is not attributed to the server. If the server
-    is ``replayed`` from recordings, only sessions that were recorded are judged.
+    the scenarios, to show what the server sends in a plain session.
+
+    ``whole`` returns the evidence of the whole run, which shows how often the server
+    loses plain utterances. Losses that this rate explains are no violation.
+
+    If the client sent an invalid frame or the check raised an exception, the result is
+    a harness error, which is not attributed to the server. If the server is
+    ``replayed`` from recordings, only sessions that were recorded are judged.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -212,7 +214,7 @@ def judge(
 
 
 def _recorded(evidence: Evidence) -> Evidence:
-    """Return the evidence of only those sessions that the replay has a recording of."""
+    """Return the evidence without the sessions that the replay has no recording of."""
     return Evidence(tuple(p for p in evidence.parts if not p.trace.unrecorded))
 
 

@@ -100,7 +100,7 @@ def _judge_error_rate(realtime: Realtime, takes: Sequence[Transcription]) -> Non
 
     causes = wrong_texts.causes(texts, realtime.plan.caller.rate, send)
     tried = ", ".join(each.value for each in wrong_texts.Misreading)
-    none = f"no cause was found; none of these explains the errors: the server {tried}"
+    none = f"no cause was found; these causes do not fit the errors: the server {tried}"
     causes = causes or [none]
     pytest.fail("\n".join((message, *causes)), pytrace=False)
 

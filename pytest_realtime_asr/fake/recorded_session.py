@@ -236,7 +236,7 @@ class _Writer:
         self._next = Span("", 0, 0)
 
     def _speech(self, span: Span) -> Speech:
-        """Return a `Speech` of length 0, for the audio that begins with a span."""
+        """Return the `Speech` that a span begins, still with a length of 0."""
         known = self._spoken.get(span.asset)
         if known is None or not known.digest:
             raise NotReplayable(

@@ -68,9 +68,9 @@ def transcript(
 
 
 def _shown(rows: Sequence[_Row]) -> list[bool]:
-    """Return, for each row, whether it is shown.
+    """Return, for each row, whether `transcript` shows it.
 
-    A row is also shown if it would be the only hidden row between two shown rows.
+    A single row between two shown rows is never hidden.
     """
     shown = [i < HEAD or (row.full and not row.marked) for i, row in enumerate(rows)]
     marks = [i for i, row in enumerate(rows) if row.marked] or [len(rows) - 1]
@@ -205,7 +205,8 @@ def _visible(text: str) -> str:
 def _break(text: str) -> int:
     """Return the length of the first line of a text that is broken into lines.
 
-    The line ends after the last comma or space in its second half, if there is one.
+    The line ends after the last comma or space that fits, if there is one in the second
+    half of the width. Otherwise it is cut at the width.
     """
     end = _fit(text, _TEXT_WIDTH)
     if end == len(text):

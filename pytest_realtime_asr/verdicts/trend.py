@@ -13,9 +13,11 @@ The search for change points uses one number of each run:
   not depend on how much the clips differ from each other, and scatters less than a
   median;
 - for a p95, its logarithm;
-- for a metric that is not a duration, or has values of zero or less, no logarithms are
-  used. For its p50, differences from the medians take the place of the ratios;
 - for the error rate, the share of lost sessions and the capacity, the value itself.
+
+Logarithms are not used for a metric that is not a duration, or that has values of zero
+or less. Its p95 is searched as it is; for its p50, differences from the medians are
+used instead of the ratios.
 
 The false positive rate is divided among all series (Bonferroni). A number that is
 infinite because too many sessions were lost is left out of the search; the share of
@@ -227,7 +229,7 @@ def _series(runs: Sequence[RecordedRun], metrics: Iterable[str]) -> list[Series]
 def _varying(
     runs: Sequence[RecordedRun], each: _Numbers
 ) -> tuple[list[int], list[float]]:
-    """Return the indices of the runs to search, and the numbers of these runs."""
+    """Return the indices of the runs to search, and one number for each of them."""
     usable = [
         (index, value)
         for index, (run, value) in enumerate(zip(runs, each.searched, strict=True))
@@ -239,7 +241,7 @@ def _varying(
 def _shifts(
     each: _Numbers, places: Sequence[int], values: Sequence[float], level: float
 ) -> Iterable[Shift]:
-    """Yield a shift of the values of a series for each of its change points."""
+    """Yield one shift for each change point of a series."""
     points = change_points(values, level=level, variance=each.variance)
     if not points:
         return
@@ -308,11 +310,11 @@ def _typical(
     values: Sequence[Sequence[tuple[tuple[object, ...], float]]],
     scaled: Callable[[float], float],
 ) -> list[float | None]:
-    """Return, for each run, how far its values are from the medians over all runs.
+    """Return one number for each run: how far its values are from the usual values.
 
-    The median of each utterance is subtracted from its value. The number of a run is
-    the trimmed mean of these differences; it is infinite if more than a tenth of the
-    sessions were lost.
+    The usual value of an utterance is its median over all runs. The number is the
+    trimmed mean of the differences from the usual values; it is infinite if more than a
+    tenth of the sessions were lost.
     """
     of_key: dict[tuple[object, ...], list[float]] = {}
     for each in values:

@@ -24,7 +24,7 @@ _OTHERS = ("so", "no")  # one of them is not the word that is replaced
     needs=Needs.SETTLED_TEXT,
 )
 class RetractsSettled(EventChanger):
-    """Sends each settled segment first with a wrong first word, then unchanged."""
+    """Sends each settled segment twice: with a wrong first word, then correctly."""
 
     def change(self, content: Event) -> Iterable[Event]:
         word = _first_word(content) if content.get("is_final") is True else None

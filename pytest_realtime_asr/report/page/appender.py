@@ -187,7 +187,7 @@ class Appender:
 
 
 def _failed(takes: Iterable[Transcription]) -> list[Transcription]:
-    """Return the utterances that are counted in results, each once."""
+    """Return the utterances of a failed test that count in results, each once."""
     found = {id(take): take for take in takes if take.purpose is Purpose.TEST}
     return list(found.values())
 

@@ -167,8 +167,8 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
 def no_error(role: str, what: str) -> Check:
     """Return a check that a hand-written frame causes no error and ends no session.
 
-    A server need not answer a frame that it accepts. The check is undecided if the
-    server has not even answered a session update.
+    A server need not answer a frame that it accepts. If the server does not answer the
+    session update either, the check is undecided.
     """
 
     def check(part: Part, plain: Sequence[Part]) -> Outcome:
