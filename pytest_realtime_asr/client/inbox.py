@@ -138,10 +138,10 @@ class Inbox:
         return None
 
     def other_dialects(self, record: Record) -> tuple[str, ...]:
-        """Return the names of the other dialects whose servers send this frame first.
+        """Return the names of the other dialects whose servers begin with this frame.
 
-        The result is empty if a server of this session's dialect sends this frame
-        first, or if this is not the first frame of the server.
+        The result is empty if a server of this session's dialect begins with it too,
+        or if this is not the first frame of the server.
         """
         if self.received or self._dialect.greets(record):
             return ()

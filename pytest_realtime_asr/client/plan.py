@@ -79,7 +79,7 @@ class Plan:
 
 
 def asking(plan: Plan, caller: Caller) -> Access:
-    """Return the access of a plan, with the query and the headers of a new session."""
+    """Return the plan's access to the server, with a session's query and headers."""
     access = plan.access
     target = replace(access.target, query=caller.query)
     headers = {ANNOUNCED: plan.announced} if plan.announced else {}

@@ -142,13 +142,14 @@ def pair(dialect: Dialect, id: str, correct: Seen, faulty: Seen) -> Pair:
 def unseen(
     kept: Pair, dialect: Dialect, id: str, correct: Seen, faulty: Seen
 ) -> list[str]:
-    """Return the texts of those frames of ``kept`` that this self-test does not show.
+    """Return the texts of the stored frames that this self-test did not produce.
 
-    A frame is shown if any session in the same role has it. A client's frame is also
-    shown if a session with the correct fake server has it, since a faulty fake server
-    may close its session before the client has sent this frame. Deltas, the times of
-    turns and the numbers of items are not compared, since they differ from run to run.
-    Exchanges of a session that other sessions disturb are not compared either.
+    The stored frames are those of ``kept``. Each must occur in a session with the same
+    role. For a client's frame, a session with the correct fake server is enough, since
+    a faulty one may close its session before the client sends this frame. Deltas,
+    the times of turns and the numbers of items are not compared, since they differ from
+    run to run. Exchanges of a session that other sessions disturb are not compared
+    either.
     """
     again = pair(dialect, id, correct, faulty)
     subjects = _subjects(dialect, id)
@@ -178,7 +179,7 @@ def unseen(
 def _shown(
     part: Part, subjects: frozenset[str], senders: Collection[Sender] = tuple(Sender)
 ) -> Iterator[str]:
-    """Yield all texts that may stand for the frames of these senders in an exchange."""
+    """Yield all texts with which an exchange may show the frames of these senders."""
     names = FrameTexts(part, subjects)
     for record in part.trace.records:
         if record.sender not in senders:
@@ -224,8 +225,8 @@ def _sessions(
     """Return the exchanges of a correct and of a violating session.
 
     The exchange of the violating session has the frames that show the violation. The
-    exchange of the correct session has the corresponding frames. Pings and the close
-    are shown only if the requirement is not about a field of a frame.
+    exchange of the correct session has the corresponding frames. If the requirement
+    is about a field of a frame, pings and the close are left out.
     """
     marked = frozenset(result.records) or _quoted(broken, result.reason or "")
     pings = any(ping.answered is None for ping in broken.trace.pings)
@@ -307,7 +308,7 @@ def _rows(part: Part, marked: frozenset[int], *, pings: bool) -> list[_Row]:
 
 
 def _quoted(part: Part, reason: str) -> frozenset[int]:
-    """Return the index of the first record whose text is quoted in the reason.
+    """Return a set with the index of the first record that the reason quotes.
 
     The set is empty if the reason quotes no record.
     """
@@ -350,8 +351,8 @@ def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> sli
 
     ``rows`` are the rows of a violating session, and ``others`` are the rows of a
     correct session. Two rows correspond if the client has sent the same number of
-    frames without audio before each of them. The slice includes all answers to one
-    frame of the client: the last frame without audio before the first wrong row. The
+    frames without audio before each of them. Before the first wrong row, the client has
+    sent a last frame without audio; the slice includes all answers to this frame. The
     slice also includes the next final if a wrong row is a final, or if ``rows`` has
     fewer finals than ``others``.
     """

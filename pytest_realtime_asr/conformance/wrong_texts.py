@@ -28,7 +28,7 @@ _JOINED = 0.5  # the highest CER of texts whose words are only joined
 
 
 class Misreading(enum.Enum):
-    """How a server may misread audio; each value follows the words "the server"."""
+    """How a server may misread audio; each value completes "the server ..."."""
 
     FASTER = "treats the audio as if its rate were 24/16 of the true rate"
     SLOWER = "treats the audio as if its rate were 16/24 of the true rate"
@@ -42,8 +42,8 @@ Texts = Sequence[tuple[Utterance, str]]
 def as_misread(utterance: Utterance, how: Misreading, rate: int) -> Utterance:
     """Return the utterance with its audio changed to undo a misreading.
 
-    A server that misreads audio as ``how`` says then hears the right speech. ``rate``
-    is the sample rate in Hz of the audio that is sent.
+    ``how`` is the misreading; a server that misreads audio in this way hears the right
+    speech. ``rate`` is the sample rate in Hz of the audio that is sent.
     """
     match how:
         case Misreading.FASTER:

@@ -119,10 +119,10 @@ class _Utterance:
 class VariedServer(ServerWrapper):
     """The server side of a session with its own style of legal variation.
 
-    ``typed`` says whether the events of the protocol have types. Without types, a
-    client finds the meaning of an event by counting the events. The server then adds no
-    events and keeps the order of the finals. It also divides the text only between
-    words, since a result may settle the text at any time.
+    ``typed`` says whether the events of the protocol have types. If they have none, a
+    client must count the events to know what each means. The server then adds no events
+    and keeps the order of the finals. It also divides the text only between words,
+    since a result may settle the text at any time.
     """
 
     def __init__(

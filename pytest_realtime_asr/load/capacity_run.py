@@ -29,7 +29,7 @@ class Server(Protocol):
     """Runs levels of load on the server of a test."""
 
     def run(self, load: Load, *, number: int) -> Level:
-        """Run a level and return it; no limit of the test counts its sessions."""
+        """Run a level and return it; the limits of the test ignore its sessions."""
 
     def count(self, level: Level) -> None:
         """Count the sessions of the steady part of a level as sessions of the test."""

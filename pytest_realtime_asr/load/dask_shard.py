@@ -70,8 +70,8 @@ def _put(messages: Queue, message: Message | Begun) -> None:
 def system_time() -> float:
     """Return the system clock of this process in s.
 
-    Before a Dask worker can call this function, it must import this module, which
-    imports all modules that a shard needs.
+    The call fails on a Dask worker that lacks a module that a shard needs, since this
+    module imports them all.
     """
     return time.time()
 

@@ -61,7 +61,7 @@ class Judge:
         return self._evidence.add(row, take.dumps, drawn=turn.drawn)
 
     def end(self, end: ShardEnd) -> ShardEnd:
-        """Return the report of a worker with its fields ``late`` and ``worst`` set."""
+        """Return a copy of a worker's report that includes ``late`` and ``worst``."""
         late = quantile(self._delays, _TAIL) / 1e6 if self._delays else 0.0
         return replace(end, late=late, worst=self._evidence.worst)
 

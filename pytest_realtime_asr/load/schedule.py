@@ -140,7 +140,7 @@ def _unhindered(stream: Stream) -> Iterator[Turn]:
 
 
 def _reached(load: Load, expected: float) -> float:
-    """Return the time by which ``expected`` sessions should have arrived on average."""
+    """Return the time by which, on average, ``expected`` sessions have arrived."""
     in_ramp = load.rate * load.ramp / 2
     if expected < in_ramp:
         return math.sqrt(2 * load.ramp * expected / load.rate)

@@ -73,7 +73,7 @@ class Worker:
 def main(commands: BinaryIO, judge: JudgeProcess) -> None:
     """Run the shards that are read from ``commands``, until ``None`` is read.
 
-    The end of ``commands`` ends the process.
+    If ``commands`` ends without ``None``, the process exits at once.
     """
     worker = Worker(judge)
     while True:

@@ -1,4 +1,4 @@
-"""Metrics of words: how long after its end each spoken word was shown and settled.
+"""Metrics of words: the time from the end of a word until it is shown and settled.
 
 Only words that match the reference are counted, since a wrong word has no known time in
 the audio. A server that recognises the difficult words wrongly may therefore look fast,
@@ -303,9 +303,9 @@ def text_complete_from_speech_end(item: Emissions) -> float | None:
     Start: the instant at which the audio at the end of speech was due
     End: the arrival of that hypothesis
     Better: lower
-    Source: AssemblyAI's time to complete transcript; if only final_from_speech_end is
-        long, the recogniser is fast, but the server decides late that the speech is
-        over
+    Source: AssemblyAI's time to complete transcript; if this time is short and
+        final_from_speech_end is long, the recogniser is fast, but the server decides
+        late that the speech is over
     """
     end = item.speech_end
     if end is None or item.timeline.final is None or not item.words:

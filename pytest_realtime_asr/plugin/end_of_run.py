@@ -101,10 +101,11 @@ class EndOfRun:
         return summary.audio(seconds, state.settings.run.max_audio)
 
     def unwritten(self, folder: Path | None, notes: Collection[str]) -> list[str]:
-        """Return a line for each report if the run has written none of its reports.
+        """Return a line for each report that is not written, with the reason.
 
-        ``folder`` is the folder that the workers of xdist share, if there are any. A
-        report gets no line if one of the ``notes`` already says why it is not written.
+        There are no lines if the run has written any report that is not a summary. A
+        report gets no line if one of the ``notes`` already gives the reason. ``folder``
+        is the folder that the workers of xdist share, if there are any.
         """
         if not self._state.has_reports:
             return []
@@ -124,10 +125,10 @@ class EndOfRun:
         ]
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return results for suite tests that had not run before an interrupt.
+        """Return results for suite tests that did not run because of an interrupt.
 
-        A requirement has a result only if all its scenarios have run. The keys are the
-        ids of the tests.
+        Such a test still has a result if all scenarios of its requirement have run. The
+        keys are the ids of the tests.
         """
         tests = [
             item for item in session.items if is_suite(item) and not has_result(item)

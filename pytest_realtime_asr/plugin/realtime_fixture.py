@@ -135,9 +135,9 @@ def _spoken_by_target(terms: Terms, state: State) -> str:
 def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
     """Return the terms of a test; for a fake server, set the default dialect.
 
-    If the target is set by the options, the dialect may stay `AUTO`, since it is
-    detected later. Raises UsageError if a fixture returns another target and no dialect
-    is named.
+    A target from the options may keep `AUTO`, since its dialect is detected later. A
+    folder of recordings has the dialect of its recordings. Raises UsageError for any
+    other target if no dialect is named.
     """
     if terms.dialect != AUTO or target == state.settings.target:
         return terms

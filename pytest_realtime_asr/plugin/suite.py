@@ -21,7 +21,7 @@ LOAD = {"capacity": SUITE / "test_capacity.py", "soak": SUITE / "test_soak.py"}
 
 
 def unasked(path: Path, options: RawOptions) -> bool:
-    """Return whether a file is a test under load that no option asks for."""
+    """Return whether a file has a packaged load test that no option asks for."""
     return any(path == file and not options.text(name) for name, file in LOAD.items())
 
 
@@ -30,8 +30,8 @@ def add(config: pytest.Config, options: RawOptions) -> None:
 
     If the command line names no paths, only the packaged tests are collected. If it
     names paths, the tests at these paths and the packaged tests are collected. In the
-    second case, the test of the spoken corpus is left out if only
-    ``--realtime-budget`` asks for it, since the limits judge the tests at these paths.
+    second case, ``--realtime-budget`` alone does not add the test of the spoken corpus,
+    since its limits then apply to the tests at these paths.
     """
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     found: list[Path] = []
@@ -91,8 +91,8 @@ def generate(metafunc: pytest.Metafunc, state: State) -> None:
     """Make one test for each requirement of the dialect.
 
     Every worker makes the same tests. If workers of xdist share the tests, the
-    requirements that are checked in every session come last, since then each worker has
-    the most sessions to judge. Raises UsageError.
+    requirements that are checked in every session come last. By then, each worker
+    has run most of its sessions and can judge them. Raises UsageError.
     """
     if "requirement" not in metafunc.fixturenames:
         return

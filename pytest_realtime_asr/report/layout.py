@@ -1,7 +1,7 @@
 """The layout of a report in the terminal: the width of lines, and their colours.
 
-A line is plain text until it is printed, since secrets are removed from plain text. So
-the parts to colour are found in the finished line.
+A line gets its colours only when it is printed, since secrets can be removed only from
+plain text. The parts to colour are found in the plain line.
 """
 
 from __future__ import annotations

@@ -150,8 +150,8 @@ def _start(first: Heard, rate: int, pace: float) -> int:
     """Return when the audio starts (ns), from its ``first`` frame.
 
     A frame is due when its last sample has been spoken, so the audio starts one frame
-    length before ``first`` is due. ``pace`` is the ns in which one second of audio is
-    sent.
+    length before ``first`` is due. ``pace`` is the time in ns in which one second of
+    audio is sent.
     """
     return first.due - round(first.samples / rate * pace)
 

@@ -276,7 +276,7 @@ class BrokenCharacters(WordChanger):
 
 @fault("stutters", "sends each text three times")
 class Stutters(WordChanger):
-    """Sends the text twice more before the final, which has all three copies."""
+    """Repeats the text twice before the final; the final has all three copies."""
 
     def last_words(self) -> Iterable[str]:
         return 2 * self.sent.split()
@@ -485,7 +485,7 @@ class RefusedFinalMutes(WordChanger):
     "late-audio-kept", "begins an utterance with late audio of the previous utterance"
 )
 class LateAudioKept(UtteranceTracker):
-    """Adds audio that comes too late for its utterance to the next utterance."""
+    """Keeps the late audio of an utterance, and adds it to the next utterance."""
 
     _kept = b""
 
