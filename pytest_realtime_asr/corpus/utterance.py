@@ -109,10 +109,7 @@ class Utterance:
             before = word
 
     def in_language(self, tag: str) -> Utterance:
-        """Return the utterance with a language.
-
-        If the utterance states no language, its language is ``tag``.
-        """
+        """Return the utterance; a missing language is replaced by ``tag``."""
         return self if self.language or not tag else replace(self, language=tag)
 
     @property
@@ -230,8 +227,8 @@ class Corpus:
     def __getitem__(self, id: str) -> Utterance:
         """Return the utterance with this id.
 
-        ``id`` may also be the id of a clip of which the corpus has only one perturbed
-        utterance. Raises KeyError, whose message names similar ids.
+        ``id`` may also be the id of a clip, if the corpus has exactly one utterance
+        made from this clip. Raises KeyError, whose message names similar ids.
         """
         try:
             return self._by_id[id]
@@ -247,8 +244,7 @@ class Corpus:
     def anonymous(self) -> Corpus:
         """Return the same utterances with numbered ids, such as ``clip-07``.
 
-        The notes name files, so they are replaced by one note, which states their
-        number.
+        Notes may name files, so all notes are replaced by one with their number.
         """
         width = len(str(len(self)))
         hidden = f"number of hidden notes on the files of the corpus: {len(self.notes)}"

@@ -19,10 +19,10 @@ _PLAYED = 0.5  # s of silence in each utterance of these sessions
 
 
 class CorrectServer:
-    """Shows how a correct server of a dialect reacts, in separate sessions.
+    """Shows how a correct server of a dialect reacts.
 
-    No method changes a session of the fake server. Each method raises LookupError if
-    the fake server has no dialect.
+    The methods use new sessions only, so they change no session of the fake server.
+    Each method raises LookupError if the fake server has no dialect.
     """
 
     def __init__(self, dialect: Dialect | None, models: Sequence[str]) -> None:

@@ -294,7 +294,7 @@ class _Connected:
         return best
 
     def _take_all(self) -> None:
-        """Pass on the messages of the shards until `stop`; then leave the cluster.
+        """Pass on the messages of the shards; leave the cluster after `stop`.
 
         Before the cluster is left, the last messages of the shards are passed on.
         """
@@ -323,8 +323,8 @@ class _Connected:
     def _overdue(self, waited: float) -> list[tuple[_Running, str]]:
         """Return the shards that did not end in time, each with the reason.
 
-        ``waited`` is the time in s since the shards were stopped. Dask does not begin a
-        task that was cancelled, so no message comes from such a task.
+        ``waited`` is the time in s since the shards were stopped. A shard that has not
+        begun gets less time, since Dask does not begin a cancelled task.
         """
         found = []
         for each in self._running.values():

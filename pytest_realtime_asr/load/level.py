@@ -14,7 +14,7 @@ from pytest_realtime_asr.load.workload import Load, Phase
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """The sessions of the witnesses: streams that are not part of the load of a level.
+    """The sessions of the witnesses of a level.
 
     The witnesses send the same clips before the level (``before``), in its steady part
     (``through``) and after it (``after``).

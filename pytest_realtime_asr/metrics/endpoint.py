@@ -36,8 +36,8 @@ def endpoint_delay(item: Emissions) -> float | None:
     Start: the instant at which the audio at the end of speech was due
     End: the arrival of the event that announces that endpoint
     Better: lower
-    Source: LiveKit's transcription delay consists mostly of this delay, which changes
-        with the thresholds of silence even if the recogniser stays as fast as before
+    Source: LiveKit's transcription delay consists mostly of this delay, which depends
+        on the thresholds of silence, not only on the speed of the recogniser
     """
     end = _speech_end(item)
     if end is None:

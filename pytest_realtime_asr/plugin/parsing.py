@@ -432,9 +432,9 @@ def capacity(texts: Iterable[str], origin: Path) -> RunLimits:
 def named_limits(text: str, origin: Path, profile: str) -> dict[str, budget_file.Value]:
     """Return the limits in the file that ``text`` names.
 
-    The limits in the table that ``profile`` names replace the limits that the file
-    gives for every machine. Raises ValueError also if ``text`` is a list of limits
-    instead of the name of a file.
+    The table ``profile`` of the file has the limits of one kind of machine. They
+    replace general limits of the same names. Raises ValueError also if ``text`` is a
+    list of limits instead of the name of a file.
     """
     if _SIGNS.intersection(text) and not _is_file(origin / text):
         raise ValueError(
@@ -484,7 +484,7 @@ def _is_file(path: Path) -> bool:
 def level(value: object) -> Level | None:
     """Return the weakest level at which a violated requirement fails a test.
 
-    Returns ``None`` for ``off``, with which no violated requirement fails a test.
+    Returns ``None`` for ``off``: then no violated requirement fails a test.
     """
     if value == "off":
         return None
@@ -596,8 +596,8 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
     if kind not in REPORTS:
         raise ValueError(
             f"{text!r} names no known kind of report; write PATH.jsonl, PATH.csv, "
-            "PATH.html, PATH.md, PATH.prom, benchmark:PATH, conformance:PATH, or one "
-            "of the kinds jsonl, csv, html, md and prom before a path, as in md:PATH"
+            "PATH.html, PATH.md or PATH.prom, or write KIND:PATH; the kinds are jsonl, "
+            "csv, html, md, prom, benchmark and conformance"
         )
     if kind == "benchmark" and Path(path).suffix != ".json":
         # The values of which bigger ones are better are in a second file beside it.

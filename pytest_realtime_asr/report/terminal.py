@@ -152,7 +152,10 @@ def row(
 
 
 def _verdict(results: Results) -> str:
-    """Return the verdict; it is "not judged" if a comparison cannot fail its test."""
+    """Return the verdict of a test.
+
+    Without a verdict, returns "not judged" if the test was compared, else "".
+    """
     if results.verdict is not None:
         return results.verdict.value
     return "not judged" if any(each.pairs for each in results.against) else ""

@@ -146,7 +146,7 @@ class CapacitySearch:
             self._generator.end(tried.level, tried.decision, tried.step)
 
     def _may_overload(self) -> bool:
-        """Return whether the server may get more load than its capacity."""
+        """Return whether a level is allowed to exceed the capacity of the server."""
         here = self._plan.access.target.loopback
         allowed = self._run.config.load.allow
         why = overload_refusal(here=here, allowed=allowed)

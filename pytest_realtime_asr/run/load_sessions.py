@@ -1,4 +1,4 @@
-"""The sessions that a test runs for a drain, or beside the load of a soak."""
+"""The sessions that a test opens before a shutdown, or beside the load of a soak."""
 
 from __future__ import annotations
 

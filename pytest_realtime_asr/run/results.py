@@ -341,7 +341,7 @@ def _of_levels(
 
 
 def _counts_lost(budget: Budget) -> bool:
-    """Return whether a budget on a metric of a level of load judges lost sessions."""
+    """Return whether a budget limits a metric of `LEVELS` that counts lost sessions."""
     return budget.metric in LEVELS and LEVELS[budget.metric].counts_lost
 
 

@@ -1,8 +1,9 @@
 """Finds where two recorded sessions differ: in frames, in texts and in times.
 
-The frames of the client are compared first, since a server may answer another client in
-another way. Ids and the times that a server states are left out, since they differ in
-every session. The division of the audio into frames is left out, too.
+The frames of the client are compared first, since a difference in them can explain
+different answers of the server. Ids and the times that a server states are left out,
+since they differ in every session. The division of the audio into frames is left out,
+too.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _DEEPEST = 32  # levels of nested JSON
 class Step:
     """A frame of a session, or consecutive frames of audio.
 
-    ``index`` is the index in the trace of the first of its ``frames``. ``at`` is the
-    time of this frame in ns, and ``move`` is the name of its event. ``content`` is what
-    the step says, without ids and times. ``heard`` is the length in s of the audio that
-    the client had sent before this step. ``audio`` is the name of the audio, or "" for
-    a frame without audio.
+    ``index`` is the index of its first frame in the trace. ``at`` is the time of this
+    frame in ns, and ``move`` is the name of its event. ``content`` is what the step
+    says, without ids and times. ``heard`` is the length in s of the audio that the
+    client had sent before this step. ``frames`` is the number of frames. ``audio`` is
+    the name of the audio, or "" for a frame without audio.
     """
 
     index: int

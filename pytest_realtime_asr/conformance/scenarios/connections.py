@@ -1,4 +1,4 @@
-"""Scenarios with connections that are idle, broken, abandoned or to be refused."""
+"""Scenarios with connections that are idle, broken, abandoned or refused."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ SCENARIOS = (
     ),
     Scenario(
         FAST,
-        f"an utterance of {_FAST_SECONDS:g} s, sent at {_FASTER} times the pace",
+        f"an utterance of {_FAST_SECONDS:g} s, sent at {_FASTER} times the usual pace",
         _fast,
         concurrency=Concurrency.LONG_RUNNING,
         times=0,

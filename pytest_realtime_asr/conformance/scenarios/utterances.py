@@ -154,7 +154,7 @@ OF_LENGTH = tuple(
 IF_FALLING_BEHIND = Scenario(
     SPEECH_ALONE,
     "an utterance of 35 s while no other session is open; it is sent only if the text "
-    "of such an utterance fell behind while other sessions were open",
+    "fell behind while other sessions were open",
     partial(_lasting, name=SPEECH_ALONE),
     concurrency=Concurrency.CONFIRMATION,
     times=0,
@@ -197,7 +197,7 @@ SCENARIOS = (
     ),
     Scenario(
         "fast",
-        f"a clip sent at {FASTER} times the pace",
+        f"a clip sent at {FASTER} times the usual pace",
         partial(_related, role="fast", faster=FASTER),
         sessions=3,
         times=3,
