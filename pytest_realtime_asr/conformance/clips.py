@@ -72,7 +72,7 @@ class Clips:
     def many(self) -> tuple[Utterance, ...]:
         """The clips of `few` and further clips.
 
-        They are for comparisons that send each clip fewer times.
+        Comparisons with these clips send each clip less often than those with `few`.
         """
         found = list(self.few)
         total = sum(each.duration for each in found)

@@ -45,9 +45,8 @@ class SuiteConfig:
       larger for a server on this machine.
     - ``fuzz_seed`` is the seed of the random sessions. If it is ``None``, each run
       draws a new seed.
-    - ``limited`` are the metrics for which the limits of the run judge the spoken
-      corpus. If ``measured`` is true, the spoken corpus is sent even to the target
-      ``fake``.
+    - ``limited`` are the metrics of the spoken corpus that have a limit in this run.
+      If ``measured`` is true, the spoken corpus is sent even to the target ``fake``.
     - ``capacity`` configures the search for the capacity; ``None`` if there is no
       search. ``soak`` is the duration in s of the soak; ``None`` if there is no soak.
     """

@@ -60,10 +60,11 @@ class RunConfig:
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session with its role and, by item number, the utterances sent in it.
+    """A session with its role, and the utterances that were sent in it.
 
-    ``successor`` is the session that was opened for the next utterance, or ``None`` if
-    no such session was opened.
+    ``spoken`` maps the number of an item to the utterance of this item. ``successor``
+    is the session that was opened for the next utterance, or ``None`` if no such
+    session was opened.
     """
 
     role: str

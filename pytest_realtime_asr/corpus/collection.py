@@ -169,7 +169,7 @@ def _source(description: Description) -> Path | FileSpan:
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words; no returned word ends after the audio.
+    """Return the words, with no end after the end of the audio.
 
     ``seconds`` is the length of the audio. Because of rounding, a word may end shortly
     after the audio; its end is then moved to the end of the audio. Raises `CorpusError`

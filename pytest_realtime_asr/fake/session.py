@@ -151,9 +151,9 @@ class FakeSession:
         return frame
 
     async def _close(self, code: int, reason: str = "") -> None:
-        """Close the connection, and drop the frames that arrive before it is closed.
+        """Close the connection; until it is closed, read and drop the client's frames.
 
-        Without reading these frames, the server would not get the client's close frame.
+        This is how the server gets the client's close frame.
         """
         await asyncio.gather(self._connection.close(code, reason), self._drop_frames())
 

@@ -13,11 +13,11 @@ Three choices make the test safer:
 
 - Neighbouring windows can be correlated too. So the design effect is also computed for
   blocks of two and of four windows, if there are at least six blocks.
-- A few sessions over the limit do not show whether sessions are correlated. So if less
-  than the allowed share (1 - q) is over the limit, the design effect is also computed
-  for two lower limits: the observed q-quantile and the observed median. Both are left
-  out if the limit of the test is far above the q-quantile: by more than ten times the
-  distance between the q-quantile and the median.
+- A few sessions over the limit do not show whether sessions are correlated. So if the
+  share over the limit is less than the allowed share (1 - q), the design effect is also
+  computed for two lower limits: the observed q-quantile and the observed median. Both
+  are left out if the limit of the test is far above the q-quantile: by more than ten
+  times the distance between the q-quantile and the median.
 - Each design effect gives a number of independent sessions. This number is reduced by
   Student's t distribution, since the variance is itself estimated. The smallest of
   these numbers is the result.
@@ -58,13 +58,13 @@ class SampleUnit(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """The scatter of the sessions of a level over windows of time.
+    """The correlation of the sessions of a level, computed from windows of time.
 
-    ``n`` is the number of sessions, and ``windows`` is the number of windows with at
-    least one session. A design effect is the variance of the share of sessions over a
-    limit, divided by the variance that independent sessions would have. ``effects`` are
-    the design effects above 1. Each comes with the number of blocks of windows from
-    which it was computed.
+    ``n`` is the number of sessions. ``windows`` is the number of windows with at least
+    one session. ``effects`` are the design effects above 1, each with the number of
+    blocks of windows from which it was computed. A design effect is the ratio of two
+    variances of the share of sessions over a limit: the observed variance, divided by
+    the variance for independent sessions.
     """
 
     n: int
@@ -73,7 +73,7 @@ class Correlation:
 
     @property
     def unit(self) -> SampleUnit:
-        """The unit that counts as independent; windows if an effect is above 1."""
+        """The independent unit: a window if there are ``effects``, else a session."""
         return SampleUnit.WINDOW if self.effects else SampleUnit.SESSION
 
     @property
@@ -136,11 +136,11 @@ def correlation(
 
 
 def _effect(over: _Array, block: _Array) -> tuple[float, int] | None:
-    """Return the design effect of the share over a limit, and the number of blocks.
+    """Return the design effect for a limit, and the number of blocks with sessions.
 
     ``over`` has, for each session, 1 if it is over the limit and otherwise 0. ``block``
-    has, for each session, the number of its block. Return ``None`` if the share is 0 or
-    1, or if there is only one block.
+    has, for each session, the number of its block. Return ``None`` if no session or
+    every session is over the limit, or if only one block has sessions.
     """
     n, share = len(over), float(over.mean())
     sizes = np.bincount(block)

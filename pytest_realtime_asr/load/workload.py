@@ -39,7 +39,7 @@ class Load:
 
     ``ramp`` is the length of the ramp. ``hold`` is the length of the steady part.
     ``streams`` is the number of streams. For an open load, it is the largest number of
-    open sessions; while so many are open, a session that is due is left out. ``talk``
+    open sessions; when it is reached, a session that is due is left out. ``talk``
     is the share of the time in which a stream of a closed load speaks; between two
     sessions the stream pauses. ``arrivals`` and ``rate``, in sessions per second,
     are set for an open load only. ``jitter`` is the largest random delay of a frame

@@ -104,10 +104,10 @@ def _split(
 ) -> set[int]:
     """Return the indices of those words of a hypothesis that match only spelled digits.
 
-    For each unit of the hypothesis, ``places`` has the index of its word, and
-    ``partners`` the index of the number in the reference that the unit matches.
-    ``spelled`` has the indices of the spelled digits: words of the reference that are
-    one digit and are next to another number.
+    A spelled digit is a word of the reference that is one digit and is next to another
+    number. ``spelled`` has the indices of these words. For each unit of the hypothesis,
+    ``places`` has the index of its word, and ``partners`` has the index of the number
+    in the reference that the unit matches, or ``None``.
     """
     found: dict[int, bool] = {}
     for place, partner in zip(places, partners, strict=True):

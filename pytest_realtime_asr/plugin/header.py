@@ -46,10 +46,10 @@ def plan(
 ) -> list[str]:
     """Return lines that describe what the suite will do and what it will cost.
 
-    ``scenarios`` has one list for each requirement that is judged: the names of its
-    scenarios. ``None`` stands for all requirements. If ``scenarios`` is empty, only the
-    spoken corpus is sent. Otherwise, ``speaks`` says whether the spoken corpus is sent
-    in addition to the scenarios. Raises UsageError.
+    ``scenarios`` has, for each requirement that is judged, the names of its scenarios.
+    ``None`` stands for all requirements. If ``scenarios`` is empty, only the spoken
+    corpus is sent. Otherwise, ``speaks`` says whether the spoken corpus is sent in
+    addition to the scenarios. Raises UsageError.
     """
     state = plugin.state
     if scenarios == []:

@@ -20,8 +20,8 @@ def interval(
 
     ``size`` is the size of the sample, such as ``n=12``; it is shown if the sample is
     too small for a bound on one side or on both sides. ``by`` names the unit of the
-    sample if it is not the session, as in " by clip". If both bounds are the same
-    infinity, the text says that the interval is over, or under, every limit.
+    sample if it is not the session, as in " by clip". If both bounds are infinite with
+    the same sign, the text says that the interval is over, or under, every limit.
     """
     low, high = bounds
     name = f"{level * 100:g}% CI{by}"

@@ -358,7 +358,10 @@ def shown(metric: str, value: float) -> str:
 
 
 def outcome(metric: str, sample: Sample) -> str:
-    """Return the value of one session, or why it counts as over every limit."""
+    """Return the value of one session, or how the session was lost.
+
+    If an event was premature, a note about it follows the value.
+    """
     if sample.lost:
         return sample.lost
     if sample.value is None:
@@ -444,8 +447,8 @@ def _level_line(finding: Finding, *, proof: bool) -> str:
     elif finding.verdict is Verdict.FAIL and finding.late_ms:
         delay = ms(finding.late_ms)
         tail = (
-            "; server, not client (FAIL also without the client's delay of up to "
-            f"{delay} ms)"
+            "; server, not client (the FAIL does not depend on the client's delay of "
+            f"up to {delay} ms)"
         )
     sides = compared(finding.observed, limit.value, show, unit, limit.side)
     return f"{name} = {sides} ({'; '.join(parts)}){tail}"
@@ -476,8 +479,8 @@ def _sides(finding: Finding) -> str:
 def _responsible(finding: Finding) -> str:
     """Return the side responsible for a latency over its limit, and the evidence.
 
-    Returns "" if all sessions over the limit were lost, some of them because no server
-    was there.
+    Returns "" if all sessions over the limit were lost and some of them found no
+    server.
     """
     lost = sum(count for _, count in finding.lost)
     if finding.unserved and finding.over <= lost:
@@ -502,7 +505,10 @@ def _responsible(finding: Finding) -> str:
 
 
 def _counting(finding: Finding | WerFinding, how: str) -> str:
-    """Return how lost sessions count if some had no server; otherwise ""."""
+    """Return a note on the lost sessions, or "" if all of them found a server.
+
+    ``how`` says how lost sessions count.
+    """
     if not finding.unserved:
         return ""
     lost = several(sum(count for _, count in finding.lost), "lost session")

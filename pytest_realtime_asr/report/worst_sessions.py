@@ -44,7 +44,7 @@ class _Excess:
 
 
 Shown = _Excess | BrokenRule
-"""An excess or a violation that a strip marks beside the usual marks of its chart."""
+"""An excess or a violation; a strip marks it in addition to its usual marks."""
 
 
 def of_causes(results: Results, *, width: int) -> list[Strips]:

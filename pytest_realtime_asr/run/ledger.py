@@ -151,12 +151,11 @@ class Ledger:
 
     @property
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
-        """Yield the ended utterances that budgets count, each with its number.
+        """Yield the ended utterances with `Purpose.TEST`, each with its number.
 
-        Budgets count the utterances with `Purpose.TEST`. The numbers begin at 0 and
-        count all utterances of the test, in the order in which they began. The
-        iteration stops before the first utterance with `Purpose.TEST` that has not
-        ended.
+        Only these utterances are judged by budgets. All utterances of the test are
+        numbered from 0 in the order in which they began. The iteration stops before the
+        first utterance with `Purpose.TEST` that has not ended.
         """
         for place in range(self.begun):
             begun = self.open.get(place)
@@ -170,8 +169,8 @@ class Ledger:
     def violations(self) -> tuple[Violation, ...]:
         """The violations by the servers in all sessions of the test.
 
-        A session is checked again only if its recording has changed since the last
-        utterance of the session ended.
+        A session is not checked again if it was checked when its last utterance ended
+        and its recording has not changed since then.
         """
         known = {id(take.recording): take for take in self.ended.values()}
         found: list[Violation] = []

@@ -4,7 +4,7 @@ Checks judge the unchanged frames, in memory. Everything that is written to a fi
 terminal or a report is first cleaned by a `Redactor`. A redactor recognises each
 spelling of a secret that a server may send: escaped once or several times for JSON, for
 a URL or for HTML, or in base64. Any `PART` consecutive characters of a secret are
-removed too, so that a text may be cut within a secret before it is cleaned.
+removed too, since a text may be cut in the middle of a secret before it is cleaned.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Redactor:
     def learn(self, secret: str) -> None:
         """Treat ``secret`` as a secret from now on.
 
-        A redactor, and all redactors that `also` makes from it, share the secrets that
-        any of them learns.
+        All redactors that `also` makes from this redactor learn the secret too. If one
+        of them learns a secret, this redactor learns it too.
         """
         self._learned |= _long_enough([secret])
 
@@ -115,8 +115,8 @@ class Redactor:
     def clean_frames(self, frames: Sequence[str]) -> list[str]:
         """Return the text frames of one sender, in order, without secrets.
 
-        A secret whose parts are in the same field of several frames, such as deltas, is
-        removed too.
+        A secret that is split between several frames, for example between deltas, is
+        removed too if its parts are in the same field.
         """
         if not self:
             return list(frames)
@@ -141,8 +141,8 @@ class Redactor:
     def shown_by(self, frames: Sequence[str]) -> tuple[int, ...]:
         """Return the indexes of the text frames that show a secret.
 
-        All ``frames`` are of one sender. A secret whose parts are in the same field of
-        several frames, such as deltas, is found too.
+        All ``frames`` are of one sender. A secret that is split between several frames,
+        for example between deltas, is found too if its parts are in the same field.
         """
         if not self:
             return ()
@@ -165,7 +165,7 @@ class Redactor:
     def _crossing(
         self, field: Field, *, whole: bool
     ) -> Iterator[list[tuple[int, Path, Span]]]:
-        """Yield the parts of each secret that extends over several strings of a field.
+        """Yield the parts of each secret that is split between strings of a field.
 
         A part is the index of a frame, the path of a string in the frame, and a span of
         the string.

@@ -151,7 +151,8 @@ def test_a_delay_that_decides_nothing_leaves_the_verdict() -> None:
     found = only(INFLATION, slow)
     assert found.verdict is Verdict.FAIL
     assert headline(found).endswith(
-        "server, not client (FAIL also without the client's delay of up to 700 ms)"
+        "server, not client "
+        "(the FAIL does not depend on the client's delay of up to 700 ms)"
     )
     fast = replace(level(session(150.0, prompt=100.0)), client=LATE)
     assert only(INFLATION, fast).verdict is Verdict.PASS

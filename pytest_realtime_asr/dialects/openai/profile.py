@@ -111,9 +111,9 @@ def chosen(words: Sequence[str], *, base: Profile) -> Profile:
 
 
 def changes(profile: Profile) -> str:
-    """Return the changes from a default profile to ``profile``, as `chosen` reads them.
+    """Return the changes that make ``profile`` from the default profile of its shape.
 
-    The default profile has the same shape.
+    The changes are written as `chosen` reads them.
     """
     return profile_words.changes(
         profile, of=PROFILES["beta" if profile.beta else "openai"]

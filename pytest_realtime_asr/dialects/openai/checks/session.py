@@ -230,7 +230,7 @@ def _differences(wanted: Any, actual: Any, where: str) -> Iterator[str]:
 
 
 def _accepts_refused(part: Part) -> Outcome:
-    """Check that a refused update is not also answered as an accepted update."""
+    """Check that the server does not both refuse and accept an update."""
     recording = part.recording
     sent = len(from_client(recording, SessionUpdate, BetaUpdate))
     refused = indexes(recording, Error)
