@@ -56,9 +56,9 @@ class Scenario:
 
     ``act`` plays the exchange, and ``about`` describes it in words. A scenario opens at
     most ``sessions`` connections; at most ``streams`` of them are open at the same
-    time. If the protocol allows only one utterance in each session, ``sessions`` does
-    not count the connections that are opened, one after the other, for further
-    utterances. The scenario sends at most ``times`` short clips. It also sends at most
+    time. Some protocols allow only one utterance in each session. There, further
+    utterances need further connections, one after the other, which ``sessions`` does
+    not count. The scenario sends at most ``times`` short clips. It also sends at most
     ``seconds`` s of other audio, and ``of_clips(clips)`` s of audio whose length
     depends on the clips. If the scenario may need a retry, the numbers include this
     retry. A CONFIRMATION scenario runs only if ``is_needed`` returns true for the

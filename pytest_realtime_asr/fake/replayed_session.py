@@ -23,10 +23,10 @@ _NORMAL = 1000
 class ReplayedSession:
     """A session with one client, whose answers come from `Replay`.
 
-    ``carrier`` is the frame that stands for each frame with audio in the trace.
-    ``place`` says where the recordings are; the message about an utterance that was not
-    recorded states it. ``was_dropped`` says whether this server ended the connection
-    without a close frame.
+    In the trace, the frame ``carrier`` stands for each frame with audio.
+    ``place`` says where the recordings are; it is shown if an utterance was not
+    recorded. ``was_dropped`` says whether this server ended the connection without a
+    close frame.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ReplayedSession:
 
     @property
     def is_mid_utterance(self) -> bool:
-        """Return whether an answer has not been sent yet because it is not due."""
+        """Return whether an answer still has to be sent."""
         return bool(self._replay.due)
 
     async def run(self, name: str) -> None:

@@ -191,7 +191,7 @@ class Capacity:
 
     @property
     def reversals(self) -> tuple[tuple[int, int], ...]:
-        """The pairs of a number of streams that failed, and a larger one that held."""
+        """The pairs in which a number of streams failed, but a larger number held."""
         return reversals(self._trials)
 
     @property
@@ -258,10 +258,10 @@ def capacity(
 
 
 def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | None:
-    """Return the largest number of streams that held, and the time that can prove it.
+    """Return the largest number of streams that held, and how long its proof takes.
 
-    The time is the length in s of the shortest steady part that is long enough for the
-    proof. Return ``None`` if no level held.
+    The proof takes a steady part of at least this length in s. Return ``None`` if no
+    level held.
     """
     streams = bracket(trials).low
     if streams is None:
@@ -272,8 +272,8 @@ def _needed(trials: Sequence[Trial], plan: SearchPlan) -> tuple[int, float] | No
 def _failing(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     """Return the levels with the smallest number of streams that does not hold.
 
-    This is the smallest number that is proven not to hold. Without such a proof, it is
-    the smallest number that was observed to be over a limit.
+    This number is the smallest that is proven not to hold. If nothing is proven, it is
+    the smallest with which a limit was missed.
     """
     proven = bounds(trials).high
     streams = bracket(trials).high if proven is None else proven
@@ -314,10 +314,10 @@ def _limited_by(
 def _edge(trials: Sequence[Trial]) -> Edge | None:
     """Return how the server exceeds its limits; ``None`` if this was not observed.
 
-    Neighbouring levels between two numbers of streams are compared. The lower number is
-    the largest that is proven to hold. The upper number is the smallest that is proven
-    not to hold. Without such a proof, it is the smallest that was observed to be over a
-    limit. Levels with the same number of streams are pooled.
+    Levels with the same number of streams are pooled, and each is compared with the
+    next larger one. The first level has the largest number of streams that is proven to
+    hold. The last level has the smallest number that is proven not to hold. If no
+    number is proven not to hold, it has the smallest with which a limit was missed.
     """
     proven = bounds(trials)
     high = bracket(trials).high if proven.high is None else proven.high

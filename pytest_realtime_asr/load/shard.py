@@ -39,7 +39,7 @@ class ShardRun:
     """The streams of one shard; `run` is awaited on ``loop``.
 
     ``send`` is used like `JudgeProcess.send`. It gets the shard, then each session of
-    the shard, and at last the end or the loss of the shard. It should not wait until a
+    the shard, and at last a `ShardEnd` or a `ShardLost`. It should not wait until a
     session is judged.
     """
 
@@ -67,7 +67,10 @@ class ShardRun:
             task.cancel()
 
     async def run(self) -> None:
-        """Run all sessions of the shard, and then send its end or its loss."""
+        """Run all sessions of the shard, and then send a `ShardEnd`.
+
+        If the shard is ready too late, send a `ShardLost` and run no session.
+        """
         await self._send(self._shard)
         ready = self._clock.now
         if ready > self._shard.deadline:

@@ -326,7 +326,8 @@ class Judging:
         """Compare transcriptions with earlier reports and with the baseline server.
 
         The false positive rate is divided among all tests that are compared with the
-        reports and, separately, among all tests that are compared with the server.
+        reports. For the comparisons with the server, it is divided separately, in the
+        same way.
         """
         own, others = _of(Purpose.TEST, takes), _of(Purpose.BASELINE, takes)
         if not own or not (self._earlier or others):
@@ -538,7 +539,7 @@ class Judging:
 
 
 def _breaks(take: Transcription, broken: BrokenRule) -> bool:
-    """Return whether the requirement was violated in a session without kept frames."""
+    """Return whether a session whose frames were dropped violated the requirement."""
     id = broken.violation.requirement.id
     return take.kept is not None and any(
         each.requirement.id == id for each in take.violations
@@ -567,7 +568,7 @@ def _cross_talk(ledger: Ledger) -> list[CrossTalkFinding]:
 
 
 def _incomplete(ledger: Ledger) -> list[IncompleteLevel]:
-    """Return a finding for each level of a test that did not run as planned.
+    """Return a finding for each level that did not run as planned.
 
     The levels of a capacity search are left out, since the search reports them itself.
     """

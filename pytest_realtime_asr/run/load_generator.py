@@ -131,8 +131,8 @@ class LoadGenerator:
     def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
         """Reserve the largest length of audio that these levels can send.
 
-        The reservation ends with the block. Raises `AudioLimit` if the run may not send
-        so much audio.
+        The reservation ends with the ``with`` block. Raises `AudioLimit` if the run
+        may not send so much audio.
         """
         account = self._run.account
         if account.limit is None:

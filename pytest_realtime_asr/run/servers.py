@@ -374,7 +374,7 @@ class Servers:
         return self._models[name]
 
     def _first_plan(self, text: str, dialect: Dialect, model: str) -> Plan:
-        """Return the plan of a session with a server that may not be warm."""
+        """Return the plan of a session with a server that is perhaps not warm yet."""
         session = self._config.session
         return Plan(
             dialect=dialect,

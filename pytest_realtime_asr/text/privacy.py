@@ -1,4 +1,7 @@
-"""Removes texts from frames, ids and codes, since no text may leave a private run."""
+"""Removes texts from frames, since no text may leave a private run.
+
+An id or a code is also removed if it may contain a text.
+"""
 
 from __future__ import annotations
 

@@ -25,9 +25,8 @@ def retractions(timeline: Timeline) -> Iterator[Retraction]:
     """Yield the changes of settled text in the timeline of one item, in order.
 
     A `Settled` event settles the start of the text. A final settles the whole text, so
-    any later change, even an addition at the end, is a retraction. Text that was
-    removed, and text that takes its place, is not settled until the server settles it
-    again.
+    any later change, even an addition at the end, is a retraction. After a retraction,
+    the new text is not settled until the server settles it.
     """
     edits = iter(timeline.edits)
     length = settled = 0

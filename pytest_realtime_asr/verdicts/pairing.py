@@ -27,9 +27,9 @@ class Values:
 def pair(
     before: Iterable[UtteranceRecord], now: Iterable[UtteranceRecord]
 ) -> tuple[list[Pair], list[UtteranceRecord], list[UtteranceRecord]]:
-    """Return the pairs, and the unpaired records of the other run and of this run.
+    """Return the pairs, the unpaired records of ``before``, and those of ``now``.
 
-    Pairs have the order of this run. Repeats of an utterance are paired in their order.
+    Pairs have the order of ``now``. Repeats of an utterance are paired in their order.
     """
     waiting: dict[object, list[UtteranceRecord]] = {}
     for row in _by_start(before):

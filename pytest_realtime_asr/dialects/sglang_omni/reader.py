@@ -187,11 +187,11 @@ class Reader:
             self._pending[-1].high -= refused
 
     def _failed(self, code: str) -> int | None:
-        """Return the number of the utterance that an error ends; ``None`` without one.
+        """Return the number of the utterance that an error ends, or ``None``.
 
         The server transcribes utterances in their order, so a failed transcription ends
-        the oldest pending utterance. Any other error may refuse the commit of a pending
-        utterance without audio, so it ends the oldest of these utterances.
+        the oldest pending utterance. Any other error may refuse a commit without
+        audio, so it ends the oldest pending utterance without audio.
         """
         for each in self._pending:
             if each.is_empty:
@@ -203,9 +203,10 @@ class Reader:
 
 
 def _samples(audio: str) -> tuple[int, int]:
-    """Return how many samples a server reads from base64, at least and at most.
+    """Return the smallest and the largest number of samples a server may read.
 
-    A strict server refuses audio that is not base64 or ends in half a sample.
+    ``audio`` is in base64. If it is not valid or ends in half a sample, the smallest
+    number is 0, since a strict server refuses such audio.
     """
     possible = len(audio) * 3 // 8
     try:

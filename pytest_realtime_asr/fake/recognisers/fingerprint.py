@@ -364,7 +364,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Return the mask without the first and last ``rows`` values of each true run."""
+    """Return the mask with each run of true values shorter by ``rows`` at both ends."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask
