@@ -79,10 +79,11 @@ def utterances(
 ) -> Mapping[int, Utterance]:
     """Return the utterances of a session that are known, by item number.
 
-    If the trace describes an utterance, the description is used, with silence of the
-    same length as the audio. Other utterances come from the ``corpus``. A trace that
-    was written for one of several utterances describes only this one. Raises
-    `OfflineError` if an utterance is not known and the trace describes none.
+    An utterance that the trace describes is made from the description, with silence in
+    place of the audio. Other utterances come from the ``corpus``. An utterance that is
+    found in neither is left out if the trace describes another one, since a trace may
+    be written for a single utterance of its session. If the trace describes none,
+    `OfflineError` is raised.
     """
     described = {each.asset: each for each in recording.trace.spoken}
     known = {} if corpus is None else {each.id: each for each in corpus}

@@ -395,7 +395,7 @@ class Live:
 
     @property
     def misfit(self) -> str:
-        """A text that names another dialect, if the server was found to speak it."""
+        """The message that the server speaks another dialect; "" if it does not."""
         return self._reception.misfit
 
     # The results so far; may be read at any time and from any thread

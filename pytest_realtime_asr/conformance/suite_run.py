@@ -42,8 +42,8 @@ class SuiteRun:
 
     ``realtime`` is the fixture of the first test; it names the server. ``requirements``
     are the requirements that the run judges. ``judges_losses`` says whether one of
-    these requirements judges the rate at which the server loses utterances. If so, a
-    lost utterance that this rate explains violates no other requirement.
+    these requirements judges the rate at which the server loses utterances. If so,
+    the utterances that are lost at this rate violate no other requirement.
     """
 
     scheduler: Scheduler
@@ -84,10 +84,11 @@ class SuiteRun:
     def loss_reporter(self, test: str) -> str:
         """Return the name of the only test that reports the loss of the server.
 
-        Among the requirements that need the scenario in which the server was lost, it
-        is the test of the first one whose result the loss affects. If there is no such
-        requirement, or if this process does not run all tests, the method returns the
-        ``test`` of its first call. The result of ``test`` must not be "satisfied".
+        The server was lost in one scenario. The loss is reported by the first
+        requirement that needs this scenario and whose result the loss affects. If there
+        is no such requirement, or if this process does not run all tests, the method
+        returns the ``test`` of its first call. The result of ``test`` must not be
+        "satisfied".
         """
         loss = self.scheduler.loss
         run = self.realtime.run
@@ -168,9 +169,9 @@ def asked_scenarios(items: Iterable[pytest.Item]) -> set[str]:
 def interrupted(
     config: pytest.Config, items: Iterable[pytest.Item]
 ) -> dict[str, ServerResult]:
-    """Return, by node id, the results of tests that an interrupt prevented.
+    """Return the results of the tests that an interrupt left out, by node id.
 
-    A test has a result only if all its scenarios have run.
+    Such a test has a result if all its scenarios ran before the interrupt.
     """
     if _RUN not in config.stash:
         return {}

@@ -137,8 +137,7 @@ class Workload:
     def begin(self) -> Place:
         """Count a new utterance as open, and return its `Place`.
 
-        If the utterance must wait in the queue, the clock of its place stands still
-        while it waits.
+        While the utterance waits in the queue, the clock of its place stands still.
         """
         is_full, queues = self._is_full, self._mode is CapacityMode.QUEUE
         place = Place(

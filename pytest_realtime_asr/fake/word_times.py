@@ -1,4 +1,4 @@
-"""The times of words, for the server's side of a protocol with word times."""
+"""Adds word times to the texts that a fake server sends."""
 
 from __future__ import annotations
 

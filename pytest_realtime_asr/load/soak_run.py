@@ -216,9 +216,9 @@ class SoakRun:
         return level
 
     def interrupt(self) -> None:
-        """End everything of the soak except its load; `run` raises CancelledError.
+        """End the soak except for its load; `run` then raises CancelledError.
 
-        The load is interrupted by a method of its runner.
+        The load must be interrupted by the method of its runner.
         """
         self._interrupted.set()
         self._loop.submit(_ended(*self._tasks))
@@ -246,7 +246,7 @@ class SoakRun:
 
 @dataclass(slots=True)
 class _Running:
-    """The sessions beside the load; their coroutines end when they are cancelled.
+    """The sessions that run beside the load; each coroutine can be cancelled.
 
     All times are in s by `time.monotonic`. ``every`` is the time in s between two short
     sessions.

@@ -45,7 +45,8 @@ _MINUTE = 60.0  # s
 
 @level_metric(
     unit=Unit.RATIO,
-    needs="a clip that got a final after its commit both alone and in the steady part",
+    needs="a clip with a final after its commit, both when sent alone and in the "
+    "steady part",
 )
 def load_inflation(values: LevelValues) -> Estimate | None:
     """Measure the factor by which the load increases the latency of the finals.
@@ -80,7 +81,7 @@ def load_inflation(values: LevelValues) -> Estimate | None:
     needs="a session in the steady part",
 )
 def keepup_ratio(values: LevelValues) -> Estimate | None:
-    """Measure how many seconds of audio got a final per second of the streams' time.
+    """Measure the ratio of the length of the audio to the time until its final.
 
     Sending audio in real time takes as long as the audio lasts, so the value is at most
     1. It is near 1 if the finals come soon after the audio, 0.5 if a stream waits for
@@ -157,10 +158,10 @@ def goodput(values: LevelValues) -> Estimate | None:
     """Measure the share of sessions that are within every latency budget of the test.
 
     A lost session is within no budget. If a test has several limits of one latency,
-    only the largest is used, since a limit of the median, for example, need not be kept
-    by each session. The interval is the exact interval of a share. Sessions of one
-    stream may be alike, so with 10 streams or more, the interval is computed for a
-    smaller number of sessions: the number of independent sessions that would give the
+    such as of its median and its p95, only the largest is used, since the others are
+    not meant for every session. The interval is the exact interval of a share. Sessions
+    of one stream may be alike, so with 10 streams or more, the interval is computed for
+    a smaller number of sessions: the number of independent sessions that would give the
     same precision (Korn and Graubard, 1998).
 
     Formula: sessions of the steady part that have a final and are within the limits /
@@ -211,16 +212,17 @@ def fairness(values: LevelValues) -> Estimate | None:
 
 @level_metric(
     unit=Unit.MS,
-    needs="a witness stream that ran before the load, and after the load until its "
-    "finals were as early as before",
+    needs="a witness stream that ran before the load, and after it until its finals "
+    "had recovered",
 )
 def recovery(values: LevelValues) -> Estimate | None:
     """Measure for how long the finals stay late after the end of the load.
 
     The finals of the witness stream are judged. A final has recovered if its latency
     exceeds the largest latency of the same clip before the load by at most 10 % or 10
-    ms, whichever is more. Nothing is known about the time between two finals, so the
-    interval is as long as a clip of the witness.
+    ms, whichever is more. The instant of recovery is not known exactly: it may
+    lie anywhere between two successive sessions of the witness, so the value has an
+    interval.
 
     Formula: end - planned end of the last audio of the load. Let A and B be the first
         two successive sessions of the witness after the load that have both recovered;
@@ -390,11 +392,10 @@ def _interval_of_share(
     """Return the exact interval of the share of hits; hits in a block may be alike.
 
     The interval is computed for n independent values. Without blocks, or if all values
-    are equal, n is the number of values. With blocks, n is the number of independent
-    values whose share p would have the same variance v: n = p (1 - p) / v, but at most
-    the number of values. v is estimated from the b blocks and multiplied by
-    (b - 1) / (b - 3), the variance of Student's distribution. There must be more than
-    three blocks.
+    are equal, n is the number of values. With blocks, n = p (1 - p) / v, but at
+    most the number of values: p is the share of hits, and v is the variance of p. v is
+    estimated from the b blocks and multiplied by (b - 1) / (b - 3), the variance of
+    Student's distribution. There must be more than three blocks.
 
     Source: Korn and Graubard, Confidence Intervals for Proportions (1998)
     """

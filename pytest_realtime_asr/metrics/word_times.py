@@ -61,7 +61,7 @@ def word_time_error(item: Emissions) -> float | None:
     in_audio=True,
 )
 def word_time_bias(item: Emissions) -> float | None:
-    """Measure by how much the times that the server states for the words are too late.
+    """Measure by how much the word times that the server states are too late.
 
     The value is negative if the times are too early. If the bias is as large as
     `word_time_error`, most times are shifted in the same direction.

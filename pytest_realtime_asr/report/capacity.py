@@ -234,8 +234,8 @@ def _advice(finding: CapacityFinding, found: Capacity) -> str:
         streams, seconds = found.needed
         return (
             f"; a confirmation of {several(streams, 'stream')} needs at least "
-            f"{length(seconds)}, so give a longer confirm and max_time, "
-            "or shorter clips"
+            f"{length(seconds)}, so increase confirm= and max_time=, "
+            "or use shorter clips"
         )
     usual = "; a longer confirmation narrows the interval"
     return _ADVICE.get(found.limited_by, usual)

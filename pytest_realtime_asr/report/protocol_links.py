@@ -1,6 +1,6 @@
 """Finds where a requirement is documented, and which fields it is about.
 
-The functions cache their results, since each result of a run needs them.
+The functions cache what they return, since they are called for each result of a run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def page(dialect: str, id: str) -> str | None:
 
 @cache
 def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
-    """Return a dialect's requirements on servers, by the name of dialect or profile.
+    """Return the requirements of a dialect on servers, grouped by dialect and profile.
 
     A requirement of the dialect is listed under the name of the dialect, such as
     ``openai``. Any other requirement is listed under the first profile that has it,

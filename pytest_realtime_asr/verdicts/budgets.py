@@ -44,12 +44,12 @@ class Stat(enum.StrEnum):
 
     @property
     def provable(self) -> float | None:
-        """The quantile that a sample can prove; ``None`` for a maximum or a mean."""
+        """The quantile, if it can be proven; ``None`` for a maximum or a mean."""
         return None if self.q == 1 else self.q
 
 
 class PoolScope(enum.StrEnum):
-    """The scope of the tests whose sessions one budget judges together."""
+    """The part of a run whose sessions one budget judges together."""
 
     MODULE = "module"
 

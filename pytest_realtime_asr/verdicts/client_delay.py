@@ -7,9 +7,9 @@ If the verdict then changes, the verdict is ``INVALID``. If the client was overl
 the size of its delay is unknown, and the sample is judged again as if its latency were
 zero. A lost session stays lost: a delay makes an answer late, but does not prevent it.
 
-Two times are reported but never subtracted: the time for which the socket did not
-accept a frame (``send_blocked``), since it is not the client's delay, and the time of
-the network path, since users wait for it too.
+Two other times are reported but never subtracted. The time for which the socket did not
+accept a frame (``send_blocked``) is not the client's delay. The time of the network
+path is not subtracted, since users wait for it too.
 """
 
 from __future__ import annotations

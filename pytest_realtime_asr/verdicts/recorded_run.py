@@ -43,7 +43,7 @@ class RecordedRun:
 
     @property
     def replayed(self) -> bool:
-        """Whether recorded sessions were replayed, so that no server was measured."""
+        """Whether recorded sessions were replayed instead of measuring a server."""
         return any(row.conditions.replayed for row in self.rows)
 
     @property

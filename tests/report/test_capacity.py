@@ -67,8 +67,8 @@ def test_unknown_facts_are_left_out() -> None:
     )
     known = capacity.summary(judged(replace(little, needed=(4, 61.2))))
     assert known.endswith(
-        "; a confirmation of 4 streams needs at least 61.2 s, so give a longer confirm "
-        "and max_time, or shorter clips"
+        "; a confirmation of 4 streams needs at least 61.2 s, so increase confirm= "
+        "and max_time=, or use shorter clips"
     )
 
 

@@ -124,7 +124,7 @@ def _runs_ahead(content: Event) -> None:
 
 @fault(
     "hides-language",
-    "leaves the accepted language out when it shows the session",
+    "leaves the accepted language out of the session settings that it sends",
     by=changing,
     needs=Needs.SEGMENTS,
 )
