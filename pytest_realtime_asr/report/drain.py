@@ -74,7 +74,7 @@ def _values(drain: Drain) -> Iterator[str]:
     if codes:
         yield f"closed with {codes}"
     if drain.seconds is not None:
-        yield f"all closed {_seconds(drain.seconds)}; grace {drain.grace:g} s"
+        yield f"all sessions closed {_seconds(drain.seconds)}; grace {drain.grace:g} s"
     if drain.stop_seconds is None:
         yield "stop() had not returned"
     if drain.refused_after is None:

@@ -184,8 +184,8 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     has the flaws of all sessions. Otherwise the outcome is satisfied if any session
     satisfies ``check``, and undecided if no session does.
 
-    A session is undecided if all its violating frames have missing or wrong fields. If
-    ``of_fields`` is true, such a session violates ``check``.
+    If all violating frames of a session have missing or wrong fields, the session
+    violates ``check`` only if ``of_fields`` is true; otherwise it is undecided.
     """
 
     def check_all(evidence: Evidence) -> Outcome:

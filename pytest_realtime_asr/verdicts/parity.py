@@ -83,7 +83,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The ``count`` lost sessions among ``of`` sessions.
+    """The number of lost sessions (``count``) and of all sessions (``of``).
 
     ``first`` is the first lost session, and ``utterance`` the id of its clip. ``alone``
     is true for sessions that sent the clips alone, false for sessions under the

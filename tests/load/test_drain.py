@@ -166,7 +166,7 @@ def test_the_wording() -> None:
     alone = Drain((SOUND,), 30, None, accepted=2, failed=("refused: busy",))
     assert wording.summary(alone) == (
         "drain (complete: 1 of 1 finals, the last after 0.40 s; closed with 1001 x1; "
-        "all closed after 0.50 s; grace 30 s; stop() had not returned; 2 new "
+        "all sessions closed after 0.50 s; grace 30 s; stop() had not returned; 2 new "
         "connections accepted, none refused; 1 session lost before the stop: refused: "
         "busy); PASS"
     )

@@ -46,7 +46,7 @@ def test_a_drain_that_loses_a_final_fails_its_test(
     result.stdout.fnmatch_lines(
         [
             "drain: 1 of 1 utterance whose audio was complete got no final (*; closed "
-            "with 1001 x2; all closed after *; grace 20 s; *); FAIL",
+            "with 1001 x2; all sessions closed after *; grace 20 s; *); FAIL",
             "  *(turn-right): complete at the stop, no final, ended after *",
         ]
     )

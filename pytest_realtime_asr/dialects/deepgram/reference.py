@@ -24,9 +24,9 @@ _ABOUT = (
     "The client ends an utterance by `Finalize`, and the server answers by a result "
     "with `from_finalize`. No event has the id of an utterance; answers come in the "
     "order of the utterances. Deepgram's documents do not promise an answer if there "
-    "is no audio to process. With the profile `whisperlivekit-listen`, `CloseStream` "
-    "ends the utterance and the session, and the server opens a session with "
-    "`Metadata`.",
+    "is no audio to process. With the profile `whisperlivekit-listen`, the first "
+    "event of a session is `Metadata`, and `CloseStream` ends the utterance and the "
+    "session.",
     "A session in which the server gets neither audio nor `KeepAlive` for 10 seconds "
     "is closed with the code 1011 and a reason that starts with `NET-0001`. Audio that "
     "cannot be decoded is answered by the close code 1008 and `DATA-0000`. Invalid "
