@@ -74,7 +74,8 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
         "at_least": "the smallest share of the keywords that must be recognised, from "
         "0 to 1",
         "normalizer": _NORMALIZER,
-        "confidence": f"{_CONFIDENCE}; no sample proves a share of 1",
+        "confidence": f"{_CONFIDENCE}; not possible with at_least=1, which no sample "
+        "proves",
     },
     "capacity": {
         "at_least": "the number of streams that must be proven, a whole number from 1"

@@ -141,7 +141,7 @@ def _limits(judged: Iterable[VerdictRow]) -> dict[str, dict[str, Value]]:
 
 
 def _limited(row: VerdictRow) -> str:
-    """Return the name of the property that a row limits; "" if it limits none."""
+    """Return the name of the JUnit property whose limit a row judges, or ""."""
     match row.subject:
         case "budget":
             pool = ".module" if row.pooled else ""

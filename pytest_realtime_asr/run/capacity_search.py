@@ -128,7 +128,7 @@ class CapacitySearch:
     def run(self, load: Load, *, number: int) -> Level:
         """Run a level whose sessions do not count for the limits of the test.
 
-        ``number`` is not used, since the ledger of the test numbers the levels.
+        ``number`` is not used: the ledger of the test gives each level its number.
         """
         return self._generator.run(load, purpose=Purpose.SEARCH)
 

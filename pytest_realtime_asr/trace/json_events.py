@@ -34,7 +34,7 @@ class Typed(msgspec.Struct, frozen=True, tag_field="type"):
 class Unknown(msgspec.Struct, frozen=True):
     """A JSON object of a type that its sender may not send.
 
-    ``type`` is ``None`` if the object has no type, or a type that is not a string.
+    ``type`` is ``None`` if the type of the object is missing or is not a string.
     """
 
     type: str | None
