@@ -257,7 +257,7 @@ class _Candidate:
         return found
 
     def control(self, move: str, frame: Frame, at: int) -> str:
-        """Take a frame without audio; return why the recording does not fit, or ""."""
+        """Take a frame without audio; return why the recording differs, or ""."""
         actions, place = self.recorded.actions, self.position
         if place.action >= 0:
             present = actions[place.action]

@@ -7,8 +7,8 @@ to be explained by the differences between its texts without load (its *noise*).
 *Cross-talk* is a text that contains the words of another clip, which another session
 sent at the same time. A recogniser makes errors too, and some of them are words of
 other clips. So a word counts as foreign only if it is neither in the reference nor in a
-text of the session's own clip. A repetition of two neighbouring words of that clip is
-not foreign either. Cross-talk needs enough foreign words:
+text of the session's own clip. Two neighbouring words of the session's own clip that
+are recognised twice are not foreign either. Cross-talk needs enough foreign words:
 
 - a run of `RUN` foreign words or more, which the other clip has in the same order; or
 - many words in common with the other clip: at least half of the text, at least half of
@@ -18,8 +18,8 @@ not foreign either. Cross-talk needs enough foreign words:
 A wrong word is rarely a particular word of another clip by chance: the probability is a
 few percent at most. So four such words in a row, or a text with three words more in
 common with another clip than with its own, practically never occur by chance. In a
-simulation over the bundled corpus with word error rates of 5, 10 and 20 %, every wrong
-word was taken from another clip. Even so, none of 10,000 sessions was reported. Where
+simulation over the bundled corpus, texts had 5, 10 and 20 % of wrong words, and all of
+these words came from other clips. Even so, none of 10,000 sessions was reported. Where
 words are not separated by spaces, characters are compared, and `RUN` and `BETTER` are
 doubled. Sessions that send the same clip cannot be told apart.
 """

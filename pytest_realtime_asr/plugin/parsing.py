@@ -403,7 +403,7 @@ def _number(text: str) -> float | str:
 
 
 def limits(texts: Iterable[str], origin: Path) -> RunLimits:
-    """Return the limits in lists such as ``final_from_commit p95 <= 1s, wer <= 12%``.
+    """Parse lists of limits, such as ``final_from_commit p95 <= 1s, wer <= 12%``.
 
     Raises ValueError also if one of the ``texts`` is the name of a file.
     """

@@ -44,8 +44,8 @@ class Unknown(msgspec.Struct, frozen=True):
 class Malformed(msgspec.Struct, frozen=True):
     """A frame that is not an event.
 
-    ``reason`` says what is wrong. ``json`` is false only for a text that is not JSON;
-    for a binary frame, it is true.
+    ``reason`` says what is wrong. ``json`` is false for a text that is not JSON. For
+    any other frame, also a binary one, it is true.
     """
 
     reason: str

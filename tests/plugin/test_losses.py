@@ -28,7 +28,7 @@ def test_losses_by_chance_are_one_finding(
     if suite == "vllm-2026.12":
         assert "MUST violated: no-loss: " in found
         assert result.parseoutcomes()["failed"] == 1
-        assert "explains (see no-loss)" in found
+        assert "explains this (see no-loss)" in found
         assert "SHOULD violated" not in found
     else:  # a pinned suite without this requirement judges as before
         assert "no-loss" not in found

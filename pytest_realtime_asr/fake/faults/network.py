@@ -51,7 +51,7 @@ class _LateCloseAnswer(ServerConnection):
 
 @fault("no-close-answer", "does not answer a close frame in time")
 class NoCloseAnswer(Hooks):
-    """Answers a close frame ``ANSWERED`` seconds after it has arrived."""
+    """Waits for ``ANSWERED`` seconds before it answers a close frame."""
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         return type("Connection", (_LateCloseAnswer, kind), {})

@@ -310,8 +310,8 @@ def same_process(evidence: Evidence) -> Outcome:
     """Check that the server's process is the same from the first session to the last.
 
     Several processes may answer in turn. The server was restarted if every process seen
-    after a scenario is younger than every process seen before it. If the server stops
-    answering, this is no violation if a known process answers later.
+    after a scenario is younger than every process seen before it. A server that stops
+    answering is no violation if a process that was seen before answers later.
     """
     seen: list[tuple[float, str]] = []
     lost: Gauges | None = None
