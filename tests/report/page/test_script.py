@@ -171,6 +171,36 @@ def test_the_labels_of_a_narrow_timeline_do_not_overlap(
             assert left["x"] + left["width"] <= right["x"]
 
 
+def test_a_session_has_two_lines_on_a_telephone(browser: Any, ten: Path) -> None:
+    with opened(browser, ten, viewport={"width": 390, "height": 800}) as tab:
+        boxes = [row.bounding_box() for row in tab.locator(".row").all()]
+        assert len(boxes) == 10
+        for above, below in pairwise(boxes):
+            assert above["y"] + above["height"] <= below["y"]
+        first = tab.locator(".row").first
+        final, text = (first.locator(f".c-{name}") for name in ("final", "text"))
+        assert final.bounding_box()["y"] < text.bounding_box()["y"]
+        assert text.bounding_box()["width"] > 300  # the whole width of the row
+        tab.focus(ROW)
+        tab.keyboard.press("End")
+        last = tab.locator(".row").last.bounding_box()
+        scroller = tab.locator(".scroller").bounding_box()
+        bottom = scroller["y"] + scroller["height"]
+        assert last["y"] + last["height"] <= bottom + 1
+
+
+def test_a_long_reason_is_folded(browser: Any, tmp_path: Path, ten: Path) -> None:
+    long = {**VERDICT, "subject": "requirement", "reason": "word " * 400}
+    path = tmp_path / "long.html"
+    path.write_bytes(ten.read_bytes() + chunks.block("verdict", long) + b"\n")
+    with opened(browser, path) as tab:
+        table = tab.locator("section[aria-labelledby=verdicts]")
+        folded = table.locator("details.long")
+        before = folded.bounding_box()["height"]
+        folded.locator("summary").click()
+        assert folded.bounding_box()["height"] > 2 * before
+
+
 def test_a_session_over_a_limit_that_passes_is_no_failure(
     browser: Any, tmp_path: Path, take: Transcription
 ) -> None:
