@@ -1,11 +1,10 @@
-"""A recorded session in the form in which it is replayed: what the client did, and the
-answers of the server, each with its cause.
+"""A recorded session in the form in which it is replayed: actions and answers.
 
-The *actions* are what the client did: the speech that it sent, the silence after speech
-in a dialect without a commit, and all other frames. A *position* is a point in these
-actions. The cause of an answer is the position that the client had reached when the
-answer came. So an answer can be replayed to a client that sends the same audio in
-frames of another length.
+Each answer of the server has its cause. The *actions* are what the client did: the
+speech that it sent, the silence after speech in a dialect without a commit, and all
+other frames. A *position* is a point in these actions. The cause of an answer is the
+position that the client had reached when the answer came. So an answer can be replayed
+to a client that sends the same audio in frames of another length.
 """
 
 from __future__ import annotations

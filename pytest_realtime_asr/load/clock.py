@@ -16,11 +16,10 @@ class Clock:
 
     @classmethod
     def at(cls, started: float) -> Self:
-        """Return the clock of a level that starts at ``started`` seconds on the system
-        clock.
+        """Return the clock of a level that starts at ``started``.
 
-        The system clock is read only once, so a later change of the system clock has no
-        effect.
+        ``started`` is in seconds on the system clock. The system clock is read only
+        once, so a later change of the system clock has no effect.
         """
         return cls(time.monotonic() + (started - time.time()))
 

@@ -171,11 +171,10 @@ def at_word(takes: Iterable[Take], place: int) -> Tested:
 
 
 def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
-    """Test whether more words are missing at multiples of ``period`` seconds than
-    elsewhere.
+    """Test whether more words are missing at multiples of a time than elsewhere.
 
-    At most one word of each clip is used. Lost clips at the end of an utterance are
-    left out.
+    The time is ``period`` seconds. At most one word of each clip is used. Lost clips at
+    the end of an utterance are left out.
     """
     marked: list[tuple[Take, int]] = []
     times: list[float] = []

@@ -140,8 +140,10 @@ class Appender:
             self._append(line + b"\n", takes, redactor)
 
     def conformance(self, found: Document) -> None:
-        """Append the results of the suite; their texts must be free of secrets already.
-        Raises OSError if the page cannot be written.
+        """Append the results of the suite.
+
+        Their texts must be free of secrets already. Raises OSError if the page cannot
+        be written.
         """
         target = found.server.target
         self._file.append(
