@@ -30,6 +30,7 @@ def catch() -> Callable[[], None]:
     Ctrl-C, the signal is sent again.
     """
     owner = os.getpid()
+    repetitions: list[threading.Timer] = []
     report_ignored = sys.unraisablehook
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -54,8 +55,11 @@ def catch() -> Callable[[], None]:
         timer = threading.Timer(_REPEATED, signal.pthread_kill, (main.ident, number))
         timer.daemon = True
         timer.start()
+        repetitions.append(timer)
 
     def restore() -> None:
+        for timer in repetitions:  # the default handler would end the process
+            timer.cancel()
         if sys.unraisablehook is repeat_ignored:
             sys.unraisablehook = report_ignored
         for number in _SIGNALS:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr.plugin import pytest_internals
+from pytest_realtime_asr.plugin import pytest_internals, termination
 from pytest_realtime_asr.report.files import ReportFile
 from tests.support.project import Project
 from tests.support.servers import closed
@@ -305,6 +308,28 @@ def test_it(realtime, corpus, number):
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(passed=1)
     assert project.lines()[-1]["interrupted"]
+
+
+def test_no_signal_is_sent_again_after_the_run() -> None:
+    """The default handler would end the process."""
+    restore = termination.catch()
+    try:
+        hit = threading.Event()
+
+        def collected(phase: str, info: dict[str, int]) -> None:
+            gc.callbacks.remove(collected)
+            hit.set()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        gc.callbacks.append(collected)
+        gc.collect()
+        assert hit.is_set()
+    finally:
+        restore()
+    sent = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    for timer in sent:
+        timer.join()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_an_interrupt_leaves_no_line_between_title_and_table(project: Project) -> None:
