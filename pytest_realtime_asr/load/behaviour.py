@@ -64,7 +64,7 @@ class Beyond:
     """What a server did at a level beyond its capacity.
 
     This level is compared with a level at which the budgets held. ``streams`` is the
-    number of streams of this level, and ``held`` is that of the other level. Both
+    number of streams of this level, and ``held`` is the number of the other level. Both
     include the witnesses. The behaviour that harms users most is the first of
     ``behaviours``. ``refused`` is the share of sessions that were refused, and
     ``broken`` is the share of sessions that were lost for another reason.

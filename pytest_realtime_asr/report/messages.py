@@ -358,7 +358,7 @@ def shown(metric: str, value: float) -> str:
 
 
 def outcome(metric: str, sample: Sample) -> str:
-    """Return the value of one session, or how the session was lost.
+    """Return the value of one session, how it was lost, or "not measured".
 
     If an event was premature, a note about it follows the value.
     """

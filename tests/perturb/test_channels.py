@@ -1,4 +1,4 @@
-"""Level, clipping, line and room: the measured effect is that of the parameter."""
+"""Level, clipping, line and room: the measured effect equals the parameter."""
 
 from __future__ import annotations
 

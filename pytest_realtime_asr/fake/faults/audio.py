@@ -209,7 +209,7 @@ class PauseLoses(WordChanger):
 )
 @fault(
     "one-final-only",
-    "sends a final only for the first utterance of a session",
+    "sends no final after the first utterance of a session",
     by=withholding,
 )
 def _again(utterance: UtteranceTracker) -> bool:

@@ -308,7 +308,7 @@ class ThirdIsSilent(_SilentSometimes):
 
 @fault(
     "stalls-of-close",
-    "sends no text to any client after one client has closed its session early",
+    "sends no text to any client once a client has left in an utterance",
 )
 class StallsOfClose(_SilentSometimes):
     """Sends no more text after a client has closed its session during an utterance."""
