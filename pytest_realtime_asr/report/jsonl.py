@@ -42,6 +42,7 @@ from pytest_realtime_asr.verdicts.utterance_record import (
     UtteranceRecord,
 )
 
+WRITTEN_BY = "give a file that --realtime-report=FILE.jsonl has written"
 FORMAT = 3
 _NAMED = 5  # the largest number of damaged lines whose line numbers are shown
 # Fields that a private run leaves out.
@@ -238,8 +239,9 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
             found += [] if row is None else [row]
     if not found:
         for number, why in damaged.items():
-            raise ValueError(f"{path}:{number}: {why}")
-        raise ValueError(f"{path}: the report has no completed utterance")
+            raise ValueError(f"{path}:{number}: {why}; {WRITTEN_BY}")
+        advice = "" if whole else f"; {WRITTEN_BY}"
+        raise ValueError(f"{path}: the report has no completed utterance{advice}")
     if damaged:
         tell(f"{path}: {_skipped(damaged)}")
     if any(not row.stated for row in found):

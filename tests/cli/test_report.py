@@ -75,6 +75,26 @@ def test_a_trend_of_an_unknown_metric_is_an_error(
     assert "error: 'finale' is not a metric" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"RIFFxx\n", "other.wav:1: is not a line of a report: "),
+        (b"RIFFxx", "other.wav: the report has no completed utterance"),
+    ],
+)
+def test_a_trend_of_another_file_says_what_to_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, problem: str
+) -> None:
+    other = tmp_path / "other.wav"
+    other.write_bytes(content)
+    assert main(["report", "trend", str(other)]) == 2
+    error = capsys.readouterr().err
+    assert problem in error
+    assert error.endswith(
+        "; give a file that --realtime-report=FILE.jsonl has written\n"
+    )
+
+
 def test_a_page_that_is_neither_html_nor_markdown_is_an_error(
     reports: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.metrics.accuracy import words
 from pytest_realtime_asr.metrics.alignment import Alignment
-from pytest_realtime_asr.report import conformance
+from pytest_realtime_asr.report import conformance, jsonl
 from pytest_realtime_asr.report.page import chunks, history, session_data
 from pytest_realtime_asr.report.page.clips import Clips
 from pytest_realtime_asr.report.session_chart import SessionChart, chart
@@ -134,10 +134,7 @@ def _read(report: Path) -> list[Line]:
             )
         found.append(line)
     if not found:
-        raise ValueError(
-            f"{report}: not a JSON Lines report; give a file that "
-            "--realtime-report=FILE.jsonl has written"
-        )
+        raise ValueError(f"{report}: not a JSON Lines report; {jsonl.WRITTEN_BY}")
     if not any(line["kind"] == "utterance" for line in found):
         raise ValueError(f"{report}: the report has no completed utterance")
     return found
