@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr.client.loss import Loss
@@ -26,6 +26,11 @@ from pytest_realtime_asr.load.level import Level
 from pytest_realtime_asr.load.level_values import level_values
 from pytest_realtime_asr.load.outcome import Outcome, lost_outcome
 from pytest_realtime_asr.load.row import Row
+from pytest_realtime_asr.load.work import (
+    amounts_by_clip,
+    partials_per_second,
+    words_per_final,
+)
 from pytest_realtime_asr.metrics.levels import recovery
 
 _FINAL = "final_from_commit"
@@ -109,11 +114,9 @@ def compare(level: Level, held: Level) -> Beyond | None:
     before, after = held.steady, [row for row in late if not row.lost]
     later = _difference(before, after, _FINAL)
     first = _difference(before, after, _FIRST)
-    base = _median(before, lambda row: row.measured.metrics.get(_FINAL))
-    partials = _ratio(
-        before, after, lambda row: row.partials / row.seconds if row.seconds else None
-    )
-    words = _ratio(before, after, lambda row: float(len(row.measured.text.split())))
+    base = _median(before, _FINAL)
+    partials = _ratio(amounts_by_clip(before, after, partials_per_second))
+    words = _ratio(amounts_by_clip(before, after, words_per_final))
     recovered = recovery(level_values(level, (), {}))
     found = []
     if _dies(rows, broken):
@@ -173,23 +176,14 @@ def _dies(rows: Sequence[Row], broken: float) -> bool:
     return bool(gone) or len(cut) >= _BROKEN * len(rows)
 
 
-_Value = Callable[[Row], float | None]
-
-
-def _by_clip(rows: Sequence[Row], value: _Value) -> Mapping[str, float]:
-    """Return, for each clip, the median of a value over its sessions with a final."""
+def _by_clip(rows: Sequence[Row], metric: str) -> Mapping[str, float]:
+    """Return, for each clip, the median of a metric over its sessions with a final."""
     found: dict[str, list[float]] = {}
     for row in rows:
-        if not row.lost and (each := value(row)) is not None:
+        each = row.measured.metrics.get(metric)
+        if not row.lost and each is not None:
             found.setdefault(row.clip, []).append(each)
     return {clip: statistics.median(values) for clip, values in found.items()}
-
-
-def _pairs(
-    before: Sequence[Row], after: Sequence[Row], value: _Value
-) -> list[tuple[float, float]]:
-    one, other = _by_clip(before, value), _by_clip(after, value)
-    return [(one[clip], other[clip]) for clip in one if clip in other]
 
 
 def _difference(
@@ -200,21 +194,22 @@ def _difference(
     This is the median over the clips that were measured at both levels; ``None`` if
     there is no such clip.
     """
-    pairs = _pairs(before, after, lambda row: row.measured.metrics.get(metric))
-    return statistics.median(two - one for one, two in pairs) if pairs else None
+    one, other = _by_clip(before, metric), _by_clip(after, metric)
+    both = [clip for clip in one if clip in other]
+    return statistics.median(other[clip] - one[clip] for clip in both) if both else None
 
 
-def _ratio(before: Sequence[Row], after: Sequence[Row], value: _Value) -> float | None:
-    """Return the sum of a value at level ``after``, divided by its sum at ``before``.
+def _ratio(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Return the sum of the second values, divided by the sum of the first values.
 
-    Only clips that were measured at both levels count. Returns ``None`` if the sum at
-    ``before`` is 0.
+    Returns ``None`` if the sum of the first values is 0.
     """
-    pairs = _pairs(before, after, value)
     whole = sum(one for one, _ in pairs)
     return sum(two for _, two in pairs) / whole if whole else None
 
 
-def _median(rows: Sequence[Row], value: _Value) -> float | None:
-    found = [each for row in rows if (each := value(row)) is not None]
+def _median(rows: Sequence[Row], metric: str) -> float | None:
+    found = [
+        each for row in rows if (each := row.measured.metrics.get(metric)) is not None
+    ]
     return statistics.median(found) if found else None

@@ -20,7 +20,7 @@ clips. The tolerance separates two kinds of differences:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -33,7 +33,7 @@ from pytest_realtime_asr.text.number_format import plain, several
 
 TOLERANCE = 0.2  # share of the larger amount
 LEAST_CLIPS = 2  # clips that both levels sent; the scatter over one is not known
-_Kind = Callable[[Row], float | None]
+_Amount = Callable[[Row], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,44 @@ def unequal_work(one: Level, other: Level) -> UnequalWork | None:
     ``None`` if fewer than `LEAST_CLIPS` clips were sent at both levels.
     """
     kinds = (
-        ("partials per second of audio", _partials),
+        ("partials per second of audio", partials_per_second),
         ("finals per session", _finals),
-        ("words per final", _words),
+        ("words per final", words_per_final),
     )
     found = []
     for what, amount in kinds:
-        before, after = (_by_clip(level, amount) for level in (one, other))
-        clips = [clip for clip in before if clip in after]
-        pairs = [(before[clip], after[clip]) for clip in clips]
+        pairs = amounts_by_clip(one.steady, other.steady, amount)
         if len(pairs) >= LEAST_CLIPS and _differs(pairs):
             means = (fmean(each) for each in zip(*pairs, strict=True))
             found.append(Amount(what, *means))
     return UnequalWork(one.streams, other.streams, tuple(found)) if found else None
+
+
+def partials_per_second(row: Row) -> float | None:
+    """Return the partials per second of audio; ``None`` for a lost session."""
+    return None if row.lost or not row.seconds else row.partials / row.seconds
+
+
+def words_per_final(row: Row) -> float | None:
+    """Return the number of words in the text; ``None`` for a lost session.
+
+    If the text is written without spaces, its characters are counted.
+    """
+    text = row.measured.text
+    parts = "".join(text.split()) if unspaced(text) else text.split()
+    return None if row.lost else float(len(parts))
+
+
+def amounts_by_clip(
+    before: Iterable[Row], after: Iterable[Row], amount: _Amount
+) -> list[tuple[float, float]]:
+    """Return the mean amount of each clip ``before`` and ``after``.
+
+    The means are taken over the sessions that have an amount. Only clips with such a
+    session on both sides count.
+    """
+    one, other = _by_clip(before, amount), _by_clip(after, amount)
+    return [(one[clip], other[clip]) for clip in one if clip in other]
 
 
 def _differs(pairs: Sequence[tuple[float, float]]) -> bool:
@@ -100,28 +125,13 @@ def _differs(pairs: Sequence[tuple[float, float]]) -> bool:
     return low > 0 or high < 0
 
 
-def _by_clip(level: Level, amount: _Kind) -> Mapping[str, float]:
-    """Return the mean amount of each clip over its sessions in the steady part."""
+def _by_clip(rows: Iterable[Row], amount: _Amount) -> Mapping[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
-    for row in level.steady:
+    for row in rows:
         if row.lost is not Loss.CANCELLED and (each := amount(row)) is not None:
             found[row.clip].append(each)
     return {clip: fmean(amounts) for clip, amounts in found.items()}
 
 
-def _partials(row: Row) -> float | None:
-    return None if row.lost or not row.seconds else row.partials / row.seconds
-
-
 def _finals(row: Row) -> float | None:
     return 0.0 if row.lost else 1.0
-
-
-def _words(row: Row) -> float | None:
-    """Return the number of words in the text; ``None`` for a lost session.
-
-    If the text is written without spaces, its characters are counted.
-    """
-    text = row.measured.text
-    parts = "".join(text.split()) if unspaced(text) else text.split()
-    return None if row.lost else float(len(parts))

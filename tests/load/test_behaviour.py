@@ -55,6 +55,10 @@ def lost_text_early(place: int) -> Row:
     return session(place, text=LESS_TEXT, partials=14)
 
 
+def lost_some_texts(place: int) -> Row:
+    return session(place, text=TEXT if place % 3 else "")
+
+
 def refused(place: int) -> Row:
     if place % 3:
         return session(place)
@@ -76,6 +80,7 @@ def died(place: int) -> Row:
         (sent_less, Behaviour.SENDS_LESS),
         (lost_text, Behaviour.LOSES_TEXT),
         (lost_text_early, Behaviour.LOSES_TEXT),
+        (lost_some_texts, Behaviour.LOSES_TEXT),
         (refused, Behaviour.REFUSES),
         (died, Behaviour.DIES),
     ],
@@ -105,6 +110,17 @@ def test_the_figures_are_relative_to_the_level_that_held() -> None:
     assert found.partials == pytest.approx(1)
     assert found.words == pytest.approx(1)
     assert found.recovery is None
+
+
+def test_a_text_without_spaces_loses_characters() -> None:
+    def japanese(text: str) -> Callable[[int], Row]:
+        return lambda place: session(place, text=text)
+
+    whole = at(8, japanese("今日は天気がいいです"))
+    found = compare(at(12, japanese("今日は天気")), whole)
+    assert found is not None
+    assert found.words == pytest.approx(0.5)
+    assert found.behaviours == (Behaviour.LOSES_TEXT,)
 
 
 def test_another_mix_of_clips_does_not_change_the_figures() -> None:
