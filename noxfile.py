@@ -11,13 +11,18 @@ import nox
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 OLDEST = PYTHONS[0]
+# Dialects other than vllm, of which the tests are, with several utterances per session.
+DIALECTS = [
+    *("openai", "openai:sglang", "deepgram", "deepgram:whisperlivekit-listen"),
+    *("sglang-omni", "vosk:vosk-reset"),
+]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = [
-    *("style", "types", "tests", "slow", "dashboards", "lowest", "docs"),
+    *("style", "types", "tests", "slow", "dialects", "dashboards", "lowest", "docs"),
 ]
 
 
@@ -47,6 +52,15 @@ def slow(session: nox.Session) -> None:
     """Run the tests that take real time."""
     install(session, "analysis", package="test")
     run_slow_tests(session)
+
+
+@nox.session
+@nox.parametrize("dialect", DIALECTS)
+def dialects(session: nox.Session, dialect: str) -> None:
+    """Run the tests of `tests/plugin` with another dialect than vllm."""
+    install(session, "analysis", package="test")
+    words = ["tests/plugin", "-n", "2", "--dist", "loadfile", *session.posargs]
+    session.run("pytest", *words, env={"TESTS_DIALECT": dialect})
 
 
 @nox.session

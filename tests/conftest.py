@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pytest_realtime_asr import audio, corpus
+from pytest_realtime_asr import audio, corpus, dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.conformance import scheduler, selection
 from pytest_realtime_asr.fake.process import FakeServer
@@ -28,7 +28,15 @@ from pytest_realtime_asr.report import (
 from pytest_realtime_asr.run import fakes, realtime
 from tests.support import example_dialect
 from tests.support.pages import chromium
-from tests.support.project import CLIPS, SOON, Faking, Project, Servers
+from tests.support.project import (
+    CLIPS,
+    DIALECT,
+    SOON,
+    Faking,
+    Project,
+    Servers,
+    fake_server,
+)
 from tests.support.runs import start, url
 from tests.support.servers import faking
 
@@ -123,7 +131,7 @@ def servers(clips: str) -> Iterator[Servers]:
 
         def start(*arguments: str) -> FakeServer:
             if arguments not in known:
-                server = FakeServer(["--corpus", clips, *arguments])
+                server = fake_server("--corpus", clips, *arguments)
                 known[arguments] = stack.enter_context(server)
             return known[arguments]
 
@@ -138,11 +146,12 @@ def faulty() -> Iterator[Faking]:
     latencies with it.
     """
     known: dict[tuple[object, ...], str] = {}
+    dialect = dialects.load(DIALECT)
     with ExitStack() as stack:
 
         def start(*faults: str, key: str = "") -> str:
             if (*faults, key) not in known:
-                fake = faking(*faults, word_delay=0.01, key=key)
+                fake = faking(*faults, word_delay=0.01, key=key, dialect=dialect)
                 known[*faults, key] = stack.enter_context(fake)[0]
             return known[*faults, key]
 
@@ -152,7 +161,7 @@ def faulty() -> Iterator[Faking]:
 @pytest.fixture(scope="session")
 def server() -> Iterator[FakeServer]:
     """The correct server that all tests share; its finals have a short delay."""
-    with FakeServer(["--corpus", "bundled:english", *SOON]) as server:
+    with fake_server("--corpus", "bundled:english", *SOON) as server:
         yield server
 
 

@@ -17,13 +17,13 @@ from pytest_realtime_asr.conformance import selection
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
-from tests.support.project import Faking, Project
+from tests.support.project import DIALECT, Faking, Project, of_vllm
 from tests.support.servers import closed
 
 SUITE = "realtime_conformance"
 ASKED = "--realtime-conformance"
 BINDING = [
-    each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
+    each for each in dialects.load(DIALECT).requirements if each.binds is Sender.SERVER
 ]
 TESTS = len(BINDING) + 1
 BUSY = 5  # the most requirements that a busy machine leaves undecided
@@ -201,6 +201,7 @@ def test_a_run_that_judged_nothing_is_an_error(
     )
 
 
+@of_vllm
 def test_the_plan_sends_nothing(project: Project) -> None:
     words = (ASKED, "--realtime-plan", "-k", "crowd-finishes or order or [reset")
     result = project.run(*words, target="http://gpu-7:8000")
@@ -223,6 +224,7 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     result.stdout.no_fnmatch_line("*NOT RUN*")
 
 
+@of_vllm
 def test_the_lists_of_requirements_metrics_and_options(project: Project) -> None:
     result = project.run("--realtime-list=requirements", "--realtime-level=must")
     assert result.ret == 0
@@ -249,6 +251,7 @@ def test_the_lists_of_requirements_metrics_and_options(project: Project) -> None
 # The output for a faulty server
 
 
+@of_vllm
 def test_a_violated_must_fails_with_its_evidence(
     project: Project, faulty: Faking
 ) -> None:
@@ -283,6 +286,7 @@ def test_a_violated_must_fails_with_its_evidence(
     assert found["realtime.seen"]
 
 
+@of_vllm
 @pytest.mark.usefixtures("hurried")
 def test_a_violated_should_fails_only_under_strict(
     project: Project, faulty: Faking
@@ -307,6 +311,7 @@ def test_a_violated_should_fails_only_under_strict(
         )
 
 
+@of_vllm
 def test_items_with_one_cause_are_reported_once(project: Project) -> None:
     with closed() as port:
         result = project.run(ASKED, "-k", "refused", target=f"127.0.0.1:{port}")
@@ -329,6 +334,7 @@ def test_the_skipped_corpus_says_why(project: Project) -> None:
     result.stdout.fnmatch_lines([said])
 
 
+@of_vllm
 def test_another_version_is_skipped_with_the_reason(project: Project) -> None:
     words = (ASKED, "-k", "unknown-model", "--realtime-server-version=0.16.0", "-rs")
     result = project.run(*words)
@@ -389,6 +395,7 @@ def test_own(realtime, corpus):
     result.stdout.fnmatch_lines(["*rule one-final*"])
 
 
+@of_vllm
 @pytest.mark.usefixtures("hurried")
 def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
     soon = str(date.today() + timedelta(days=3))
@@ -457,6 +464,7 @@ def test_an_interrupt_keeps_what_was_measured(
 # In the repository of a server
 
 
+@of_vllm
 @pytest.mark.usefixtures("hurried")
 def test_an_asgi_application_is_judged(project: Project) -> None:
     (project.path / "conftest.py").write_text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr.fake.process import FakeServer
-from tests.support.project import Project
+from tests.support.project import Project, fake_server
 
 DELAY = ("--final-delay", "300ms")
 
@@ -31,8 +31,8 @@ def test_drain(realtime, corpus):
 def test_a_drain_that_loses_a_final_fails_its_test(
     project: Project, clips: str
 ) -> None:
-    with FakeServer(
-        ("--corpus", clips, *DELAY, "--fault", "drain-drops-finals")
+    with fake_server(
+        "--corpus", clips, *DELAY, "--fault", "drain-drops-finals"
     ) as server:
         write(project, server)
         result = project.run(
@@ -59,7 +59,7 @@ def test_a_drain_that_loses_a_final_fails_its_test(
 
 @pytest.mark.slow
 def test_a_drain_of_a_correct_server_passes(project: Project, clips: str) -> None:
-    with FakeServer(("--corpus", clips, *DELAY)) as server:
+    with fake_server("--corpus", clips, *DELAY) as server:
         write(project, server)
         result = project.run(
             "--realtime-pace=1", "--realtime-report=out.jsonl", target=server.url

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_realtime_asr.plugin import pytest_internals, termination
 from pytest_realtime_asr.report.files import ReportFile
-from tests.support.project import Project
+from tests.support.project import Project, of_vllm
 from tests.support.servers import closed
 
 ASKED = "--realtime-conformance"
@@ -108,6 +108,7 @@ def test_a_run_that_measures_keeps_the_earlier_report(reporting: Project) -> Non
     result.stdout.no_fnmatch_line("*out.json: *")
 
 
+@of_vllm
 def test_the_result_of_the_suite_keeps_the_earlier_one(reporting: Project) -> None:
     result = reporting.run(ASKED, "-k", "created-now")
     assert result.ret == 0
@@ -159,7 +160,7 @@ def test_a_damaged_line_is_reported_once(project: Project) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("kind", ["jsonl", "conformance"])
+@pytest.mark.parametrize("kind", ["jsonl", pytest.param("conformance", marks=of_vllm)])
 def test_a_full_disk_is_reported_once_and_the_tests_are_judged(
     project: Project, kind: str
 ) -> None:

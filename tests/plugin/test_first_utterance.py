@@ -13,12 +13,12 @@ from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.run import model_choice
 from pytest_realtime_asr.trace.records import Sender
 from tests.client.test_greetings import MISTRAL
-from tests.support.project import Faking, Project
+from tests.support.project import DIALECT, Faking, Project, of_vllm
 from tests.support.servers import faking, serving
 
 SUITE = ("--realtime-conformance", "--realtime-timeout=1")
 BINDING = [
-    each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
+    each for each in dialects.load(DIALECT).requirements if each.binds is Sender.SERVER
 ]
 TESTS = len(BINDING) + 1  # and the spoken corpus
 
@@ -77,6 +77,7 @@ def test_a_failed_first_utterance_is_the_only_finding(
     assert cause in " ".join(" ".join(result.outlines).split())
 
 
+@of_vllm
 def test_the_first_test_reports_the_stop_if_the_requirement_is_missing(
     project: Project, faulty: Faking
 ) -> None:
@@ -125,10 +126,11 @@ def test_the_run_continues_after_an_expected_failure_or_with_keep_going(
             "integer of 64 bits",
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "half-usage",
             "transcription.done: `usage.prompt_tokens` is missing in * sessions; it "
             "must be an integer of 64 bits",
+            marks=of_vllm,
         ),
         pytest.param(
             "nan-usage",
@@ -171,6 +173,7 @@ def said(result: pytest.RunResult) -> str:
     return " ".join(" ".join(result.outlines).split())
 
 
+@of_vllm
 def test_a_refused_set_up_names_the_nearest_dialect(
     project: Project, faulty: Faking
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import Faking, Project
+from tests.support.project import Faking, Project, of_vllm
 
 HEADER = ("kept_calibration", "target_name")
 LOADED = """
@@ -76,6 +76,7 @@ def pytest_sessionfinish(session):
     result.stdout.fnmatch_lines("*judging: False*")
 
 
+@of_vllm
 def test_the_three_examples(project: Project, clips: str) -> None:
     clip = str(Path(clips).with_name("turn-right.wav"))
     project.write(
@@ -107,6 +108,7 @@ async def test_commit_before_update(realtime):
     project.run("-k", "not commands").assert_outcomes(passed=2, deselected=1)
 
 
+@of_vllm
 def test_the_fields_of_a_transcription(project: Project) -> None:
     project.write(
         """
@@ -200,6 +202,7 @@ def test_keyword(utterance, count): assert utterance == "mine"
     project.run(f"--realtime-corpus={bits}", target=None).assert_outcomes(passed=8)
 
 
+@of_vllm
 def test_a_fixture_requested_by_getfixturevalue(project: Project) -> None:
     project.write(
         """
@@ -222,6 +225,7 @@ def test_refused(server):
     assert [row["test"] for row in project.rows()] == ["test_it.py::test_in_time"]
 
 
+@of_vllm
 def test_a_session_left_open_is_closed_and_judged(
     project: Project, faulty: Faking
 ) -> None:

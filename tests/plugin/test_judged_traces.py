@@ -16,7 +16,7 @@ from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.metrics import CATALOGUE, Group
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.trace.records import read
-from tests.support.project import Faking, Project
+from tests.support.project import Faking, Project, of_vllm
 from tests.support.servers import faking
 
 RUN = (
@@ -85,7 +85,9 @@ def test_every_number_equals_the_number_in_the_report(
     assert main(["trace", "judge", "kept", "--report", "out.jsonl"]) == 0
 
 
-@pytest.mark.parametrize("fault", ["no-final", "lost-delta", "close", "reset"])
+@pytest.mark.parametrize(
+    "fault", ["no-final", pytest.param("lost-delta", marks=of_vllm), "close", "reset"]
+)
 def test_a_faulty_server_is_judged_as_in_the_run(
     project: Project, faulty: Faking, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:

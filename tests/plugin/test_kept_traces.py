@@ -10,7 +10,7 @@ from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client.transcription import Begun
 from pytest_realtime_asr.plugin.kept_traces import SessionTraces
 from pytest_realtime_asr.trace.records import Ending, Trace, read
-from tests.support.project import Project
+from tests.support.project import Project, of_vllm
 from tests.support.runs import Start
 from tests.support.servers import CLIP, plan
 
@@ -49,6 +49,7 @@ def names(traces: list[Trace]) -> list[list[str]]:
     return [[each.asset for each in trace.spoken] for trace in traces]
 
 
+@of_vllm
 def test_each_session_of_each_test_has_one_trace(project: Project) -> None:
     project.write(TESTS)
     result = project.run(*ALL, JSONL)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_realtime_asr.fake.process import FakeServer
-from tests.support.project import SOON, Project
+from tests.support.project import SOON, Project, fake_server
 
 pytestmark = pytest.mark.slow
 REPORT = "out.jsonl"
@@ -39,8 +39,8 @@ def killed(project: Project, *, restarted: bool = False) -> Iterator[str]:
     over = threading.Event()
 
     def start(*more: str) -> FakeServer:
-        arguments = ["--corpus", "bundled:english", *SOON, *more]
-        started.append(FakeServer(arguments))
+        arguments = ("--corpus", "bundled:english", *SOON, *more)
+        started.append(fake_server(*arguments))
         return started[-1]
 
     def watch() -> None:
@@ -145,7 +145,7 @@ def pytest_runtest_logreport(report):
 
 
 def test_the_suite_has_one_finding(project: Project) -> None:
-    with FakeServer(["--corpus", "bundled:english", *SOON]) as fake:
+    with fake_server("--corpus", "bundled:english", *SOON) as fake:
         (project.path / "killer.py").write_text(KILL.format(pid=fake.pid))
         project.pytester.syspathinsert()
         args = ("-p", "killer", "--realtime-conformance", "-rs")

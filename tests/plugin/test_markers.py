@@ -201,7 +201,7 @@ def test_lenient(realtime, corpus):
     result.stdout.fnmatch_lines(
         [
             "wer = 0.125 > 0.100 (95% CI *; n=2, 8 words, S=1 D=0 I=0; *",
-            "sess-* turn-right: 1 wrong of 4",
+            "* turn-right: 1 wrong of 4",
             "  trace: *-turn-right.jsonl",
             "*turn*left*and*stop*",
             "*turn*right*and*stop*",

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_realtime_asr import audio, dialects
 from pytest_realtime_asr.trace.records import Sender
-from tests.support.project import Project
+from tests.support.project import DIALECT, Project, of_vllm
 
 TARGET = """
 def test_it(realtime_target):
@@ -31,6 +31,7 @@ def test_precedence(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said("--realtime-target=line:1") == "line:1"
 
 
+@of_vllm
 def test_the_command_line_overrides_markers_and_fixtures(project: Project) -> None:
     (project.path / "conftest.py").write_text(
         """
@@ -144,7 +145,7 @@ def test_plain(corpus): assert corpus["turn-right"].words[0].text == "turn"
     result = project.run("--realtime-conformance", "test_it.py", target=None)
     binding = [
         each
-        for each in dialects.load("vllm").requirements
+        for each in dialects.load(DIALECT).requirements
         if each.binds is Sender.SERVER
     ]
     # Of the suite, the first requirement says what is missing.
@@ -154,6 +155,7 @@ def test_plain(corpus): assert corpus["turn-right"].words[0].text == "turn"
     result.stdout.no_fnmatch_line("realtime: *")
 
 
+@of_vllm
 def test_header(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write("def test_plain(): pass")
     line = "realtime: ws://*/v1/realtime, vllm, model scripted, corpus bundled:odd"
@@ -189,6 +191,7 @@ def test_it(realtime, corpus):
     project.run(auto).stdout.fnmatch_lines(["ws://*, cold final * ms*"])
 
 
+@of_vllm
 def test_the_version_of_the_server(project: Project) -> None:
     project.write(
         """
@@ -206,6 +209,7 @@ def test_it(realtime, corpus):
     assert said("--realtime-server-version=v0.22") == "0.22"
 
 
+@of_vllm
 def test_the_server_reports_an_unknown_model(project: Project) -> None:
     project.write(
         """

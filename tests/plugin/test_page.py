@@ -12,13 +12,12 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.config import FakeConfig
-from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.metrics.declaration import Unit
 from pytest_realtime_asr.report import trend
 from tests.support.pages import blocks, of, opened
-from tests.support.project import SOON, Project
+from tests.support.project import SOON, Project, fake_server, of_vllm
 from tests.support.servers import CLIP, thread
 from tests.support.spellings import KEY
 
@@ -82,6 +81,7 @@ def test_workers_write_one_page(project: Project) -> None:
     assert of(text, "end") == [{"interrupted": False, "failed": [LATE]}]
 
 
+@of_vllm
 def test_workers_and_the_suite_write_one_page(project: Project) -> None:
     """The workers append sessions, the controller the results of the suite."""
     project.write(TESTS)
@@ -174,6 +174,7 @@ def test_a_trend_that_cannot_be_made_is_reported(project: Project) -> None:
     assert "<template" not in page(project)
 
 
+@of_vllm
 def test_no_block_of_the_page_has_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +230,7 @@ def test_killed(realtime, corpus):
 
 @pytest.mark.slow
 def test_a_crashed_worker_and_a_killed_server_leave_one_page(project: Project) -> None:
-    with FakeServer(["--corpus", "bundled:english", *SOON]) as fake:
+    with fake_server("--corpus", "bundled:english", *SOON) as fake:
         project.write(CRASHES.replace("{pid}", str(fake.pid)))
         result = project.run(*BOTH, "-n4", target=fake.url, apart=True)
     result.assert_outcomes(passed=1, failed=3)

@@ -11,7 +11,7 @@ import pytest
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Vantage
-from tests.support.project import Project
+from tests.support.project import Project, of_vllm
 from tests.support.recordings import Sent, delta, done, recorded
 
 CLIP = corpus.load("bundled:english")["turn-right"]
@@ -201,6 +201,7 @@ def test_folder_that_is_missing(project: Project, target: str, message: str) -> 
     )
 
 
+@of_vllm
 def test_trace_of_a_server_cannot_be_replayed(project: Project, folder: Path) -> None:
     replace(TRACE, vantage=Vantage.SERVER).write(folder / "000-turn-right.jsonl")
     project.write(TEST)

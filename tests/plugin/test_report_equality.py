@@ -24,7 +24,7 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.report.junit import number
 from pytest_realtime_asr.stats import quantile
 from tests.support.pages import of
-from tests.support.project import Project
+from tests.support.project import Project, fake_server
 
 pytestmark = pytest.mark.slow
 
@@ -174,7 +174,7 @@ def killing(fake: FakeServer, folder: Path) -> Iterator[None]:
 
 def _made(project: Project, clips: str) -> Reports:
     project.write(TESTS)
-    with FakeServer(["--corpus", clips]) as fake, killing(fake, project.path):
+    with fake_server("--corpus", clips) as fake, killing(fake, project.path):
         result = project.pytester.runpytest_subprocess(
             f"--realtime-target={fake.url}", *ARGUMENTS, timeout=LONGEST
         )

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_realtime_asr.plugin.judging import again
 from pytest_realtime_asr.text.redaction import Redactor
-from tests.support.project import Faking, Project, Servers
+from tests.support.project import Faking, Project, Servers, of_vllm
 
 TESTS = """
 @pytest.mark.realtime(pace=1)
@@ -30,6 +30,7 @@ def test_plain(): pass
 """
 
 
+@of_vllm
 def test_reports(project: Project) -> None:
     project.write(TESTS)
     (project.path / "conftest.py").write_text(
@@ -318,6 +319,7 @@ def test_caught_in_a_session(realtime_session, corpus):
     assert (found["realtime.planned"], found["realtime.lost"]) == ("2", "2")
 
 
+@of_vllm
 def test_nothing_secret(
     project: Project, faulty: Faking, monkeypatch: pytest.MonkeyPatch
 ) -> None:

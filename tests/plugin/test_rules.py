@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.project import Faking, Project
+from tests.support.project import Faking, Project, of_vllm
 
 TEST = """
 def test_it(realtime, corpus):
@@ -14,6 +14,7 @@ def test_off(realtime, corpus):
 """
 
 
+@of_vllm
 def test_a_violated_requirement_fails_the_test(
     project: Project, faulty: Faking
 ) -> None:
@@ -36,6 +37,7 @@ def test_a_violated_requirement_fails_the_test(
     project.run("--realtime-rules=off", target=url).assert_outcomes(passed=2)
 
 
+@of_vllm
 def test_each_wrong_field_is_named_once_over_the_sessions(
     project: Project, faulty: Faking
 ) -> None:
@@ -59,6 +61,7 @@ def test_it(realtime_session):
 """
 
 
+@of_vllm
 def test_a_session_without_an_utterance_has_a_trace_too(
     project: Project, faulty: Faking
 ) -> None:
@@ -71,6 +74,7 @@ def test_a_session_without_an_utterance_has_a_trace_too(
     assert "session.created" in kept.read_text()
 
 
+@of_vllm
 def test_should(project: Project, faulty: Faking) -> None:
     project.write(TEST)
     url = faulty("novelty")
@@ -80,6 +84,7 @@ def test_should(project: Project, faulty: Faking) -> None:
     assert must in ({"passed": 2}, {"passed": 1, "failed": 1})
 
 
+@of_vllm
 def test_frames_sent_by_hand_cause_no_violation(project: Project) -> None:
     project.write(
         """
@@ -107,6 +112,7 @@ version = "<0.34"
 """
 
 
+@of_vllm
 def test_a_known_failure_fails_no_test(project: Project, faulty: Faking) -> None:
     project.write(TEST)
     (project.path / "known.toml").write_text(KNOWN)
@@ -124,6 +130,7 @@ def test_a_known_failure_fails_no_test(project: Project, faulty: Faking) -> None
     project.run(known, newer, target=url).assert_outcomes(passed=1, failed=1)
 
 
+@of_vllm
 def test_a_pinned_suite_judges_every_session(project: Project, faulty: Faking) -> None:
     project.write(TEST)
     url = faulty("lost-delta")

@@ -12,7 +12,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import suite_run
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.trace.records import Sender
-from tests.support.project import Project, Servers
+from tests.support.project import DIALECT, Project, Servers
 
 SPOKEN = "realtime_conformance/test_speech.py::test_spoken_corpus"
 WER = "--realtime-budget=wer <= 12%"
@@ -23,7 +23,7 @@ def test_own(realtime, corpus):
     realtime.transcribe(corpus)
 """
 DESELECTED = sum(
-    each.binds is Sender.SERVER for each in dialects.load("vllm").requirements
+    each.binds is Sender.SERVER for each in dialects.load(DIALECT).requirements
 )
 COLLECTED = ("--collect-only", "-q")
 

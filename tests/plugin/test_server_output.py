@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import Project, of_vllm
 
 APPLICATION = '''
 import json
@@ -98,6 +98,7 @@ def section(lines: list[str], test: str) -> list[str]:
     return rest[heads[0] : end] if heads else []
 
 
+@of_vllm
 def test_a_failure_shows_what_the_server_printed_in_its_test(project: Project) -> None:
     given(project)
     result = project.run("--realtime-rules=off", target=None)
@@ -113,6 +114,7 @@ def test_a_failure_shows_what_the_server_printed_in_its_test(project: Project) -
     assert "WebSocketDisconnect" not in told
 
 
+@of_vllm
 def test_junit_xml_has_the_output_of_the_server(project: Project) -> None:
     given(project)
     project.run("--realtime-rules=off", "--junitxml=out.xml", target=None)
@@ -126,6 +128,7 @@ def test_junit_xml_has_the_output_of_the_server(project: Project) -> None:
     assert cases["test_sound"] == cases["test_other"] == []
 
 
+@of_vllm
 def test_nothing_follows_the_last_line_of_pytest(project: Project) -> None:
     given(project, ends=True)
     result = project.run("--realtime-rules=off", target=None)
@@ -156,6 +159,7 @@ def test_the_output_is_private_in_a_private_run(project: Project) -> None:
     assert "it ends" not in told
 
 
+@of_vllm
 def test_a_violation_shows_what_its_own_session_printed(project: Project) -> None:
     """Sessions of many scenarios run at the same time."""
     given(project)
@@ -174,6 +178,7 @@ def test_a_violation_shows_what_its_own_session_printed(project: Project) -> Non
     assert not any("ArithmeticError" in line for line in printed)
 
 
+@of_vllm
 def test_the_spoken_corpus_shows_what_its_sessions_printed(
     project: Project, clips: str
 ) -> None:

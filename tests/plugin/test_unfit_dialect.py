@@ -9,9 +9,10 @@ import pytest
 from pytest_realtime_asr.conformance import selection
 from pytest_realtime_asr.conformance.selftest import Score
 from pytest_realtime_asr.requirements.requirement import Level
-from tests.support.project import Project
+from tests.support.project import Project, of_vllm
 from tests.support.servers import VLLM, faking
 
+pytestmark = of_vllm
 NOTHING = (
     "ERROR: *: the dialect vllm has no requirements, so the suite would "
     "judge nothing; *"

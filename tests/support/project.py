@@ -7,6 +7,7 @@ soon. Where one is judged, it comes after 250 ms, and budgets are far from that.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -15,19 +16,30 @@ import pytest
 
 from pytest_realtime_asr.fake.process import FakeServer
 
-INI = """\
+# Most tests are of no dialect: ``nox -s dialects`` runs them with each one.
+DIALECT = os.environ.get("TESTS_DIALECT", "vllm")
+of_vllm = pytest.mark.skipif(
+    DIALECT != "vllm",
+    reason="names a requirement, a fault, a path, a model or a frame of vllm",
+)
+INI = f"""\
 [pytest]
 addopts = -p no:hypothesispytest
 asyncio_default_fixture_loop_scope = function
 realtime_warmup = 0
 realtime_pace = 32
 realtime_recover = 0
-realtime_dialect = vllm
+realtime_dialect = {DIALECT}
 """
 CLIPS = ("turn-right", "open-door")  # the shortest ones
 SOON = ("--final-delay", "20ms", "--word-delay", "10ms")
 Faking = Callable[..., str]
 Servers = Callable[..., FakeServer]
+
+
+def fake_server(*arguments: str) -> FakeServer:
+    """Return a fake server of the dialect of the tests."""
+    return FakeServer(arguments, dialect=DIALECT)
 
 
 class Project:
