@@ -57,7 +57,9 @@ def test_page_and_lines_have_the_same_numbers(project: Project) -> None:
     ]
     verdicts = [line for line in lines if line["kind"] == "verdict"]
     assert of(text, "verdict") == verdicts
-    assert [each["verdict"] for each in verdicts] == ["PASS", "FAIL"]
+    right, late = (each["verdict"] for each in verdicts)
+    assert right == "PASS"
+    assert late in ("FAIL", "INVALID")  # if the machine delays the client
     # Only the test that fails keeps its trace and adds its clip.
     (paths,) = of(text, "traces")
     right, *_, late = [row["label"] for row in of(text, "row")]
@@ -202,9 +204,8 @@ import pathlib
 import signal
 import time
 
-@pytest.mark.latency_budget("final_from_commit", max="1ms")
-@pytest.mark.realtime(pace=1)
-def test_late(realtime, corpus):
+@pytest.mark.budget("word_coverage", at_least=2)
+def test_wrong(realtime, corpus):
     realtime.transcribe(corpus["turn-right"])
 
 @pytest.mark.wer_threshold(0)
@@ -253,7 +254,7 @@ def test_a_crashed_worker_and_a_killed_server_leave_one_page(project: Project) -
     assert "FAIL" in {each["verdict"] for each in verdicts}
     (end,) = of(text, "end")
     assert sorted(end.pop("failed")) == [
-        *(f"test_it.py::test_{name}" for name in ("crash", "killed", "late"))
+        *(f"test_it.py::test_{name}" for name in ("crash", "killed", "wrong"))
     ]
     assert end == {"interrupted": False}
 
