@@ -164,7 +164,10 @@ class FakeUtterance:
         words = [word for word in words if self._keeps(word)]
         text = " ".join(word.text for word in words)
         seconds = self._samples / self._rate
-        usage = Usage(round(seconds * _TOKENS_PER_SECOND), len(words), seconds=seconds)
+        prompt = round(seconds * _TOKENS_PER_SECOND)
+        if self._samples:
+            prompt = max(1, prompt)  # a model gets a token for the shortest audio, too
+        usage = Usage(prompt, len(words), seconds=seconds)
         final = tuple(speaking.server.final(text, usage, self._item))
         self.is_over = bool(final)  # an utterance without its final is still open
         speaking.workload.end(self._place)  # before the client can begin the next one

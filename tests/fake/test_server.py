@@ -21,13 +21,14 @@ import pytest
 import trustme
 from websockets.asyncio.client import connect
 
-from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr import audio, corpus, dialects
 from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transcription import Transcription, run_utterance
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
@@ -190,6 +191,17 @@ def test_faults_can_be_combined(loop: Loop) -> None:
     with faking("nameless", "bad-usage") as (url, _):
         live = two(loop, url)
     assert violations(live.trace) == {"first-event", "usage-adds-up"}
+
+
+@pytest.mark.parametrize(("seconds", "tokens"), [(0.01, 1), (0.08, 1), (0.4, 5)])
+def test_the_usage_counts_at_least_one_token_for_audio(
+    loop: Loop, seconds: float, tokens: int
+) -> None:
+    clip = Utterance("short", "", audio.silence(seconds))
+    with faking() as (url, _):
+        take = loop.run(run_utterance(Live(loop, plan(url)), clip))
+    assert take.usage is not None
+    assert take.usage.prompt == tokens
 
 
 def test_usage_counts_audio_and_words(loop: Loop) -> None:

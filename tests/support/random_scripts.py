@@ -41,7 +41,10 @@ def run_config(
 
 
 def generated(
-    seed: int | str, count: int = FUZZ, grammar: Grammar = GRAMMAR
+    seed: int | str,
+    count: int = FUZZ,
+    grammar: Grammar = GRAMMAR,
+    pcm: bytes = CLIP.audio.pcm,
 ) -> tuple[Script, ...]:
-    """Return the scripts of a seed."""
-    return fuzz.generate(grammar, CLIP.audio.pcm, seed=seed, count=count)
+    """Return the scripts of a seed, which send parts of some audio."""
+    return fuzz.generate(grammar, pcm, seed=seed, count=count)
