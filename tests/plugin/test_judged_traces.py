@@ -16,7 +16,7 @@ from pytest_realtime_asr.client.transcription import Transcription
 from pytest_realtime_asr.metrics import CATALOGUE, Group
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.trace.records import read
-from tests.support.project import Faking, Project, of_vllm
+from tests.support.project import Faking, Project, of_vllm, with_several_utterances
 from tests.support.servers import faking
 
 RUN = (
@@ -124,6 +124,7 @@ def test_errors_are_counted_in_the_text_without_the_key(
         assert float(cells["wer"]) == pytest.approx(row["wer"], abs=1e-3)
 
 
+@with_several_utterances
 def test_utterances_of_one_session(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,11 @@ def answering(status: int) -> Answer:
         (401, "*/v1/realtime: HTTP 401: no API key was sent: set REALTIME_API_KEY*"),
         (403, "*/v1/realtime: HTTP 403: no API key was sent: *"),
         (404, "*/v1/realtime: HTTP 404: not found; is the path right, *"),
-        (0, "*/v1/realtime: the server opened a session and sent nothing within *"),
+        pytest.param(
+            0,
+            "*/v1/realtime: the server opened a session and sent nothing within *",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_reason_why_no_session_started_is_reported(
@@ -93,7 +97,7 @@ def test_the_reason_why_no_session_started_is_reported(
     said: str,
     warmup: int,
 ) -> None:
-    monkeypatch.setattr(config, "_OPENING", 0.2)
+    monkeypatch.setattr(config, "_OPENING", 3.0)
     project.write(SENDING)
     with serving(answer=answering(status)) as url:
         result = project.run(NAMED, f"--realtime-warmup={warmup}", target=url)

@@ -14,13 +14,19 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.requirements.capability import Capability
 
 # Most tests are of no dialect: ``nox -s dialects`` runs them with each one.
 DIALECT = os.environ.get("TESTS_DIALECT", "vllm")
 of_vllm = pytest.mark.skipif(
     DIALECT != "vllm",
     reason="names a requirement, a fault, a path, a model or a frame of vllm",
+)
+with_several_utterances = pytest.mark.skipif(
+    Capability.SEVERAL_UTTERANCES not in dialects.load(DIALECT).traits.capabilities,
+    reason="has a session of several utterances",
 )
 INI = f"""\
 [pytest]
