@@ -110,7 +110,8 @@ class Live:
             self._wire = await connect(access, timeout=limits.connect)
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED
-            self._recorder.end(how, code=error.status, reason=str(error))
+            reason = error.explained(self.plan.redactor)
+            self._recorder.end(how, code=error.status, reason=reason)
             self._until = self._until or time.monotonic_ns()
             raise self._lost() from error
         if self._recorder.ended is not None:  # closed while the client connected

@@ -40,6 +40,7 @@ from pytest_realtime_asr.client.failure_reasons import (
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.redaction import Redactor
 
 LONGEST = 2000  # characters of an error message, which may quote the server
 MAX_MESSAGE = 2**20  # bytes of an event or of the body of an HTTP response
@@ -53,6 +54,10 @@ _HEAD_END = b"\r\n\r\n"
 _STATUS = len("HTTP/1.1 101 ")
 _LONGEST_HEAD = 2**16  # bytes of the status line and headers of a refusal
 _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
+_CONTENT_LENGTH = re.compile(rb"(?im)^Content-Length:[ \t]*(\d{1,4})[ \t]*\r?$")
+_LONGEST_BODY = 2000  # bytes of a refusal; a longer body is not read
+_BODY_TIMEOUT = 1.0  # s that the rest of this body may take
+_SHOWN_BODY = 300  # characters of it in a message
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
 _NO_UTF8 = 1007  # close code: a text frame is not UTF-8
 _TOO_BIG = 1009  # close code: a message is larger than the limit
@@ -72,8 +77,9 @@ class Unreachable(Exception):
     """Raised if no connection could be opened; the message says why and what to do.
 
     ``status`` is the HTTP status of the response, if there was one; ``retry_after`` is
-    the time in s that its Retry-After header names. ``local`` is true if this machine
-    is the cause, not the server.
+    the time in s that its Retry-After header names. ``body`` is the text of a short
+    response, which may contain secrets. ``local`` is true if this machine is the cause,
+    not the server.
     """
 
     def __init__(
@@ -82,12 +88,21 @@ class Unreachable(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        body: str = "",
         local: bool = False,
     ) -> None:
         super().__init__(shortened(printable(message), LONGEST))
         self.status = status
         self.retry_after = retry_after
+        self.body = body
         self.local = local
+
+    def explained(self, redactor: Redactor) -> str:
+        """Return the message, and what the server said about it, without secrets."""
+        if not self.body or redactor.private:
+            return str(self)
+        said = shortened(printable(redactor.clean(self.body)), _SHOWN_BODY)
+        return f"{self}; the server says: {said}"
 
 
 class Closed(Exception):
@@ -155,7 +170,8 @@ _CONTROLS = frozenset({Opcode.PING, Opcode.PONG, Opcode.CLOSE})
 class _Connection(ClientConnection):
     """A connection that ends in bounded time, even if the server misbehaves.
 
-    Without this class, the library would read the whole body of a refused handshake.
+    Without this class, the library would read the whole body of a refused handshake,
+    however long and slow it is.
     After a close frame or a protocol error, the library would wait until the server
     closes the TCP connection.
     """
@@ -169,6 +185,7 @@ class _Connection(ClientConnection):
         self._head: bytearray | None = (
             bytearray()
         )  # start of the response, until the library gets it
+        self._late_body: asyncio.TimerHandle | None = None
         self._cut: asyncio.TimerHandle | None = None
         self.on_text: Callable[[str], None] | None = None  # see `Wire.listen`
         self._turn = 0  # frames that `on_text` may still get in this turn
@@ -176,8 +193,12 @@ class _Connection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
             self._head += data
-            passed = _without_body(bytes(self._head))
+            passed = _response(bytes(self._head))
             if passed is None:
+                if self._late_body is None and _HEAD_END in self._head:
+                    self._late_body = self.loop.call_later(
+                        _BODY_TIMEOUT, self._end_response
+                    )
                 return
             self._head, data = None, passed
         upgraded = self.response is not None
@@ -215,16 +236,20 @@ class _Connection(ClientConnection):
                 return
         super().process_event(event)
 
-    def eof_received(self) -> None:
+    def _end_response(self) -> None:
+        """Give the library the response as it is, if it has not got it yet."""
         if self._head:
-            super().data_received(
-                _without_body(bytes(self._head), complete=True) or b""
-            )
+            head, self._head = bytes(self._head), None
+            super().data_received(_response(head, complete=True) or b"")
+
+    def eof_received(self) -> None:
+        self._end_response()
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._cut is not None:
-            self._cut.cancel()
+        for timer in (self._late_body, self._cut):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
 
@@ -244,22 +269,30 @@ def fragments(frame: str | bytes, parts: int) -> list[str] | list[bytes]:
     return [frame[start:stop] for start, stop in cuts]
 
 
-def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
-    """Return the handshake response for the library; leave out the body of a refusal.
+def _response(head: bytes, *, complete: bool = False) -> bytes | None:
+    """Return the handshake response for the library.
 
-    ``head`` is the start of the response. A refusal is reduced to its status and its
-    Retry-After header, so that the library does not wait for a body. The result is
-    ``None`` if more of the response is needed; ``complete`` says that no more follows.
+    ``head`` is the start of the response. A refusal is reduced to its status, its
+    Retry-After header and a short body, so that the library waits for nothing else. The
+    result is ``None`` if more of the response is needed; ``complete`` says that no more
+    follows.
     """
     refusal = _REFUSAL.match(head)
     if refusal is None:
         known = complete or len(head) >= _STATUS or b"\n" in head
         return head if known else None
-    fields, end, _ = head.partition(_HEAD_END)
+    fields, end, body = head.partition(_HEAD_END)
     if not (complete or end or len(head) >= _LONGEST_HEAD):
         return None
+    stated = _CONTENT_LENGTH.search(fields)
+    length = int(stated[1]) if stated else 0
+    if length > _LONGEST_BODY:
+        length = 0
+    if len(body) < length and not complete:
+        return None
+    body = body[:length]
     lines = [b"HTTP/1.1 %s " % refusal[1], *_RETRY_AFTER.findall(fields)]
-    return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body])
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,6 +615,7 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
                 f"{where}: {what}",
                 status=status,
                 retry_after=_seconds(response.headers.get_all("Retry-After")),
+                body=_text_of(bytes(response.body or b"")),
             )
         case ssl.SSLCertVerificationError():
             what = untrusted(error)
@@ -604,6 +638,12 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
 def _seconds(texts: Iterable[str]) -> float | None:
     """Return the seconds of a Retry-After header; ``None`` for a date or no header."""
     return next((float(text) for text in texts if text.isdecimal()), None)
+
+
+def _text_of(body: bytes) -> str:
+    """Return the text of a response on one line; "" for a page in HTML."""
+    text = " ".join(body.decode(errors="replace").split())
+    return "" if text.startswith("<") else text
 
 
 def _why(error: Exception) -> str:

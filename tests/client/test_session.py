@@ -589,6 +589,20 @@ def test_refused_handshake(loop: Loop, status: int) -> None:
         assert "hidden" not in text
 
 
+def test_a_refused_handshake_quotes_the_server(loop: Loop) -> None:
+    body = b'{"err_msg":"no model for hush-hush"}'
+    for redactor, said in (
+        (Redactor(), '; the server says: {"err_msg":"no model for hush-hush"}'),
+        (HUSH, '; the server says: {"err_msg":"no model for [removed]"}'),
+        (Redactor(private=True), ": HTTP 400: the server refused the request"),
+    ):
+        with serving(answer=lambda request: plain(400, body)) as url:
+            error, live = lost(loop, plan(url, redactor=redactor))
+        assert live.trace.end.reason.endswith(said)
+        assert said in str(error)
+        assert ("err_msg" in str(error)) is (not redactor.private)
+
+
 def test_a_refused_handshake_reports_retry_after(loop: Loop) -> None:
     later = plain(429)
     later.headers["Retry-After"] = "7"

@@ -30,6 +30,7 @@ from pytest_realtime_asr.client.transport import (
     Wire,
     connect,
 )
+from pytest_realtime_asr.text.redaction import Redactor
 from tests.support.servers import bare, plain, quiet, serving
 from tests.support.servers import closed as closed_port
 
@@ -152,13 +153,50 @@ def test_retry_after_is_read_in_seconds(told: list[str], seconds: float | None) 
             b"HTTP/1.1 401 No\r\n" + b"x: y\r\n" * 2**14,
             b"HTTP/1.1 401 \r\nContent-Length: 0\r\n\r\n",
         ),
+        (b"HTTP/1.1 400 No\r\ncontent-length: 4\r\n\r\nbad", None),
+        (
+            b"HTTP/1.1 400 No\r\ncontent-length: 4\r\n\r\nbad key",
+            b"HTTP/1.1 400 \r\nContent-Length: 4\r\n\r\nbad ",
+        ),
+        (
+            b"HTTP/1.1 400 No\r\nContent-Length: 2001\r\n\r\nbad",
+            b"HTTP/1.1 400 \r\nContent-Length: 0\r\n\r\n",
+        ),
     ],
-    ids=range(9),
+    ids=range(12),
 )
-def test_the_library_gets_a_refused_handshake_without_its_body(
+def test_the_library_gets_a_refused_handshake_with_a_short_body_alone(
     head: bytes, passed: bytes | None
 ) -> None:
-    assert transport._without_body(head) == passed
+    assert transport._response(head) == passed
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"err_msg":\n "no such model"}', '{"err_msg": "no such model"}'),
+        (b"<!doctype html><title>400</title>", ""),
+        (b"x" * 2001, ""),
+        (b"\xff\x1b[31m", "\ufffd\x1b[31m"),
+        (b"", ""),
+    ],
+)
+def test_a_short_body_of_a_refusal_is_kept(body: bytes, said: str) -> None:
+    with serving(answer=lambda request: plain(400, body)) as url:
+        found = refusal(access(url))
+    assert (found.status, found.body) == (400, said)
+    assert "\x1b" not in found.explained(Redactor())
+
+
+def test_the_rest_of_a_body_that_never_comes_is_not_awaited() -> None:
+    def then(taken: socket.socket) -> None:
+        taken.recv(4096)
+        taken.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 9\r\n\r\nbad")
+        while taken.recv(4096):
+            pass
+
+    found = deaf(then)(60)
+    assert (found.status, found.body) == (400, "bad")
 
 
 def test_a_refused_handshake_is_read_in_pieces_of_any_size() -> None:
