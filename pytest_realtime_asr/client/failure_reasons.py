@@ -42,7 +42,10 @@ def explain(status: int, target: Target, key_source: str) -> str:
                 f"target as {target.origin}"
             )
         case 404:
-            what = "not found; is the path right, and is the model a realtime model?"
+            what = (
+                "not found; is the path right (--realtime-dialect chooses it), and is "
+                "the model a realtime model?"
+            )
         case 301 | 302 | 303 | 307 | 308:
             what = "redirects are not followed; give the final URL as the target"
         case 429:

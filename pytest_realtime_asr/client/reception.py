@@ -14,8 +14,10 @@ from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.loss import ending
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transport import FRAMES_PER_TURN, Closed, Wire
+from pytest_realtime_asr.text.privacy import public
 from pytest_realtime_asr.trace.recorder import Recorder
 from pytest_realtime_asr.trace.records import Ending, Record, Sender
+from pytest_realtime_asr.trace.timeline import Refusal
 
 _PORTION = 32  # frames that are read at once; more would delay other sessions
 _MOST_UNREAD = 256  # recorded frames that the inbox has not read, at most
@@ -91,11 +93,20 @@ class Reception:
 
     @property
     def summary(self) -> str:
-        """A text that says what the server has sent."""
+        """A text that says what the server has sent, and its first unexpected error."""
         received = 0 if self._wire is None else self._wire.received
         if received and not self.inbox.received:
             return f"{received} bytes were received, but no complete event"
-        return self.inbox.summary
+        inbox = self.inbox
+        refusal = inbox.refusal
+        error = "" if refusal is None else f"; the first error: {self.quoted(refusal)}"
+        return inbox.summary + error
+
+    def quoted(self, refusal: Refusal) -> str:
+        """Return a refusal as messages quote it; a private run shows its code alone."""
+        if self._plan.redactor.private:
+            return f"({public(refusal.code)})"
+        return str(refusal)
 
     @property
     def _unread(self) -> int:

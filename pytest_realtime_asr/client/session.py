@@ -37,8 +37,6 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import audio_frame, can
 from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.text.inputs import InputError
-from pytest_realtime_asr.text.messages import shortened
-from pytest_realtime_asr.text.privacy import public
 from pytest_realtime_asr.trace.recorder import AudioFrames, Recorder
 from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
@@ -314,10 +312,8 @@ class Live:
         refusal = self._inbox.refusal
         if refusal is not None and not self._inbox.has_final(item):
             self._inbox.report_refusals()
-            said = f"{refusal}"
-            if self.plan.redactor.private:
-                said = f"({public(refusal.code)})"
-            raise self._loss(Loss.REFUSED, f"refused: {shortened(said)}")
+            said = self._reception.quoted(refusal)
+            raise self._loss(Loss.REFUSED, f"refused: {said}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
         """Wait for ``count`` refusals of the server; return whether they have arrived.

@@ -1310,6 +1310,31 @@ def test_a_final_is_waited_for_within_its_time(loop: Loop) -> None:
     assert live.trace.end.how is Ending.DEADLINE
 
 
+@pytest.mark.parametrize(
+    ("redactor", "said"),
+    [
+        (Redactor(), "; the first error: no model hush-hush (no_model)"),
+        (HUSH, "; the first error: no model [removed] (no_model)"),
+        (Redactor(private=True), "; the first error: (no_model)"),
+    ],
+    ids=["plain", "secret", "private"],
+)
+def test_a_session_that_ends_after_an_error_quotes_it(
+    loop: Loop, redactor: Redactor, said: str
+) -> None:
+    async def refusing(connection: ServerConnection) -> None:
+        error = {"type": "error", "error": "no model hush-hush", "code": "no_model"}
+        await connection.send(json.dumps(error))
+        await connection.close(1008, "")
+
+    with serving(refusing) as url:
+        error, _ = lost(loop, plan(url, redactor=redactor))
+    assert error.how == "closed"
+    assert str(error) == (
+        f"the server closed with code 1008; events received: 1 error{said}"
+    )
+
+
 def test_a_refused_utterance_is_reported_once(loop: Loop) -> None:
     async def moody(connection: ServerConnection) -> None:
         await connection.send(CREATED)

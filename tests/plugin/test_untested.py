@@ -82,7 +82,7 @@ def answering(status: int) -> Answer:
     [
         (401, "*/v1/realtime: HTTP 401: no API key was sent: set REALTIME_API_KEY*"),
         (403, "*/v1/realtime: HTTP 403: no API key was sent: *"),
-        (404, "*/v1/realtime: HTTP 404: not found; is the path right, *"),
+        (404, "*/v1/realtime: HTTP 404: not found; is the path right (*"),
         pytest.param(
             0,
             "*/v1/realtime: the server opened a session and sent nothing within *",
