@@ -24,7 +24,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake import recordings
 from pytest_realtime_asr.fake.capacity import Capacity, CapacityMode
 from pytest_realtime_asr.fake.config import FakeConfig, Timing
-from pytest_realtime_asr.fake.faults import FAULTS, lacking
+from pytest_realtime_asr.fake.faults import having, lacking
 from pytest_realtime_asr.fake.faults.registry import Needs, known
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.cached import CachedRecogniser
@@ -139,8 +139,8 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_fault,
         metavar="NAME",
-        help=f"a fault of the server (repeatable): {', '.join(FAULTS)}, or a fault of "
-        "an installed package",
+        help="a fault of the server (repeatable); the command `list faults` says what "
+        "each does, and in which dialects",
     )
     add(
         "--capacity",
@@ -392,9 +392,11 @@ def _refuse_without_effect(options: argparse.Namespace, dialect: Dialect) -> Non
                 "or omit the fault"
             )
         if (needs := lacking(name, dialect)) is not None:
+            names = having(name)
+            other = f", or use --dialect {' or '.join(names)}" if names else ""
             raise ValueError(
                 f"--fault {name}: has no effect, since the dialect {dialect.name} has "
-                f"no {needs.value}; omit the fault, or name another --dialect"
+                f"no {needs.value}; omit the fault{other}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The command ``list``: lists requirements, dialects, metrics or options."""
+"""The command ``list``: lists requirements, dialects, metrics, options or faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pytest_realtime_asr.report import listing
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
 
-HELP = "list the requirements, the dialects, the metrics or the options of the plugin"
+HELP = (
+    "list the requirements, the dialects, the metrics, the options of the plugin or "
+    "the faults of the fake server"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +53,8 @@ def _run(options: argparse.Namespace) -> int:
             lines = listing.installed_dialects()
         case "metrics":
             lines = listing.metrics()
+        case "faults":
+            lines = listing.faults()
         case _:
             lines = listing.options(GROUPS)
     print("\n".join(lines))

@@ -168,6 +168,8 @@ def _list(state: State) -> int:
                 lines = listing.metrics()
             case "options":
                 lines = listing.options(GROUPS)
+            case "faults":
+                lines = listing.faults()
             case _:
                 *others, last = listing.LISTS
                 known = f"{', '.join(others)} and {last}"

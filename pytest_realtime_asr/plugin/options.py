@@ -606,9 +606,9 @@ _REPORTS = (
 _INSTEAD = (
     Option(
         "list",
-        "list the requirements, the dialects with their profiles, the metrics or the "
-        "options, and exit",
-        metavar="requirements|dialects|metrics|options",
+        "list the requirements, the dialects with their profiles, the metrics, the "
+        "options or the faults of the fake server, and exit",
+        metavar="requirements|dialects|metrics|options|faults",
     ),
     Option(
         "selftest",

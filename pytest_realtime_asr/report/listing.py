@@ -1,4 +1,4 @@
-"""Lists the available requirements, dialects, metrics and options."""
+"""Lists the available requirements, dialects, metrics, options and faults."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr import metrics as catalogue
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selection
+from pytest_realtime_asr.fake.faults import having
+from pytest_realtime_asr.fake.faults.registry import known
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level
 
-LISTS = ("requirements", "dialects", "metrics", "options")
+LISTS = ("requirements", "dialects", "metrics", "options", "faults")
 _WIDTH = 80
 
 
@@ -106,6 +108,21 @@ def options(groups: Iterable[Group]) -> list[str]:
             value = f"={option.metavar}" if option.metavar else ""
             lines.append(f"{option.cli}{value}  ({option.ini}, {option.env})")
             lines += _indented(option.help)
+    return lines
+
+
+def faults() -> list[str]:
+    """Return the lines that list the faults with the dialects of their servers.
+
+    Raises LookupError if the faults of an installed package cannot be imported.
+    """
+    every = dialects.installed()
+    lines = []
+    for name, fault in known().items():
+        names = having(name)
+        where = "every dialect" if names == every else ", ".join(names)
+        lines.append(f"{name}  {where}")
+        lines += _indented(f"a server that {fault.about}")
     return lines
 
 

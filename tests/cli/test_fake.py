@@ -17,7 +17,7 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.cli.main import main
-from pytest_realtime_asr.fake.faults import FAULTS, lacking, registry
+from pytest_realtime_asr.fake.faults import FAULTS, having, lacking, registry
 from pytest_realtime_asr.fake.faults.registry import Needs
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
@@ -27,8 +27,16 @@ from tests.support.servers import CLIP
 
 NAMES = (
     *("vllm", "openai", "openai:sglang", "openai-beta", "openai-beta:riva"),
-    "sglang-omni",
+    *("openai-beta:speaches", "sglang-omni", "vosk", "vosk:vosk-reset"),
+    *("vosk:vosk-cpp", "deepgram", "deepgram:whisperlivekit-listen"),
 )
+
+# Faults that prove a requirement of one dialect, but have an effect in others too
+_ANYWHERE = {
+    *("answers-stray", "echoes", "reads-at-16000hz", "empty-frame-dies"),
+    *("closes-idle-early", "ignores-keepalive", "two-finals", "early-text"),
+    "refused-final-mutes",
+}
 
 
 @pytest.mark.parametrize(
@@ -42,12 +50,13 @@ NAMES = (
         (
             ["--fault", "same-item-ids"],
             "--fault same-item-ids: has no effect, since the dialect vllm has no "
-            "items; omit the fault, or name another --dialect",
+            "items; omit the fault, or use --dialect openai or openai-beta",
         ),
         (
             ["--dialect", "openai:sglang", "--fault", "turn-loses"],
             "--fault turn-loses: has no effect, since the dialect openai:sglang has no "
-            "turns that the server detects; omit the fault, or name another --dialect",
+            "turns that the server detects; omit the fault, or use --dialect openai or "
+            "openai-beta",
         ),
         (
             ["--capacity-mode", "slow"],
@@ -62,7 +71,13 @@ NAMES = (
         (
             ["--dialect", "openai", "--fault", "leaks"],
             "--fault leaks: has no effect, since the dialect openai has no gauge of "
-            "open sessions; omit the fault, or name another --dialect",
+            "open sessions; omit the fault, or use --dialect openai:sglang or vllm",
+        ),
+        (
+            ["--dialect", "vosk", "--fault", "words-in-ms"],
+            "--fault words-in-ms: has no effect, since the dialect vosk has no events "
+            "like those of Deepgram's protocol; omit the fault, or use --dialect "
+            "deepgram",
         ),
         (
             ["--replay-timing", "none"],
@@ -104,13 +119,64 @@ def test_options_for_behaviour_are_refused_with_replay(
     assert f"error: {words[0]}: has no effect with --replay, which sends" in told
 
 
+def _proving(name: str) -> set[str]:
+    """Return the faults that prove the requirements of a dialect."""
+    requirements = dialects.load(name).requirements
+    proofs = [each.proof for each in requirements if each.proof is not None]
+    return {fault for proof in proofs for fault in proof.faults}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fault_that_proves_a_requirement_has_an_effect(name: str) -> None:
     dialect = dialects.load(name)
-    proofs = [each.proof for each in dialect.requirements if each.proof is not None]
-    faults = {fault for proof in proofs for fault in proof.faults}
+    faults = _proving(name)
     assert faults <= FAULTS.keys()
     assert {fault: lacking(fault, dialect) for fault in faults} == dict.fromkeys(faults)
+
+
+def test_a_fault_that_proves_only_one_dialect_says_what_it_needs() -> None:
+    proven = {name: _proving(name) for name in dialects.installed()}
+    owners = {
+        fault: [name for name, faults in proven.items() if fault in faults]
+        for fault, declared in FAULTS.items()
+        if declared.needs is None
+    }
+    alone = {fault for fault, names in owners.items() if len(names) == 1}
+    assert alone == _ANYWHERE
+
+
+@pytest.mark.parametrize(
+    ("dialect", "others"),
+    [
+        ("vllm", "words-in-ms no-metadata skips-indexes word-times-in-ms foretells"),
+        ("openai", "segments-overlap skips-indexes no-word-times accepts-any-model"),
+        ("sglang-omni", "segments-overlap bad-usage cumulative restarts-on-begin"),
+        ("vosk", "segments-overlap no-metadata accepts-any-option skips-indexes"),
+        ("vosk", "again-loses codeless no-greeting same-id late-delta echo"),
+        ("deepgram", "word-times-in-ms skips-indexes strict-fields odd-audio-closes"),
+        ("deepgram:whisperlivekit-listen", "one-final-only shares-setup one-token"),
+    ],
+)
+def test_a_fault_of_another_dialect_has_no_effect(dialect: str, others: str) -> None:
+    loaded = dialects.load(dialect)
+    assert [each for each in others.split() if lacking(each, loaded) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [
+        ("no-final", dialects.installed()),
+        ("closes-as-failed", ("deepgram", "vosk")),
+        ("cumulative", ("openai", "openai-beta", "vllm")),
+        ("accepts-any-option", ("deepgram", "sglang-omni")),
+        ("created-twice", ("deepgram:whisperlivekit-listen",)),
+        ("echo", ("vosk:vosk-reset",)),
+    ],
+)
+def test_a_fault_of_several_dialects_is_usable_in_each(
+    fault: str, names: tuple[str, ...]
+) -> None:
+    assert set(names) <= set(having(fault))
 
 
 def test_faults_of_a_package_that_cannot_be_imported(

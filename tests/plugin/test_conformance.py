@@ -243,7 +243,7 @@ def test_the_lists_of_requirements_metrics_and_options(project: Project) -> None
     wrong.stderr.fnmatch_lines(
         [
             "*--realtime-list: there is no list 'servers'; choose from "
-            "requirements, dialects, metrics and options"
+            "requirements, dialects, metrics, options and faults"
         ]
     )
 

@@ -90,7 +90,7 @@ class _Deepgram:
     ) -> HttpRefusal | Reaction | None:
         try:
             model = options.asked(request, self._profile).model
-            if model is not None and model not in models:
+            if self._profile.models and model is not None and model not in models:
                 raise ValueError(f"model: there is no model {model[:100]!r}")
         except ValueError as error:
             return self._refuse(str(error))

@@ -30,6 +30,7 @@ class Profile:
     - ``contiguous``: each segment begins where the segment before it ends
     - ``refused``: the answer to invalid options, which is the HTTP status of the
       handshake or the close code of an open session
+    - ``models``: the server refuses the name of a model that it does not have
     - ``key``: the word before the API key in the header ``Authorization``
     """
 
@@ -41,6 +42,7 @@ class Profile:
     companded: bool = True
     contiguous: bool = True
     refused: int = 400
+    models: bool = True
     key: str = "Token"
 
     @property
@@ -62,6 +64,7 @@ PROFILES: Mapping[str, Profile] = {
             companded=False,
             contiguous=False,
             refused=4400,
+            models=False,
         ),
     )
 }

@@ -243,9 +243,10 @@ def _wrong(asked: dict[str, Any]) -> str | None:
     for name, value in asked.items():
         if name not in _SETTINGS:
             return f"session.{name}: there is no such setting"
-        wanted = dict if name == "turn_detection" else str
-        if value is not None and not isinstance(value, wanted):
-            return f"session.{name}: must be {wanted.__name__} or null"
+        is_object = name == "turn_detection"
+        if value is not None and not isinstance(value, dict if is_object else str):
+            kind = "an object" if is_object else "a text"
+            return f"session.{name}: must be {kind} or null"
     if asked.get("input_audio_format") not in (None, "pcm16"):
         return "session.input_audio_format: must be pcm16 or null"
     return None

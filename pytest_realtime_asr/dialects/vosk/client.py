@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 
+from pytest_realtime_asr.dialects import option_types
+from pytest_realtime_asr.dialects.option_types import OptionType
 from pytest_realtime_asr.dialects.vosk.events import EOF_TEXT, RESET_TEXT
 from pytest_realtime_asr.dialects.vosk.profile import Profile
+
+_TYPES = {
+    "words": OptionType(bool | int, "true or false"),
+    "max_alternatives": OptionType(
+        Annotated[int, msgspec.Meta(ge=0)], "a whole number of 0 or more"
+    ),
+    "phrase_list": OptionType(list[str], "a list of texts"),
+}
 
 
 class Caller:
@@ -17,7 +28,8 @@ class Caller:
     The options are the fields of the configuration. ``sample_rate`` is a whole number
     of Hz. ``words`` is true by default, so that results have word times. Other fields
     are sent unchanged. Raises ValueError for a sample rate that the client cannot send,
-    and for any option if the server reads no configuration.
+    for a known field with a value of another type, and for any option if the server
+    reads no configuration.
     """
 
     binary = True
@@ -32,6 +44,7 @@ class Caller:
                 "options, or use a profile with config=yes"
             )
         self.rate = _rate(options.get("sample_rate", profile.rate))
+        option_types.check(options, _TYPES)
         self._profile = profile
         self._config = {"words": True, **options, "sample_rate": self.rate}
 

@@ -25,7 +25,13 @@ from pytest_realtime_asr.fake.faults import (
     texts,
     word_times,
 )
-from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults, lacking
+from pytest_realtime_asr.fake.faults.registry import (
+    FAULTS,
+    Fault,
+    Faults,
+    having,
+    lacking,
+)
 
 __all__ = [
     "FAULTS",
@@ -36,6 +42,7 @@ __all__ = [
     "counts",
     "drain",
     "errors",
+    "having",
     "http",
     "items",
     "lacking",

@@ -154,7 +154,10 @@ def _short(utterance: UtteranceTracker) -> bool:
 
 
 @fault(
-    "no-final-empty", "sends no final for an utterance without audio", by=withholding
+    "no-final-empty",
+    "sends no final for an utterance without audio",
+    by=withholding,
+    needs=Needs.EMPTY,
 )
 def _empty(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds == 0
@@ -165,7 +168,11 @@ def _long(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds > 20
 
 
-@fault("dies-of-empty", "crashes at the end of an utterance without audio")
+@fault(
+    "dies-of-empty",
+    "crashes at the end of an utterance without audio",
+    needs=Needs.EMPTY,
+)
 class DiesOfEmpty(UtteranceTracker):
     """Ends the server process at the end of an utterance without audio."""
 
@@ -205,12 +212,16 @@ class PauseLoses(WordChanger):
 
 
 @fault(
-    "again-loses", "loses words from the second utterance of a session on", by=losing
+    "again-loses",
+    "loses words from the second utterance of a session on",
+    by=losing,
+    needs=Needs.SEVERAL,
 )
 @fault(
     "one-final-only",
     "sends no final after the first utterance of a session",
     by=withholding,
+    needs=Needs.SEVERAL,
 )
 def _again(utterance: UtteranceTracker) -> bool:
     return utterance.number > 1

@@ -24,7 +24,7 @@ class UsageInMilliseconds(ServerWrapper):
         return self._server.final(text, replace(usage, seconds=seconds), item)
 
 
-@fault("one-token", "counts one token for each text")
+@fault("one-token", "counts one token for each text", needs=Needs.USAGE)
 class OneToken(ServerWrapper):
     """Counts 1 completion token, whatever the length of the text."""
 
@@ -32,7 +32,11 @@ class OneToken(ServerWrapper):
         return self._server.final(text, replace(usage, completion=1), item)
 
 
-@fault("usage-so-far", "adds the counts of the earlier utterances to each usage")
+@fault(
+    "usage-so-far",
+    "adds the counts of the earlier utterances to each usage",
+    needs=Needs.USAGE,
+)
 class UsageSoFar(ServerWrapper):
     """Adds the counts of the earlier utterances to the counts of each final."""
 

@@ -50,7 +50,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Which frames the server refuses
 
 
-@fault("tolerant", "ignores frames that it should refuse")
+@fault("tolerant", "ignores frames that it should refuse", needs=Needs.ERRORS)
 class Tolerant(ServerWrapper):
     """Sends no errors."""
 
@@ -60,7 +60,7 @@ class Tolerant(ServerWrapper):
         return replace(reaction, replies=replies)
 
 
-@fault("accepts-any-model", "accepts the name of any model")
+@fault("accepts-any-model", "accepts the name of any model", needs=Needs.NAMED_MODEL)
 class AcceptsAnyModel(ServerWrapper):
     """Accepts every model name as the name of the model that it serves."""
 
@@ -74,7 +74,7 @@ class AcceptsAnyModel(ServerWrapper):
         content["model"] = self._state.models[0]
 
 
-@fault("one-update", "closes at a second session update")
+@fault("one-update", "closes at a second session update", needs=Needs.SET_UP)
 class OneUpdate(ServerWrapper):
     """Closes with 1008 on a session update if an earlier update was accepted."""
 
@@ -91,7 +91,9 @@ class OneUpdate(ServerWrapper):
         return replace(reaction, replies=replies)
 
 
-@fault("strict-fields", "refuses a session update with unknown fields")
+@fault(
+    "strict-fields", "refuses a session update with unknown fields", needs=Needs.SET_UP
+)
 class StrictFields(ServerWrapper):
     """Refuses a session update with fields that are not in the protocol."""
 
@@ -103,7 +105,7 @@ class StrictFields(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("no-early-audio", "refuses audio before the session update")
+@fault("no-early-audio", "refuses audio before the session update", needs=Needs.SET_UP)
 class NoEarlyAudio(ServerWrapper):
     """Refuses audio until the client has sent a session update."""
 
@@ -173,7 +175,11 @@ class EarlyBeginIgnored(_Ignores):
         return waits and self._state.correct.begins(frame)
 
 
-@fault("starts-anyway", "answers an utterance with an error, but still transcribes it")
+@fault(
+    "starts-anyway",
+    "answers an utterance with an error, but still transcribes it",
+    needs=Needs.SET_UP,
+)
 class StartsAnyway(ServerWrapper):
     """Sends an error for an utterance before the session update, but transcribes it.
 
@@ -196,7 +202,11 @@ class StartsAnyway(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("forgets-model", "requires a new session update after each final")
+@fault(
+    "forgets-model",
+    "requires a new session update after each final",
+    needs=Needs.SET_UP,
+)
 class ForgetsModel(ServerWrapper):
     """Requires a new session update after each final.
 
@@ -217,7 +227,11 @@ class ForgetsModel(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("refused-audio-ends", "ends the open utterance when it refuses audio")
+@fault(
+    "refused-audio-ends",
+    "ends the open utterance when it refuses audio",
+    needs=Needs.TEXT_AUDIO,
+)
 class RefusedAudioEnds(UtteranceTracker):
     """Drops the open utterance when it refuses audio; the utterance gets no final."""
 
@@ -254,7 +268,7 @@ class SilentClose(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("closes-on-error", "closes after each error")
+@fault("closes-on-error", "closes after each error", needs=Needs.ERRORS)
 class ClosesOnError(ServerWrapper):
     """Closes with 1011 after an error event."""
 
@@ -284,7 +298,7 @@ class RefusesBig(ServerWrapper):
         return self._server.hear(UNKNOWN_EVENT if len(frame) > BIG_FRAME else frame)
 
 
-@fault("odd-audio-closes", "closes on audio that it refuses")
+@fault("odd-audio-closes", "closes on audio that it refuses", needs=Needs.TEXT_AUDIO)
 class OddAudioCloses(ServerWrapper):
     """Closes with 1011 after it has sent an error for a frame of audio."""
 
@@ -430,7 +444,7 @@ class StackTrace(_ErrorChanger):
         return {"message": TRACEBACK}
 
 
-@fault("codeless", "sends errors without a code")
+@fault("codeless", "sends errors without a code", needs=Needs.ERRORS)
 class Codeless(_ErrorChanger):
     """Sends null as the code of each error."""
 
@@ -438,7 +452,7 @@ class Codeless(_ErrorChanger):
         return {"code": None}
 
 
-@fault("wrong-codes", "uses one code for all errors")
+@fault("wrong-codes", "uses one code for all errors", needs=Needs.ERRORS)
 class WrongCodes(_ErrorChanger):
     """Sends ``server_error`` as the code of each error."""
 

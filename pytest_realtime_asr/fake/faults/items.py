@@ -139,7 +139,7 @@ class Foretells(EventChanger):
             yield from map(event, self._state.correct.partial("so"))
 
 
-@fault("cumulative", "sends the whole text so far in each delta")
+@fault("cumulative", "sends the whole text so far in each delta", needs=Needs.DELTAS)
 class Cumulative(EventChanger):
     """Sends all text of an item so far in each delta."""
 
@@ -504,7 +504,7 @@ class RestartsTimes(EventChanger):
         return (content,)
 
 
-@fault("hears-things", "detects turns in silence")
+@fault("hears-things", "detects turns in silence", needs=Needs.TEXT_AUDIO)
 class HearsThings(ServerWrapper):
     """Replaces 0.5 s of silence at the start of a session with noise."""
 

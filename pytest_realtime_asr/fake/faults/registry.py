@@ -27,8 +27,18 @@ from typing import Any, TypeVar, overload
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Dialect, HttpRefusal, Reaction, Server, can
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.dialects import (
+    Dialect,
+    HttpRefusal,
+    Reaction,
+    Request,
+    Server,
+    can,
+)
+from pytest_realtime_asr.fake.correct_server import CorrectServer
 from pytest_realtime_asr.fake.drain import Drain
+from pytest_realtime_asr.fake.frame_edits import event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
 from pytest_realtime_asr.requirements.capability import Capability
@@ -190,7 +200,7 @@ class Needs(enum.Enum):
 
     ITEMS = "items"
     LIKE_OPENAI = "events like those of OpenAI's protocol"
-    SEGMENTS = "segments"
+    SEGMENTS = "segments with numbers"
     TURNS = "turns that the server detects"
     EXPIRY = "time at which a session expires"
     RATES = "sample rate that the client sets"
@@ -203,6 +213,36 @@ class Needs(enum.Enum):
     SETTLED_TEXT = "segments that the server settles"
     WORD_TIMES = "times of words"
     CAPACITY = "capacity"
+    LIKE_DEEPGRAM = "events like those of Deepgram's protocol"
+    GREETING = "event that opens a session"
+    SESSION_IDS = "ids of sessions"
+    SET_UP = "frames that set a session up"
+    SEVERAL = "second utterance in a session"
+    EMPTY = "utterances without audio"
+    TEXT_AUDIO = "audio in text frames"
+    USAGE = "usage in its finals"
+    FREE_TEXT = "text that the server sends on its own"
+    DELTAS = "events with the added text only"
+    ERRORS = "events that report errors"
+    CLOSES = "close by the server at the end of a session"
+    NAMED_MODEL = "model at the top level of the session update"
+    CHECKED_OPTIONS = "options in the URL that the server checks"
+
+
+_CAPABILITIES: Mapping[Needs, Capability] = {
+    Needs.WORD_TIMES: Capability.WORD_TIMES,
+    Needs.GREETING: Capability.GREETING,
+    Needs.SESSION_IDS: Capability.SESSION_IDS,
+    Needs.SET_UP: Capability.SET_UP,
+    Needs.SEVERAL: Capability.SEVERAL_UTTERANCES,
+    Needs.EMPTY: Capability.EMPTY_UTTERANCES,
+    Needs.TEXT_AUDIO: Capability.TEXT_AUDIO,
+    Needs.USAGE: Capability.USAGE,
+}
+# Features that come with another feature
+_INCLUDED: Mapping[Needs, frozenset[Needs]] = {
+    Needs.CLOSES: frozenset({Needs.ANSWERS, Needs.LIKE_DEEPGRAM}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,27 +338,62 @@ def lacking(name: str, dialect: Dialect) -> Needs | None:
 
     Return ``None`` if nothing is lacking. A capacity is never lacking, since it is an
     option of every fake server. The traits of the dialect say whether its servers have
-    gauges, word times and a limit on the audio. For any other feature, the faults that
-    prove the checks of the dialect decide: the servers have the feature if one of these
-    faults needs it.
+    gauges and a limit on the audio, and have the features of its capabilities. A
+    correct server shows whether it sends deltas and checks options in the URL. For any
+    other feature, the faults that prove the checks of the dialect decide: the servers
+    have the feature if one of these faults needs it.
     """
     faults = known()
     needs = faults[name].needs
     if needs is None or needs is Needs.CAPACITY:
         return None
-    traits = dialect.traits
-    stated = {
-        Needs.GAUGE: bool(traits.operations.gauge),
-        Needs.RUNNING: bool(traits.operations.running),
-        Needs.MOST: bool(traits.most),
-        Needs.WORD_TIMES: can(dialect, Capability.WORD_TIMES),
+    if needs in _CAPABILITIES:
+        return None if can(dialect, _CAPABILITIES[needs]) else needs
+    operations = dialect.traits.operations
+    stated: Mapping[Needs, Callable[[], bool]] = {
+        Needs.GAUGE: lambda: bool(operations.gauge),
+        Needs.RUNNING: lambda: bool(operations.running),
+        Needs.MOST: lambda: bool(dialect.traits.most),
+        Needs.CHECKED_OPTIONS: lambda: _checks_options(dialect),
     }
     if needs in stated:
-        return None if stated[needs] else needs
+        return None if stated[needs]() else needs
     proofs = [each.proof for each in dialect.requirements if each.proof is not None]
     named = {fault for proof in proofs for fault in proof.faults}
     having = {faults[fault].needs for fault in named if fault in faults}
-    return None if needs in having else needs
+    if needs is Needs.DELTAS and _sends_deltas(dialect):
+        return None
+    if needs is Needs.FREE_TEXT:  # the opposite of a server that only answers
+        return needs if Needs.ANSWERS in having else None
+    return None if having & {needs, *_INCLUDED.get(needs, ())} else needs
+
+
+def _sends_deltas(dialect: Dialect) -> bool:
+    """Return whether a correct server sends the text of an utterance in deltas."""
+    correct = CorrectServer(dialect, ("model",))
+    frames = (*correct.partial("so"), *correct.utterance("so")[1])
+    return any("delta" in event(frame) for frame in frames)
+
+
+def _checks_options(dialect: Dialect) -> bool:
+    """Return whether a correct server refuses wrong values of the client's query."""
+    query = Request.of(f"?{dialect.caller('model', {}).query}", {}).query
+    wrong = Request(query=dict.fromkeys(query, ("no such value",)))
+    return dialect.refusal(wrong, ("model",)) is not None
+
+
+def having(name: str) -> tuple[str, ...]:
+    """Return the names of the installed dialects in which a fault has an effect.
+
+    A profile is named only if the fault has no effect in the dialect without it.
+    """
+    found = []
+    for each in dialects.installed():
+        dialect = dialects.load(each)
+        profiles = [f"{each}:{profile}" for profile in dialect.profiles]
+        names = [n for n in profiles if lacking(name, dialects.load(n)) is None]
+        found += names if lacking(name, dialect) is not None else [each]
+    return tuple(found)
 
 
 class Faults(Hooks):

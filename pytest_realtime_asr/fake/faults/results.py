@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 
 from pytest_realtime_asr.dialects import HttpRefusal, Reaction, Server
-from pytest_realtime_asr.fake.faults.registry import Hooks, fault
+from pytest_realtime_asr.fake.faults.registry import Hooks, Needs, fault
 from pytest_realtime_asr.fake.frame_edits import Event, event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import (
@@ -59,6 +59,7 @@ def changing(kind: str) -> Callable[[Change], Wrap]:
     "segments-overlap",
     "sends segments that start before the settled audio ends",
     by=changing(_RESULTS),
+    needs=Needs.LIKE_DEEPGRAM,
 )
 def _overlapping(content: Event) -> None:
     moved = min(EARLY, content["start"])
@@ -66,7 +67,12 @@ def _overlapping(content: Event) -> None:
     content["duration"] += moved
 
 
-@fault("short-durations", "halves the durations of segments", by=changing(_RESULTS))
+@fault(
+    "short-durations",
+    "halves the durations of segments",
+    by=changing(_RESULTS),
+    needs=Needs.LIKE_DEEPGRAM,
+)
 def _short(content: Event) -> None:
     content["duration"] /= 2
 
@@ -75,6 +81,7 @@ def _short(content: Event) -> None:
     "words-in-ms",
     "gives the times of words in milliseconds instead of seconds",
     by=changing(_RESULTS),
+    needs=Needs.LIKE_DEEPGRAM,
 )
 def _words_in_ms(content: Event) -> None:
     for word in _words(content):
@@ -86,6 +93,7 @@ def _words_in_ms(content: Event) -> None:
     "first-word-untimed",
     "leaves the first word out of the list of words of a segment",
     by=changing(_RESULTS),
+    needs=Needs.LIKE_DEEPGRAM,
 )
 def _without_first_word(content: Event) -> None:
     words = _words(content)
@@ -97,6 +105,7 @@ def _without_first_word(content: Event) -> None:
     "results-in-percent",
     "gives its confidences in percent",
     by=changing(_RESULTS),
+    needs=Needs.LIKE_DEEPGRAM,
 )
 def _in_percent(content: Event) -> None:
     for each in (*content["channel"]["alternatives"], *_words(content)):
@@ -108,7 +117,11 @@ def _words(content: Event) -> list[Event]:
     return words
 
 
-@fault("loses-first-segment", "does not send the first segment that it settles")
+@fault(
+    "loses-first-segment",
+    "does not send the first segment that it settles",
+    needs=Needs.LIKE_DEEPGRAM,
+)
 class LosesFirstSegment(EventChanger):
     """Leaves out the first of several settled segments of each utterance."""
 
@@ -125,7 +138,11 @@ class LosesFirstSegment(EventChanger):
         return (content,)
 
 
-@fault("loses-third-segment", "does not send the third segment that it settles")
+@fault(
+    "loses-third-segment",
+    "does not send the third segment that it settles",
+    needs=Needs.LIKE_DEEPGRAM,
+)
 class LosesThirdSegment(UtteranceTracker):
     """Leaves out the third settled segment of an utterance if a fourth one follows."""
 
@@ -141,7 +158,11 @@ class LosesThirdSegment(UtteranceTracker):
                 yield frame
 
 
-@fault("early-results", "sends results as soon as the session is open")
+@fault(
+    "early-results",
+    "sends results as soon as the session is open",
+    needs=Needs.FREE_TEXT,
+)
 class EarlyResults(ServerWrapper):
     """Sends results that contain a word although no audio has come yet."""
 
@@ -151,7 +172,9 @@ class EarlyResults(ServerWrapper):
 
 
 @fault(
-    "unasked-interims", "sends interim results although the client did not ask for them"
+    "unasked-interims",
+    "sends interim results although the client did not ask for them",
+    needs=Needs.LIKE_DEEPGRAM,
 )
 class UnaskedInterims(EventChanger):
     """Sends each settled segment twice, first as an interim result."""
@@ -163,7 +186,11 @@ class UnaskedInterims(EventChanger):
         yield content
 
 
-@fault("changes-request-id", "gives each result a request id of its own")
+@fault(
+    "changes-request-id",
+    "gives each result a request id of its own",
+    needs=Needs.LIKE_DEEPGRAM,
+)
 class ChangesRequestId(EventChanger):
     """Appends a number to the request id of each result."""
 
@@ -183,6 +210,7 @@ class ChangesRequestId(EventChanger):
 @fault(
     "unasked-speech-events",
     "sends SpeechStarted although the client did not ask for it",
+    needs=Needs.LIKE_DEEPGRAM,
 )
 class UnaskedSpeechEvents(EventChanger):
     """Sends ``SpeechStarted`` before each result."""
@@ -194,7 +222,9 @@ class UnaskedSpeechEvents(EventChanger):
         yield content
 
 
-@fault("no-speech-started", "never reports the start of speech")
+@fault(
+    "no-speech-started", "never reports the start of speech", needs=Needs.LIKE_DEEPGRAM
+)
 class NoSpeechStarted(EventChanger):
     """Leaves out each ``SpeechStarted``."""
 
@@ -206,6 +236,7 @@ class NoSpeechStarted(EventChanger):
     "utterance-end-at-zero",
     "says that the last word ended at 0 s",
     by=changing("UtteranceEnd"),
+    needs=Needs.LIKE_DEEPGRAM,
 )
 def _at_zero(content: Event) -> None:
     content["last_word_end"] = 0.0
@@ -215,12 +246,13 @@ def _at_zero(content: Event) -> None:
     "metadata-in-ms",
     "gives the duration of a session in milliseconds instead of seconds",
     by=changing("Metadata"),
+    needs=Needs.LIKE_DEEPGRAM,
 )
 def _duration_in_ms(content: Event) -> None:
     content["duration"] *= 1000
 
 
-@fault("answers-keepalive", "answers KeepAlive")
+@fault("answers-keepalive", "answers KeepAlive", needs=Needs.LIKE_DEEPGRAM)
 class AnswersKeepAlive(ServerWrapper):
     """Sends each ``KeepAlive`` back to the client."""
 
@@ -234,7 +266,11 @@ class AnswersKeepAlive(ServerWrapper):
 # The end of a session
 
 
-@fault("no-metadata", "sends no Metadata at the end of a session")
+@fault(
+    "no-metadata",
+    "sends no Metadata at the end of a session",
+    needs=Needs.LIKE_DEEPGRAM,
+)
 class NoMetadata(EventChanger):
     """Leaves out each ``Metadata`` except the one that opens the session."""
 
@@ -245,7 +281,11 @@ class NoMetadata(EventChanger):
         return () if content.get("type") == "Metadata" else (content,)
 
 
-@fault("close-loses-rest", "sends no results for the remaining text at CloseStream")
+@fault(
+    "close-loses-rest",
+    "sends no results for the remaining text at CloseStream",
+    needs=Needs.LIKE_DEEPGRAM,
+)
 class CloseLosesRest(ServerWrapper):
     """Sends no results after ``CloseStream``."""
 
@@ -261,7 +301,11 @@ class CloseLosesRest(ServerWrapper):
                 yield frame
 
 
-@fault("babbles-when-empty", "sends words in a session without audio")
+@fault(
+    "babbles-when-empty",
+    "sends words in a session without audio",
+    needs=Needs.LIKE_DEEPGRAM,
+)
 class BabblesWhenEmpty(ServerWrapper):
     """Sends two words at the end of a session in which no audio came."""
 
@@ -276,7 +320,9 @@ class BabblesWhenEmpty(ServerWrapper):
         return replace(reaction, replies=(*words, *reaction.replies))
 
 
-@fault("closes-as-failed", "closes with 1011 at the end of a session")
+@fault(
+    "closes-as-failed", "closes with 1011 at the end of a session", needs=Needs.CLOSES
+)
 class ClosesAsFailed(ServerWrapper):
     """Closes with 1011 where a correct server closes with 1000."""
 
@@ -312,6 +358,7 @@ class IgnoresKeepAlive(Hooks):
 @fault(
     "stray-finalize-mutes",
     "ignores 1 s of audio after a Finalize that comes between utterances",
+    needs=Needs.LIKE_DEEPGRAM,
 )
 class StrayFinalizeMutes(UtteranceTracker):
     """Replaces the first ``MUTED`` s of audio after a stray ``Finalize`` by silence.
@@ -331,7 +378,11 @@ class StrayFinalizeMutes(UtteranceTracker):
         return replace(reaction, audio=bytes(size) + reaction.audio[size:])
 
 
-@fault("accepts-any-option", "opens sessions with invalid options")
+@fault(
+    "accepts-any-option",
+    "opens sessions with invalid options",
+    needs=Needs.CHECKED_OPTIONS,
+)
 class AcceptsAnyOption(Hooks):
     """Opens sessions with options that a correct server refuses."""
 

@@ -34,7 +34,12 @@ def _is_committed(content: Event) -> bool:
 # Numbers of events and segments
 
 
-@fault("skips-indexes", "leaves out one number when it numbers its events", by=changing)
+@fault(
+    "skips-indexes",
+    "leaves out one number when it numbers its events",
+    by=changing,
+    needs=Needs.SEGMENTS,
+)
 def _skips_indexes(content: Event) -> None:
     if content.get("event_index", 0) > 2:
         content["event_index"] += 1

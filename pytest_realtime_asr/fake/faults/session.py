@@ -42,7 +42,7 @@ class Mute(ServerWrapper):
         return Reaction()
 
 
-@fault("no-greeting", "sends no event when a session opens")
+@fault("no-greeting", "sends no event when a session opens", needs=Needs.GREETING)
 class NoGreeting(ServerWrapper):
     """Opens sessions without an event; later events come as usual."""
 
@@ -50,7 +50,7 @@ class NoGreeting(ServerWrapper):
         return ()
 
 
-@fault("refuses-setup", "refuses each session update")
+@fault("refuses-setup", "refuses each session update", needs=Needs.SET_UP)
 class RefusesSetUp(ServerWrapper):
     """Answers each session update by an error, and does not apply the update."""
 
@@ -63,6 +63,7 @@ class RefusesSetUp(ServerWrapper):
 @fault(
     "late-setup-error",
     "answers each session update by an error, but only after the next frame",
+    needs=Needs.SET_UP,
 )
 class LateSetUpError(ServerWrapper):
     """Accepts each session update, but sends an error after the client's next frame.
@@ -81,7 +82,11 @@ class LateSetUpError(ServerWrapper):
         return replace(reaction, replies=(*late, *reaction.replies))
 
 
-@fault("half-greeting", "leaves a field out of the event that opens a session")
+@fault(
+    "half-greeting",
+    "leaves a field out of the event that opens a session",
+    needs=Needs.GREETING,
+)
 class HalfGreeting(ServerWrapper):
     """Leaves out the last field of the event that opens a session."""
 
@@ -136,7 +141,7 @@ class ColdGreeting(_Cold):
         return not greeted
 
 
-@fault("cold-final", "sends the finals of its first session late")
+@fault("cold-final", "sends the finals of its first session late", needs=Needs.USAGE)
 class ColdFinal(_Cold):
     """Sends each final of its first session ``COLD`` seconds late."""
 
@@ -144,7 +149,7 @@ class ColdFinal(_Cold):
         return "usage" in event(frame)
 
 
-@fault("nameless", "gives the session an empty id")
+@fault("nameless", "gives the session an empty id", needs=Needs.SESSION_IDS)
 class Nameless(ServerWrapper):
     """Opens each session with an empty id."""
 
@@ -152,7 +157,7 @@ class Nameless(ServerWrapper):
         return self._server.open("", created)
 
 
-@fault("created-twice", "creates the session twice")
+@fault("created-twice", "creates the session twice", needs=Needs.GREETING)
 class CreatedTwice(ServerWrapper):
     """Sends two events that open a session, instead of one."""
 
@@ -161,7 +166,7 @@ class CreatedTwice(ServerWrapper):
         yield from self._server.open(session, created)
 
 
-@fault("same-id", "gives all sessions the same id")
+@fault("same-id", "gives all sessions the same id", needs=Needs.SESSION_IDS)
 class SameId(ServerWrapper):
     """Opens every session with the id ``sess-1``."""
 
@@ -169,7 +174,7 @@ class SameId(ServerWrapper):
         return self._server.open("sess-1", created)
 
 
-@fault("old-clock", "dates its sessions in 1970")
+@fault("old-clock", "dates its sessions in 1970", needs=Needs.SESSION_IDS)
 class OldClock(ServerWrapper):
     """Opens every session with 0 as its creation time in unix seconds."""
 
@@ -400,7 +405,11 @@ class MixesOneInTen(CrossTalk):
             self._other = None
 
 
-@fault("shares-setup", "applies the set-up of a session to the other sessions too")
+@fault(
+    "shares-setup",
+    "applies the set-up of a session to the other sessions too",
+    needs=Needs.SET_UP,
+)
 class SharesSetUp(WordChanger):
     """Applies the set-up of another open session to this session.
 

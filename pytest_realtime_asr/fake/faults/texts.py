@@ -51,7 +51,7 @@ class LostDelta(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("late-delta", "sends a partial after the final")
+@fault("late-delta", "sends a partial after the final", needs=Needs.FREE_TEXT)
 class LateDelta(ServerWrapper):
     """Appends a word to a text that was already final."""
 
@@ -103,7 +103,7 @@ class AllAtEnd(ServerWrapper):
         return [*partial, *self._server.final(text, usage, item)]
 
 
-@fault("speaks-first", "sends text as soon as a session opens")
+@fault("speaks-first", "sends text as soon as a session opens", needs=Needs.FREE_TEXT)
 class SpeaksFirst(ServerWrapper):
     """Sends a partial as soon as a session opens, before any utterance has begun."""
 
@@ -154,7 +154,7 @@ class FinalFirst(UtteranceTracker):
         return super().final(text, usage, item) if self.is_open else ()
 
 
-@fault("flood", "floods its client with partials")
+@fault("flood", "floods its client with partials", needs=Needs.FREE_TEXT)
 class Flood(ServerWrapper):
     """Answers each frame of audio with 20,000 partials."""
 
@@ -191,7 +191,7 @@ class Novelty(ServerWrapper):
 # What the usage counts
 
 
-@fault("bad-usage", "sends negative counts in the field usage")
+@fault("bad-usage", "sends negative counts in the field usage", needs=Needs.USAGE)
 class BadUsage(ServerWrapper):
     """Reports a usage of -1 prompt tokens and -1 s of audio."""
 
@@ -200,7 +200,7 @@ class BadUsage(ServerWrapper):
         return self._server.final(text, wrong, item)
 
 
-@fault("no-usage", "sends finals without a usage")
+@fault("no-usage", "sends finals without a usage", needs=Needs.USAGE)
 class NoUsage(ServerWrapper):
     """Leaves the field ``usage`` out of each final."""
 
@@ -213,7 +213,7 @@ def _without_usage(content: Event) -> None:
     content.pop("usage", None)
 
 
-@fault("half-usage", "leaves a field out of the usage of each final")
+@fault("half-usage", "leaves a field out of the usage of each final", needs=Needs.USAGE)
 class HalfUsage(ServerWrapper):
     """Leaves the first field out of the usage of each final."""
 
@@ -227,7 +227,7 @@ def _with_half_usage(content: Event) -> None:
         del counted[next(iter(counted))]
 
 
-@fault("nan-usage", "sends NaN as a count in the field usage")
+@fault("nan-usage", "sends NaN as a count in the field usage", needs=Needs.USAGE)
 class NanUsage(ServerWrapper):
     """Replaces the last count of the usage by NaN, which JSON does not allow."""
 
@@ -246,7 +246,7 @@ def _with_nan(frame: Frame) -> Frame:
     return json.dumps(content)
 
 
-@fault("free-tokens", "reports a usage of 0 tokens for its text")
+@fault("free-tokens", "reports a usage of 0 tokens for its text", needs=Needs.USAGE)
 class FreeTokens(ServerWrapper):
     """Reports a usage of 0 completion tokens and 0 s of audio."""
 
@@ -323,7 +323,9 @@ class LosesHead(WordChanger):
 
 
 @fault(
-    "loses-later-heads", "loses the first word of the second and each later utterance"
+    "loses-later-heads",
+    "loses the first word of the second and each later utterance",
+    needs=Needs.SEVERAL,
 )
 class LosesLaterHeads(LosesHead):
     """Leaves out the first word of the second and each later utterance of a session."""
@@ -348,7 +350,9 @@ class LosesTail(WordChanger):
 
 
 @fault(
-    "loses-later-tails", "loses the last word of the second and each later utterance"
+    "loses-later-tails",
+    "loses the last word of the second and each later utterance",
+    needs=Needs.SEVERAL,
 )
 class LosesLaterTails(LosesTail):
     """Leaves out the last word of the second and each later utterance of a session."""
@@ -380,7 +384,11 @@ class FallsBehind(Hooks):
 # How one utterance changes the next
 
 
-@fault("echo", "begins each text with the text of the previous utterance")
+@fault(
+    "echo",
+    "begins each text with the text of the previous utterance",
+    needs=Needs.SEVERAL,
+)
 class Echo(ServerWrapper):
     """Puts the text of the previous utterance before the text of each utterance."""
 
@@ -399,7 +407,11 @@ class Echo(ServerWrapper):
         return self._server.final(whole, usage, item)
 
 
-@fault("repeats-first", "repeats its first text in the second utterance")
+@fault(
+    "repeats-first",
+    "repeats its first text in the second utterance",
+    needs=Needs.SEVERAL,
+)
 class RepeatsFirst(WordChanger):
     """Sends the words of a session's first utterance again in the second utterance."""
 
@@ -482,7 +494,9 @@ class RefusedFinalMutes(WordChanger):
 
 
 @fault(
-    "late-audio-kept", "begins an utterance with late audio of the previous utterance"
+    "late-audio-kept",
+    "begins an utterance with late audio of the previous utterance",
+    needs=Needs.STARTS,
 )
 class LateAudioKept(UtteranceTracker):
     """Keeps the late audio of an utterance, and adds it to the next utterance."""
@@ -499,7 +513,11 @@ class LateAudioKept(UtteranceTracker):
         return reaction
 
 
-@fault("restarts-on-begin", "forgets the audio of an utterance that is started twice")
+@fault(
+    "restarts-on-begin",
+    "forgets the audio of an utterance that is started twice",
+    needs=Needs.STARTS,
+)
 class RestartsOnBegin(UtteranceTracker):
     """Drops the audio of an open utterance when the client starts it again."""
 

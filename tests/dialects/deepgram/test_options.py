@@ -125,6 +125,10 @@ def test_an_unknown_model_is_refused() -> None:
     assert DEEPGRAM.refusal(of("model=other"), ["fake"]) is not None
 
 
+def test_whisperlivekit_reads_no_model() -> None:
+    assert CLOSING.refusal(of("model=any"), ["fake"]) is None
+
+
 def test_a_profile_may_refuse_options_inside_the_session() -> None:
     refusal = CLOSING.refusal(of("sample_rate=8000"), ["fake"])
     assert isinstance(refusal, Reaction)

@@ -14,7 +14,7 @@ def test_the_profiles_are_listed_with_their_changes() -> None:
         "deepgram": "",
         "whisperlivekit-listen": (
             "end=close greeting=yes refusals=no rates=16000 companded=no "
-            "contiguous=no refused=4400"
+            "contiguous=no refused=4400 models=no"
         ),
     }
 

@@ -38,6 +38,34 @@ def test_an_unknown_option_is_refused(name: str) -> None:
         OMNI.caller("any", {name: "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("language", 5, "5 must be a text or null"),
+        ("turn_detection", "semantic_vad", "'semantic_vad' must be server_vad, null, "),
+        ("turn_detection", True, "True must be server_vad, null, or an object "),
+        ("turn_detection", {"type": "semantic_vad"}, "{.*} must be server_vad, null, "),
+        ("turn_detection", {"threshold": "high"}, "{.*} must be server_vad, null, "),
+    ],
+)
+def test_an_option_of_a_wrong_type(name: str, value: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: {wanted}"):
+        OMNI.caller("any", {name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("server_vad", {"type": "server_vad"}),
+        ({"silence_duration_ms": 700}, {"silence_duration_ms": 700}),
+        (None, None),
+    ],
+)
+def test_the_turn_detection_is_sent_as_an_object(given: object, sent: object) -> None:
+    (update,) = OMNI.caller("any", {"turn_detection": given}).configure()
+    assert json.loads(update)["session"]["turn_detection"] == sent
+
+
 def test_there_are_no_profiles() -> None:
     with pytest.raises(ValueError, match="has no profiles"):
         OMNI.profiled(["x"])

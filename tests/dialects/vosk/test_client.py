@@ -46,3 +46,25 @@ def test_a_server_without_configuration_gets_none() -> None:
 def test_a_sample_rate_that_cannot_be_sent(rate: object) -> None:
     with pytest.raises(ValueError, match=r"sample_rate: .* must be a whole number"):
         VOSK.caller("m", {"sample_rate": rate})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("words", "yes", "'yes' must be true or false"),
+        ("max_alternatives", -1, "-1 must be a whole number of 0 or more"),
+        ("max_alternatives", True, "True must be a whole number of 0 or more"),
+        ("max_alternatives", "3", "'3' must be a whole number of 0 or more"),
+        ("phrase_list", 5, "5 must be a list of texts"),
+        ("phrase_list", [5], r"\[5\] must be a list of texts"),
+    ],
+)
+def test_an_option_of_a_wrong_type(name: str, value: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: {wanted}$"):
+        VOSK.caller("m", {name: value})
+
+
+def test_options_of_the_right_types_and_unknown_options_are_sent() -> None:
+    options = {"words": 1, "max_alternatives": 0, "phrase_list": ["a"], "own": {}}
+    (config,) = VOSK.caller("m", options).configure()
+    assert json.loads(config)["config"] == {**options, "sample_rate": 16_000}
