@@ -29,6 +29,7 @@ _NEEDS = "word times in the reference and in the final, and a word that matches"
     needs=_NEEDS,
     beside="word_time_coverage",
     in_audio=True,
+    stated_times=True,
 )
 def word_time_error(item: Emissions) -> float | None:
     """Measure the median error of the times that the server states for the words.
@@ -58,6 +59,7 @@ def word_time_error(item: Emissions) -> float | None:
     unit=Unit.RATIO,
     needs="word times in the reference and in the final",
     better=Better.HIGHER,
+    stated_times=True,
 )
 def word_time_coverage(item: Emissions) -> float | None:
     """Measure the share of the reference words for which the server states a time.
@@ -89,6 +91,7 @@ def word_time_coverage(item: Emissions) -> float | None:
     no_budget="it has a sign, so a server whose times are far too early would keep "
     "every limit",
     in_audio=True,
+    stated_times=True,
 )
 def word_time_bias(item: Emissions) -> float | None:
     """Measure by how much the word times that the server states are too late.
