@@ -303,9 +303,10 @@ class Live:
 
         ``what`` names the item in messages. Raises `Lost`.
         """
+        frame = self.plan.dialect.traits.final
         await self._await(
             lambda: self._inbox.answered(item),
-            f"the final of utterance {item} ({what})",
+            f"the final of utterance {item} ({what}){frame and f': {frame}'}",
             idle=self.plan.limits.silence,
             total=total,
         )
@@ -626,15 +627,16 @@ class Live:
             self._reception.closed(error)
             raise self._lost() from error
 
-    def _connected(self) -> Wire:
+    def _connected(self, awaited: str = "") -> Wire:
         """Return the open connection. Raises `Lost` if no connection is open.
 
         If a failure of the client itself ended the session, this failure is raised.
+        ``awaited`` names what the client waits for, if anything.
         """
         if self._reception.failure is not None:
             raise self._reception.failure
         if self._wire is None or self._recorder.ended is not None:
-            raise self._lost()
+            raise self._lost(awaited)
         return self._wire
 
     async def _await(
@@ -652,7 +654,7 @@ class Live:
             await self._reception.read()
             if come():
                 return
-            self._connected()
+            self._connected(what)
             left = min(last + idle, begun + total) - time.monotonic()
             try:
                 async with asyncio.timeout(max(0.0, left)):
@@ -673,7 +675,7 @@ class Live:
         if self._wire is not None:
             self._wire.abort()
 
-    def _lost(self) -> Lost:
+    def _lost(self, awaited: str = "") -> Lost:
         end = self._recorder.ended
         if end is None:
             return Lost(Loss.CLOSED, "the session is not open; open it first")
@@ -685,6 +687,7 @@ class Live:
             message = f"{code}{end.reason}"
         else:
             return self._loss(LOSSES[end.how], end.reason or end.how.value)
+        message += f"; the client waited for {awaited}" if awaited else ""
         return self._loss(LOSSES[end.how], f"{message}; {self._reception.summary}")
 
     def _loss(self, how: Loss, message: str) -> Lost:

@@ -246,7 +246,8 @@ class Traits:
     HTTP. ``keepalive`` is what the client sends in an idle session; it is ``None`` if
     the protocol has no such frame. ``idle`` is how the servers end an idle session; it
     is ``None`` if they keep it open. A server must accept an utterance of up to
-    ``most`` seconds; 0 means any length.
+    ``most`` seconds; 0 means any length. ``final`` names the frame that is the final of
+    an utterance, for messages about a final that does not come; it may be empty.
     """
 
     capabilities: frozenset[Capability] = PLAIN
@@ -254,6 +255,7 @@ class Traits:
     keepalive: Keepalive | None = None
     idle: IdleClose | None = None
     most: float = 0.0
+    final: str = ""
 
 
 class Dialect(Protocol):

@@ -65,6 +65,7 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
             words.word_first_emission,
             words.word_settled,
             words.word_coverage,
+            word_times.word_time_coverage,
             word_times.word_time_error,
             word_times.word_time_bias,
             words.lag_laal,

@@ -103,14 +103,16 @@ class Metric(Declaration):
 
     ``causality`` is the rule that finds values whose event came before its cause.
     ``in_audio`` says whether the value is a difference of two positions in the audio;
-    such a value does not depend on when a text arrives. ``start`` is the instant from
-    which the value counts; ``None`` if there is no single start, or if `Instant` does
-    not have it.
+    such a value does not depend on when a text arrives. ``stated_times`` says whether
+    the value needs word times that the server states, so that there is none in a
+    protocol without word times. ``start`` is the instant from which the value counts;
+    ``None`` if there is no single start, or if `Instant` does not have it.
     """
 
     function: Function
     causality: CausalityRule | None = None
     in_audio: bool = False
+    stated_times: bool = False
     start: Instant | None = None
 
     def __call__(self, item: Emissions) -> float | None:
@@ -154,6 +156,7 @@ def metric(
     beside: str | None = None,
     causality: CausalityRule | None = None,
     in_audio: bool = False,
+    stated_times: bool = False,
     start: Instant | None = None,
 ) -> Callable[[Function], Metric]:
     """Return a decorator that turns a function into a metric of the same name."""
@@ -170,6 +173,7 @@ def metric(
             beside=beside,
             causality=causality,
             in_audio=in_audio,
+            stated_times=stated_times,
             start=start,
         )
 

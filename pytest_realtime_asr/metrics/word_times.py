@@ -2,7 +2,9 @@
 
 A word time is a position in the audio, so these metrics do not depend on when a text
 arrives, nor on the pace. Only words that match the reference are counted, since a wrong
-word has no known time in the audio; so read the metrics together with `word_coverage`.
+word has no known time in the audio, and only words for which the server states a time.
+A server that states few times may therefore look exact, so `word_time_error` must be
+read together with `word_time_coverage`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from pytest_realtime_asr.metrics.alignment import TextUnit, align
-from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.declaration import Better, Group, Unit, metric
 from pytest_realtime_asr.metrics.emission import Emissions, Timed, rules, split
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import quantile
@@ -25,8 +27,9 @@ _NEEDS = "word times in the reference and in the final, and a word that matches"
     group=Group.WORDS,
     unit=Unit.MS,
     needs=_NEEDS,
-    beside="word_coverage",
+    beside="word_time_coverage",
     in_audio=True,
+    stated_times=True,
 )
 def word_time_error(item: Emissions) -> float | None:
     """Measure the median error of the times that the server states for the words.
@@ -53,12 +56,42 @@ def word_time_error(item: Emissions) -> float | None:
 
 @metric(
     group=Group.WORDS,
+    unit=Unit.RATIO,
+    needs="word times in the reference and in the final",
+    better=Better.HIGHER,
+    stated_times=True,
+)
+def word_time_coverage(item: Emissions) -> float | None:
+    """Measure the share of the reference words for which the server states a time.
+
+    A word counts only if it matches the reference. There is no value if no word of the
+    final has a time.
+
+    Formula: matched words with a stated start or end / words of the reference that have
+        times
+    Unit: ratio
+    Better: higher
+    Source: as for word_coverage; an error of times over few words says little
+    """
+    final, script = item.timeline.final, item.script
+    if final is None or not final.words or script is None:
+        return None
+    known = sum(
+        start is not None or end is not None
+        for _, (start, end) in _words(script.words, *rules(script))
+    )
+    return sum(1 for _ in _shifts(item)) / known if known else None
+
+
+@metric(
+    group=Group.WORDS,
     unit=Unit.MS,
     needs=_NEEDS,
     beside="word_time_error",
     no_budget="it has a sign, so a server whose times are far too early would keep "
     "every limit",
     in_audio=True,
+    stated_times=True,
 )
 def word_time_bias(item: Emissions) -> float | None:
     """Measure by how much the word times that the server states are too late.

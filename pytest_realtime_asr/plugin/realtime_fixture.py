@@ -60,6 +60,8 @@ def make(
             state.judging.begin(item.nodeid)
         baseline = _baseline(state, terms, options)
         plan = _plan(state, target, terms, options)
+        if why := terms.unmeasurable(plan.dialect):
+            raise Unusable(f"realtime: {why}")
         host = state.judging.run.servers.last_host
         # The suite tries a mute server once more, and keeps the trace of the session.
         if host is not None and host.mute and not is_suite(item):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pytest_realtime_asr.dialects import Dialect, can
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.requirements.capability import Capability
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
 from pytest_realtime_asr.verdicts.run_limits import NO_LIMITS, RunLimits
@@ -50,4 +53,25 @@ class Terms:
                 each for each in self.thresholds if each not in run.thresholds
             ),
             of_run=NO_LIMITS,
+        )
+
+    def unmeasurable(self, dialect: Dialect) -> str:
+        """Return why a budget can never be measured in a dialect, and what to do.
+
+        The text is empty if each budget can be measured.
+        """
+        if can(dialect, Capability.WORD_TIMES):
+            return ""
+        names = (each.metric for each in self.budgets)
+        lacking = [
+            name
+            for name in dict.fromkeys(names)
+            if name in CATALOGUE and CATALOGUE[name].stated_times
+        ]
+        if not lacking:
+            return ""
+        return (
+            f"{' and '.join(lacking)} cannot be measured: the protocol of the dialect "
+            f"{dialect.name} has no word times; remove the limit from the test, or "
+            "from --realtime-budget"
         )

@@ -646,8 +646,8 @@ HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
             "no-final",
             "hung",
             Ending.DEADLINE,
-            r"waited 0\.\d s for the final of utterance 0 \(turn-right\); "
-            r"events received: 1 session.created, 4 transcription.delta",
+            r"waited 0\.\d s for the final of utterance 0 \(turn-right\): "
+            r"transcription\.done; events received: 1 session.created, 4 transcription",
         ),
         (
             "close",
@@ -1301,8 +1301,8 @@ def test_a_final_is_waited_for_within_its_time(loop: Loop) -> None:
         loop.run(live.close())
     assert caught.value.how == "hung"
     said = (
-        r"waited (0\.\d) s for the final of utterance 0 \(this one\); "
-        "events received: "
+        r"waited (0\.\d) s for the final of utterance 0 \(this one\): "
+        r"transcription\.done; events received: "
     )
     match = re.match(said, str(caught.value))
     assert match is not None
@@ -1331,7 +1331,8 @@ def test_a_session_that_ends_after_an_error_quotes_it(
         error, _ = lost(loop, plan(url, redactor=redactor))
     assert error.how == "closed"
     assert str(error) == (
-        f"the server closed with code 1008; events received: 1 error{said}"
+        "the server closed with code 1008; the client waited for the server to be "
+        f"ready; events received: 1 error{said}"
     )
 
 

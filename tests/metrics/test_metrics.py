@@ -160,9 +160,9 @@ def test_a_metric_declares_what_a_verdict_depends_on() -> None:
         assert metric.needs
         assert metric.beside is None or metric.beside in CATALOGUE
     units = Counter(metric.unit for metric in CATALOGUE.values())
-    assert units == {Unit.MS: 24, Unit.RATIO: 7, Unit.COUNT: 3, Unit.PER_MINUTE: 1}
+    assert units == {Unit.MS: 24, Unit.RATIO: 8, Unit.COUNT: 3, Unit.PER_MINUTE: 1}
     higher = {name for name, it in CATALOGUE.items() if it.better is Better.HIGHER}
-    assert higher == {"word_coverage"}
+    assert higher == {"word_coverage", "word_time_coverage"}
     assert CATALOGUE["connect"].needs == "an established connection"
 
 
@@ -198,7 +198,8 @@ def test_a_whole_session_has_every_metric() -> None:
         "word_first_emission": None,
         "word_settled": None,
         "word_coverage": 1.0,
-        "word_time_error": None,  # the server sent no word times
+        "word_time_coverage": None,  # the server sent no word times
+        "word_time_error": None,
         "word_time_bias": None,
         # An even speaker says two words in 500 ms from 1200 on; both come after that.
         "lag_laal": 720.0,

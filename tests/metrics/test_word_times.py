@@ -15,6 +15,7 @@ from pytest_realtime_asr.trace.timeline import Event, Final, Partial, Timeline, 
 from pytest_realtime_asr.verdicts.client_delay import bound
 
 NAMES = ("word_time_error", "word_time_bias")
+SHARE = "word_time_coverage"
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,38 @@ def test_characters_are_compared_if_words_are_not_separated() -> None:
     assert found(script, ("\u4f60", 1.25, 1.5), ("\u597d", 1.5, 2.25)) == [250.0, 250.0]
 
 
+@pytest.mark.parametrize(
+    ("words", "share"),
+    [
+        ([("go", 0.25, 0.5), ("straight", 0.5, 1.0), ("on", 1.25, 1.5)], 1.0),
+        ([("straight", 0.5, 1.0), ("on", 1.25, 1.5)], 2 / 3),
+        ([("go", 0.25, 0.5), ("late", 0.5, 1.0), ("off", 1.25, 1.5)], 1 / 3),
+        ([("stop", 0.25, 0.5)], 0.0),
+    ],
+)
+def test_the_share_of_the_words_with_a_stated_time(
+    words: Sequence[tuple[str, float, float]], share: float
+) -> None:
+    # The text has all words of the reference, but only some words have a time.
+    times = tuple(WordTime(*word) for word in words)
+    final = Final(0, 9, THREE.text, words=times)
+    measured = measure(timeline(final), THREE)
+    assert measured["word_coverage"] == 1.0
+    assert measured[SHARE] == pytest.approx(share)
+
+
+def test_each_part_of_a_word_with_several_normal_words_has_a_time() -> None:
+    words = (WordTime("can't", 1.0, 2.0),)
+    final = Final(0, 9, "can't", words=words)
+    script = said(("can't", 1.0, 2.0))
+    assert measure(timeline(final), script)[SHARE] == 1.0
+
+
 def test_without_times_on_both_sides_there_is_no_value() -> None:
     words = [(word.text, word.start, word.end) for word in THREE.words]
     assert found(None, *words) == [None, None]
+    without = Final(0, 9, THREE.text)
+    assert measure(timeline(without), THREE)[SHARE] is None
     assert found(Said((), "go straight on"), *words) == [None, None]
     assert found(THREE) == [None, None]
     partial = measure(timeline(Partial(0, 9, 0, "go")), THREE)

@@ -136,7 +136,7 @@ def test_over(realtime, corpus):
     result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines(
         [
-            "*Lost: waited * s for the final of utterance 0 (turn-right); events*",
+            "*Lost: waited * s for the final of utterance 0 (turn-right): *; events*",
             "2 of 2 utterances have no final; turn-right hung: waited *",
             "wer = 1.000 > 0.500 (*, 1 hung; *",
             "connect max > 5000 ms: 1 of 1 never came (n=1, 1 over, 1 hung; "

@@ -61,3 +61,37 @@ def test_a_server_that_breaks_its_word_times_and_segments_fails(
         assert (measured["word_time_bias"] > 150) is faulty
         assert (measured["final_retractions"] > 0) is faulty
         assert measured["session_ready"] is None
+
+
+@pytest.mark.parametrize(
+    ("marker", "option"),
+    [
+        ('@pytest.mark.latency_budget("word_time_error", p95="150ms")', ""),
+        ("", "--realtime-budget=word_time_error p95 <= 150ms"),
+    ],
+    ids=["marker", "option"],
+)
+def test_a_protocol_without_word_times_is_named_before_the_first_session(
+    project: Project, marker: str, option: str
+) -> None:
+    project.write(
+        f"{marker}\n"
+        "def test_times(realtime, corpus):\n"
+        '    realtime.transcribe([corpus["turn-right"], corpus["open-door"]])\n'
+    )
+    result = project.run(
+        "--realtime-dialect=sglang-omni",
+        "--realtime-corpus=bundled:english",
+        *filter(None, [option]),
+        target="fake",
+        apart=True,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*realtime: word_time_error cannot be measured: the protocol of the "
+            "dialect sglang-omni has no word times; remove the limit from the test, "
+            "or from --realtime-budget"
+        ]
+    )
+    result.stdout.no_fnmatch_line("*sent * s of audio*")

@@ -62,7 +62,12 @@ class _Deepgram:
         self.misuses = misuses(profile)
         self.exercises = exercises(profile)
         self.traits = Traits(
-            capabilities=capabilities(profile), keepalive=ALIVE, idle=_IDLE
+            capabilities=capabilities(profile),
+            keepalive=ALIVE,
+            idle=_IDLE,
+            final="Results with from_finalize"
+            if profile.finalizes
+            else "Metadata after CloseStream",
         )
         self._profile = profile
 

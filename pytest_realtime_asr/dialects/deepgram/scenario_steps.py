@@ -5,7 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 from pytest_realtime_asr.dialects.deepgram.client import ALIVE
-from pytest_realtime_asr.dialects.deepgram.events import ERROR, METADATA, CloseStream
+from pytest_realtime_asr.dialects.deepgram.events import (
+    ERROR,
+    FINALIZED,
+    METADATA,
+    CloseStream,
+    Finalize,
+)
 from pytest_realtime_asr.dialects.deepgram.options import LAWS
 from pytest_realtime_asr.dialects.deepgram.profile import Profile
 from pytest_realtime_asr.requirements.scenario_steps import (
@@ -66,8 +72,16 @@ _FINALIZING: tuple[Exercise, ...] = (
     ),
     Exercise(
         "speech-events",
-        "speech, then silence, in a session with SpeechStarted and UtteranceEnd",
-        (_FIRST, Speak(Clip.SILENCE), Wait.SETTLED),
+        "speech, silence, Finalize, in a session with SpeechStarted and UtteranceEnd",
+        (
+            # Finalize may end the utterance, so the silence comes before it.
+            Speak(Clip.FIRST, Until.AUDIO),
+            Speak(Clip.SILENCE, Until.AUDIO),
+            Speak(Clip.SILENCE, Until.AUDIO),
+            Wait.SETTLED,
+            Send((encode(Finalize()),), FINALIZED),
+            Wait.SETTLED,
+        ),
         {"interim_results": True, "vad_events": True, "utterance_end_ms": 1000},
     ),
     Exercise(

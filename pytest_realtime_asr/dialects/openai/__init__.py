@@ -20,6 +20,7 @@ from pytest_realtime_asr.dialects import (
 )
 from pytest_realtime_asr.dialects.openai.client import Caller
 from pytest_realtime_asr.dialects.openai.events import (
+    COMPLETED,
     SHAPES,
     START,
     TABLE,
@@ -73,7 +74,9 @@ class _OpenAI:
             if each.beta == profile.beta
         }
         self.traits = Traits(
-            operations=_OPERATIONS.get(profile.name, Operations()), most=profile.most
+            operations=_OPERATIONS.get(profile.name, Operations()),
+            most=profile.most,
+            final=COMPLETED,
         )
         self._profile = profile
 

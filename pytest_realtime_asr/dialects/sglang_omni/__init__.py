@@ -16,6 +16,7 @@ from pytest_realtime_asr.dialects import (
 from pytest_realtime_asr.dialects.sglang_omni.client import Caller as OmniCaller
 from pytest_realtime_asr.dialects.sglang_omni.events import (
     RATE,
+    SEGMENT,
     SHAPES,
     START,
     TABLE,
@@ -45,7 +46,10 @@ class _SGLangOmni:
     table = TABLE
     start = START
     reference = REFERENCE
-    traits = Traits(capabilities=CAPABILITIES)
+    traits = Traits(
+        capabilities=CAPABILITIES,
+        final=f"{SEGMENT} with is_final, up to the end of the audio",
+    )
 
     def parse(self, record: Record) -> Message:
         return SHAPES.parse(record)

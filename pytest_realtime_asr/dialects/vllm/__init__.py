@@ -56,7 +56,8 @@ class _VLLM:
             running="vllm:num_requests_running",
             waiting="vllm:num_requests_waiting",
             kv_cache="vllm:kv_cache_usage_perc",
-        )
+        ),
+        final="transcription.done",
     )
 
     def parse(self, record: Record) -> Message:

@@ -43,7 +43,10 @@ class _Vosk:
         self.misuses = misuses(profile)
         self.exercises = exercises(profile)
         self.table = table(several=profile.reset)
-        self.traits = Traits(capabilities=capabilities(profile))
+        self.traits = Traits(
+            capabilities=capabilities(profile),
+            final="the result after reset" if profile.reset else "the result after eof",
+        )
         self.reference = reference(several=profile.reset)
         self._profile = profile
 

@@ -186,6 +186,16 @@ EXPLAINED = {**PEER, "code": 1011, "reason": "NET-0001: nothing came"}
             Satisfied,
         ),
         (session.utterance_end("role"), (ENDED % 0.9,), Violated),
+        (  # the answer to Finalize settles the last word, and may end the utterance
+            session.utterance_end("role"),
+            (results("a", words=WORDS), FINALIZE, finalized("a", words=WORDS)),
+            Undecided,
+        ),
+        (
+            session.utterance_end("role"),
+            (settled("a", words=WORDS), FINALIZE, finalized("", 1.0)),
+            Violated,
+        ),
         (session.empty_frame_explained("role"), (SECOND,), Undecided),
         (session.empty_frame_explained("role"), (b"",), Undecided),
         (session.empty_frame_explained("role"), (b"", settled("a")), Satisfied),

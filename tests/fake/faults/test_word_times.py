@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from pytest_realtime_asr import corpus
+from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.fake.faults import lacking
 from pytest_realtime_asr.fake.faults.registry import Needs
@@ -31,12 +32,14 @@ def loop() -> Iterator[Loop]:
     loop.stop()
 
 
-def measured(loop: Loop, *faults: str) -> list[Mapping[str, float | None]]:
+def measured(
+    loop: Loop, *faults: str, dialect: Dialect = SEGMENTED
+) -> list[Mapping[str, float | None]]:
     """Return the metrics of two utterances in one session."""
 
     async def talk(url: str) -> Live:
-        rules = SEGMENTED.requirements
-        live = Live(loop, plan(url, dialect=SEGMENTED, rules=rules))
+        rules = dialect.requirements
+        live = Live(loop, plan(url, dialect=dialect, rules=rules))
         try:
             await live.open()
             await live.configure()
@@ -46,7 +49,7 @@ def measured(loop: Loop, *faults: str) -> list[Mapping[str, float | None]]:
             await live.close()
         return live
 
-    with faking(*faults, dialect=SEGMENTED) as (url, _):
+    with faking(*faults, dialect=dialect) as (url, _):
         timeline = loop.run(talk(url)).timeline
     assert [timeline.item(n).text for n in (0, 1)] == [clip.text for clip in SPOKEN]
     return [measure(timeline.item(n), clip) for n, clip in enumerate(SPOKEN)]
@@ -64,6 +67,17 @@ def test_a_correct_server_states_exact_times(loop: Loop) -> None:
         error, bias = values(found)
         assert error <= EXACT
         assert abs(bias) <= error
+
+
+def test_words_without_a_time_lower_the_share_of_words_with_a_time(loop: Loop) -> None:
+    deepgram = dialects.load("deepgram")
+    for found in measured(loop, dialect=deepgram):
+        assert found["word_time_coverage"] == 1.0
+    for found in measured(loop, "first-word-untimed", dialect=deepgram):
+        error, _ = values(found)
+        assert error <= EXACT  # the other words have their exact times
+        assert found["word_coverage"] == 1.0
+        assert found["word_time_coverage"] == 0.75  # of four words
 
 
 def test_a_shift_is_in_the_error_and_in_the_bias(loop: Loop) -> None:

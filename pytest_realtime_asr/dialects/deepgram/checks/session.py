@@ -9,6 +9,7 @@ from pytest_realtime_asr.dialects.deepgram.events import (
     Audio,
     CloseStream,
     Error,
+    Finalize,
     KeepAlive,
     Metadata,
     Results,
@@ -222,7 +223,12 @@ def speech_started(role: str) -> Check:
 
 
 def utterance_end(role: str) -> Check:
-    """Return a check that `UtteranceEnd` names the end of the last settled word."""
+    """Return a check that `UtteranceEnd` names the end of the last settled word.
+
+    The absence of `UtteranceEnd` is a violation only if all words were settled before
+    the first `Finalize`. The documentation does not say whether a server that settles
+    the words only in its answer to `Finalize` must still report the end.
+    """
 
     def check(part: Part) -> Outcome:
         last: float | None = None
@@ -246,9 +252,25 @@ def utterance_end(role: str) -> Check:
             return Satisfied()
         if last is None:
             return Undecided("no word was settled")
+        if not _settled_by_itself(part.recording):
+            return Undecided(
+                "the last word was settled only after Finalize, and no UtteranceEnd "
+                "came then"
+            )
         return Violated("no UtteranceEnd came in the silence after the last word", ())
 
     return per_session(check, role)
+
+
+def _settled_by_itself(recording: Recording) -> bool:
+    """Return whether all words were settled before the first `Finalize`, if any."""
+    settled = False
+    for message in recording.messages:
+        if isinstance(message, Finalize):
+            break
+        if isinstance(message, Results) and message.best.words:
+            settled = message.is_final
+    return settled
 
 
 def empty_frame_explained(role: str) -> Check:
