@@ -191,15 +191,22 @@ def flooded(
     """
     limit = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
     longest = most + int(TEXT_A_SECOND * seconds)
-    if events <= limit and size <= longest:
+    audio = f"for each of the {seconds:.1f} s of audio sent"
+    passed = []
+    if events > limit:
+        passed.append(
+            f"more than {limit:,} events (the limit is {MAX_EVENTS:,}, plus "
+            f"{EVENTS_A_SECOND} {audio})"
+        )
+    if size > longest:
+        passed.append(
+            f"more than {longest / 2**20:.1f} MiB of text (the limit is "
+            f"{most / 2**20:g} MiB, plus {TEXT_A_SECOND // 2**10} KiB {audio}; "
+            "--realtime-max-message raises this limit)"
+        )
+    if not passed:
         return None
-    return (
-        f"the server flooded the session: it sent more than {limit:,} events or "
-        f"{longest / 2**20:.1f} MiB of text (the limit is {MAX_EVENTS:,} events and "
-        f"{most / 2**20:g} MiB, plus {EVENTS_A_SECOND} events and "
-        f"{TEXT_A_SECOND // 2**10} KiB for each of the {seconds:.1f} s of audio sent; "
-        "--realtime-max-message raises the limit of the text)"
-    )
+    return f"the server flooded the session: it sent {' and '.join(passed)}"
 
 
 def summary(messages: Sequence[Message]) -> str:

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from pytest_realtime_asr.audio import Audio, silence
+from pytest_realtime_asr.client.further_utterance import refuse_further
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.keepalives import send_keepalives
 from pytest_realtime_asr.client.loop import Loop
@@ -34,8 +35,7 @@ from pytest_realtime_asr.client.transport import (
     fragments,
 )
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.dialects import audio_frame, can
-from pytest_realtime_asr.requirements.capability import Capability
+from pytest_realtime_asr.dialects import audio_frame
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.trace.recorder import AudioFrames, Recorder
 from pytest_realtime_asr.trace.recording import Message, Recording
@@ -206,17 +206,11 @@ class Live:
     async def begin(self) -> int:
         """Start an utterance, and return its index in the session.
 
-        Raises `Lost` if the session is not open, or if the session has had an utterance
-        and the protocol allows only one.
+        Raises `Lost` if the session is not open, or `NoFurtherUtterance` if the session
+        has had an utterance and the protocol allows only one.
         """
         item = self.items
-        several = can(self.plan.dialect, Capability.SEVERAL_UTTERANCES)
-        if item and not several:
-            raise self._loss(
-                Loss.CLOSED,
-                f"a session of the dialect {self.plan.dialect.name} has only one "
-                "utterance; open another session for the next one",
-            )
+        refuse_further(self.plan.dialect, item)
         self._due = None
         for frame in self._caller.begin():
             await self._send(frame)

@@ -45,7 +45,7 @@ class FrameTexts:
         if record.text is None:
             if record.span is not None:
                 return "a binary frame with audio"
-            return f"a binary frame of {len(record.data or b'')} bytes"
+            return f"a binary frame of {record.length} bytes"
         try:
             value = json.loads(record.text, parse_constant=_refuse)
         except (ValueError, RecursionError):

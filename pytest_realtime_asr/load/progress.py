@@ -52,6 +52,26 @@ class Progress:
         return ", ".join([*words, f"own lag {self.late:.0f} ms"])
 
 
+@dataclass(frozen=True, slots=True)
+class LoneProgress:
+    """The progress of the clips that are sent before the load, each of them alone.
+
+    ``done`` of ``clips`` clips were sent. ``left`` is the length in s of the audio of
+    the other ones.
+    """
+
+    done: int
+    clips: int
+    left: float
+
+    def __str__(self) -> str:
+        """Return a line that a narrow terminal may cut off at any comma."""
+        return (
+            f"before the load, each clip alone: {self.done} of {self.clips} done, "
+            f"{self.left:.0f} s left"
+        )
+
+
 def progress(
     load: Load, number: int, now: float, rows: Sequence[Row], beside: Sequence[Row]
 ) -> Progress:

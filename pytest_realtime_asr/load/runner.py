@@ -10,9 +10,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 from pytest_realtime_asr.client.loop import Loop
@@ -32,9 +33,9 @@ from pytest_realtime_asr.load.executor import (
     ShardLost,
 )
 from pytest_realtime_asr.load.level import Level, Witness
-from pytest_realtime_asr.load.progress import LATENCY, Progress, progress
+from pytest_realtime_asr.load.progress import LATENCY, LoneProgress, Progress, progress
 from pytest_realtime_asr.load.row import Row
-from pytest_realtime_asr.load.schedule import Turn
+from pytest_realtime_asr.load.schedule import Turn, possible_clips
 from pytest_realtime_asr.load.server_metrics import Sampler, Source
 from pytest_realtime_asr.load.session import STOPPED
 from pytest_realtime_asr.load.witnesses import LoneSessions, Witnesses
@@ -92,9 +93,10 @@ class Runner:
     utterances that the load sends. ``sink`` is called with each row and its purpose.
     For a session of the load, it is called in the thread of the caller. For a session
     outside the load, it is called in another thread. ``report`` gets the progress each
-    second. ``metrics`` says where the server shows its own metrics, which are read once
-    per second during each level. If ``every_trace`` is true, the traces of all sessions
-    are kept. Raises `AudioError` if a clip cannot be decoded.
+    second, also before and after the load. ``metrics`` says where the server shows its
+    own metrics, which are read once per second during each level. If ``every_trace`` is
+    true, the traces of all sessions are kept. Raises `AudioError` if a clip cannot be
+    decoded.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class Runner:
         executor: Executor,
         *,
         sink: Sink = lambda row, purpose: None,
-        report: Callable[[Progress], None] = lambda progress: None,
+        report: Callable[[Progress | LoneProgress | str], None] = lambda progress: None,
         metrics: Source | None = None,
         every_trace: bool = False,
     ) -> None:
@@ -127,24 +129,41 @@ class Runner:
         self._started = 0  # workers that were started and not stopped
         self._starting: set[int] = set()  # those of them that are not ready yet
 
-    def alone(self) -> tuple[Row, ...]:
+    def alone(self, load: Load | None = None) -> tuple[Row, ...]:
         """Return the rows of clips that were sent without load, one after the other.
 
-        The clips are sent at the first call only. Of a long corpus, only the first
-        clips are sent, with at most `ALONE` s of audio in total.
+        The clips are sent at the first call only. If ``load`` is given, only the clips
+        that this load can send are sent. Of many clips, only the first ones are sent,
+        with at most `ALONE` s of audio in total.
         """
         if self._alone is None:
-            self._alone = self._wait(self._send_alone())
+            clips, rows = self._lone_clips(load), list[Row]()
+            self._alone = self._wait(
+                self._send_alone(clips, rows),
+                lambda: LoneProgress(
+                    len(rows),
+                    len(clips),
+                    sum(self.clips[each].audio.seconds for each in clips[len(rows) :]),
+                ),
+            )
         return self._alone
 
-    async def _send_alone(self) -> tuple[Row, ...]:
-        lone = self._lone(Purpose.ALONE)
-        clock, sent = Clock(time.monotonic()), 0.0
-        rows: list[Row] = []
-        for index, clip in enumerate(self.clips):
-            sent += clip.audio.seconds
-            if rows and sent > ALONE:
-                break
+    def _lone_clips(self, load: Load | None) -> Sequence[int]:
+        """Return the indices of the clips that `alone` sends."""
+        lengths = [each.audio.seconds for each in self.clips]
+        wanted = range(len(lengths))
+        indices = wanted if load is None else possible_clips(load, lengths)
+        sent = accumulate(lengths[each] for each in indices)
+        count = sum(1 for seconds in sent if seconds <= ALONE)
+        return indices[: max(1, count)]
+
+    async def _send_alone(
+        self, clips: Sequence[int], rows: list[Row]
+    ) -> tuple[Row, ...]:
+        """Send these clips, and add the row of each to ``rows``."""
+        lone, clock = self._lone(Purpose.ALONE), Clock(time.monotonic())
+        for index in clips:
+            clip = self.clips[index]
             turn = Turn(0, index, clock.now, index, clip.audio.seconds)
             rows.append(await lone.run(turn, clip, phase=Phase.STEADY, clock=clock))
         return tuple(rows)
@@ -171,17 +190,19 @@ class Runner:
         number: int = 1,
         purpose: Purpose = Purpose.TEST,
         compared: bool = True,
+        only: bool = False,
     ) -> Level:
         """Run a level and return its result.
 
         ``number`` is the number of the level in its test, from 1. ``purpose`` is the
         purpose of the sessions of the steady part. If ``compared`` is true, the clips
-        are first sent without load, for comparison (see `alone`). If the caller is
-        interrupted, the shards are stopped, and the rows of all sessions that have
-        ended are passed to the sink.
+        are first sent without load, for comparison (see `alone`). ``only`` says that
+        the runner runs no other level, so that only the clips of this level are sent
+        then. If the caller is interrupted, the shards are stopped, and the rows of all
+        sessions that have ended are passed to the sink.
         """
         self._start_workers(self._workers(load))
-        alone = self.alone() if compared else ()
+        alone = self.alone(load if only else None) if compared else ()
         self._number = number
         if self._metrics is None:
             return self._level(load, number, purpose, alone)
@@ -201,7 +222,9 @@ class Runner:
         """Run a level, with the witnesses before and after it."""
         seen: list[Row] = []
         witnesses = Witnesses(self._lone(Purpose.WITNESS, seen), load, self.clips)
-        before = self._wait(witnesses.before())
+        before = self._wait(
+            witnesses.before(), lambda: f"level {number}: witness before the load"
+        )
         seen.clear()
         self._await_workers()
         count = self._workers(load)
@@ -225,7 +248,10 @@ class Runner:
             raise
         if found.lost:
             self.stop()  # so that the next level waits for its new workers
-        after = self._wait(witnesses.after(clock, before))
+        after = self._wait(
+            witnesses.after(clock, before),
+            lambda: f"level {number}: witness after the load",
+        )
         not_begun: Counter[str] = Counter()
         for end in found.ends:
             not_begun.update(end.not_begun)
@@ -250,12 +276,24 @@ class Runner:
         if self._outside is not None:
             self._outside.cancel()
 
-    def _wait(self, work: Coroutine[Any, Any, tuple[Row, ...]]) -> tuple[Row, ...]:
-        """Run ``work``, which runs sessions outside the load; return their rows."""
+    def _wait(
+        self,
+        work: Coroutine[Any, Any, tuple[Row, ...]],
+        done: Callable[[], LoneProgress | str],
+    ) -> tuple[Row, ...]:
+        """Run ``work``, which runs sessions outside the load; return their rows.
+
+        The result of ``done`` is reported each second.
+        """
         self._outside = self._loop.submit(work)
         if self._interrupted.is_set():  # before the line above
             self._outside.cancel()
         try:
+            while True:
+                wait([self._outside], timeout=_TICK)
+                if self._outside.done():  # also if it was just cancelled
+                    break
+                self._report(done())
             return self._outside.result()
         except BaseException:
             self._outside.cancel()

@@ -122,13 +122,29 @@ def arrivals(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
 
 def most_audio(load: Load, lengths: Sequence[float]) -> float:
     """Return how many seconds of audio a level sends if its server has no delay."""
+    return sum(turn.seconds for turn in _most_turns(load, lengths))
+
+
+def possible_clips(load: Load, lengths: Sequence[float]) -> tuple[int, ...]:
+    """Return the indices of the clips that a level can send, in ascending order.
+
+    A server that is slow gets only some of them. There is at least one index.
+    """
+    found: set[int] = set()
+    for turn in _most_turns(load, lengths):
+        found.add(turn.clip)
+        if len(found) == len(lengths):
+            break
+    return tuple(sorted(found or {0}))
+
+
+def _most_turns(load: Load, lengths: Sequence[float]) -> Iterator[Turn]:
+    """Yield the sessions of a level whose server has no delay."""
     if load.arrivals is not None:
-        return sum(turn.seconds for turn in arrivals(load, lengths))
-    return sum(
-        turn.seconds
-        for number in range(load.streams)
-        for turn in _unhindered(Stream(load, number, lengths, 0.0))
-    )
+        yield from arrivals(load, lengths)
+        return
+    for number in range(load.streams):
+        yield from _unhindered(Stream(load, number, lengths, 0.0))
 
 
 def _unhindered(stream: Stream) -> Iterator[Turn]:

@@ -229,7 +229,7 @@ class _Session:
             }
         if record.text is not None:
             return {"frame": printable(shortened(record.text, _LONGEST_FRAME))}
-        return {"bytes": len(record.data or b"")}
+        return {"bytes": record.length}
 
     def _violations(self) -> Iterator[TraceEvent]:
         if offline.is_private(self._trace):

@@ -129,8 +129,7 @@ def _frames(trace: Trace, group: Sequence[int], *, marked: bool) -> _Row:
         if len(group) > 1:
             text += f", in {len(group)} frames until {last.at / 1e9:.3f} s"
     elif first.text is None:
-        data = first.data or b""
-        text = f"binary, {len(data)} bytes: {data[:_BYTES].hex(' ')}"
+        text = f"binary, {first.length} bytes: {first.begin[:_BYTES].hex(' ')}"
     else:
         text = first.text
     return _Row(

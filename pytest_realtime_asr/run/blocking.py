@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from pytest_realtime_asr.client.further_utterance import NoFurtherUtterance
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.run.audio_account import NotSent
 from pytest_realtime_asr.run.ledger import Ended
@@ -41,13 +42,13 @@ async def in_thread(work: Callable[[], T], interrupt: Callable[[], None]) -> T:
 def block(run: Run, work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the event loop of the run, and wait for its result.
 
-    `Lost`, `Ended` and `NotSent` are raised without the internal frames of their
-    tracebacks.
+    `Lost`, `Ended`, `NotSent` and `NoFurtherUtterance` are raised without the internal
+    frames of their tracebacks.
     """
     __tracebackhide__ = True
     try:
         return run.loop.run(work)
-    except (Lost, Ended, NotSent) as error:
+    except (Lost, Ended, NotSent, NoFurtherUtterance) as error:
         raise error.with_traceback(None) from None
 
 
@@ -56,5 +57,5 @@ async def awaited(run: Run, work: Coroutine[Any, Any, T]) -> T:
     __tracebackhide__ = True
     try:
         return await run.loop.wait(work)
-    except (Lost, Ended, NotSent) as error:
+    except (Lost, Ended, NotSent, NoFurtherUtterance) as error:
         raise error.with_traceback(None) from None

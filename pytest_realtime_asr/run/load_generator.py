@@ -27,7 +27,7 @@ from pytest_realtime_asr.load.level_record import LevelRecord
 from pytest_realtime_asr.load.outcome import counted, limits_of, outcomes
 from pytest_realtime_asr.load.row import Row
 from pytest_realtime_asr.load.runner import ALONE, Runner
-from pytest_realtime_asr.load.schedule import most_audio
+from pytest_realtime_asr.load.schedule import most_audio, possible_clips
 from pytest_realtime_asr.load.texts import cross_talk, solo
 from pytest_realtime_asr.load.trials import Step
 from pytest_realtime_asr.load.witnesses import CLIPS, RECOVERY
@@ -128,9 +128,10 @@ class LoadGenerator:
             self._runner.interrupt()
 
     @contextmanager
-    def reserved(self, loads: Sequence[Load]) -> Iterator[None]:
+    def reserved(self, loads: Sequence[Load], *, only: bool = False) -> Iterator[None]:
         """Reserve the largest length of audio that these levels can send.
 
+        ``only`` says that no other clips than those of the levels are sent alone.
         The reservation ends with the ``with`` block. Raises `AudioLimit` if the run
         may not send so much audio.
         """
@@ -139,7 +140,8 @@ class LoadGenerator:
             yield
             return
         lengths = [each.duration for each in self._clips.values()]
-        seconds = min(sum(lengths), ALONE + max(lengths))
+        sent = _possible(loads, lengths) if only else lengths
+        seconds = min(sum(sent), ALONE + max(sent))
         seconds += sum(_audio(load, lengths) for load in loads)
         what = " and ".join(
             f"{several(load.streams, 'stream')} for {length(load.planned)}"
@@ -156,28 +158,36 @@ class LoadGenerator:
         """Run one level and record it.
 
         The sessions of its steady part are judged as sessions of the test. If
-        ``compared`` is true, the clips are sent alone before the first compared level,
-        to compare their texts with and without load. Blocks, so never call this method
-        on the event loop. Raises `AudioLimit`, and `LoadRefused` if the options of the
-        run do not allow the load.
+        ``compared`` is true, the clips that the level can send are sent alone first, to
+        compare their texts with and without load. No other level may follow. Blocks, so
+        never call this method on the event loop. Raises `AudioLimit`, and `LoadRefused`
+        if the options of the run do not allow the load.
         """
         self.refuse(self.cost(load))
         if compared:  # the check would take the other sessions of a soak for strangers'
             self.check(load)
-        level = self.run(load, purpose=Purpose.TEST, compared=compared)
+        level = self.run(load, purpose=Purpose.TEST, compared=compared, only=True)
         self.end(level, self._decision(level))
         return level
 
-    def run(self, load: Load, *, purpose: Purpose, compared: bool = True) -> Level:
+    def run(
+        self,
+        load: Load,
+        *,
+        purpose: Purpose,
+        compared: bool = True,
+        only: bool = False,
+    ) -> Level:
         """Run one level; the sessions of its steady part have the purpose ``purpose``.
 
         If ``compared`` is true, the clips are sent alone before the first compared
-        level. Blocks, so never call this method on the event loop. Raises `AudioLimit`.
+        level: those that the level can send if it is the ``only`` one, or else all of
+        them. Blocks, so never call this method on the event loop. Raises `AudioLimit`.
         """
         load = replace(load, most_errors=self._run.config.load.most_errors)
         self._run.take_turn(self._ledger)
         self._run.loop.run(self._run.servers.recovery.wait(self._plan.access))
-        with self.reserved([load]):
+        with self.reserved([load], only=only):
             self._streams = load.streams
             try:
                 return self.runner().run(
@@ -185,6 +195,7 @@ class LoadGenerator:
                     number=len(self._ledger.records) + 1,
                     purpose=purpose,
                     compared=compared,
+                    only=only,
                 )
             finally:
                 self._run.progress("")
@@ -227,9 +238,9 @@ class LoadGenerator:
             return None
 
     def cost(self, load: Load) -> LoadCost:
-        """Return the cost of a level, and of sending its clips alone."""
+        """Return the cost of an only level, and of sending its clips alone."""
         lengths = [each.duration for each in self._clips.values()]
-        return alone_cost(lengths) + level_cost(load, lengths)
+        return alone_cost(_possible([load], lengths)) + level_cost(load, lengths)
 
     def refuse(self, cost: LoadCost, *, whole: bool = True) -> None:
         """Raise `LoadRefused` if the options of the run do not allow a load.
@@ -275,6 +286,12 @@ def _decidable(budget: Budget) -> bool:
     """Return whether the sessions of one level can decide a budget."""
     stats = {limit.stat for limit in budget.limits}
     return budget.over is None and budget.metric in CATALOGUE and Stat.MAX not in stats
+
+
+def _possible(loads: Sequence[Load], lengths: Sequence[float]) -> Sequence[float]:
+    """Return the lengths of the clips that the loads can send."""
+    every = {clip for load in loads for clip in possible_clips(load, lengths)}
+    return [lengths[clip] for clip in sorted(every)]
 
 
 def _audio(load: Load, lengths: Sequence[float]) -> float:

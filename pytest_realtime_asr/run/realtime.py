@@ -411,7 +411,8 @@ class Realtime:
         ``varied``, each session has a lead silence and a dither of its own, so that the
         server cannot answer from a cache. ``seed`` determines all random numbers.
         ``witnesses`` is the number of extra streams that run before, during and after
-        the load. Before the load, each clip is sent once alone.
+        the load. Before the load, each clip that it can send is sent once alone, but at
+        most two minutes of audio.
 
         Raises ValueError for a wrong argument, before anything is sent.
         """

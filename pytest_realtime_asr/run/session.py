@@ -13,6 +13,10 @@ from dataclasses import replace
 from types import TracebackType
 
 from pytest_realtime_asr.audio import Audio
+from pytest_realtime_asr.client.further_utterance import (
+    NoFurtherUtterance,
+    refuse_further,
+)
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transcription import Begun, Transcription
@@ -23,7 +27,7 @@ from pytest_realtime_asr.run.blocking import awaited, block
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.trace.recording import Message
-from pytest_realtime_asr.trace.records import Trace
+from pytest_realtime_asr.trace.records import Ending, Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 
 
@@ -43,6 +47,10 @@ class _TestSession:
             await self.live.configure()
 
     async def transcribe(self, utterance: Utterance) -> Transcription:
+        # Nothing would be sent, so the utterance must not be counted as lost.
+        refuse_further(self.live.plan.dialect, self.live.items)
+        if not self.live.is_open and self.live.trace.end.how is Ending.CLOSED_BY_US:
+            raise NoFurtherUtterance("the test has closed this session")
         audio = await self.live.audio(utterance)
         with self.run.account.reserved(audio.seconds, "1 utterance") as meter:
             # What is sent leaves the reservation, so that it does not count twice.
@@ -112,7 +120,8 @@ class Session(_View):
     def transcribe(self, utterance: Utterance) -> Transcription:
         """Send an utterance at the pace of the test and return its transcription.
 
-        Raises `Lost` if there is no final.
+        Raises `Lost` if there is no final, or RuntimeError if the session is closed, or
+        if its protocol allows only one utterance and it has had one.
         """
         __tracebackhide__ = True
         return final(block(self._session.run, self._session.transcribe(utterance)))
@@ -154,7 +163,8 @@ class AsyncSession(_View):
     async def transcribe(self, utterance: Utterance) -> Transcription:
         """Send an utterance at the pace of the test and return its transcription.
 
-        Raises `Lost` if there is no final.
+        Raises `Lost` if there is no final, or RuntimeError if the session is closed, or
+        if its protocol allows only one utterance and it has had one.
         """
         __tracebackhide__ = True
         return final(

@@ -23,21 +23,22 @@ _PUBLIC = frozenset(
 )
 
 
-def without_texts(frame: str) -> str:
+def without_texts(frame: str, length: int | None = None) -> str:
     """Return a text frame without its strings, except ids, types, codes and the like.
 
     The structure of the frame stays. Every other string is replaced by its length. A
     frame that is not JSON is replaced as a whole. Numbers in lists are removed.
+    ``length`` is the length of the frame if ``frame`` is only a part of it.
     """
     value = decoded(frame)
     if not isinstance(value, Mapping | list):
-        return _length(len(frame), "character")
+        return _length(len(frame) if length is None else length, "character")
     return msgspec.json.encode(_without_texts(value, "")).decode()
 
 
-def without_bytes(frame: bytes) -> bytes:
-    """Return a replacement for a binary frame; it states only the frame's length."""
-    return _length(len(frame), "byte").encode()
+def without_bytes(length: int) -> bytes:
+    """Return a replacement for a binary frame of ``length`` bytes, which it states."""
+    return _length(length, "byte").encode()
 
 
 def is_withheld(frame: str) -> bool:

@@ -19,6 +19,7 @@ from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import (
     HIDDEN,
     NO_LAG,
+    START,
     End,
     Ending,
     Lag,
@@ -31,7 +32,6 @@ from pytest_realtime_asr.trace.records import (
 )
 
 LONGEST = 2**20  # characters or bytes of a frame that is kept complete
-_START = 100  # characters or bytes of a longer frame that are kept
 _COLUMNS = 5  # integers of a frame of audio: at, due, woke, start, stop
 
 
@@ -111,7 +111,8 @@ class Recorder:
         self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
     ) -> Record:
         """Record a frame that was received at the time ``at``."""
-        return self.add(Record(sender, at, *self._content(frame), span=span))
+        text, data, size = self._content(frame)
+        return self.add(Record(sender, at, text, data, span=span, size=size))
 
     def sent(
         self,
@@ -125,8 +126,8 @@ class Recorder:
     ) -> Record:
         """Record a frame that the socket has just accepted."""
         at = self.now()
-        content = self._content(frame)
-        return self.add(Record(sender, at, *content, due, woke, span, raw))
+        text, data, size = self._content(frame)
+        return self.add(Record(sender, at, text, data, due, woke, span, raw, size))
 
     def sent_audio(
         self, frames: AudioFrames, *, due: int, woke: int, start: int, stop: int
@@ -211,26 +212,33 @@ class Recorder:
         row = self._made_rows * _COLUMNS
         at, due, woke, start, stop = self._columns[row : row + _COLUMNS]
         self._made_rows += 1
-        text, data = self._content(frames.content)
+        text, data, size = self._content(frames.content)
         span = Span(frames.asset, start, stop)
-        return Record(frames.sender, at, text, data, due, woke, span, frames.raw)
+        return Record(frames.sender, at, text, data, due, woke, span, frames.raw, size)
 
-    def _content(self, frame: str | bytes) -> tuple[str | None, bytes | None]:
-        """Return the text and the data of a frame; one of them is ``None``."""
+    def _content(
+        self, frame: str | bytes
+    ) -> tuple[str | None, bytes | None, int | None]:
+        """Return the text, the data and the size of a frame, as a `Record` has them.
+
+        Either the text or the data is ``None``. The size is ``None`` if the frame is
+        kept complete.
+        """
+        size = len(frame) if len(frame) > LONGEST else None
         if isinstance(frame, str):
-            return self._shortened(frame), None
-        return None, self._shortened(frame)
+            return self._shortened(frame), None, size
+        return None, self._shortened(frame), size
 
     def _shortened(self, frame: _Frame) -> _Frame:
         """Return a frame, or the start of a frame that is longer than `LONGEST`."""
         if len(frame) <= LONGEST:
             return frame
-        note = f"... [{len(frame) - _START} more]"
+        note = f"... [{len(frame) - START} more]"
         if isinstance(frame, str):
             shown = self._redactor.shows(frame)
-            return self._redactor.clean(frame)[:_START] + (HIDDEN if shown else note)
+            return self._redactor.clean(frame)[:START] + (HIDDEN if shown else note)
         shown = self._redactor.shows(frame.decode("latin-1"))
-        begin = self._redactor.clean_bytes(frame)[:_START]
+        begin = self._redactor.clean_bytes(frame)[:START]
         return begin + (HIDDEN if shown else note).encode()
 
 

@@ -25,6 +25,7 @@ from pytest_realtime_asr.trace.spoken import Spoken
 FORMAT = 1
 NOT_RECORDED = 4404  # the close code if a replay has no recording of the session
 NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
+START = 100  # characters or bytes that are kept of a frame that is too long
 TAIL = "tail"  # the asset name of the silence that ends an utterance
 # Ends a shortened frame that had a secret.
 HIDDEN = f"... [the rest is left out; the frame contained {REMOVED}]"
@@ -91,7 +92,9 @@ class Record:
     recorder's scheduling delay is ``woke - due``. The difference ``at - woke`` is long
     if the receiver or the network path does not read. ``text`` is the content of a text
     frame, ``data`` is the content of a binary frame. If ``span`` is set, the audio is
-    left out of the content. ``raw`` marks a frame that was written by hand.
+    left out of the content. ``raw`` marks a frame that was written by hand. ``size`` is
+    the number of characters or bytes of the complete frame if only a part of the frame
+    is kept, ``None`` otherwise.
     """
 
     sender: Sender
@@ -102,6 +105,20 @@ class Record:
     woke: int | None = None
     span: Span | None = None
     raw: bool = False
+    size: int | None = None
+
+    @property
+    def length(self) -> int:
+        """The characters or bytes of the complete frame, without its audio."""
+        if self.size is not None:
+            return self.size
+        return len(self.data or b"") if self.text is None else len(self.text)
+
+    @property
+    def begin(self) -> bytes:
+        """The first bytes of a binary frame, without the note after them."""
+        data = self.data or b""
+        return data if self.size is None else data[:START]
 
     @property
     def times(self) -> tuple[int, int]:
@@ -220,13 +237,15 @@ class Trace:
             texts = [str(records[index].text) for index in places]
             for index, text in zip(places, redactor.clean_frames(texts), strict=True):
                 if redactor.private and not records[index].span:
-                    text = without_texts(text)
+                    text = without_texts(text, records[index].length)
                 records[index] = replace(records[index], text=text)
         for index, record in enumerate(records):
             if record.data is not None:
                 data = redactor.clean_bytes(record.data)
                 if redactor.private:
-                    data = without_bytes(record.data)
+                    data = without_bytes(record.length)
+                    if record.span is None:
+                        record = replace(record, size=record.length)
                 records[index] = replace(record, data=data)
         spoken = self.spoken
         if redactor.private:

@@ -166,7 +166,7 @@ def _content(recording: Recording, group: Sequence[int]) -> str:
         return f"{start:.3f} to {stop:.3f} s of {first.span.asset}{samples}"
     if first.text is None:
         data = first.data or b""
-        return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]}"
+        return f"{first.length} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]}"
     value = decoded(first.text)
     if isinstance(value, str):
         return value

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr.client import target
+from pytest_realtime_asr.client.further_utterance import NoFurtherUtterance
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.plan import OptionsError, Plan
@@ -94,7 +95,7 @@ def test_the_server_closes_after_the_final(loop: Loop) -> None:
     async def wait(live: Live) -> Live:
         await live.open()
         await live.speak(CLIP)
-        with pytest.raises(Lost, match="packed has only one utterance; open another"):
+        with pytest.raises(NoFurtherUtterance, match="packed has only one utterance"):
             await live.speak(CLIP)
         with pytest.raises(Lost, match="the server closed with code 1000"):
             await live.expect("more")

@@ -199,7 +199,7 @@ CASES = (
         "flood",
         "the server sends 11,000 events while 5 s of audio are sent",
         (
-            "more than 10,500 events or 2.2 MiB of text",
+            "more than 10,500 events (the limit is 10,000, plus 100 for each",
             "for each of the 5.0 s of audio sent",
         ),
         5,

@@ -109,6 +109,41 @@ def test_the_clips_are_sent_alone_only_once(loop: Loop) -> None:
         assert running.alone() is running.alone()
 
 
+def test_only_clips_that_the_load_can_send_are_sent_alone(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [bit(str(number)).utterance for number in range(40)]
+    load = replace(LOAD, streams=2, hold=0.1, ramp=0.0)
+    monkeypatch.setattr(runner, "_TICK", 0.001)
+    reports: list[str] = []
+    with faking() as (url, _):
+        running = made(
+            loop,
+            url,
+            LocalExecutor(loop),
+            clips=clips,
+            report=lambda progress: reports.append(str(progress)),
+        )
+        level = running.run(load, only=True)
+    sent = {each.clip for each in level.alone}
+    assert {each.clip for each in level.rows} <= sent
+    assert 0 < len(sent) < 10
+    count = len(sent)
+    lone = [each for each in reports if each.startswith("before the load, each clip")]
+    assert any(f"alone: 0 of {count} done, " in each for each in lone)
+
+
+def test_the_clips_that_are_sent_alone_have_a_longest_time(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [bit(str(number)).utterance for number in range(4)]
+    running = made(loop, UNUSED, LocalExecutor(loop), clips=clips)
+    length = running.clips[0].audio.seconds
+    for most, count in ((0.5, 1), (2.5, 2), (9.0, 4)):
+        monkeypatch.setattr(runner, "ALONE", most * length)
+        assert list(running._lone_clips(None)) == list(range(count))
+
+
 def test_workers_share_the_streams_and_start_at_the_same_time(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,9 +19,15 @@ CLOSED = Load(4, hold=60.0, ramp=10.0, seed=7)
 OPEN = Load(4, hold=60.0, ramp=10.0, arrivals=Arrivals.POISSON, rate=3.0, seed=7)
 
 
-def turns(load: Load, number: int, *, answer: float = 0.0) -> list[Turn]:
+def turns(
+    load: Load,
+    number: int,
+    *,
+    answer: float = 0.0,
+    lengths: tuple[float, ...] = LENGTHS,
+) -> list[Turn]:
     """The sessions of a stream whose finals come ``answer`` s after the audio."""
-    stream = Stream(load, number, LENGTHS, chunk=0.1)
+    stream = Stream(load, number, lengths, chunk=0.1)
     found = []
     turn = stream.next(stream.start)
     while turn is not None:
@@ -140,3 +146,22 @@ def test_the_audio_of_a_level_is_estimated_in_advance(load: Load) -> None:
         assert sent <= most <= sent * 1.2
     else:
         assert most == sum(t.seconds for t in schedule.arrivals(load, LENGTHS))
+
+
+@pytest.mark.parametrize("load", [CLOSED, OPEN])
+def test_the_clips_of_a_level_are_known_in_advance(load: Load) -> None:
+    lengths, brief = (3.0,) * 40, replace(load, hold=7.0, ramp=0.0)
+    if load.arrivals is None:
+        sent = {t.clip for n in range(4) for t in turns(brief, n, lengths=lengths)}
+    else:
+        sent = {turn.clip for turn in schedule.arrivals(brief, lengths)}
+    found = schedule.possible_clips(brief, lengths)
+    assert len(sent) > 4
+    assert sent <= set(found)
+    assert len(found) <= len(sent) + brief.streams
+    assert schedule.possible_clips(replace(load, hold=900.0), LENGTHS) == (0, 1, 2)
+
+
+def test_at_least_one_clip_is_possible() -> None:
+    idle = replace(OPEN, hold=0.0, ramp=0.0)
+    assert schedule.possible_clips(idle, LENGTHS) == (0,)

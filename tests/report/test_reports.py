@@ -742,6 +742,11 @@ def test_a_binary_frame_is_shown_as_hexadecimal_bytes() -> None:
     assert frame_text(binary, marked=False) == ["raw: binary, 2 bytes: 00 ff"]
     empty = Record(Sender.SERVER, 0)
     assert frame_text(empty, marked=True) == ["binary, 0 bytes:"]
+    note = b"... [17999900 more]"
+    long = Record(Sender.CLIENT, 0, data=bytes(100) + note, size=18_000_000)
+    (line,) = frame_text(long, marked=False)
+    assert line.startswith("binary, 18000000 bytes: 00 00 ")
+    assert "2e 2e" not in "".join(frame_text(long, marked=True))
     assert frame_text(frame(""), marked=True) == [""]
     long = Record(Sender.SERVER, 0, data=bytes(2**20))
     (line,) = frame_text(long, marked=False)

@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -162,7 +163,35 @@ def test_the_start_of_a_long_frame_is_kept_with_the_missing_length() -> None:
     assert sent.text == long[:100] + "... [1999900 more]"
     heard = made.received(SERVER, 0, long[: LONGEST + 1].encode())
     assert heard.data == long[:100].encode() + b"... [1048477 more]"
-    assert made.freeze().records == (sent, heard)
+    assert heard.begin == long[:100].encode()
+    assert (sent.length, heard.length) == (2_000_000, LONGEST + 1)
+    trace = made.freeze()
+    assert trace.records == (sent, heard)
+    assert loads(trace.dumps()) == trace
+
+
+def test_the_size_of_a_frame_is_known_if_not_all_of_it_is_kept() -> None:
+    """Texts are private here, so that no part of a frame is kept."""
+    made = recorder()
+    frames = ("x" * 2_000_000, bytes(3_000_000), b"12", '{"type":"a"}')
+    for frame in frames:
+        made.received(SERVER, 0, frame)
+    private = replace(made.freeze(), redactor=Redactor(private=True))
+    long, binary, short, text = loads(private.dumps()).records
+    assert long.text == "[private: 2000000 characters]"
+    assert binary.data == b"[private: 3000000 bytes]"
+    assert (binary.length, short.length) == (3_000_000, 2)
+    assert text == Record(SERVER, 0, '{"type":"a"}')
+
+
+def test_a_trace_without_sizes_can_be_read() -> None:
+    made = recorder()
+    made.received(SERVER, 0, bytes(LONGEST + 1))
+    lines = made.freeze().dumps()
+    assert b',"size":1048577' in lines
+    (old,) = loads(lines.replace(b',"size":1048577', b"")).records
+    assert old.data == bytes(100) + b"... [1048477 more]"
+    assert old.size is None
 
 
 @pytest.mark.parametrize("before", range(85, 101))

@@ -233,5 +233,5 @@ SHAPES = Shapes(
 def parse(record: Record) -> Message:
     """Return the message in a frame; a binary frame of the client is `Audio`."""
     if record.text is None and record.sender is Sender.CLIENT:
-        return Audio(len(record.data or b""))
+        return Audio(record.length)
     return SHAPES.parse(record)

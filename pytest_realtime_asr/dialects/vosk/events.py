@@ -233,7 +233,7 @@ def _size(record: Record) -> int:
     """Return the number of bytes of audio in a record."""
     if record.span is not None:
         return 2 * (record.span.stop - record.span.start)
-    return len(record.data or b"")
+    return record.length
 
 
 def encode(message: PartialResult | Result) -> str:
