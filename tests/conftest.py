@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,21 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import pytest_realtime_asr as package
 from pytest_realtime_asr import audio, corpus, dialects
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.conformance import scheduler, selection
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.plugin import judging
 from pytest_realtime_asr.plugin.options import OPTIONS
-from pytest_realtime_asr.report import (
-    conformance,
-    jsonl,
-    listing,
-    planning,
-    recorded_runs,
-    summary,
-)
-from pytest_realtime_asr.run import fakes, realtime
 from tests.support import example_dialect
 from tests.support.pages import chromium
 from tests.support.project import (
@@ -42,12 +34,12 @@ from tests.support.servers import faking
 
 __all__ = ["start", "url"]  # fixtures
 
-# A run in this process drops what it imported. Numpy cannot be imported twice, and of
-# the rest the time is saved.
-KEPT = (
-    *(realtime, judging, jsonl, summary, recorded_runs),
-    *(scheduler, selection, conformance, listing, planning, fakes),
-)
+# A run in this process drops each module that it was the first to import. Later tests
+# would import it anew, with other classes than those of the objects made before; numpy
+# cannot even be imported twice.
+for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+    if not module.name.rpartition(".")[2].startswith(("__main__", "test_")):
+        importlib.import_module(module.name)
 
 # What CI services set.
 SERVICES = (
