@@ -47,6 +47,7 @@ class _TestSession:
             await self.live.configure()
 
     async def transcribe(self, utterance: Utterance) -> Transcription:
+        self._ledger.refuse_closed()
         # Nothing would be sent, so the utterance must not be counted as lost.
         refuse_further(self.live.plan.dialect, self.live.items)
         if not self.live.is_open and self.live.trace.end.how is Ending.CLOSED_BY_US:

@@ -84,7 +84,10 @@ CASES = [
     Case(
         "closed-without-a-code",
         "the server closes the session with a close frame without a code",
-        ("the server closed without a code; no event was received",),
+        (
+            "the server closed without a code; the client waited for the server to be "
+            "ready; no event was received",
+        ),
         10,
         lambda _: session(frames(b"\x88\0")),
     ),
