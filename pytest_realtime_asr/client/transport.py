@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -615,7 +616,7 @@ def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
                 f"{where}: {what}",
                 status=status,
                 retry_after=_seconds(response.headers.get_all("Retry-After")),
-                body=_text_of(bytes(response.body or b"")),
+                body=_text_of(bytes(response.body or b""), status),
             )
         case ssl.SSLCertVerificationError():
             what = untrusted(error)
@@ -640,10 +641,14 @@ def _seconds(texts: Iterable[str]) -> float | None:
     return next((float(text) for text in texts if text.isdecimal()), None)
 
 
-def _text_of(body: bytes) -> str:
-    """Return the text of a response on one line; "" for a page in HTML."""
+def _text_of(body: bytes, status: int) -> str:
+    """Return the text of a response on one line.
+
+    The result is "" for a page in HTML, and for a text that only names the status.
+    """
     text = " ".join(body.decode(errors="replace").split())
-    return "" if text.startswith("<") else text
+    phrases = (each.phrase for each in HTTPStatus if each == status)
+    return "" if text.startswith("<") or text in phrases else text
 
 
 def _why(error: Exception) -> str:

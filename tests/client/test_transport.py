@@ -177,6 +177,7 @@ def test_the_library_gets_a_refused_handshake_with_a_short_body_alone(
         (b'{"err_msg":\n "no such model"}', '{"err_msg": "no such model"}'),
         (b"<!doctype html><title>400</title>", ""),
         (b"x" * 2001, ""),
+        (b"Bad Request\n", ""),
         (b"\xff\x1b[31m", "\ufffd\x1b[31m"),
         (b"", ""),
     ],
