@@ -11,10 +11,10 @@ import nox
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 OLDEST = PYTHONS[0]
-# Dialects other than vllm, of which the tests are, with several utterances per session.
+# `dialects` runs the tests of `tests/plugin` with these; `tests` runs them with vllm.
 DIALECTS = [
     *("openai", "openai:sglang", "deepgram", "deepgram:whisperlivekit-listen"),
-    *("sglang-omni", "vosk:vosk-reset"),
+    *("sglang-omni", "vosk", "vosk:vosk-reset"),
 ]
 PROJECT = nox.project.load_toml("pyproject.toml")
 

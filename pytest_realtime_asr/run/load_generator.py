@@ -238,7 +238,7 @@ class LoadGenerator:
             return None
 
     def cost(self, load: Load) -> LoadCost:
-        """Return the cost of an only level, and of sending its clips alone."""
+        """Return the cost of one level, and of sending only its clips alone."""
         lengths = [each.duration for each in self._clips.values()]
         return alone_cost(_possible([load], lengths)) + level_cost(load, lengths)
 

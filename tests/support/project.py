@@ -18,7 +18,8 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.requirements.capability import Capability
 
-# Most tests are of no dialect: ``nox -s dialects`` runs them with each one.
+# Most tests of the plugin do not depend on the dialect; ``nox -s dialects`` runs them
+# with the other dialects.
 DIALECT = os.environ.get("TESTS_DIALECT", "vllm")
 of_vllm = pytest.mark.skipif(
     DIALECT != "vllm",

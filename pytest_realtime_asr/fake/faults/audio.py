@@ -219,7 +219,7 @@ class PauseLoses(WordChanger):
 )
 @fault(
     "one-final-only",
-    "sends no final after the first utterance of a session",
+    "sends a final only for the first utterance of a session",
     by=withholding,
     needs=Needs.SEVERAL,
 )

@@ -313,7 +313,7 @@ class ThirdIsSilent(_SilentSometimes):
 
 @fault(
     "stalls-of-close",
-    "sends no text to any client once a client has left in an utterance",
+    "sends no more text to any client after a client disconnects in mid-utterance",
 )
 class StallsOfClose(_SilentSometimes):
     """Sends no more text after a client has closed its session during an utterance."""
